@@ -1,0 +1,22 @@
+/* base.h - the door of base/: what every room may use.
+ *
+ * Text and memory (str, buf, arena), containers (list, map), the call and its
+ * one error (call, err), state tables (fsm), time (clock), ids and randomness
+ * (id), digests and text encodings (hash). Knows no other room.
+ */
+#ifndef MAYFLY_BASE_H
+#define MAYFLY_BASE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/call.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fsm.h"
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/str.h"
+
+#endif

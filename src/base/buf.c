@@ -1,0 +1,127 @@
+/* buf.c - owned bytes that grow. */
+#include "base/buf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void buf_drop(struct buf *b)
+{
+	size_t limit = b->limit;
+
+	free(b->p);
+	*b = (struct buf){.limit = limit};
+}
+
+struct buf buf_take(struct buf *b)
+{
+	struct buf out = *b;
+
+	*b = (struct buf){.limit = out.limit};
+	return out;
+}
+
+bool buf_grow(struct buf *b, size_t more)
+{
+	size_t need = b->n + more;
+	size_t cap = b->cap ? b->cap * 2 : 64;
+
+	if (b->bad || need < more || (b->limit && need > b->limit)) {
+		b->bad = true;
+		return false;
+	}
+	while (cap < need)
+		cap *= 2;
+	if (b->limit && cap > b->limit)
+		cap = b->limit;
+	b->p = base_realloc(b->p, cap);
+	b->cap = cap;
+	return true;
+}
+
+const char *buf_cstr(struct buf *b)
+{
+	size_t limit = b->limit;
+	char *to;
+
+	b->limit = 0; /* the terminator is ours, not the user's */
+	to = buf_room(b, 1);
+	b->limit = limit;
+	if (!to)
+		return "";
+	*to = '\0';
+	return b->p;
+}
+
+static const char digit_pairs[201] = "0001020304050607080910111213141516171819"
+				     "2021222324252627282930313233343536373839"
+				     "4041424344454647484950515253545556575859"
+				     "6061626364656667686970717273747576777879"
+				     "8081828384858687888990919293949596979899";
+
+void buf_u64(struct buf *b, uint64_t v)
+{
+	char text[20];
+	char *at = text + sizeof(text);
+
+	while (v >= 100) {
+		at -= 2;
+		memcpy(at, digit_pairs + (v % 100) * 2, 2);
+		v /= 100;
+	}
+	if (v >= 10) {
+		at -= 2;
+		memcpy(at, digit_pairs + v * 2, 2);
+	} else {
+		*--at = (char)('0' + v);
+	}
+	buf_add(b, str_from(at, (size_t)(text + sizeof(text) - at)));
+}
+
+void buf_i64(struct buf *b, int64_t v)
+{
+	if (v < 0) {
+		buf_addc(b, '-');
+		buf_u64(b, 0 - (uint64_t)v);
+	} else {
+		buf_u64(b, (uint64_t)v);
+	}
+}
+
+void buf_vfmt(struct buf *b, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *to = buf_room(b, 64);
+	int n;
+
+	if (!to)
+		return;
+	va_copy(again, ap);
+	n = vsnprintf(to, b->cap - b->n, fmt, ap);
+	INVARIANT(n >= 0);
+	if ((size_t)n >= b->cap - b->n) {
+		to = buf_room(b, (size_t)n + 1);
+		if (to)
+			vsnprintf(to, (size_t)n + 1, fmt, again);
+	}
+	va_end(again);
+	if (to)
+		b->n += (size_t)n;
+}
+
+void buf_fmt(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vfmt(b, fmt, ap);
+	va_end(ap);
+}
+
+void buf_cut_front(struct buf *b, size_t n)
+{
+	INVARIANT(n <= b->n);
+	if (n == 0)
+		return;
+	memmove(b->p, b->p + n, b->n - n);
+	b->n -= n;
+}

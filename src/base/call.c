@@ -1,0 +1,53 @@
+/* call.c - leaving an error in a call. */
+#include "base/call.h"
+
+#include <stdio.h>
+
+void call_open(struct call *c, struct arena *a)
+{
+	*c = (struct call){.arena = a};
+}
+
+static void leave(struct call *c, enum err_kind kind, const char *fmt, va_list ap)
+{
+	INVARIANT(kind != ERR_NONE);
+	if (c->err.kind != ERR_NONE)
+		return;
+	c->err.kind = kind;
+	vsnprintf(c->err.text, sizeof(c->err.text), fmt, ap);
+}
+
+bool fail(struct call *c, enum err_kind kind, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	leave(c, kind, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+bool fail_at(struct call *c, enum err_kind kind, int position, const char *fmt, ...)
+{
+	bool first = c->err.kind == ERR_NONE;
+	va_list ap;
+
+	va_start(ap, fmt);
+	leave(c, kind, fmt, ap);
+	va_end(ap);
+	if (first)
+		c->err.position = position;
+	return false;
+}
+
+bool fail_state(struct call *c, const char *sqlstate, const char *native)
+{
+	snprintf(c->err.sqlstate, sizeof(c->err.sqlstate), "%s", sqlstate ? sqlstate : "");
+	snprintf(c->err.native, sizeof(c->err.native), "%s", native ? native : "");
+	return false;
+}
+
+void call_forgive(struct call *c)
+{
+	c->err = (struct err){0};
+}

@@ -1,0 +1,62 @@
+/* err.h - every way a call can fail, said once.
+ *
+ * The kind decides what clients see: `code` is the stable name of the native
+ * surface; its HTTP status and its Snowflake form are columns in api/.
+ * Source of the codes: the contract, section 0.
+ */
+#ifndef MAYFLY_BASE_ERR_H
+#define MAYFLY_BASE_ERR_H
+
+#include "base/str.h"
+
+/* kind, stable code, title */
+#define ERR_KINDS(X) \
+	X(NONE, "ok", "No error") \
+	X(INVALID_JSON, "invalid_json", "The body is not valid JSON") \
+	X(UNKNOWN_FIELD, "unknown_field", "Unknown field") \
+	X(INVALID_FIELD, "invalid_field", "Invalid field") \
+	X(INVALID_TENANT, "invalid_tenant", "Invalid tenant name") \
+	X(BAD_REQUEST, "bad_request", "Malformed request") \
+	X(UNAUTHENTICATED, "unauthenticated", "Not authenticated") \
+	X(FORBIDDEN, "forbidden", "Forbidden") \
+	X(NOT_FOUND, "not_found", "Not found") \
+	X(RESULT_EXPIRED, "result_expired", "The result has expired") \
+	X(METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed") \
+	X(NOT_ACCEPTABLE, "not_acceptable", "No acceptable format") \
+	X(NOT_FINISHED, "not_finished", "The statement has not finished") \
+	X(CONFLICT, "conflict", "Conflict") \
+	X(BODY_TOO_LARGE, "body_too_large", "Body too large") \
+	X(UNSUPPORTED_MEDIA, "unsupported_media_type", "Unsupported media type") \
+	X(HEADERS_TOO_LARGE, "headers_too_large", "Header block too large") \
+	X(REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive") \
+	X(NOT_ALLOWED, "not_allowed", "Not allowed by the SQL gate") \
+	X(SQL, "sql_error", "SQL error") \
+	X(SQL_EMPTY, "empty_statement", "Empty SQL statement") \
+	X(RESULT_TOO_LARGE, "result_too_large", "The result is too large") \
+	X(STATEMENT_TIMEOUT, "statement_timeout", "The statement timed out") \
+	X(CANCELED, "canceled", "The statement was canceled") \
+	X(ENGINE_LOST, "engine_lost", "The engine worker ended") \
+	X(TOO_MANY, "too_many_requests", "Too many requests") \
+	X(UNAVAILABLE, "unavailable", "Unavailable") \
+	X(INTERNAL, "internal", "Internal error")
+
+enum err_kind {
+#define X(kind, code, title) ERR_##kind,
+	ERR_KINDS(X)
+#undef X
+	ERR_KIND_COUNT
+};
+
+const char *err_code(enum err_kind kind);
+const char *err_title(enum err_kind kind);
+
+/* One failure. Texts are terminated, cut when too long; empty = not given. */
+struct err {
+	enum err_kind kind;
+	int position;       /* 1-based place in the SQL text, 0 = unknown */
+	char sqlstate[6];   /* SQLSTATE, or "" */
+	char native[8];     /* Snowflake's six-digit code where it is more exact than the kind's, or "" */
+	char text[512];     /* for the client, in words */
+};
+
+#endif
