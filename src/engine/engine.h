@@ -1,0 +1,163 @@
+/* engine.h - the door of engine/: SQL engines in processes of their own.
+ *
+ * A tenant's SQL runs in that tenant's worker, `mayfly engine`, a sandboxed
+ * child of the server; what comes back are encoded, compressed bytes. This
+ * door is the server side: start, feed, cancel and reap workers. Nothing a
+ * worker sends is trusted.
+ *
+ * Threads: engine_run and engine_cancel from any; every callback of a task
+ * comes on the engine's loop, in the order started, columns, part…, ended.
+ */
+#ifndef MAYFLY_ENGINE_H
+#define MAYFLY_ENGINE_H
+
+#include "base/base.h"
+#include "exec/exec.h"
+
+struct engine;
+struct engine_task;
+
+/* --- columns of a result --- */
+enum engine_type { /* how a cell is written; the exact SQL type is text */
+	ENGINE_T_BOOL, ENGINE_T_INT,     /* up to 64 bits, signed or not */
+	ENGINE_T_HUGE,                   /* HUGEINT, UHUGEINT: digits */
+	ENGINE_T_DECIMAL, ENGINE_T_REAL, /* FLOAT, DOUBLE */
+	ENGINE_T_TEXT,                   /* VARCHAR, ENUM, BIT */
+	ENGINE_T_UUID, ENGINE_T_INTERVAL, ENGINE_T_BLOB, ENGINE_T_DATE,
+	ENGINE_T_TIME, ENGINE_T_TIMETZ, ENGINE_T_TIMESTAMP, ENGINE_T_TIMESTAMPTZ,
+	ENGINE_T_JSON,                   /* DuckDB's JSON, VARIANT */
+	ENGINE_T_LIST,                   /* LIST, ARRAY */
+	ENGINE_T_STRUCT,                 /* STRUCT, MAP, UNION */
+	ENGINE_T_COUNT
+};
+struct engine_column {
+	struct str name;
+	struct str type;       /* DuckDB's name: "DECIMAL(10,2)", "VARCHAR[]" */
+	enum engine_type kind;
+	int precision, scale;  /* of DECIMAL; 0 else */
+	bool nullable;         /* false only where it is known */
+};
+/* Columns are stored and sent packed; ret borrows from `packed`. Checks every byte. */
+bool engine_columns(struct call *c, struct str packed, struct engine_column **ret, int *ret_n) NODISCARD;
+void engine_pack_columns(const struct engine_column *v, int n, struct buf *out);
+
+/* --- one partition of a result ---
+ * Bytes are the JSON object {"data":[[cell,…],…]}, plain or as one gzip member.
+ * Cells are in the task's form: */
+enum engine_form {
+	ENGINE_SNOWFLAKE, /* jsonv2: every cell a string or null (specification, 5.1) */
+	ENGINE_NATIVE,    /* the native result shape (contract, section 0) */
+	ENGINE_PARQUET,   /* of engine_convert only: bytes are a piece of a Parquet file */
+};
+struct engine_bytes; /* reference-counted: heap or a mapped, sealed memfd */
+struct engine_bytes *engine_bytes_copy(struct str s);
+struct engine_bytes *engine_bytes_ref(struct engine_bytes *b);
+void engine_bytes_unref(struct engine_bytes *b); /* NULL is fine */
+struct str engine_bytes_str(const struct engine_bytes *b);
+struct engine_part {
+	struct engine_bytes *bytes; /* the receiver takes this reference */
+	bool gzip;
+	int64_t rows;
+	int64_t row_bytes;          /* of the row texts, without what stands between them */
+};
+
+/* --- what to run --- */
+enum engine_bind_type { /* the specification, section 3 */
+	ENGINE_B_NULL, ENGINE_B_FIXED, ENGINE_B_REAL, ENGINE_B_TEXT, ENGINE_B_BOOLEAN, ENGINE_B_DATE,
+	ENGINE_B_TIME, ENGINE_B_TIMESTAMP_NTZ, ENGINE_B_TIMESTAMP_LTZ, ENGINE_B_TIMESTAMP_TZ, ENGINE_B_BINARY,
+	/* native parameters: JSON values as they are */
+	ENGINE_B_INT, ENGINE_B_DOUBLE,
+	ENGINE_B_COUNT
+};
+struct engine_bind {
+	enum engine_bind_type type;
+	struct str value; /* text as the specification writes it; decimal digits for INT and DOUBLE */
+};
+enum engine_counts { /* what the statement's own row count means */
+	ENGINE_ROWS,      /* rows of a result */
+	ENGINE_INSERTED, ENGINE_UPDATED, ENGINE_DELETED, /* a counter: rows changed */
+	ENGINE_STATUS,    /* DDL: no rows */
+};
+struct engine_ask {
+	struct str sql;                  /* one statement in DuckDB's dialect */
+	const struct engine_bind *binds; /* placeholder i+1 */
+	const struct str *bind_names;    /* NULL, or the name of binds[i] where it is named */
+	int nbinds;
+	enum engine_form form;
+	enum engine_counts counts;
+	bool null_text;         /* SQL NULL as the string "null" (nullable=false) */
+	bool session_state;     /* the connection must not be used again */
+	bool helpers;           /* the helper catalog (Snowflake functions, operators) is on the search path */
+	struct str timezone;    /* empty = UTC */
+	int64_t max_result_bytes, max_part_rows; /* 0 = no limit */
+	int64_t first_part_bytes; /* the first partition closes here; later ones double */
+	struct str tenant;
+};
+
+/* --- how it ended --- */
+enum engine_outcome { ENGINE_OK, ENGINE_FAILED, ENGINE_INTERRUPTED, ENGINE_TOO_LARGE, ENGINE_LOST };
+struct engine_end {
+	enum engine_outcome outcome;
+	int64_t rows;          /* of the result, or changed */
+	struct str class;      /* DuckDB's error class, "Catalog", "Binder", … */
+	struct str text;       /* its message, one or more lines */
+	int64_t position;      /* byte offset in sql, or -1 */
+	struct str bad_bind;   /* not empty: the value of this bind could not be read; type in class */
+};
+/* What the worker tells of a task. The strs of columns and ended live during the call only. */
+struct engine_listener {
+	void (*started)(void *arg); /* handed to the worker */
+	void (*columns)(void *arg, struct str packed);
+	void (*part)(void *arg, const struct engine_part *part);
+	void (*progress)(void *arg, double fraction);
+	void (*ended)(void *arg, const struct engine_end *end); /* once, last */
+};
+
+/* Queues one statement for the tenant's worker. Fails with ERR_TOO_MANY when the tenant's
+ * queue is full, ERR_UNAVAILABLE when no worker may be started. Copies what `ask` borrows. */
+bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, const struct engine_listener *l,
+		void *arg, struct engine_task **ret) NODISCARD;
+/* Interrupts; ended() follows within engine.cancel_grace_seconds. After ended() nothing. Any thread. */
+void engine_cancel(struct engine_task *t);
+/* engine_run's reference; after ended() or to be told nothing any more is not possible: only after. */
+void engine_task_unref(struct engine_task *t);
+
+/* Rewrites stored native partitions as a Parquet file in the tenant's worker;
+ * part() brings pieces of the file in order. `rows` are {"data":…} objects, plain. */
+bool engine_to_parquet(struct call *c, struct engine *e, struct str packed_columns, struct engine_bytes *const *rows,
+		       int nrows, const struct engine_listener *l, void *arg, struct engine_task **ret) NODISCARD;
+
+/* --- the engine --- */
+struct engine_limits { /* of one tenant */
+	int64_t memory_bytes, temp_bytes;
+	int threads;     /* DuckDB's, for heavy statements */
+	int concurrent;  /* statements at once */
+	int queued;      /* beyond these: ERR_TOO_MANY */
+};
+struct engine_options {
+	struct exec_loop *loop;
+	struct str data_dir;
+	int max_workers;
+	int64_t idle_ms, cancel_grace_ms;
+	uid_t uid_base;  /* root only: worker slot i runs as uid_base + i; 0 = keep ours */
+	bool require_sandbox;
+	void (*limits)(void *arg, struct str tenant, struct engine_limits *ret); /* any thread */
+	void *arg;
+};
+struct engine_report { /* for /readyz, the banner and /metrics */
+	int workers;
+	uint64_t started, crashed, killed;
+	int running, queued;
+	bool landlock, seccomp, rlimits, own_uid; /* of the latest worker, or of the probe at start */
+	char version[32];                         /* DuckDB's */
+};
+struct engine *engine_open(struct call *c, const struct engine_options *o) NODISCARD;
+void engine_report(struct engine *e, struct engine_report *ret);
+/* Ends all workers; what runs ends with ENGINE_LOST. Before the loop stops. told(arg) when the last is gone. */
+void engine_stop(struct engine *e, exec_fn *told, void *arg);
+void engine_close(struct engine *e); /* the loop has stopped */
+
+/* `mayfly engine …`: the worker side's main; returns the exit code. */
+int engine_worker_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,93 @@
+/* wire.h - what the server and its workers say to each other.
+ *
+ * Two SOCK_SEQPACKET socketpairs a worker: fd 3 carries jobs down and results
+ * up; its worker threads all wait in recvmsg on it, so the kernel deals jobs
+ * out. fd 4 carries CANCEL, ACK and QUIT down only; a thread of its own reads
+ * it, and its end of file ends the worker.
+ *
+ * A packet is a row of records; a record is a wire_head and `size` bytes.
+ * Integers are in host order (one machine), texts are u32 length and bytes.
+ * A body over WIRE_INLINE travels as a sealed memfd (F_SEAL_SHRINK, GROW, WRITE)
+ * sent with the packet: then `in_fd` is set, `size` is 0 and the record is
+ * alone in its packet.
+ */
+#ifndef MAYFLY_ENGINE_WIRE_H
+#define MAYFLY_ENGINE_WIRE_H
+
+#include "base/base.h"
+
+enum { WIRE_JOBS_FD = 3, WIRE_CONTROL_FD = 4, WIRE_INLINE = 48 * 1024, WIRE_PACKET = 64 * 1024, WIRE_WINDOW = 8 };
+
+enum wire_kind {
+	/* down, jobs */
+	WIRE_RUN = 1,   /* struct engine_ask, see wire_put_ask */
+	WIRE_PARQUET,   /* packed columns (text), u32 n, then n texts: {"data":…} objects in native form */
+	/* down, control */
+	WIRE_CANCEL,    /* nothing */
+	WIRE_ACK,       /* u32: this many more parts of the task were stored */
+	WIRE_QUIT,      /* nothing; task 0: finish, checkpoint, exit */
+	/* up */
+	WIRE_HELLO,     /* text version, u8 landlock, u8 seccomp, u8 rlimits; task 0; once, when ready */
+	WIRE_COLUMNS,   /* packed columns */
+	WIRE_PART,      /* struct wire_part, then the bytes (or in_fd: only bytes, the struct in the packet) */
+	WIRE_PROGRESS,  /* u32: per mille */
+	WIRE_END,       /* u8 outcome, i64 rows, i64 position, text class, text text, text bad_bind */
+	WIRE_FATAL,     /* text; task 0: the worker could not start, or DuckDB is broken; it exits */
+};
+struct wire_head {
+	uint64_t task;
+	uint32_t size;   /* of the body in this packet */
+	uint8_t kind;
+	uint8_t in_fd;   /* the body (for WIRE_PART: its bytes) is in the memfd that came along */
+	uint16_t zero;
+};
+struct wire_part {
+	int64_t rows, row_bytes;
+	uint64_t size;   /* of the bytes */
+	uint8_t gzip;
+	uint8_t zero[7];
+};
+/* A worker keeps at most WIRE_WINDOW parts of a task unacknowledged. */
+
+/* --- writing into a buf --- */
+void wire_u8(struct buf *b, uint8_t v);
+void wire_u32(struct buf *b, uint32_t v);
+void wire_i64(struct buf *b, int64_t v);
+void wire_text(struct buf *b, struct str s);
+/* Starts a record; wire_end_record sets its size. */
+size_t wire_begin_record(struct buf *b, enum wire_kind kind, uint64_t task);
+void wire_end_record(struct buf *b, size_t at);
+
+/* --- reading: a reader that ran past its end stays bad and returns zeros --- */
+struct wire_in {
+	const char *p, *end;
+	bool bad;
+};
+static inline struct wire_in wire_in(struct str s)
+{
+	return (struct wire_in){s.p, s.p + s.n, false};
+}
+uint8_t wire_get_u8(struct wire_in *in);
+uint32_t wire_get_u32(struct wire_in *in);
+int64_t wire_get_i64(struct wire_in *in);
+struct str wire_get_text(struct wire_in *in);
+/* The next record of a packet; false at the end or when bad. ret_body borrows. */
+bool wire_next(struct wire_in *in, struct wire_head *ret, struct str *ret_body);
+
+/* --- engine_ask both ways; tenant is not sent --- */
+struct engine_ask;
+void wire_put_ask(struct buf *b, const struct engine_ask *ask);
+bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret) NODISCARD; /* arrays in the arena, texts borrowed */
+
+/* --- descriptors --- */
+/* A sealed memfd with these bytes; -1 and errno. */
+int wire_memfd(struct str bytes);
+/* Maps a received memfd after checking its seals and size; closes fd. Without the
+ * seals it is read into memory instead. ret_mapped tells munmap from free. */
+bool wire_take_memfd(struct call *c, int fd, size_t size, void **ret, bool *ret_mapped) NODISCARD;
+/* One packet; fd -1 = none. 0, or -1 and errno (EAGAIN when the socket is full and non-blocking). */
+int wire_send(int sock, struct str packet, int fd);
+/* Bytes of the packet, 0 at end of file, -1 and errno. ret_fd is -1 where none came. */
+ssize_t wire_recv(int sock, char *to, size_t cap, int *ret_fd, int flags);
+
+#endif

@@ -1,0 +1,144 @@
+/* http.h - the door of http/: an HTTP/1.1 server over libuv and llhttp.
+ *
+ * A request is one call tree: the route's handler reads `in`, calls one room,
+ * writes `out`. It runs on a loop thread and must not block; a handler that
+ * must (reads a file, parses megabytes) returns http_on_pool(out) and is run
+ * again on a pool thread. Waiting is parking: http_park(), return true, and
+ * the route's `done` function writes the answer once somebody called
+ * http_wake() or the time given is over.
+ *
+ * What `in` borrows lives until the answer was sent; so does the call's arena.
+ * Framing is strict (RFC 9112): whatever two readers could understand
+ * differently is refused with 400 and the connection closed.
+ */
+#ifndef MAYFLY_HTTP_H
+#define MAYFLY_HTTP_H
+
+#include "base/base.h"
+#include "exec/exec.h"
+
+struct http_server;
+struct http_req;
+struct http_res;
+struct http_park;
+
+/* --- the request: views into the connection's buffer --- */
+struct http_header {
+	struct str name, value;
+};
+struct str http_method(const struct http_req *in);
+struct str http_path(const struct http_req *in);             /* percent-decoded, no query */
+struct str http_query_text(const struct http_req *in);       /* raw */
+struct str http_header(const struct http_req *in, const char *name); /* empty when absent; p = NULL tells absent */
+struct str http_body(const struct http_req *in);             /* decoded (chunks, gzip) */
+struct str http_param(const struct http_req *in, int i);     /* the i-th {…} of the route */
+/* A query parameter, percent-decoded into the call's arena; false when absent. The last one wins. */
+bool http_query(struct call *c, const struct http_req *in, const char *name, struct str *ret);
+/* Walks the parameters: for (size_t it = 0; http_query_each(c, in, &it, &name, &value);) */
+bool http_query_each(struct call *c, const struct http_req *in, size_t *it, struct str *name, struct str *value);
+bool http_peer_is_local(const struct http_req *in);          /* loopback address or unix socket */
+bool http_accepts_gzip(const struct http_req *in);           /* by Accept-Encoding and its q values */
+/* The best of `offers` (NULL-terminated) by Accept; NULL when none is acceptable. No Accept = the first. */
+const char *http_accept(const struct http_req *in, const char *const *offers);
+
+/* --- the answer --- */
+void http_status(struct http_res *out, int status);
+void http_set(struct http_res *out, const char *name, struct str value); /* adds a header; copied; CR, LF, NUL refused */
+struct buf *http_out(struct http_res *out);              /* the body; write into it */
+/* The body is `body`, already encoded, not copied; release(owner) when it was sent. */
+void http_body_ref(struct http_res *out, struct str body, void (*release)(void *), void *owner);
+/* By default the server gzips bodies over 1 KB when the client accepts it. */
+void http_no_compress(struct http_res *out);
+void http_close_after(struct http_res *out);
+
+/* --- streaming with back-pressure: pull is called while the socket can take more --- */
+enum http_more { HTTP_MORE, HTTP_WAIT, HTTP_END, HTTP_BROKEN };
+struct http_source {
+	/* Appends some bytes (aim at 64 KB). HTTP_WAIT: nothing now, http_wake(park) will tell.
+	 * HTTP_BROKEN ends the connection without a final chunk, so that the client sees it. */
+	enum http_more (*pull)(void *self, struct buf *into);
+	void (*close)(void *self); /* exactly once, after the last pull, also when the client left */
+	bool blocks;               /* pull on the pool, not on the loop */
+};
+void http_stream(struct http_res *out, const struct http_source *source, void *self);
+/* Server-sent events: sets the headers; `pull` then appends events. A comment
+ * line is sent by the server every 15 s of silence. */
+void http_stream_sse(struct http_res *out, const struct http_source *source, void *self);
+void http_sse_event(struct buf *into, struct str id, struct str event, struct str data); /* empty = left out; data may have lines */
+
+/* --- running elsewhere and parking --- */
+bool http_on_pool(struct http_res *out);  /* return its value: run this handler again on a pool thread */
+bool http_is_on_pool(const struct http_res *out);
+/* Parks the request at most wait_ms (< 0: without end). One reference is the
+ * caller's; http_unref gives it back. `done` of the route then runs once. */
+struct http_park *http_park(struct http_res *out, int64_t wait_ms);
+struct http_park *http_park_of(struct http_res *out); /* for HTTP_WAIT of a stream: another reference */
+void http_wake(struct http_park *p);       /* any thread, any number of times, also after the end */
+bool http_park_gone(struct http_park *p);  /* the client left, or the answer was sent */
+void http_unref(struct http_park *p);
+/* on the loop, when the client leaves while parked; before any http_wake could be missed */
+void http_on_leave(struct http_park *p, void (*fn)(void *), void *arg);
+/* Keeps a value from the handler to its `done` function. */
+void http_keep(struct http_res *out, void *value);
+void *http_kept(const struct http_res *out);
+
+/* --- routes --- */
+typedef bool http_handler(struct call *c, void *rooms, const struct http_req *in, struct http_res *out);
+struct http_route {
+	const char *method;      /* "GET", …; a GET row also answers HEAD */
+	const char *path;        /* "/v1/things/{id}"; a {…} matches one non-empty segment */
+	http_handler *handler;
+	http_handler *done;      /* for parked requests; NULL when the route never parks */
+	unsigned flags;          /* the surface's own, see struct http_surface */
+	const char *summary;     /* for OpenAPI and the index page */
+};
+
+/* What the server asks the rooms above: all in api/. */
+struct http_surface {
+	const struct http_route *routes; /* ends with a zero row */
+	void *rooms;                     /* given to handlers */
+	/* Before every handler; sets tenant and principal of the call or fails it. */
+	bool (*guard)(struct call *c, void *rooms, const struct http_req *in, const struct http_route *route);
+	/* Writes the answer for a failed call (also 404, 405, 413 …, where `in` may have
+	 * nothing but what was read so far and route may be NULL). */
+	void (*failed)(struct call *c, void *rooms, const struct http_req *in, struct http_res *out, const struct http_route *route);
+};
+
+struct http_limits {
+	int64_t head_ms, body_ms;    /* absolute: from the first byte of a request to the end of its head, of its body */
+	int64_t idle_ms;             /* keep-alive between requests, and before the first byte */
+	int64_t write_stall_ms;      /* no progress of a write */
+	size_t max_head_bytes;       /* request line and headers */
+	size_t max_body_bytes;       /* decoded */
+	int max_connections;         /* beyond: 503 and closed */
+	int max_pipelined;           /* requests read ahead on a connection */
+};
+struct http_tls {
+	const char *cert_file, *key_file; /* PEM; both or none */
+};
+struct http_stats {
+	uint64_t connections_open, connections_total, requests_total, refused_total, parked;
+	uint64_t bytes_in, bytes_out;
+};
+
+/* --- the server --- */
+struct http_options {
+	struct exec_loop *const *loops; /* each accepts and serves */
+	int nloops;
+	struct exec_pool *pool;
+	struct http_limits limits;
+	struct http_tls tls;
+	struct http_surface surface;
+};
+struct http_server *http_open(struct call *c, const struct http_options *o) NODISCARD;
+/* "127.0.0.1:8484", "[::1]:8484", "unix:/path", or "fd:3" (systemd); port 0 takes a free one.
+ * Before the loops run. ret_address has the real port. */
+bool http_listen(struct call *c, struct http_server *s, const char *address, struct buf *ret_address) NODISCARD;
+struct http_stats http_server_stats(struct http_server *s);
+/* Drain, any thread: stops accepting, closes idle connections, answers what is running with
+ * `Connection: close`; told(arg) on loop 0 when no connection is left or after grace_ms, when the rest is cut. */
+void http_drain(struct http_server *s, int64_t grace_ms, exec_fn *told, void *arg);
+bool http_draining(const struct http_server *s);
+void http_close(struct http_server *s); /* loops stopped */
+
+#endif

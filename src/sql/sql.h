@@ -1,0 +1,121 @@
+/* sql.h - the door of sql/: text of statements, split, classified, gated, quoted and rewritten; never run.
+ *
+ * Everything here works on tokens of one lexer with two dialects. Positions
+ * are byte offsets into the text that was given. The gate is an allow-list by
+ * statement kind and a deny-list by function and catalog name; what it lets
+ * through still runs in a sandboxed worker.
+ */
+#ifndef MAYFLY_SQL_H
+#define MAYFLY_SQL_H
+
+#include "base/base.h"
+
+enum sql_dialect {
+	SQL_DUCKDB,    /* native surface */
+	SQL_SNOWFLAKE, /* '\\' escapes, $$…$$, // comments, :name placeholders */
+};
+
+enum sql_token_kind {
+	SQL_WORD,        /* unquoted identifier or keyword */
+	SQL_QUOTED,      /* "identifier" */
+	SQL_STRING,      /* '…', $$…$$, E'…' (DuckDB) */
+	SQL_NUMBER,
+	SQL_PLACEHOLDER, /* ?  ?1  $1  $name  :1  :name */
+	SQL_OPERATOR,    /* one token an operator: + - :: => -> || <= … */
+	SQL_PUNCT,       /* ( ) [ ] { } , ; . */
+	SQL_END
+};
+struct sql_token {
+	enum sql_token_kind kind;
+	struct str text;    /* as written, quotes included */
+	size_t at;          /* byte offset */
+	int match;          /* index of the partner of a bracket, else -1 */
+	int depth;          /* brackets open around it */
+};
+struct sql_tokens {
+	const struct sql_token *v; /* v[n].kind == SQL_END */
+	int n;
+	struct str text;
+	enum sql_dialect dialect;
+};
+
+enum { SQL_MAX_TOKENS = 4 * 1024 * 1024 };
+
+/* Comments and blanks fall away. Unfinished strings, comments, quoted names and
+ * unbalanced brackets fail with ERR_SQL, sqlstate 42000, code 001003 and the position. */
+bool sql_lex(struct call *c, enum sql_dialect d, struct str text, struct sql_tokens *ret) NODISCARD;
+
+/* Is token i this word (unquoted, any case)? */
+bool sql_is(const struct sql_tokens *t, int i, const char *word);
+
+/* Line and column (both from 1; column in characters) of a byte offset. */
+void sql_line_column(struct str text, size_t at, int *ret_line, int *ret_column);
+
+/* --- splitting: statements between `;`, empty ones left out --- */
+struct sql_span {
+	int from, to; /* tokens [from, to) */
+};
+bool sql_split(struct call *c, const struct sql_tokens *t, struct sql_span **ret, int *ret_n) NODISCARD;
+
+/* --- classification: by the first words, comments ignored --- */
+enum sql_kind {
+	SQL_SELECT,   /* SELECT, WITH … SELECT, FROM-first, VALUES, TABLE, parenthesised, PIVOT, UNPIVOT */
+	SQL_SHOW,     /* SHOW, DESCRIBE, DESC, SUMMARIZE */
+	SQL_EXPLAIN,
+	SQL_INSERT, SQL_UPDATE, SQL_DELETE, SQL_MERGE, SQL_TRUNCATE,
+	SQL_CREATE, SQL_DROP, SQL_ALTER, SQL_COMMENT,
+	SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK,
+	SQL_USE, SQL_SET, SQL_RESET, SQL_CALL,
+	SQL_COPY, SQL_PUT, SQL_GET, SQL_ATTACH, SQL_DETACH, SQL_EXPORT, SQL_IMPORT, SQL_INSTALL, SQL_LOAD,
+	SQL_CHECKPOINT, SQL_PRAGMA, SQL_VACUUM, SQL_ANALYZE, SQL_PREPARE, SQL_EXECUTE, SQL_DEALLOCATE,
+	SQL_GRANT, SQL_REVOKE,
+	SQL_UNKNOWN,
+	SQL_KIND_COUNT
+};
+struct sql_class {
+	enum sql_kind kind;
+	struct str object;     /* of CREATE/DROP/ALTER: "TABLE", "VIEW", "SCHEMA", "SEQUENCE", …; else empty */
+	struct str name;       /* its name as written, possibly dotted; else empty */
+	struct str leaf;       /* last part of name, unquoted and folded as Snowflake does */
+	bool or_replace, if_not_exists, if_exists, temporary;
+	bool as_select;        /* CREATE … AS SELECT */
+	bool writes;           /* changes tables or the catalog */
+	bool session_state;    /* may leave something in its connection: temporary objects, variables,
+	                        * settings, transactions, setseed(), currval/nextval */
+};
+const char *sql_kind_name(enum sql_kind k); /* "SELECT", … */
+void sql_classify(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_class *ret);
+
+/* --- the gate: the contract, section 0, "SQL gate" --- */
+struct sql_gate {
+	const char *const *catalogs; /* the caller's catalogs, NULL-terminated; others are refused when named */
+	bool select_only;            /* one SELECT (views, session queries) */
+};
+/* Fails with ERR_NOT_ALLOWED naming what and where. Quoted and dotted spellings
+ * of a function count too ("read_csv"(…), system.main.read_csv(…)), and so do file
+ * names used as tables (FROM 'x.csv', FROM "x.parquet"). */
+bool sql_gate(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_gate *g) NODISCARD;
+
+/* --- Snowflake to DuckDB --- */
+struct sql_rewrite {
+	struct str text;          /* for DuckDB */
+	/* pairs (offset in text, offset in source), rising, to carry error positions back */
+	const struct sql_mark *marks;
+	int nmarks;
+	int placeholders;         /* how many distinct ones */
+	const struct str *names;  /* of placeholder i+1: "1", "2", … or the name; names[i] */
+};
+struct sql_mark {
+	size_t out, in;
+};
+bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_rewrite *ret) NODISCARD;
+size_t sql_source_position(const struct sql_rewrite *r, size_t at_out);
+
+/* --- quoting --- */
+void sql_quote_name(struct buf *b, struct str name);      /* "na""me" */
+void sql_quote_literal(struct buf *b, struct str value);  /* 'va''lue' */
+/* The name behind a WORD or QUOTED token: unquoted, folded to upper case when
+ * unquoted in the Snowflake dialect. */
+struct str sql_name_of(struct arena *a, enum sql_dialect d, const struct sql_token *t);
+
+#endif
