@@ -20,11 +20,12 @@ static void free_child(uv_handle_t *h)
 static void on_exit_cb(uv_process_t *p, int64_t status, int signo)
 {
 	struct exec_child *ch = p->data;
+	bool closed_before = ch->closing;
 
 	ch->exited = true;
 	if (ch->on_exit)
 		ch->on_exit(ch->arg, signo ? -1 : (int)status, signo);
-	if (ch->closing)
+	if (closed_before)
 		uv_close((uv_handle_t *)&ch->uv, free_child);
 }
 
@@ -37,11 +38,12 @@ static void set_stdio(uv_stdio_container_t *to, int fd, int null)
 struct exec_child *exec_child_open(struct call *c, struct exec_loop *l, const struct exec_child_spec *spec,
 				   exec_child_fn *on_exit, void *arg)
 {
-	static char *bare[] = {(char[]){"LANG=C.UTF-8"}, NULL};
+	static char locale[] = "LANG=C.UTF-8";
+	static char *const bare[] = {locale, NULL};
 	struct exec_child *ch = base_zalloc(sizeof(*ch));
 	uv_stdio_container_t stdio[EXEC_CHILD_FDS];
 	uv_process_options_t o = {.exit_cb = on_exit_cb, .file = spec->file, .args = (char **)spec->argv,
-				  .env = spec->env ? (char **)spec->env : bare, .stdio = stdio, .stdio_count = spec->nfds};
+				  .env = (char **)(spec->env ? spec->env : bare), .stdio = stdio, .stdio_count = spec->nfds};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int rc;
 
