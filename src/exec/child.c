@@ -50,11 +50,6 @@ struct exec_child *exec_child_open(struct call *c, struct exec_loop *l, const st
 	INVARIANT(spec->nfds <= EXEC_CHILD_FDS);
 	for (int i = 0; i < spec->nfds; i++)
 		set_stdio(&stdio[i], spec->fds[i], null);
-	if (spec->uid) {
-		o.flags |= UV_PROCESS_SETUID | UV_PROCESS_SETGID;
-		o.uid = spec->uid;
-		o.gid = spec->gid;
-	}
 	ch->on_exit = on_exit;
 	ch->arg = arg;
 	ch->uv.data = ch;

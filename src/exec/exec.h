@@ -61,8 +61,6 @@ struct exec_child_spec {
 	char *const *env;           /* NULL-terminated; NULL = a bare environment (LANG=C.UTF-8) */
 	int fds[EXEC_CHILD_FDS];    /* child's fd i is fds[i]; -1 = /dev/null */
 	int nfds;
-	uid_t uid;                  /* 0 = keep ours */
-	gid_t gid;
 };
 /* status: exit code, or -1; signo: the signal that ended it, or 0. */
 typedef void exec_child_fn(void *arg, int status, int signo);

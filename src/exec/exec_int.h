@@ -17,6 +17,8 @@ struct exec_signal {
 struct exec_loop {
 	uv_loop_t uv;
 	uv_async_t wake;
+	uv_prepare_t before_poll; /* both run what the loop's own thread posted, so that */
+	uv_check_t after_poll;    /* posting there costs no system call */
 	char name[16];
 	pthread_t thread;
 	bool joinable;

@@ -14,7 +14,7 @@ struct post {
 	void *arg;
 };
 
-static void run_posts(struct exec_loop *l)
+static struct post *take_posts(struct exec_loop *l)
 {
 	struct post *p;
 
@@ -23,20 +23,36 @@ static void run_posts(struct exec_loop *l)
 	l->first = NULL;
 	l->last = &l->first;
 	pthread_mutex_unlock(&l->lock);
+	return p;
+}
+
+static void run_posts(struct exec_loop *l)
+{
+	struct post *p = take_posts(l);
+
 	while (p) {
 		struct post *next = p->next;
 
 		p->fn(p->arg);
 		free(p);
-		p = next;
+		p = next ? next : take_posts(l);
 	}
+}
+
+static void on_before_poll(uv_prepare_t *h)
+{
+	run_posts(h->data);
+}
+
+static void on_after_poll(uv_check_t *h)
+{
+	run_posts(h->data);
 }
 
 static void on_wake(uv_async_t *a)
 {
 	struct exec_loop *l = a->data;
 
-	run_posts(l);
 	if (atomic_load(&l->stopping))
 		uv_stop(&l->uv);
 }
@@ -48,7 +64,10 @@ struct exec_loop *exec_loop_open(const char *name)
 	strncpy(l->name, name, sizeof(l->name) - 1);
 	INVARIANT(uv_loop_init(&l->uv) == 0);
 	INVARIANT(uv_async_init(&l->uv, &l->wake, on_wake) == 0);
-	l->wake.data = l;
+	INVARIANT(uv_prepare_init(&l->uv, &l->before_poll) == 0 && uv_check_init(&l->uv, &l->after_poll) == 0);
+	l->wake.data = l->before_poll.data = l->after_poll.data = l;
+	uv_prepare_start(&l->before_poll, on_before_poll);
+	uv_check_start(&l->after_poll, on_after_poll);
 	l->last = &l->first;
 	pthread_mutex_init(&l->lock, NULL);
 	return l;
@@ -103,6 +122,8 @@ void exec_loop_close(struct exec_loop *l)
 		if (l->signals[i].fn)
 			uv_close((uv_handle_t *)&l->signals[i].uv, NULL);
 	uv_close((uv_handle_t *)&l->wake, NULL);
+	uv_close((uv_handle_t *)&l->before_poll, NULL);
+	uv_close((uv_handle_t *)&l->after_poll, NULL);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 	if (uv_loop_close(&l->uv) == UV_EBUSY) { /* a handle that its owner left open */
 		uv_walk(&l->uv, close_handle, NULL);
@@ -134,7 +155,7 @@ void exec_post(struct exec_loop *l, exec_fn *fn, void *arg)
 	*l->last = p;
 	l->last = &p->next;
 	pthread_mutex_unlock(&l->lock);
-	if (first)
+	if (first && !exec_on_loop(l))
 		uv_async_send(&l->wake);
 }
 
