@@ -27,7 +27,7 @@ size_t json_count(const json_node *array_or_object);
 const json_node *json_at(const json_node *array, size_t i);
 struct str json_text(const json_node *n);   /* JSON_KIND_TEXT */
 int64_t json_int(const json_node *n);       /* JSON_KIND_INT */
-double json_real(const json_node *n);       /* JSON_KIND_REAL or _INT */
+double json_number(const json_node *n);     /* JSON_KIND_REAL or _INT; jansson has a json_real */
 bool json_bool(const json_node *n);
 /* Walks an object: for (void *it = NULL; json_each(obj, &it, &key, &value);) */
 bool json_each(const json_node *object, void **it, struct str *ret_key, const json_node **ret_value);
@@ -70,7 +70,10 @@ void json_quote(struct buf *b, struct str s);
 /* Shortest decimal text of a finite double that reads back the same. */
 void json_real_text(struct buf *b, double v);
 
-/* --- scanning rows: `[…],[…]` or `[[…],[…]]` as partitions hold them --- */
+/* --- scanning rows: `[…],[…]` as partitions hold them, no brackets around --- */
+/* for (struct json_scan s = json_scan(rows); json_scan_row(&s);)
+ *         while (json_scan_cell(&s, &cell)) …
+ * and then s.bad says whether all was read. Never reads past the end. */
 struct json_scan {
 	const char *p, *end;
 	bool bad; /* what was scanned is not what it should be */
@@ -79,7 +82,11 @@ struct json_cell {
 	bool null, quoted;
 	struct str raw; /* inside the quotes when quoted, escapes as they are; else the value's text */
 };
-bool json_scan_row(struct json_scan *s);                             /* at a row's `[`? moves inside */
+static inline struct json_scan json_scan(struct str rows)
+{
+	return (struct json_scan){rows.p, rows.p + rows.n, false};
+}
+bool json_scan_row(struct json_scan *s);                             /* moves into the next row; false after the last */
 bool json_scan_cell(struct json_scan *s, struct json_cell *ret);     /* false at the row's end */
 /* The text of a quoted cell without its escapes; points into raw where there are none. */
 struct str json_unescape(struct arena *a, struct str raw);

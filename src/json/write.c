@@ -1,0 +1,201 @@
+/* write.c - JSON straight into a buf. Keeps no stack: whoever begins an object
+ * or array ends it. Any thread.
+ */
+#include "json/json_int.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void comma(struct json_out *o)
+{
+	if (o->comma)
+		buf_addc(o->b, ',');
+	o->comma = true;
+}
+
+static void begin(struct json_out *o, char bracket)
+{
+	comma(o);
+	buf_addc(o->b, bracket);
+	o->comma = false;
+}
+
+static void end(struct json_out *o, char bracket)
+{
+	buf_addc(o->b, bracket);
+	o->comma = true;
+}
+
+void json_begin_object(struct json_out *o)
+{
+	begin(o, '{');
+}
+
+void json_end_object(struct json_out *o)
+{
+	end(o, '}');
+}
+
+void json_begin_array(struct json_out *o)
+{
+	begin(o, '[');
+}
+
+void json_end_array(struct json_out *o)
+{
+	end(o, ']');
+}
+
+void json_key(struct json_out *o, struct str key)
+{
+	comma(o);
+	json_quote(o->b, key);
+	buf_addc(o->b, ':');
+	o->comma = false;
+}
+
+void json_put_text(struct json_out *o, struct str s)
+{
+	comma(o);
+	json_quote(o->b, s);
+}
+
+void json_put_int(struct json_out *o, int64_t v)
+{
+	comma(o);
+	buf_i64(o->b, v);
+}
+
+void json_put_real(struct json_out *o, double v)
+{
+	comma(o);
+	if (isnan(v))
+		buf_lit(o->b, "\"NaN\"");
+	else if (isinf(v))
+		buf_add(o->b, v > 0 ? S("\"Infinity\"") : S("\"-Infinity\""));
+	else
+		json_real_text(o->b, v);
+}
+
+void json_put_bool(struct json_out *o, bool v)
+{
+	comma(o);
+	buf_add(o->b, v ? S("true") : S("false"));
+}
+
+void json_put_null(struct json_out *o)
+{
+	comma(o);
+	buf_lit(o->b, "null");
+}
+
+void json_put_raw(struct json_out *o, struct str json)
+{
+	comma(o);
+	buf_add(o->b, json);
+}
+
+/* Length of the well-formed UTF-8 sequence at the front of s, which is not ASCII; or 0. */
+static size_t utf8_sequence(struct str s)
+{
+	unsigned char lead = (unsigned char)s.p[0];
+	size_t n = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+
+	return str_is_utf8(str_head(s, n)) ? n : 0;
+}
+
+/* The bytes over 0x7F at the front of s, with what is not UTF-8 replaced. */
+static size_t quote_wide(struct buf *b, struct str s)
+{
+	size_t at = 0;
+
+	while (at < s.n && (s.p[at] & 0x80)) {
+		size_t n = utf8_sequence(str_tail(s, at));
+
+		if (n == 0)
+			break;
+		at += n;
+	}
+	if (at) {
+		buf_add(b, str_head(s, at));
+		return at;
+	}
+	buf_lit(b, "\xEF\xBF\xBD");
+	return 1;
+}
+
+static void quote_mark(struct buf *b, unsigned char c)
+{
+	static const char short_form[256] = {
+	        ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+	static const char hex[] = "0123456789abcdef";
+
+	if (short_form[c])
+		buf_add(b, str_from((char[]){'\\', short_form[c]}, 2));
+	else
+		buf_add(b, str_from((char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6));
+}
+
+void json_quote(struct buf *b, struct str s)
+{
+	const char *p = s.p, *stop = s.p + s.n;
+
+	if (!buf_room(b, s.n + 2)) /* most strings need no more than this */
+		return;
+	buf_addc(b, '"');
+	while (p < stop) {
+		size_t run = json_plain(p, stop, 0x80);
+
+		buf_add(b, str_from(p, run));
+		p += run;
+		if (p == stop)
+			break;
+		if (*p & 0x80) {
+			p += quote_wide(b, str_from(p, (size_t)(stop - p)));
+		} else {
+			quote_mark(b, (unsigned char)*p);
+			p++;
+		}
+	}
+	buf_addc(b, '"');
+}
+
+/* v = digits / 10^places, both exact: their quotient is correctly rounded, so
+ * the text of fewest places that divides back to v reads back as v. */
+static bool put_short_decimal(struct buf *b, double v)
+{
+	static const int64_t power[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
+	double size = fabs(v);
+
+	if (!(size >= 1e-4 && size < 1e9))
+		return false;
+	for (size_t places = 0; places < COUNT_OF(power); places++) {
+		double digits = nearbyint(size * (double)power[places]);
+
+		if (digits / (double)power[places] != size)
+			continue;
+		if (v < 0)
+			buf_addc(b, '-');
+		buf_i64(b, (int64_t)digits / power[places]);
+		if (places)
+			buf_fmt(b, ".%0*lld", (int)places, (long long)((int64_t)digits % power[places]));
+		return true;
+	}
+	return false;
+}
+
+void json_real_text(struct buf *b, double v)
+{
+	char text[32];
+	int n = 0;
+
+	if (put_short_decimal(b, v))
+		return;
+	for (int precision = 15; precision <= 17; precision++) {
+		n = snprintf(text, sizeof(text), "%.*g", precision, v);
+		if (strtod(text, NULL) == v)
+			break;
+	}
+	buf_add(b, str_from(text, (size_t)n));
+}
