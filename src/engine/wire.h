@@ -16,7 +16,10 @@
 
 #include "base/base.h"
 
-enum { WIRE_JOBS_FD = 3, WIRE_CONTROL_FD = 4, WIRE_INLINE = 48 * 1024, WIRE_PACKET = 64 * 1024, WIRE_WINDOW = 8 };
+#include <sys/types.h>
+
+enum { WIRE_JOBS_FD = 3, WIRE_CONTROL_FD = 4, WIRE_INLINE = 48 * 1024, WIRE_PACKET = 64 * 1024, WIRE_WINDOW = 8,
+       WIRE_BODY_MAX = 1 << 30 };
 
 enum wire_kind {
 	/* down, jobs */
@@ -82,9 +85,14 @@ bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret) NODIS
 /* --- descriptors --- */
 /* A sealed memfd with these bytes; -1 and errno. */
 int wire_memfd(struct str bytes);
+/* How many bytes a received memfd holds, where no record says it; 0 when it is none. */
+size_t wire_fd_size(int fd);
 /* Maps a received memfd after checking its seals and size; closes fd. Without the
  * seals it is read into memory instead. ret_mapped tells munmap from free. */
 bool wire_take_memfd(struct call *c, int fd, size_t size, void **ret, bool *ret_mapped) NODISCARD;
+/* Counted bytes that own what wire_take_memfd gave. */
+struct engine_bytes;
+struct engine_bytes *engine_bytes_adopt(void *p, size_t n, bool mapped);
 /* One packet; fd -1 = none. 0, or -1 and errno (EAGAIN when the socket is full and non-blocking). */
 int wire_send(int sock, struct str packet, int fd);
 /* Bytes of the packet, 0 at end of file, -1 and errno. ret_fd is -1 where none came. */

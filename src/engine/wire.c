@@ -1,0 +1,385 @@
+/* wire.c - packets between the server and its workers: writing, reading, descriptors.
+ *
+ * Shared by both sides. Reading never trusts the sender: every length is
+ * checked against what is there. Owns nothing; any thread.
+ */
+#include "engine/wire.h"
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, FDS_TAKEN = 4 };
+
+/* --- writing --- */
+static void put(struct buf *b, const void *p, size_t n)
+{
+	buf_add(b, str_from(p, n));
+}
+
+void wire_u8(struct buf *b, uint8_t v)
+{
+	put(b, &v, sizeof(v));
+}
+
+void wire_u32(struct buf *b, uint32_t v)
+{
+	put(b, &v, sizeof(v));
+}
+
+void wire_i64(struct buf *b, int64_t v)
+{
+	put(b, &v, sizeof(v));
+}
+
+void wire_text(struct buf *b, struct str s)
+{
+	INVARIANT(s.n <= UINT32_MAX);
+	wire_u32(b, (uint32_t)s.n);
+	buf_add(b, s);
+}
+
+size_t wire_begin_record(struct buf *b, enum wire_kind kind, uint64_t task)
+{
+	struct wire_head h = {.task = task, .kind = (uint8_t)kind};
+	size_t at = b->n;
+
+	put(b, &h, sizeof(h));
+	return at;
+}
+
+void wire_end_record(struct buf *b, size_t at)
+{
+	size_t size = b->n - at - sizeof(struct wire_head);
+	uint32_t field = (uint32_t)size;
+
+	INVARIANT(size <= UINT32_MAX);
+	memcpy(b->p + at + offsetof(struct wire_head, size), &field, sizeof(field));
+}
+
+/* --- reading --- */
+static bool get(struct wire_in *in, void *to, size_t n)
+{
+	if (in->bad || (size_t)(in->end - in->p) < n) {
+		in->bad = true;
+		memset(to, 0, n);
+		return false;
+	}
+	memcpy(to, in->p, n);
+	in->p += n;
+	return true;
+}
+
+uint8_t wire_get_u8(struct wire_in *in)
+{
+	uint8_t v;
+
+	get(in, &v, sizeof(v));
+	return v;
+}
+
+uint32_t wire_get_u32(struct wire_in *in)
+{
+	uint32_t v;
+
+	get(in, &v, sizeof(v));
+	return v;
+}
+
+int64_t wire_get_i64(struct wire_in *in)
+{
+	int64_t v;
+
+	get(in, &v, sizeof(v));
+	return v;
+}
+
+struct str wire_get_text(struct wire_in *in)
+{
+	uint32_t n = wire_get_u32(in);
+	struct str s;
+
+	if (in->bad || (size_t)(in->end - in->p) < n) {
+		in->bad = true;
+		return (struct str){NULL, 0};
+	}
+	s = str_from(in->p, n);
+	in->p += n;
+	return s;
+}
+
+bool wire_next(struct wire_in *in, struct wire_head *ret, struct str *ret_body)
+{
+	struct wire_head h;
+
+	if (in->bad || in->p == in->end || !get(in, &h, sizeof(h)))
+		return false;
+	if ((size_t)(in->end - in->p) < h.size) {
+		in->bad = true;
+		return false;
+	}
+	*ret = h;
+	*ret_body = str_from(in->p, h.size);
+	in->p += h.size;
+	return true;
+}
+
+/* --- engine_ask --- */
+enum ask_flag { ASK_NULL_TEXT = 1, ASK_SESSION_STATE = 2, ASK_HELPERS = 4, ASK_NAMED = 8 };
+
+static uint8_t ask_flags(const struct engine_ask *ask)
+{
+	unsigned flags = 0;
+
+	flags |= ask->null_text ? ASK_NULL_TEXT : 0U;
+	flags |= ask->session_state ? ASK_SESSION_STATE : 0U;
+	flags |= ask->helpers ? ASK_HELPERS : 0U;
+	flags |= ask->bind_names ? ASK_NAMED : 0U;
+	return (uint8_t)flags;
+}
+
+void wire_put_ask(struct buf *b, const struct engine_ask *ask)
+{
+	wire_u8(b, (uint8_t)ask->form);
+	wire_u8(b, (uint8_t)ask->counts);
+	wire_u8(b, ask_flags(ask));
+	wire_i64(b, ask->max_result_bytes);
+	wire_i64(b, ask->max_part_rows);
+	wire_i64(b, ask->first_part_bytes);
+	wire_text(b, ask->timezone);
+	wire_text(b, ask->sql);
+	wire_u32(b, (uint32_t)ask->nbinds);
+	for (int i = 0; i < ask->nbinds; i++) {
+		wire_u8(b, (uint8_t)ask->binds[i].type);
+		wire_text(b, ask->binds[i].value);
+		if (ask->bind_names)
+			wire_text(b, ask->bind_names[i]);
+	}
+}
+
+static bool get_binds(struct call *c, struct wire_in *in, bool named, struct engine_ask *ask)
+{
+	uint32_t n = wire_get_u32(in);
+	struct engine_bind *binds;
+	struct str *names;
+
+	/* A bind is at least five bytes: what cannot be there is not allocated. */
+	if (in->bad || n > (size_t)(in->end - in->p) / 5)
+		return false;
+	binds = ARENA_ARRAY(c->arena, struct engine_bind, n);
+	names = named ? ARENA_ARRAY(c->arena, struct str, n) : NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t type = wire_get_u8(in);
+
+		if (type >= ENGINE_B_COUNT)
+			return false;
+		binds[i] = (struct engine_bind){(enum engine_bind_type)type, wire_get_text(in)};
+		if (named)
+			names[i] = wire_get_text(in);
+	}
+	ask->binds = binds;
+	ask->bind_names = names;
+	ask->nbinds = (int)n;
+	return !in->bad;
+}
+
+static bool get_ask(struct call *c, struct wire_in *in, struct engine_ask *ask)
+{
+	uint8_t form = wire_get_u8(in), counts = wire_get_u8(in), flags = wire_get_u8(in);
+
+	if (form > ENGINE_NATIVE || counts > ENGINE_STATUS)
+		return false;
+	*ask = (struct engine_ask){
+		.form = (enum engine_form)form,
+		.counts = (enum engine_counts)counts,
+		.null_text = flags & ASK_NULL_TEXT,
+		.session_state = flags & ASK_SESSION_STATE,
+		.helpers = flags & ASK_HELPERS,
+	};
+	ask->max_result_bytes = wire_get_i64(in);
+	ask->max_part_rows = wire_get_i64(in);
+	ask->first_part_bytes = wire_get_i64(in);
+	ask->timezone = wire_get_text(in);
+	ask->sql = wire_get_text(in);
+	return get_binds(c, in, flags & ASK_NAMED, ask) && in->p == in->end;
+}
+
+bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret)
+{
+	struct wire_in in = wire_in(body);
+	struct engine_ask ask;
+
+	if (!get_ask(c, &in, &ask))
+		return fail(c, ERR_BAD_REQUEST, "a statement on the wire is not well-formed");
+	*ret = ask;
+	return true;
+}
+
+/* --- descriptors --- */
+static bool write_all(int fd, struct str s)
+{
+	while (s.n) {
+		ssize_t n = write(fd, s.p, s.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		s = str_tail(s, (size_t)n);
+	}
+	return true;
+}
+
+int wire_memfd(struct str bytes)
+{
+	int fd = memfd_create("mayfly", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -1;
+	if (!write_all(fd, bytes) || fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
+		int why = errno;
+
+		close(fd);
+		errno = why;
+		return -1;
+	}
+	return fd;
+}
+
+size_t wire_fd_size(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 0;
+}
+
+static bool read_all(int fd, char *to, size_t size)
+{
+	for (size_t at = 0; at < size;) {
+		ssize_t n = pread(fd, to + at, size - at, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += (size_t)n;
+	}
+	return true;
+}
+
+static bool take(struct call *c, int fd, size_t size, void **ret, bool *ret_mapped)
+{
+	int seals;
+	void *p;
+
+	if (size == 0 || size > WIRE_BODY_MAX || wire_fd_size(fd) < size)
+		return fail(c, ERR_BAD_REQUEST, "a descriptor on the wire does not hold the %zu bytes promised", size);
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals >= 0 && (seals & SEALS) == SEALS) {
+		p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+		if (p == MAP_FAILED)
+			return fail(c, ERR_INTERNAL, "mapping %zu bytes: %s", size, strerror(errno));
+		*ret = p;
+		*ret_mapped = true;
+		return true;
+	}
+	p = malloc(size);
+	if (!p || !read_all(fd, p, size)) {
+		free(p);
+		return fail(c, ERR_BAD_REQUEST, "reading %zu bytes of an unsealed descriptor failed", size);
+	}
+	*ret = p;
+	*ret_mapped = false;
+	return true;
+}
+
+bool wire_take_memfd(struct call *c, int fd, size_t size, void **ret, bool *ret_mapped)
+{
+	bool ok = take(c, fd, size, ret, ret_mapped);
+
+	close(fd);
+	return ok;
+}
+
+union control {
+	struct cmsghdr align;
+	char room[CMSG_SPACE(sizeof(int) * FDS_TAKEN)];
+};
+
+int wire_send(int sock, struct str packet, int fd)
+{
+	struct iovec iov = {(void *)(uintptr_t)packet.p, packet.n};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	union control control;
+	ssize_t n;
+
+	if (fd >= 0) {
+		struct cmsghdr *h;
+
+		memset(&control, 0, sizeof(control));
+		m.msg_control = control.room;
+		m.msg_controllen = CMSG_SPACE(sizeof(int));
+		h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &fd, sizeof(int));
+	}
+	do
+		n = sendmsg(sock, &m, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -1 : 0;
+}
+
+/* The first descriptor that came along; others are closed. */
+static int received_fd(struct msghdr *m)
+{
+	int kept = -1;
+
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
+		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
+			if (kept < 0)
+				kept = fd;
+			else
+				close(fd);
+		}
+	}
+	return kept;
+}
+
+ssize_t wire_recv(int sock, char *to, size_t cap, int *ret_fd, int flags)
+{
+	struct iovec iov = {to, cap};
+	union control control;
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room)};
+	ssize_t n;
+	int fd;
+
+	*ret_fd = -1;
+	do
+		n = recvmsg(sock, &m, flags | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -1;
+	fd = received_fd(&m);
+	if (m.msg_flags & MSG_TRUNC) { /* longer than any packet of ours */
+		if (fd >= 0)
+			close(fd);
+		errno = EMSGSIZE;
+		return -1;
+	}
+	*ret_fd = fd;
+	return n;
+}

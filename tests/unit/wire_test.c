@@ -1,0 +1,251 @@
+/* wire_test.c - packets, packed columns and descriptors between server and worker. */
+#include "engine/engine.h"
+#include "engine/wire.h"
+
+#include "test.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void records_in_a_packet_come_back_one_by_one(void **state)
+{
+	struct buf b = {0};
+	struct wire_head h;
+	struct str body;
+	struct wire_in in;
+	size_t at;
+
+	(void)state;
+	at = wire_begin_record(&b, WIRE_COLUMNS, 7);
+	wire_text(&b, S("abc"));
+	wire_end_record(&b, at);
+	at = wire_begin_record(&b, WIRE_END, 7);
+	wire_i64(&b, -5);
+	wire_u8(&b, 9);
+	wire_end_record(&b, at);
+
+	in = wire_in(buf_str(&b));
+	assert_true(wire_next(&in, &h, &body));
+	assert_int_equal(h.kind, WIRE_COLUMNS);
+	assert_int_equal(h.task, 7);
+	assert_int_equal(body.n, 7);
+	assert_true(wire_next(&in, &h, &body));
+	struct wire_in inner = wire_in(body);
+	assert_true(wire_get_i64(&inner) == -5);
+	assert_int_equal(wire_get_u8(&inner), 9);
+	assert_false(inner.bad);
+	assert_int_equal(wire_get_u32(&inner), 0);
+	assert_true(inner.bad);
+	assert_false(wire_next(&in, &h, &body));
+	assert_false(in.bad);
+	buf_drop(&b);
+}
+
+static void a_record_cut_short_is_refused_at_every_length(void **state)
+{
+	struct buf b = {0};
+	size_t at = wire_begin_record(&b, WIRE_END, 1);
+
+	(void)state;
+	wire_text(&b, S("hello"));
+	wire_end_record(&b, at);
+	for (size_t n = 1; n < b.n; n++) {
+		struct wire_in in = wire_in(str_head(buf_str(&b), n));
+		struct wire_head h;
+		struct str body;
+
+		assert_false(wire_next(&in, &h, &body));
+		assert_true(in.bad);
+	}
+	buf_drop(&b);
+}
+
+static const struct engine_bind some_binds[] = {
+	{ENGINE_B_FIXED, {"12.50", 5}}, {ENGINE_B_NULL, {NULL, 0}}, {ENGINE_B_TEXT, {"a\0b", 3}}};
+
+static struct engine_ask an_ask(const struct str *names)
+{
+	return (struct engine_ask){.sql = S("select ?, ?, ?"), .binds = some_binds, .bind_names = names, .nbinds = 3,
+		.form = ENGINE_NATIVE, .counts = ENGINE_UPDATED, .null_text = true, .helpers = true,
+		.timezone = S("Europe/Paris"), .max_result_bytes = 1 << 20, .max_part_rows = 1000, .first_part_bytes = 77};
+}
+
+static void a_statement_survives_the_wire(void **state)
+{
+	const struct str names[] = {S_INIT("x"), S_INIT("why"), S_INIT("")};
+	struct engine_ask ask = an_ask(names), back;
+	OWNS(arena) a = {0};
+	struct call c;
+	struct buf b = {0};
+
+	(void)state;
+	call_open(&c, &a);
+	wire_put_ask(&b, &ask);
+	assert_true(wire_get_ask(&c, buf_str(&b), &back));
+	assert_str_equal(back.sql, "select ?, ?, ?");
+	assert_str_equal(back.timezone, "Europe/Paris");
+	assert_int_equal(back.nbinds, 3);
+	assert_int_equal(back.binds[0].type, ENGINE_B_FIXED);
+	assert_str_equal(back.binds[0].value, "12.50");
+	assert_int_equal(back.binds[2].value.n, 3);
+	assert_str_equal(back.bind_names[1], "why");
+	assert_true(back.null_text && back.helpers && !back.session_state);
+	assert_int_equal(back.form, ENGINE_NATIVE);
+	assert_int_equal(back.counts, ENGINE_UPDATED);
+	assert_int_equal(back.max_result_bytes, 1 << 20);
+	assert_int_equal(back.max_part_rows, 1000);
+	assert_int_equal(back.first_part_bytes, 77);
+	buf_drop(&b);
+}
+
+static void a_cut_statement_is_refused_at_every_length(void **state)
+{
+	struct engine_ask ask = an_ask(NULL), back;
+	struct buf b = {0};
+
+	(void)state;
+	wire_put_ask(&b, &ask);
+	for (size_t n = 0; n < b.n; n++) {
+		OWNS(arena) a = {0};
+		struct call c;
+
+		call_open(&c, &a);
+		assert_false(wire_get_ask(&c, str_head(buf_str(&b), n), &back));
+		assert_int_equal(c.err.kind, ERR_BAD_REQUEST);
+	}
+	buf_drop(&b);
+}
+
+static void columns_are_packed_and_every_byte_is_checked(void **state)
+{
+	const struct engine_column v[] = {{S("N"), S("DECIMAL(10,2)"), ENGINE_T_DECIMAL, 10, 2, true},
+					  {S(""), S("VARCHAR[]"), ENGINE_T_LIST, 0, 0, false}};
+	struct engine_column *back;
+	struct buf b = {0};
+	OWNS(arena) a = {0};
+	struct call c;
+	int n;
+
+	(void)state;
+	call_open(&c, &a);
+	engine_pack_columns(v, 2, &b);
+	assert_true(engine_columns(&c, buf_str(&b), &back, &n));
+	assert_int_equal(n, 2);
+	assert_str_equal(back[0].type, "DECIMAL(10,2)");
+	assert_int_equal(back[0].scale, 2);
+	assert_true(back[0].nullable);
+	assert_int_equal(back[1].kind, ENGINE_T_LIST);
+	for (size_t cut = 0; cut < b.n; cut++)
+		assert_false(engine_columns(&c, str_head(buf_str(&b), cut), &back, &n));
+	b.p[b.n - 1] = 2; /* nullable is neither 0 nor 1 */
+	assert_false(engine_columns(&c, buf_str(&b), &back, &n));
+	b.p[b.n - 1] = 0;
+	b.p[b.n - 4] = (char)ENGINE_T_COUNT;
+	assert_false(engine_columns(&c, buf_str(&b), &back, &n));
+	b.p[b.n - 4] = ENGINE_T_LIST;
+	buf_addc(&b, 0);
+	assert_false(engine_columns(&c, buf_str(&b), &back, &n));
+	buf_drop(&b);
+}
+
+static void a_count_of_columns_that_cannot_be_there_is_not_allocated(void **state)
+{
+	struct engine_column *back;
+	OWNS(arena) a = {0};
+	struct call c;
+	int n;
+
+	(void)state;
+	call_open(&c, &a);
+	assert_false(engine_columns(&c, S("\xff\xff\xff\xff"), &back, &n));
+	assert_true(a.used < 1024);
+}
+
+static void a_sealed_memfd_crosses_a_socket_and_is_mapped(void **state)
+{
+	int pair[2], fd;
+	char packet[64];
+	void *p;
+	bool mapped;
+	OWNS(arena) a = {0};
+	struct call c;
+
+	(void)state;
+	call_open(&c, &a);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	fd = wire_memfd(S("partition"));
+	assert_true(fd >= 0);
+	assert_int_equal(wire_send(pair[0], S("head"), fd), 0);
+	close(fd);
+	assert_int_equal(wire_recv(pair[1], packet, sizeof(packet), &fd, 0), 4);
+	assert_true(fd >= 0);
+	assert_int_equal(wire_fd_size(fd), 9);
+	assert_true(wire_take_memfd(&c, fd, 9, &p, &mapped));
+	assert_true(mapped);
+	struct engine_bytes *b = engine_bytes_adopt(p, 9, mapped);
+	assert_str_equal(engine_bytes_str(b), "partition");
+	engine_bytes_unref(engine_bytes_ref(b));
+	engine_bytes_unref(b);
+	close(pair[0]);
+	assert_int_equal(wire_recv(pair[1], packet, sizeof(packet), &fd, 0), 0);
+	assert_int_equal(fd, -1);
+	close(pair[1]);
+}
+
+static void an_unsealed_memfd_is_read_and_a_short_one_refused(void **state)
+{
+	int fd = memfd_create("x", MFD_ALLOW_SEALING);
+	void *p;
+	bool mapped;
+	OWNS(arena) a = {0};
+	struct call c;
+
+	(void)state;
+	call_open(&c, &a);
+	assert_int_equal(write(fd, "0123456789", 10), 10);
+	assert_false(wire_take_memfd(&c, dup(fd), 11, &p, &mapped));
+	call_forgive(&c);
+	assert_true(wire_take_memfd(&c, fd, 10, &p, &mapped));
+	assert_false(mapped);
+	assert_memory_equal(p, "0123456789", 10);
+	free(p);
+	int pipes[2];
+	assert_int_equal(pipe(pipes), 0);
+	assert_false(wire_take_memfd(&c, pipes[0], 1, &p, &mapped));
+	close(pipes[1]);
+}
+
+static void a_packet_too_long_is_an_error_not_a_part_of_one(void **state)
+{
+	int pair[2], fd;
+	char packet[4];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(wire_send(pair[0], S("too long"), -1), 0);
+	assert_int_equal(wire_recv(pair[1], packet, sizeof(packet), &fd, 0), -1);
+	assert_int_equal(errno, EMSGSIZE);
+	assert_int_equal(wire_recv(pair[1], packet, sizeof(packet), &fd, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(records_in_a_packet_come_back_one_by_one),
+		cmocka_unit_test(a_record_cut_short_is_refused_at_every_length),
+		cmocka_unit_test(a_statement_survives_the_wire),
+		cmocka_unit_test(a_cut_statement_is_refused_at_every_length),
+		cmocka_unit_test(columns_are_packed_and_every_byte_is_checked),
+		cmocka_unit_test(a_count_of_columns_that_cannot_be_there_is_not_allocated),
+		cmocka_unit_test(a_sealed_memfd_crosses_a_socket_and_is_mapped),
+		cmocka_unit_test(an_unsealed_memfd_is_read_and_a_short_one_refused),
+		cmocka_unit_test(a_packet_too_long_is_an_error_not_a_part_of_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
