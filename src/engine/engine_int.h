@@ -1,0 +1,82 @@
+/* engine_int.h - inside the server side of engine/.
+ *
+ * A lane is a tenant's queue; a link is its worker process. Tasks move queue →
+ * link → gone. Lanes, queues and task states are under the engine's lock; links
+ * belong to the loop. No listener is called with the lock held.
+ */
+#ifndef MAYFLY_ENGINE_INT_H
+#define MAYFLY_ENGINE_INT_H
+
+#include "engine/engine.h"
+#include "engine/wire.h"
+
+#include <pthread.h>
+
+enum task_state { TASK_QUEUED, TASK_SENT, TASK_ENDED };
+
+struct engine_task {
+	struct list node; /* in lane.queue or link.sent */
+	atomic_int refs;
+	struct engine *engine;
+	struct lane *lane;
+	uint64_t id;
+	enum wire_kind kind;
+	struct buf body;  /* of the record; freed once sent */
+	const struct engine_listener *listener;
+	void *arg;
+	enum task_state state;
+	bool cancel_asked;
+	int64_t kill_at_ms; /* monotonic; 0 = not canceled */
+};
+
+struct lane {
+	struct engine *engine;
+	struct str tenant;
+	struct list queue;
+	int queued;
+	struct engine_limits limits;
+	struct link *link;    /* on the loop; NULL = no worker */
+	bool pump_posted;
+	char name[64];
+};
+
+struct engine {
+	struct engine_options o;
+	char *exe, *data_dir;
+	pthread_mutex_t lock;
+	struct map lanes;
+	uint64_t next_task;
+	bool stopping;
+	struct exec_timer *tick;
+	exec_fn *stopped;
+	void *stopped_arg;
+	struct engine_report report; /* under the lock */
+	unsigned char *slots;        /* taken uids, on the loop */
+};
+
+/* engine.c */
+void engine_worker_gone(struct engine *e); /* on the loop, after report.workers went down */
+
+/* columns.c: takes fd; NULL when its size is not `size` */
+struct engine_bytes *engine_bytes_of_memfd(int fd, size_t size);
+
+/* lane.c */
+struct lane *lane_of(struct engine *e, struct str tenant); /* lock held; made when missing */
+void lane_pump(struct lane *lane);                         /* on the loop: start a worker, send what fits */
+void lane_fail_queue(struct lane *lane, const char *text); /* on the loop: every queued task ends LOST */
+void lane_pump_soon(struct lane *lane);                    /* lock held */
+void task_end(struct engine_task *t, const struct engine_end *end); /* on the loop, lock not held */
+void task_end_lost(struct engine_task *t, const char *text);
+
+/* link.c */
+enum link_state { LINK_STARTING, LINK_READY, LINK_STOPPING, LINK_DEAD };
+struct link *link_open(struct call *c, struct lane *lane) NODISCARD;
+enum link_state link_state(const struct link *k);
+int link_room(const struct link *k);                        /* tasks that it takes now */
+void link_send(struct link *k, struct engine_task *t);      /* takes it into link.sent */
+void link_cancel(struct link *k, struct engine_task *t);
+void link_quit(struct link *k);
+void link_kill(struct link *k);
+void link_tick(struct link *k, int64_t now_ms);             /* grace, idleness */
+
+#endif

@@ -1,0 +1,581 @@
+/* link.c - one worker process: started, fed, heard, stopped, reaped.
+ *
+ * Everything here runs on the engine's loop. What the worker sends is input:
+ * a packet that does not parse ends the worker, never the server.
+ */
+#include "engine/engine_int.h"
+
+#include "obs/obs.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PACKETS_A_WAKE = 64, SOCKET_BUFFER = 4 * 1024 * 1024, STOP_GRACE_MS = 10000, START_GRACE_MS = 30000 };
+
+struct link {
+	struct engine *engine;
+	struct lane *lane;
+	struct exec_child *child;
+	int jobs, control;
+	struct exec_watch *jobs_watch, *control_watch;
+	struct list sent; /* tasks that the worker has */
+	int nsent, slot;
+	enum link_state state;
+	struct buf control_out; /* packets that did not fit yet: u32 size, bytes */
+	struct list unsent;     /* tasks of `sent` that did not fit yet */
+	int64_t since_ms;       /* of the state; of the last work when READY */
+	char why[256];          /* what the worker said when it could not go on */
+	char packet[WIRE_PACKET + 4096];
+};
+
+static void set_state(struct link *k, enum link_state to)
+{
+	static const struct fsm_state moves[] = {
+		[LINK_STARTING] = {"starting", TO(LINK_READY) | TO(LINK_STOPPING) | TO(LINK_DEAD)},
+		[LINK_READY] = {"ready", TO(LINK_STOPPING) | TO(LINK_DEAD)},
+		[LINK_STOPPING] = {"stopping", TO(LINK_DEAD)},
+		[LINK_DEAD] = {"dead", 0},
+	};
+
+	INVARIANT(fsm_may(moves, k->state, to));
+	k->state = to;
+	k->since_ms = clock_mono_ms();
+}
+
+enum link_state link_state(const struct link *k)
+{
+	return k->state;
+}
+
+int link_room(const struct link *k)
+{
+	return k->lane->limits.concurrent - k->nsent;
+}
+
+/* --- sending --- */
+
+static void flush_control(struct link *k)
+{
+	while (k->control_out.n) {
+		uint32_t size;
+
+		memcpy(&size, k->control_out.p, sizeof(size));
+		if (wire_send(k->control, str_from(k->control_out.p + sizeof(size), size), -1) != 0 && errno == EAGAIN)
+			break;
+		buf_cut_front(&k->control_out, sizeof(size) + size);
+	}
+	exec_watch_set(k->control_watch, EXEC_READ | (k->control_out.n ? EXEC_WRITE : 0));
+}
+
+static void send_control(struct link *k, enum wire_kind kind, uint64_t task, const uint32_t *value)
+{
+	struct buf *b = &k->control_out;
+	size_t start = b->n, at;
+	uint32_t size;
+
+	if (k->state == LINK_DEAD)
+		return;
+	wire_u32(b, 0);
+	at = wire_begin_record(b, kind, task);
+	if (value)
+		wire_u32(b, *value);
+	wire_end_record(b, at);
+	size = (uint32_t)(b->n - start - sizeof(size));
+	memcpy(b->p + start, &size, sizeof(size));
+	if (start == 0)
+		flush_control(k);
+}
+
+/* 0 sent, 1 full for now, -1 failed. */
+static int send_task(struct link *k, struct engine_task *t)
+{
+	OWNS(buf) packet = {0};
+	bool in_fd = t->body.n > WIRE_INLINE;
+	int fd = in_fd ? wire_memfd(buf_str(&t->body)) : -1;
+	size_t at;
+	int rc;
+
+	if (in_fd && fd < 0)
+		return -1;
+	at = wire_begin_record(&packet, t->kind, t->id);
+	if (!in_fd)
+		buf_add(&packet, buf_str(&t->body));
+	wire_end_record(&packet, at);
+	if (in_fd)
+		((struct wire_head *)(void *)packet.p)->in_fd = 1;
+	rc = wire_send(k->jobs, buf_str(&packet), fd);
+	if (rc != 0)
+		rc = errno == EAGAIN || errno == ENOBUFS ? 1 : -1;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static void link_died(struct link *k);
+
+static void flush_tasks(struct link *k)
+{
+	while (!list_empty(&k->unsent)) {
+		struct engine_task *t = LIST_ITEM(k->unsent.next, struct engine_task, node);
+		int rc = send_task(k, t);
+
+		if (rc == 1)
+			break;
+		if (rc < 0) {
+			link_died(k);
+			return;
+		}
+		list_del(&t->node);
+		list_add_tail(&k->sent, &t->node);
+		buf_drop(&t->body);
+	}
+	exec_watch_set(k->jobs_watch, EXEC_READ | (list_empty(&k->unsent) ? 0 : EXEC_WRITE));
+}
+
+static void count_running(struct link *k, int by)
+{
+	k->nsent += by;
+	pthread_mutex_lock(&k->engine->lock);
+	k->engine->report.running += by;
+	pthread_mutex_unlock(&k->engine->lock);
+}
+
+void link_send(struct link *k, struct engine_task *t)
+{
+	bool waiting = !list_empty(&k->unsent);
+
+	count_running(k, 1);
+	list_add_tail(&k->unsent, &t->node);
+	t->listener->started(t->arg);
+	if (!waiting)
+		flush_tasks(k);
+}
+
+void link_cancel(struct link *k, struct engine_task *t)
+{
+	if (!k || k->state == LINK_DEAD)
+		return;
+	t->kill_at_ms = clock_mono_ms() + k->engine->o.cancel_grace_ms;
+	send_control(k, WIRE_CANCEL, t->id, NULL);
+}
+
+void link_quit(struct link *k)
+{
+	if (k->state >= LINK_STOPPING)
+		return;
+	send_control(k, WIRE_QUIT, 0, NULL);
+	set_state(k, LINK_STOPPING);
+}
+
+void link_kill(struct link *k)
+{
+	exec_child_kill(k->child, SIGKILL);
+}
+
+/* --- hearing --- */
+
+static struct engine_task *find_task(struct link *k, uint64_t id)
+{
+	LIST_EACH(&k->sent, it) {
+		struct engine_task *t = LIST_ITEM(it, struct engine_task, node);
+
+		if (t->id == id)
+			return t;
+	}
+	return NULL;
+}
+
+static bool bad_packet(struct link *k, const char *what)
+{
+	snprintf(k->why, sizeof(k->why), "the worker sent a bad packet (%s)", what);
+	return false;
+}
+
+static bool hear_hello(struct link *k, struct str body)
+{
+	struct wire_in in = wire_in(body);
+	struct str version = wire_get_text(&in);
+	bool landlock = wire_get_u8(&in), seccomp = wire_get_u8(&in), rlimits = wire_get_u8(&in);
+	struct engine_report *r = &k->engine->report;
+
+	if (in.bad || k->state > LINK_STOPPING)
+		return bad_packet(k, "hello");
+	pthread_mutex_lock(&k->engine->lock);
+	snprintf(r->version, sizeof(r->version), "%.*s", (int)(version.n < 31 ? version.n : 31), version.p);
+	r->landlock = landlock;
+	r->seccomp = seccomp;
+	r->rlimits = rlimits;
+	pthread_mutex_unlock(&k->engine->lock);
+	if (k->state == LINK_STARTING)
+		set_state(k, LINK_READY);
+	return true;
+}
+
+static bool hear_part(struct link *k, struct engine_task *t, const struct wire_head *h, struct str body, int *fd)
+{
+	struct wire_part p;
+	struct engine_part part;
+	const uint32_t one = 1;
+
+	if (body.n < sizeof(p))
+		return bad_packet(k, "part");
+	memcpy(&p, body.p, sizeof(p));
+	if (p.rows < 0 || p.row_bytes < 0)
+		return bad_packet(k, "part");
+	if (h->in_fd) {
+		part.bytes = engine_bytes_of_memfd(*fd, p.size);
+		*fd = -1;
+	} else {
+		part.bytes = p.size == body.n - sizeof(p) ? engine_bytes_copy(str_tail(body, sizeof(p))) : NULL;
+	}
+	if (!part.bytes)
+		return bad_packet(k, "part bytes");
+	part.gzip = p.gzip != 0;
+	part.rows = p.rows;
+	part.row_bytes = p.row_bytes;
+	t->listener->part(t->arg, &part);
+	send_control(k, WIRE_ACK, t->id, &one);
+	return true;
+}
+
+static bool hear_end(struct link *k, struct engine_task *t, struct str body)
+{
+	struct wire_in in = wire_in(body);
+	unsigned outcome = wire_get_u8(&in);
+	struct engine_end end = {.rows = wire_get_i64(&in), .position = wire_get_i64(&in)};
+
+	end.class = wire_get_text(&in);
+	end.text = wire_get_text(&in);
+	end.bad_bind = wire_get_text(&in);
+	if (in.bad || outcome > ENGINE_TOO_LARGE)
+		return bad_packet(k, "end");
+	end.outcome = outcome;
+	list_del(&t->node);
+	count_running(k, -1);
+	k->since_ms = clock_mono_ms();
+	task_end(t, &end);
+	return true;
+}
+
+static bool hear_task(struct link *k, const struct wire_head *h, struct str body, int *fd)
+{
+	struct engine_task *t = find_task(k, h->task);
+
+	if (!t)
+		return bad_packet(k, "unknown task");
+	switch (h->kind) {
+	case WIRE_COLUMNS:
+		t->listener->columns(t->arg, body);
+		return true;
+	case WIRE_PART:
+		return hear_part(k, t, h, body, fd);
+	case WIRE_PROGRESS: {
+		struct wire_in in = wire_in(body);
+
+		t->listener->progress(t->arg, wire_get_u32(&in) / 1000.0);
+		return !in.bad || bad_packet(k, "progress");
+	}
+	case WIRE_END:
+		return hear_end(k, t, body);
+	default:
+		return bad_packet(k, "kind");
+	}
+}
+
+static bool hear_record(struct link *k, const struct wire_head *h, struct str body, int *fd)
+{
+	if (h->kind == WIRE_HELLO)
+		return hear_hello(k, body);
+	if (h->kind == WIRE_FATAL) {
+		struct wire_in in = wire_in(body);
+		struct str text = wire_get_text(&in);
+
+		snprintf(k->why, sizeof(k->why), "%.*s", (int)(text.n < 250 ? text.n : 250), text.p);
+		return false;
+	}
+	return hear_task(k, h, body, fd);
+}
+
+static bool hear_packet(struct link *k, size_t n, int *fd)
+{
+	struct wire_in in = wire_in(str_from(k->packet, n));
+	struct wire_head h;
+	struct str body;
+
+	while (wire_next(&in, &h, &body))
+		if (!hear_record(k, &h, body, fd))
+			return false;
+	return !in.bad || bad_packet(k, "record");
+}
+
+/* 1 one packet taken, 0 nothing there, -1 the worker is gone or talks nonsense. */
+static int hear_one(struct link *k)
+{
+	int fd = -1;
+	ssize_t n = wire_recv(k->jobs, k->packet, sizeof(k->packet), &fd, MSG_DONTWAIT);
+	bool ok;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	if (n == 0)
+		return -1;
+	ok = hear_packet(k, (size_t)n, &fd);
+	if (fd >= 0)
+		close(fd);
+	return ok ? 1 : -1;
+}
+
+static void on_jobs(void *arg, int events)
+{
+	struct link *k = arg;
+
+	if (events & EXEC_WRITE)
+		flush_tasks(k);
+	if (!(events & EXEC_READ) || k->state == LINK_DEAD)
+		return;
+	for (int i = 0; i < PACKETS_A_WAKE; i++) {
+		int rc = hear_one(k);
+
+		if (rc < 0) {
+			link_died(k);
+			return;
+		}
+		if (rc == 0)
+			break;
+	}
+	lane_pump(k->lane);
+}
+
+static void on_control(void *arg, int events)
+{
+	struct link *k = arg;
+
+	if (k->state == LINK_DEAD)
+		return;
+	if (events & EXEC_READ) /* the worker never writes here: its end is gone */
+		link_died(k);
+	else
+		flush_control(k);
+}
+
+/* --- the end --- */
+
+static void end_all(struct link *k, struct list *tasks, const char *text)
+{
+	struct list *it;
+
+	while ((it = list_pop(tasks)) != NULL) {
+		count_running(k, -1);
+		task_end_lost(LIST_ITEM(it, struct engine_task, node), text);
+	}
+}
+
+/* The socket is closed or cannot be trusted: nothing more is heard. The process is reaped in on_exit. */
+static void link_died(struct link *k)
+{
+	bool told = k->state == LINK_STOPPING;
+	const char *text = k->why[0] ? k->why : "the engine worker ended while the statement ran";
+
+	if (k->state == LINK_DEAD)
+		return;
+	set_state(k, LINK_DEAD);
+	exec_watch_close(k->jobs_watch);
+	exec_watch_close(k->control_watch);
+	close(k->jobs);
+	close(k->control);
+	if (!told)
+		link_kill(k);
+	end_all(k, &k->sent, text);
+	end_all(k, &k->unsent, text);
+}
+
+static void count_exit(struct link *k, bool crashed)
+{
+	struct engine *e = k->engine;
+
+	e->slots[k->slot] = 0;
+	pthread_mutex_lock(&e->lock);
+	e->report.workers--;
+	e->report.crashed += crashed;
+	pthread_mutex_unlock(&e->lock);
+}
+
+static void on_exit_of_worker(void *arg, int status, int signo)
+{
+	struct link *k = arg;
+	struct lane *lane = k->lane;
+	bool starting = k->state == LINK_STARTING, wanted = k->state == LINK_STOPPING;
+
+	while (k->state != LINK_DEAD && hear_one(k) > 0) /* what it sent before it went */
+		;
+	starting = starting && k->state == LINK_STARTING;
+	link_died(k);
+	exec_child_close(k->child);
+	count_exit(k, !wanted);
+	if (!wanted)
+		obs_log(OBS_WARN, "engine", "worker of tenant %s ended: status %d, signal %d%s%s", lane->name, status, signo,
+			k->why[0] ? ": " : "", k->why);
+	lane->link = NULL;
+	if (starting) /* a worker that cannot start will not start the next time either */
+		lane_fail_queue(lane, k->why[0] ? k->why : "the engine worker cannot start");
+	engine_worker_gone(k->engine);
+	buf_drop(&k->control_out);
+	free(k);
+	lane_pump(lane);
+}
+
+void link_tick(struct link *k, int64_t now)
+{
+	struct engine *e = k->engine;
+	int64_t age = now - k->since_ms;
+
+	LIST_EACH(&k->sent, it) {
+		struct engine_task *t = LIST_ITEM(it, struct engine_task, node);
+
+		if (!t->kill_at_ms || now < t->kill_at_ms || k->state == LINK_DEAD)
+			continue;
+		snprintf(k->why, sizeof(k->why), "the engine worker was ended because a canceled statement did not stop");
+		pthread_mutex_lock(&e->lock);
+		e->report.killed++;
+		pthread_mutex_unlock(&e->lock);
+		link_died(k);
+		return;
+	}
+	if (k->state == LINK_READY && k->nsent == 0 && age > e->o.idle_ms)
+		link_quit(k);
+	else if ((k->state == LINK_STOPPING && age > STOP_GRACE_MS) || (k->state == LINK_STARTING && age > START_GRACE_MS))
+		link_kill(k);
+}
+
+/* --- starting --- */
+
+static int free_slot(struct engine *e)
+{
+	for (int i = 0; i < e->o.max_workers; i++)
+		if (!e->slots[i])
+			return i;
+	return -1;
+}
+
+static bool make_sockets(struct call *c, int jobs[2], int control[2])
+{
+	const int size = SOCKET_BUFFER;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, jobs) != 0)
+		return fail(c, ERR_UNAVAILABLE, "no socket for a worker: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
+		close(jobs[0]);
+		close(jobs[1]);
+		return fail(c, ERR_UNAVAILABLE, "no socket for a worker: %s", strerror(errno));
+	}
+	for (int i = 0; i < 2; i++)
+		setsockopt(jobs[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	return true;
+}
+
+static bool start_process(struct call *c, struct link *k, const int child_fds[2], const char *dir)
+{
+	const struct engine_limits *l = &k->lane->limits;
+	const char *argv[24];
+	struct exec_child_spec spec = {.file = k->engine->exe, .fds = {-1, -1, -1, child_fds[0], child_fds[1]}, .nfds = 5};
+	int n = 0;
+
+	argv[n++] = "mayfly";
+	argv[n++] = "engine";
+	argv[n++] = "--dir";
+	argv[n++] = dir;
+	argv[n++] = "--memory";
+	argv[n++] = arena_fmt(c->arena, "%lld", (long long)l->memory_bytes).p;
+	argv[n++] = "--temp";
+	argv[n++] = arena_fmt(c->arena, "%lld", (long long)l->temp_bytes).p;
+	argv[n++] = "--threads";
+	argv[n++] = arena_fmt(c->arena, "%d", l->threads).p;
+	argv[n++] = "--concurrent";
+	argv[n++] = arena_fmt(c->arena, "%d", l->concurrent).p;
+	if (k->engine->report.own_uid) {
+		argv[n++] = "--uid";
+		argv[n++] = arena_fmt(c->arena, "%u", (unsigned)(k->engine->o.uid_base + (uid_t)k->slot)).p;
+	}
+	if (k->engine->o.require_sandbox)
+		argv[n++] = "--require-sandbox";
+	argv[n] = NULL;
+	spec.argv = (char *const *)argv;
+	k->child = exec_child_open(c, k->engine->o.loop, &spec, on_exit_of_worker, k);
+	return k->child != NULL;
+}
+
+/* NULL when it cannot be made. */
+static const char *make_tenant_folder(struct call *c, struct engine *e, struct lane *lane)
+{
+	const char *dir = arena_fmt(c->arena, "%s/tenants/%s", e->data_dir, lane->name).p;
+
+	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+		return dir;
+	fail(c, ERR_UNAVAILABLE, "cannot make %s: %s", dir, strerror(errno));
+	return NULL;
+}
+
+static void attach(struct link *k)
+{
+	struct engine *e = k->engine;
+
+	k->jobs_watch = exec_watch_open(e->o.loop, k->jobs, on_jobs, k);
+	k->control_watch = exec_watch_open(e->o.loop, k->control, on_control, k);
+	exec_watch_set(k->jobs_watch, EXEC_READ);
+	exec_watch_set(k->control_watch, EXEC_READ);
+	e->slots[k->slot] = 1;
+	pthread_mutex_lock(&e->lock);
+	e->report.workers++;
+	e->report.started++;
+	pthread_mutex_unlock(&e->lock);
+}
+
+static struct link *link_new(struct lane *lane, int slot, int jobs, int control)
+{
+	struct link *k = base_zalloc(sizeof(*k));
+
+	k->engine = lane->engine;
+	k->lane = lane;
+	k->slot = slot;
+	k->jobs = jobs;
+	k->control = control;
+	k->since_ms = clock_mono_ms();
+	list_init(&k->sent);
+	list_init(&k->unsent);
+	return k;
+}
+
+struct link *link_open(struct call *c, struct lane *lane)
+{
+	struct engine *e = lane->engine;
+	int slot = free_slot(e), jobs[2], control[2];
+	const char *dir;
+	struct link *k;
+	bool ok;
+
+	if (slot < 0) {
+		fail(c, ERR_UNAVAILABLE, "engine.max_workers tenants run already");
+		return NULL;
+	}
+	dir = make_tenant_folder(c, e, lane);
+	if (!dir || !make_sockets(c, jobs, control))
+		return NULL;
+	k = link_new(lane, slot, jobs[0], control[0]);
+	ok = start_process(c, k, (int[]){jobs[1], control[1]}, dir);
+	close(jobs[1]);
+	close(control[1]);
+	if (!ok) {
+		close(jobs[0]);
+		close(control[0]);
+		free(k);
+		return NULL;
+	}
+	attach(k);
+	return k;
+}
