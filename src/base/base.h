@@ -18,5 +18,6 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "base/wheel.h"
 
 #endif

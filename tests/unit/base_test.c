@@ -206,6 +206,40 @@ static void bad_encodings_are_refused(void **state)
 	buf_drop(&out);
 }
 
+static void a_wheel_hands_out_each_deadline_once_and_in_time(void **state)
+{
+	enum { N = 3000, TICK = 250 };
+	struct wheel *w = malloc(sizeof(*w));
+	struct wheel_node *nodes = calloc(N, sizeof(*nodes));
+	struct list due;
+	int64_t now = 1000000;
+	int seen = 0;
+
+	(void)state;
+	wheel_open(w, TICK, now);
+	for (int i = 0; i < N; i++)
+		wheel_put(w, &nodes[i], now + (int64_t)i * 997 % 5000000);
+	wheel_del(&nodes[0]);
+	for (int step = 0; seen < N - 1 && step < 100000; step++) {
+		list_init(&due);
+		now += step % 7 == 0 ? 300000 : 90;
+		while (wheel_advance(w, now, &due, 10) == 10)
+			;
+		LIST_EACH(&due, it) {
+			struct wheel_node *n = LIST_ITEM(it, struct wheel_node, link);
+
+			assert_true(n->due_ms <= now);
+			list_del(it);
+			seen++;
+		}
+		for (int i = 1; i < N; i++)
+			assert_true(!list_linked(&nodes[i].link) || nodes[i].due_ms > now - TICK);
+	}
+	assert_int_equal(seen, N - 1);
+	free(nodes);
+	free(w);
+}
+
 static void the_first_error_stays(void **state)
 {
 	struct arena a = {0};
@@ -234,6 +268,7 @@ int main(void)
 		cmocka_unit_test(times_read_back),
 		cmocka_unit_test(text_encodings_are_inverses),
 		cmocka_unit_test(bad_encodings_are_refused),
+		cmocka_unit_test(a_wheel_hands_out_each_deadline_once_and_in_time),
 		cmocka_unit_test(the_first_error_stays),
 	};
 
