@@ -1,0 +1,55 @@
+/* out.h - the door of out/: HTTP requests to others, by libcurl.
+ *
+ * Synchronous, one at a time a client; a client keeps its connections. Only
+ * http and https, no redirects, no proxies from the environment, no cookies.
+ * An answer with any status is a success: what it means is the caller's.
+ *
+ * Threads: any, one at a time a client. The call's cancel flag and deadline
+ * end a request within a second.
+ */
+#ifndef MAYFLY_OUT_H
+#define MAYFLY_OUT_H
+
+#include "base/base.h"
+
+struct out_client;
+
+struct out_header {
+	struct str name, value;
+};
+
+struct out_request {
+	struct str method;                /* empty = GET */
+	struct str url;
+	const struct out_header *headers;
+	int nheaders;
+	struct str body;                  /* p = NULL: none */
+	struct str unix_socket;           /* connect there instead; empty = by the URL's host */
+	int64_t timeout_ms;               /* of the whole; 0 = as long as the call has */
+	int64_t connect_ms;               /* of connecting; 0 = 10 s */
+	size_t max_body_bytes;            /* of the answer, decoded; 0 = 64 MiB */
+	/* Takes the body of a 2xx answer piece by piece instead of out_answer.body (without limit
+	 * unless max_body_bytes says one); false ends the request with ERR_CANCELED. */
+	bool (*sink)(void *arg, struct str piece);
+	void *arg;
+};
+
+/* Lives in the call's arena. */
+struct out_answer {
+	int status;
+	const struct out_header *headers; /* in their order, values trimmed */
+	int nheaders;
+	struct str body;                  /* decoded */
+};
+
+struct out_client *out_open(void);
+void out_close(struct out_client *o);
+
+/* ERR_INVALID_FIELD: the request cannot be sent as it is. ERR_UNAVAILABLE: no connection, or it broke.
+ * ERR_REQUEST_TIMEOUT, ERR_CANCELED, ERR_BODY_TOO_LARGE. */
+bool out_fetch(struct call *c, struct out_client *o, const struct out_request *q, struct out_answer *ret) NODISCARD;
+
+/* The first header of that name, p = NULL when absent. */
+struct str out_header(const struct out_answer *a, const char *name);
+
+#endif
