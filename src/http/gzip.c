@@ -1,0 +1,65 @@
+/* gzip.c - bodies in and out of gzip. */
+#include "http/http_int.h"
+
+#include <libdeflate.h>
+#include <zlib.h>
+
+enum { GZIP_WINDOW = 15 + 16, PIECE = 64 * 1024 };
+
+bool http_deflate(struct libdeflate_compressor *z, struct http_res *res)
+{
+	char *to = buf_room(&res->packed, libdeflate_gzip_compress_bound(z, res->body.n));
+
+	if (!to)
+		return false;
+	res->packed.n = libdeflate_gzip_compress(z, res->body.p, res->body.n, to, res->packed.cap);
+	if (res->packed.n >= res->body.n)
+		res->packed.n = 0;
+	return res->packed.n > 0;
+}
+
+/* One step into `out`; Z_BUF_ERROR when its limit is reached. */
+static int inflate_step(z_stream *z, struct buf *out)
+{
+	size_t most = out->limit - out->n < PIECE ? out->limit - out->n : PIECE;
+	char *to = most ? buf_room(out, most) : NULL;
+	int rc;
+
+	if (!to)
+		return Z_BUF_ERROR;
+	z->next_out = (Bytef *)to;
+	z->avail_out = (uInt)most;
+	rc = inflate(z, Z_NO_FLUSH);
+	out->n += most - z->avail_out;
+	if (rc == Z_STREAM_END && z->avail_in > 0) /* another member follows */
+		return inflateReset(z);
+	return rc;
+}
+
+static bool inflate_all(struct call *c, z_stream *z, struct buf *out)
+{
+	for (;;) {
+		int rc = inflate_step(z, out);
+
+		if (rc == Z_STREAM_END)
+			return true;
+		if (out->n == out->limit)
+			return fail(c, ERR_BODY_TOO_LARGE, "The decoded body is larger than this server takes.");
+		if (rc != Z_OK || (z->avail_in == 0 && z->avail_out > 0))
+			return fail(c, ERR_BAD_REQUEST, "The body is not whole gzip.");
+	}
+}
+
+void http_inflate(struct http_req *r)
+{
+	struct buf out = {.limit = r->loop->server->limits.max_body_bytes + 1};
+	z_stream z = {0};
+
+	INVARIANT(inflateInit2(&z, GZIP_WINDOW) == Z_OK);
+	z.next_in = (Bytef *)r->body.p;
+	z.avail_in = (uInt)r->body.n;
+	inflate_all(&r->call, &z, &out);
+	inflateEnd(&z);
+	buf_drop(&r->body);
+	r->body = buf_take(&out);
+}

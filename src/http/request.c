@@ -1,0 +1,390 @@
+/* request.c - the life of a request: read, routed, guarded, run, parked, over.
+ *
+ * Route and guard come before the body, so that nobody uploads without being
+ * allowed to. See http_req_state for who owns a request when.
+ */
+#include "http/http_int.h"
+
+static bool over(struct http_req *r)
+{
+	http_answer(r);
+	return false;
+}
+
+bool http_req_refuse(struct http_req *r, enum err_kind kind, const char *why)
+{
+	fail(&r->call, kind, "%s", why);
+	r->ok = false;
+	r->keep_alive = false;
+	r->linger = true;
+	STAT_ADD(r->loop->refused, 1);
+	return over(r);
+}
+
+/* --- running --- */
+
+static const struct http_surface *surface_of(const struct http_req *r)
+{
+	return &r->loop->server->surface;
+}
+
+static void run(struct http_req *r)
+{
+	r->ok = r->running(&r->call, surface_of(r)->rooms, r, &r->res);
+}
+
+static void settle_run(struct http_req *r);
+
+static void run_on_loop(struct http_req *r)
+{
+	r->state = REQ_RUN;
+	run(r);
+	settle_run(r);
+}
+
+static void on_pool_thread(void *arg)
+{
+	struct http_req *r = arg;
+
+	r->work(r);
+	http_loop_push(r->loop, &r->item);
+}
+
+/* The client left: who waits for the request is told, and `done` runs for what the handler kept. */
+static void abandon(struct http_req *r)
+{
+	bool parked = r->state == REQ_PARKED || (r->state == REQ_POOL && r->ok && r->res.want_park);
+
+	if (r->state == REQ_PARKED)
+		STAT_SUB(r->loop->parked, 1);
+	uv_timer_stop(&r->timer);
+	r->state = REQ_OVER;
+	http_park_leave(r);
+	if (parked) {
+		r->running = r->route->done;
+		run(r);
+	}
+	http_stream_end(r);
+	http_park_over(r);
+}
+
+static void on_back(struct http_item *it)
+{
+	struct http_req *r = CONTAINER_OF(it, struct http_req, item);
+
+	if (r->conn) {
+		r->state = REQ_RUN;
+		r->back(r);
+		return;
+	}
+	abandon(r);
+	http_req_put(r);
+}
+
+bool http_req_on_pool(struct http_req *r, void (*work)(struct http_req *), void (*back)(struct http_req *))
+{
+	enum http_req_state before = r->state;
+
+	r->state = REQ_POOL;
+	r->work = work;
+	r->back = back;
+	r->item.fn = on_back;
+	http_clock_set(r->conn, CLOCK_NONE);
+	if (exec_pool_run(r->loop->server->pool, on_pool_thread, r))
+		return true;
+	r->state = before;
+	return false;
+}
+
+void http_req_later(struct http_req *r, void (*back)(struct http_req *))
+{
+	r->state = REQ_POOL;
+	r->back = back;
+	r->item.fn = on_back;
+	http_clock_set(r->conn, CLOCK_NONE);
+	http_loop_push(r->loop, &r->item);
+}
+
+void http_req_left(struct http_req *r)
+{
+	if (r->state == REQ_POOL) { /* comes back by itself */
+		r->conn->req = NULL;
+		r->conn = NULL;
+		return;
+	}
+	abandon(r);
+}
+
+void http_req_over(struct http_req *r)
+{
+	struct http_conn *c = r->conn;
+	bool close = r->res.close, linger = r->linger;
+
+	STAT_ADD(r->loop->requests, 1);
+	http_park_over(r);
+	c->req = NULL;
+	http_req_put(r);
+	if (close)
+		http_conn_finish(c, linger);
+	else
+		http_conn_next(c);
+}
+
+/* --- parking --- */
+
+static void unpark(struct http_req *r)
+{
+	uv_timer_stop(&r->timer);
+	STAT_SUB(r->loop->parked, 1);
+	r->woken = false;
+	r->running = r->route->done;
+	run_on_loop(r);
+}
+
+static void on_wait_over(uv_timer_t *t)
+{
+	unpark(t->data);
+}
+
+static void park(struct http_req *r)
+{
+	INVARIANT(r->route->done);
+	r->res.want_park = false;
+	r->state = REQ_PARKED;
+	STAT_ADD(r->loop->parked, 1);
+	http_clock_set(r->conn, CLOCK_NONE);
+	if (r->res.wait_ms >= 0) {
+		uv_update_time(r->loop->uv);
+		uv_timer_start(&r->timer, on_wait_over, (uint64_t)r->res.wait_ms, 0);
+	}
+	if (r->woken) /* while the handler ran on the pool */
+		http_wake(r->park);
+}
+
+void http_req_woken(struct http_req *r)
+{
+	if (r->state == REQ_PARKED)
+		unpark(r);
+	else if (r->state == REQ_WAIT)
+		http_stream_pull(r);
+	else
+		r->woken = true;
+}
+
+static void settle_run(struct http_req *r)
+{
+	struct http_res *res = &r->res;
+
+	if (r->ok && res->want_pool && !res->on_pool) {
+		res->on_pool = true;
+		if (http_req_on_pool(r, run, settle_run))
+			return;
+		r->ok = fail(&r->call, ERR_UNAVAILABLE, "Too much work is queued.");
+	}
+	res->want_pool = res->on_pool = false;
+	if (r->ok && res->want_park)
+		park(r);
+	else
+		http_answer(r);
+}
+
+/* Everything of the request is here. */
+static void dispatch(struct http_req *r)
+{
+	r->ok = r->call.err.kind == ERR_NONE;
+	if (!r->ok) {
+		http_answer(r);
+		return;
+	}
+	r->running = r->route->handler;
+	run_on_loop(r);
+}
+
+/* --- the body --- */
+
+static void body_done(struct http_req *r)
+{
+	if (r->gzipped && !r->discard && r->body.n > 0) {
+		if (http_req_on_pool(r, http_inflate, dispatch))
+			return;
+		fail(&r->call, ERR_UNAVAILABLE, "Too much work is queued.");
+	}
+	dispatch(r);
+}
+
+static bool add_body(struct http_req *r, struct str piece)
+{
+	size_t most = r->loop->server->limits.max_body_bytes;
+
+	if (r->discard)
+		return true;
+	if (piece.n > most - r->body.n)
+		return http_req_refuse(r, ERR_BODY_TOO_LARGE, "The body is larger than this server takes.");
+	buf_add(&r->body, piece);
+	return true;
+}
+
+static size_t feed_length(struct http_req *r, struct str in)
+{
+	struct str piece = str_head(in, in.n < r->left ? in.n : (size_t)r->left);
+
+	r->left -= piece.n;
+	if (!add_body(r, piece))
+		return in.n;
+	if (r->left == 0)
+		body_done(r);
+	return piece.n;
+}
+
+static size_t feed_chunks(struct http_req *r, struct str in)
+{
+	struct str rest = in, piece;
+
+	for (;;) {
+		switch (http_chunks_next(&r->chunks, &rest, &piece)) {
+		case FRAME_DATA:
+			if (!add_body(r, piece))
+				return in.n;
+			break;
+		case FRAME_MORE:
+			return in.n;
+		case FRAME_BAD:
+			http_req_refuse(r, ERR_BAD_REQUEST, "Malformed request: the chunks of the body are broken.");
+			return in.n;
+		case FRAME_DONE:
+			body_done(r);
+			return in.n - rest.n;
+		}
+	}
+}
+
+/* --- the head --- */
+
+static bool begin_body(struct http_req *r, bool some_is_here)
+{
+	bool failed = r->call.err.kind != ERR_NONE;
+
+	if (r->scan.length > r->loop->server->limits.max_body_bytes && !failed)
+		return http_req_refuse(r, ERR_BODY_TOO_LARGE, "The body is larger than this server takes.");
+	r->discard = failed;
+	if (failed && (r->expects || r->scan.chunked || r->scan.length > HTTP_DISCARD)) {
+		r->ok = false;
+		r->keep_alive = false;
+		r->linger = true;
+		return over(r);
+	}
+	r->state = REQ_BODY;
+	r->left = r->scan.length;
+	http_clock_set(r->conn, CLOCK_BODY);
+	if (r->expects && r->scan.http11 && !some_is_here)
+		http_wire_interim(r->conn, S("HTTP/1.1 100 Continue\r\n\r\n"));
+	return true;
+}
+
+static bool is_request_id(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~')
+			return false;
+	return s.n >= 1 && s.n <= 128;
+}
+
+static bool is_hex(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_digit(s.p[i]) && !(s.p[i] >= 'a' && s.p[i] <= 'f'))
+			return false;
+	return true;
+}
+
+static bool is_zero(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] != '0')
+			return false;
+	return true;
+}
+
+/* W3C trace context, version 00. */
+static bool is_traceparent(struct str s)
+{
+	if (s.n != 55 || !str_starts(s, S("00-")) || s.p[35] != '-' || s.p[52] != '-')
+		return false;
+	return is_hex(str_from(s.p + 3, 32)) && !is_zero(str_from(s.p + 3, 32)) && is_hex(str_from(s.p + 36, 16)) &&
+	       !is_zero(str_from(s.p + 36, 16)) && is_hex(str_from(s.p + 53, 2));
+}
+
+static void name_call(struct http_req *r)
+{
+	struct str id = http_header(r, "x-request-id"), trace = http_header(r, "traceparent");
+
+	if (!is_request_id(id)) {
+		id_v4_text(r->id);
+		id = str_from(r->id, ID_LEN);
+	}
+	r->call.request_id = id;
+	if (is_traceparent(trace))
+		r->call.traceparent = trace;
+}
+
+static bool admit(struct http_req *r)
+{
+	const struct http_surface *s = surface_of(r);
+
+	http_routes_find(r->loop->server->routes, r, r->target);
+	if (!r->node)
+		return fail(&r->call, ERR_NOT_FOUND, "There is nothing at this path.");
+	if (!r->route)
+		return fail(&r->call, ERR_METHOD_NOT_ALLOWED, "This path does not take %.*s.", SARG(r->method));
+	return !s->guard || s->guard(&r->call, s->rooms, r, r->route);
+}
+
+static void take_head(struct http_req *r, bool some_is_here)
+{
+	if (!http_parse(r)) {
+		name_call(r);
+		r->ok = r->keep_alive = false;
+		r->linger = true;
+		STAT_ADD(r->loop->refused, 1);
+		http_answer(r);
+		return;
+	}
+	name_call(r);
+	r->ok = admit(r);
+	if (r->scan.length == 0 && !r->scan.chunked)
+		dispatch(r);
+	else
+		begin_body(r, some_is_here);
+}
+
+static size_t feed_head(struct http_req *r, struct str in)
+{
+	struct http_head_scan *h = &r->scan;
+	size_t most = r->loop->server->limits.max_head_bytes;
+	enum http_frame what = http_head_scan(h, in);
+	size_t n = what == FRAME_DONE ? h->at : in.n;
+
+	if (what == FRAME_BAD) {
+		fail(&r->call, ERR_BAD_REQUEST, "Malformed request: %s.", h->why);
+		http_req_refuse(r, ERR_BAD_REQUEST, h->why);
+		return in.n;
+	}
+	if (n > most || h->fields > HTTP_FIELDS) {
+		http_req_refuse(r, ERR_HEADERS_TOO_LARGE, "The request line and headers are larger than this server takes.");
+		return in.n;
+	}
+	if (what == FRAME_MORE)
+		return 0;
+	r->head = arena_dup(&r->arena, str_from(in.p + h->start, n - h->start));
+	take_head(r, in.n > n);
+	return n;
+}
+
+size_t http_req_feed(struct http_req *r, struct str bytes)
+{
+	if (r->state == REQ_HEAD)
+		return feed_head(r, bytes);
+	if (r->state == REQ_BODY)
+		return r->scan.chunked ? feed_chunks(r, bytes) : feed_length(r, bytes);
+	return 0;
+}
