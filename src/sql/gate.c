@@ -1,0 +1,440 @@
+/* gate.c - what user SQL may not do, judged on tokens before an engine sees it.
+ *
+ * An allow-list of statement kinds and objects, a deny-list of functions and
+ * views (gate.def), and file names and foreign catalogs wherever a table may
+ * stand. It errs on the side of refusing: only words that cannot be anything
+ * else end a FROM list. It is not the last wall: the worker has no file access
+ * either.
+ */
+#include "sql/sql_int.h"
+
+struct rule {
+	struct str pattern;
+	const char *reason;
+};
+
+#define GROUP(id, reason) static const char reason_##id[] = reason;
+#define FUNCTION(group, pattern)
+#define TABLE_FUNCTION(group, pattern)
+#define VIEW(group, pattern)
+#include "sql/gate.def"
+#undef GROUP
+#undef FUNCTION
+#define GROUP(id, reason)
+#define FUNCTION(group, pattern) {S_INIT(pattern), reason_##group},
+static const struct rule functions[] = {
+#include "sql/gate.def"
+};
+#undef FUNCTION
+#undef TABLE_FUNCTION
+#define FUNCTION(group, pattern)
+#define TABLE_FUNCTION(group, pattern) {S_INIT(pattern), reason_##group},
+static const struct rule table_functions[] = {
+#include "sql/gate.def"
+};
+#undef TABLE_FUNCTION
+#undef VIEW
+#define TABLE_FUNCTION(group, pattern)
+#define VIEW(group, pattern) {S_INIT(pattern), reason_##group},
+static const struct rule views[] = {
+#include "sql/gate.def"
+};
+#undef GROUP
+#undef FUNCTION
+#undef TABLE_FUNCTION
+#undef VIEW
+
+/* Catalogs no statement names unless the caller's list has them. */
+static const char *const reserved[] = {"system", "temp", "memory", "_sf", "mutable", NULL};
+
+/* What DuckDB opens as a file when no table has the name. */
+static const struct str file_endings[] = {
+	S_INIT(".csv"),	 S_INIT(".tsv"),    S_INIT(".parquet"), S_INIT(".json"), S_INIT(".jsonl"), S_INIT(".ndjson"),
+	S_INIT(".db"),	 S_INIT(".ddb"),    S_INIT(".duckdb"),	S_INIT(".avro"), S_INIT(".xlsx"),  S_INIT(".shp"),
+	S_INIT(".gpkg"), S_INIT(".fgb"),    S_INIT(".arrow"),	S_INIT(".orc"),	 S_INIT(".txt"),   S_INIT(".sqlite"),
+	S_INIT(".gz"),	 S_INIT(".zst"),
+};
+
+enum listing {
+	NO_LIST,
+	TABLES, /* a comma brings the next table */
+	TUPLES, /* VALUES (…), (…) where a table stands: a comma brings the next row */
+};
+
+struct walk {
+	struct call *c;
+	const struct sql_tokens *t;
+	const struct sql_gate *g;
+	struct sql_head head;
+	int to;
+	bool table;            /* the next token may be a table */
+	unsigned char *lists;  /* enum listing, by depth */
+};
+
+static bool refuse(const struct walk *w, int i, const char *what, struct str name, const char *why)
+{
+	if (name.n > 200)
+		name.n = 200;
+	fail_at(w->c, ERR_NOT_ALLOWED, (int)w->t->v[i].at + 1, "%s %.*s is not allowed here%s%s", what, SARG(name), *why ? ": " : "", why);
+	return fail_state(w->c, "42501", "003001");
+}
+
+/* --- statement kinds --- */
+static bool kind_allowed(enum sql_kind k)
+{
+	switch (k) {
+	case SQL_SELECT:
+	case SQL_SHOW:
+	case SQL_INSERT:
+	case SQL_UPDATE:
+	case SQL_DELETE:
+	case SQL_MERGE:
+	case SQL_TRUNCATE:
+	case SQL_CREATE:
+	case SQL_DROP:
+	case SQL_ALTER:
+	case SQL_COMMENT:
+	case SQL_BEGIN:
+	case SQL_COMMIT:
+	case SQL_ROLLBACK:
+	case SQL_SET:
+	case SQL_RESET:
+	case SQL_CALL:
+	case SQL_VACUUM:
+	case SQL_ANALYZE:
+		return true;
+	case SQL_EXPLAIN:
+	case SQL_USE:
+	case SQL_COPY:
+	case SQL_PUT:
+	case SQL_GET:
+	case SQL_ATTACH:
+	case SQL_DETACH:
+	case SQL_EXPORT:
+	case SQL_IMPORT:
+	case SQL_INSTALL:
+	case SQL_LOAD:
+	case SQL_CHECKPOINT:
+	case SQL_PRAGMA:
+	case SQL_PREPARE:
+	case SQL_EXECUTE:
+	case SQL_DEALLOCATE:
+	case SQL_GRANT:
+	case SQL_REVOKE:
+	case SQL_UNKNOWN:
+	case SQL_KIND_COUNT:
+		break;
+	}
+	return false;
+}
+
+/* SET and RESET: variables and the time zone, of this session only. */
+static bool setting_allowed(const struct walk *w, int i)
+{
+	static const char *const allowed[] = {"variable", "timezone", NULL};
+
+	i++;
+	if (sql_is(w->t, i, "session"))
+		i++;
+	if (sql_is(w->t, i, "time") && sql_is(w->t, i + 1, "zone"))
+		return true;
+	return i < w->to && word_in(&w->t->v[i], allowed);
+}
+
+static bool call_allowed(const struct walk *w, int i)
+{
+	static const struct str allowed = S_INIT("system$wait");
+
+	return i + 2 < w->to && is_name(&w->t->v[i + 1]) && is_punct(&w->t->v[i + 2], '(') &&
+	       word_is(sql_name_of(w->c->arena, w->t->dialect, &w->t->v[i + 1]), allowed);
+}
+
+static bool object_allowed(struct str object)
+{
+	static const struct str allowed[] = {S_INIT("TABLE"), S_INIT("VIEW"),  S_INIT("SCHEMA"), S_INIT("SEQUENCE"),
+					     S_INIT("INDEX"), S_INIT("TYPE"),  S_INIT("MACRO"),  S_INIT("FUNCTION"),
+					     S_INIT("COLUMN")};
+
+	for (size_t i = 0; i < COUNT_OF(allowed); i++)
+		if (str_eq(object, allowed[i]))
+			return true;
+	return false;
+}
+
+static bool statement_allowed(const struct walk *w)
+{
+	const struct sql_class *k = &w->head.class;
+	const struct sql_token *first = &w->t->v[w->head.explained];
+	int i = w->head.explained;
+
+	if (k->kind == SQL_UNKNOWN)
+		return syntax_error(w->c, w->t->text, first->at, i < w->to ? first->text : S("<EOF>"));
+	if (!kind_allowed(k->kind) || (k->kind == SQL_CALL && !call_allowed(w, i)) ||
+	    ((k->kind == SQL_SET || k->kind == SQL_RESET) && !setting_allowed(w, i)))
+		return refuse(w, i, "The statement", str_of(sql_kind_name(k->kind)), "");
+	if (k->kind >= SQL_CREATE && k->kind <= SQL_COMMENT && !object_allowed(k->object))
+		return refuse(w, i, sql_kind_name(k->kind), k->object, "");
+	if (w->g->select_only && (k->kind != SQL_SELECT || w->head.explain))
+		return refuse(w, i, "The statement", str_of(sql_kind_name(k->kind)), "only a SELECT is");
+	return true;
+}
+
+/* --- names --- */
+static struct str name_of(const struct walk *w, int i)
+{
+	return sql_name_of(w->c->arena, w->t->dialect, &w->t->v[i]);
+}
+
+static bool in_list(struct str name, const char *const *list)
+{
+	for (; list && *list; list++)
+		if (str_ieq(name, str_of(*list)))
+			return true;
+	return false;
+}
+
+static bool matches(struct str name, struct str pattern)
+{
+	if (pattern.p[0] == '*')
+		return name.n >= pattern.n - 1 && str_ieq(str_tail(name, name.n + 1 - pattern.n), str_tail(pattern, 1));
+	if (pattern.p[pattern.n - 1] == '*')
+		return str_istarts(name, str_head(pattern, pattern.n - 1));
+	return word_is(name, pattern);
+}
+
+static const struct rule *rule_for(const struct rule *rules, size_t n, struct str name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (matches(name, rules[i].pattern))
+			return &rules[i];
+	return NULL;
+}
+
+/* The catalog of a dotted name of tokens [i, end]; `full` says how many parts name one. */
+static bool check_catalog(const struct walk *w, int i, int end, int full)
+{
+	struct str first = name_of(w, i);
+	int parts = (end - i) / 2 + 1;
+
+	if (parts < 2 || in_list(first, w->g->catalogs) || (parts < full && !in_list(first, reserved)))
+		return true;
+	return refuse(w, i, "The catalog", first, "");
+}
+
+static bool zone_argument(const struct walk *w, int i)
+{
+	const struct sql_token *arg = &w->t->v[i + 1];
+
+	return w->t->v[i].match == i + 2 && arg->kind == SQL_STRING &&
+	       word_is(string_value(w->c->arena, w->t->dialect, arg->text), S("timezone"));
+}
+
+/* A function name of tokens [i, end], an opening bracket behind it. */
+static bool check_function(const struct walk *w, int i, int end)
+{
+	struct str name = name_of(w, end);
+	const struct rule *r = rule_for(functions, COUNT_OF(functions), name);
+
+	if (!r && w->table)
+		r = rule_for(table_functions, COUNT_OF(table_functions), name);
+	if (r && word_is(name, S("current_setting")) && zone_argument(w, end + 1))
+		r = NULL;
+	if (r)
+		return refuse(w, end, "The function", name, r->reason);
+	return check_catalog(w, i, end, INT32_MAX);
+}
+
+static bool like_a_file(struct str name)
+{
+	static const struct str marks[] = {S_INIT("/"), S_INIT("\\"), S_INIT("*"), S_INIT("?"), S_INIT("://")};
+
+	for (size_t i = 0; i < COUNT_OF(marks); i++)
+		if (str_search(name, marks[i]) < name.n)
+			return true;
+	for (size_t i = 0; i < COUNT_OF(file_endings); i++)
+		if (name.n > file_endings[i].n && str_ieq(str_tail(name, name.n - file_endings[i].n), file_endings[i]))
+			return true;
+	return false;
+}
+
+/* DuckDB looks for a file under all parts joined, so ".csv" may be one of them. */
+static bool names_file(const struct walk *w, int i, int end)
+{
+	struct str name = name_of(w, end);
+
+	if (end > i)
+		name = arena_fmt(w->c->arena, "x.%.*s", SARG(name));
+	return (end > i || w->t->v[i].kind == SQL_QUOTED) && like_a_file(name);
+}
+
+static bool check_table(const struct walk *w, int i, int end)
+{
+	struct str name = name_of(w, end);
+	const struct rule *r = rule_for(views, COUNT_OF(views), name);
+
+	if (r)
+		return refuse(w, end, "The view", name, r->reason);
+	if (names_file(w, i, end))
+		return refuse(w, i, "The file", name, "tables are named, not files");
+	return check_catalog(w, i, end, 3);
+}
+
+/* --- where a table may stand --- */
+
+/* Words before a table name, those that begin a list of them, those that may stand between,
+ * and those that end the list: reserved in DuckDB, so that no alias can imitate them. */
+static const char *const before_table[] = {"from",	"join", "into",	 "update",  "table",	   "describe",	  "desc",
+					   "summarize", "show", "using", "pivot",   "unpivot",	   "pivot_wider", "pivot_longer",
+					   "only",	NULL};
+static const char *const begins_list[] = {"from", "using", NULL};
+static const char *const between[] = {"lateral", "if", "not", "exists", "only", NULL};
+static const char *const ends_list[] = {"where", "having", "limit",	"offset", "select",
+					"qualify", "window", "fetch", "returning", NULL};
+
+static bool ends(const struct walk *w, int i)
+{
+	if (sql_is(w->t, i - 1, "as"))
+		return false;
+	return word_in(&w->t->v[i], ends_list) || ((sql_is(w->t, i, "group") || sql_is(w->t, i, "order")) && sql_is(w->t, i + 1, "by"));
+}
+
+/* FROM that is no clause: IS [NOT] DISTINCT FROM, EXTRACT(… FROM …) and its like. */
+static bool is_plain_from(const struct walk *w, int i)
+{
+	static const char *const callers[] = {"extract", "trim", "substring", "overlay", NULL};
+	const struct sql_tokens *t = w->t;
+	int depth = t->v[i].depth;
+
+	if (sql_is(t, i - 1, "distinct"))
+		return sql_is(t, i - 2, "is") || (sql_is(t, i - 2, "not") && sql_is(t, i - 3, "is"));
+	for (i--; i > 0 && depth > 0; i--) {
+		if (t->v[i].match >= 0 && t->v[i].match < i)
+			i = t->v[i].match;
+		else if (t->v[i].match > i)
+			return t->v[i].text.p[0] == '(' && word_in(&t->v[i - 1], callers);
+		else if (sql_is(t, i, "select") || sql_is(t, i, "from"))
+			return false;
+	}
+	return false;
+}
+
+/* A single word that is no name but says where tables stand. */
+static bool keyword(struct walk *w, int i)
+{
+	const struct sql_token *k = &w->t->v[i];
+
+	if (k->kind != SQL_WORD || (i > 0 && is_punct(k - 1, '.')))
+		return false;
+	if (w->table && word_in(k, between))
+		return true;
+	if (word_in(k, before_table)) {
+		if (sql_is(w->t, i, "from") && is_plain_from(w, i))
+			return true;
+		w->table = true;
+		if (word_in(k, begins_list))
+			w->lists[k->depth] = TABLES;
+		return true;
+	}
+	if (w->table && sql_is(w->t, i, "values") && is_punct(k + 1, '('))
+		w->lists[k->depth] = TUPLES;
+	else if (ends(w, i))
+		w->lists[k->depth] = NO_LIST;
+	else
+		return false;
+	w->table = false;
+	return true;
+}
+
+/* A dotted name: a function, a table, or something of no interest. */
+static bool check_name(struct walk *w, int i, int *ret_end)
+{
+	int end = name_end(w->t, i, w->to);
+	bool called = end + 1 < w->to && is_punct(&w->t->v[end + 1], '('), ok = true;
+
+	*ret_end = end;
+	if (w->lists[w->t->v[i].depth] == TUPLES)
+		w->lists[w->t->v[i].depth] = TABLES;
+	if (end == i && keyword(w, i))
+		return true;
+	if (called)
+		ok = check_function(w, i, end);
+	if (ok && w->table)
+		ok = check_table(w, i, end);
+	w->table = false;
+	return ok;
+}
+
+static void check_punct(struct walk *w, int i)
+{
+	const struct sql_token *k = &w->t->v[i];
+
+	if (k->match > i) {
+		w->table = w->table && k->text.p[0] == '(' && w->lists[k->depth] != TUPLES;
+		w->lists[k->depth + 1] = w->table ? TABLES : NO_LIST;
+	} else {
+		w->table = is_punct(k, ',') && w->lists[k->depth] != NO_LIST;
+	}
+}
+
+static bool check_token(struct walk *w, int *i)
+{
+	const struct sql_token *k = &w->t->v[*i];
+
+	switch (k->kind) {
+	case SQL_WORD:
+	case SQL_QUOTED:
+		return check_name(w, *i, i);
+	case SQL_STRING:
+		if (w->table)
+			return refuse(w, *i, "The file", k->text, "tables are named, not files");
+		return true;
+	case SQL_PUNCT:
+		check_punct(w, *i);
+		return true;
+	case SQL_OPERATOR: /* `alias : table` */
+		w->table = is_operator(k, S(":")) && w->lists[k->depth] != NO_LIST;
+		return true;
+	case SQL_NUMBER:
+	case SQL_PLACEHOLDER:
+	case SQL_END:
+		break;
+	}
+	w->table = false;
+	return true;
+}
+
+/* The name of a CREATE, DROP, ALTER or COMMENT; schemas have a part less. */
+static bool check_object(const struct walk *w)
+{
+	const struct sql_head *h = &w->head;
+
+	if (h->name_to == h->name_from)
+		return true;
+	return check_catalog(w, h->name_from, h->name_to - 1, str_eq(h->class.object, S("SCHEMA")) ? 2 : 3);
+}
+
+static int deepest(const struct sql_tokens *t, struct sql_span s)
+{
+	int depth = 0;
+
+	for (int i = s.from; i < s.to; i++)
+		if (t->v[i].depth > depth)
+			depth = t->v[i].depth;
+	return depth;
+}
+
+bool sql_gate(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_gate *g)
+{
+	struct walk w = {.c = c, .t = t, .g = g, .to = s.to};
+
+	if (s.from >= s.to)
+		return fail(c, ERR_SQL_EMPTY, "SQL compilation error:\nEmpty SQL statement.");
+	head_of(c, t, s, &w.head);
+	if (!statement_allowed(&w) || !check_object(&w))
+		return false;
+	w.lists = arena_zalloc(c->arena, (size_t)deepest(t, s) + 2);
+	for (int i = w.head.explained; i < s.to; i++)
+		if (!check_token(&w, &i))
+			return false;
+	return true;
+}
