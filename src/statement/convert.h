@@ -1,0 +1,82 @@
+/* convert.h - inside statement/: cells, rows and partitions from one form to another.
+ *
+ * All but the first part are pure functions over bytes that a worker wrote:
+ * whatever is not well-formed makes them return false, never more.
+ *
+ *   stored partition ─▶ plain ─▶ rows ─▶ cells ─▶ row texts      convert.c
+ *                       convert_rows.c    │
+ *                                         └─ convert_cells.c, convert_time.c, convert_json.c
+ */
+#ifndef MAYFLY_STATEMENT_CONVERT_H
+#define MAYFLY_STATEMENT_CONVERT_H
+
+#include "json/json.h"
+#include "statement/statement.h"
+
+enum {
+	CONVERT_PLAIN_MAX = 512 * 1024 * 1024, /* of one partition; a worker writes no larger one */
+	CONVERT_PAGE = 256 * 1024,             /* what a reader adds at a time */
+	CONVERT_DEPTH = 256,                   /* brackets in a nested cell: a nested type with JSON in it */
+};
+
+/* --- convert.c: partition i of a finished statement, plain; blocks --- */
+struct plain_part {
+	struct str text; /* borrows from the two below */
+	struct engine_bytes *stored;
+	struct buf plain;
+};
+bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain_part *ret) NODISCARD; /* ret is empty */
+void plain_part_drop(struct plain_part *p);
+
+/* --- convert_rows.c: partitions --- */
+/* The bytes of one gzip member; false when it is none, is followed by anything or is too large. */
+bool convert_gunzip(struct str stored, struct buf *ret) NODISCARD;
+/* What stands between `{"data":[` and `]}`. */
+bool convert_envelope(struct str plain, struct str *ret_rows) NODISCARD;
+
+/* --- convert_rows.c: rows --- */
+enum convert_shape {
+	CONVERT_ARRAYS,  /* [cell,…],[cell,…] */
+	CONVERT_OBJECTS, /* {"name":cell,…}\n */
+	CONVERT_CSV,     /* RFC 4180; cells in native form */
+};
+struct convert {
+	enum engine_form from, to;
+	enum convert_shape shape;
+	const struct engine_column *columns;
+	int ncolumns;
+	const struct str *keys; /* of CONVERT_OBJECTS, see convert_keys */
+	struct json_scan scan;  /* the rows still to do */
+	bool comma;             /* of CONVERT_ARRAYS: a row was written */
+	struct arena scratch;   /* of one page */
+	struct buf cell, text;  /* of one cell */
+};
+void convert_drop(struct convert *cv); /* zeroed, it is open */
+/* Each column's `"name":`, with _1, _2, … where a name comes again. */
+const struct str *convert_keys(struct arena *a, const struct engine_column *columns, int n);
+void convert_csv_header(const struct engine_column *columns, int n, struct buf *out);
+/* Writes rows until about `page` bytes are added or none is left (*ret_done). */
+bool convert_page(struct convert *cv, size_t page, struct buf *out, bool *ret_done) NODISCARD;
+
+/* --- convert_cells.c: one cell of column `col`, from cv->from to cv->to --- */
+bool convert_cell(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
+		  struct buf *out) NODISCARD;
+
+/* --- convert_time.c: texts without quotes; `digits` of the fraction --- */
+bool convert_days_to_date(struct str days, struct buf *out) NODISCARD;
+bool convert_date_to_days(struct str date, struct buf *out) NODISCARD;
+bool convert_seconds_to_time(struct str seconds, int digits, struct buf *out) NODISCARD;
+bool convert_time_to_seconds(struct str time, struct buf *out) NODISCARD;
+bool convert_epoch_to_iso(struct str epoch, int digits, struct buf *out) NODISCARD;
+bool convert_iso_to_epoch(struct str iso, struct buf *out) NODISCARD;
+
+/* --- convert_json.c: layouts of JSON text; false: not JSON, or deeper than CONVERT_DEPTH --- */
+struct convert_layout {
+	bool pretty;          /* two spaces a level; else no white space */
+	bool undefined;       /* pretty: a null in an array is written, plain: is read as `undefined` */
+	bool without_nulls;   /* members of objects that are null are left out */
+};
+bool convert_is_number(struct str s);
+bool convert_json(struct str json, struct convert_layout layout, struct buf *out) NODISCARD;
+
+#endif

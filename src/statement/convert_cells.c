@@ -1,0 +1,272 @@
+/* convert_cells.c - one cell, by its column's kind, between the two forms.
+ *
+ * A row of the table for each kind, a function for each direction. In
+ * Snowflake's form every cell is a string; with nullable=false SQL NULL was
+ * stored as the string "null", which text columns keep, since there it may be
+ * a value. Pure but for the buffers of `struct convert`; one thread at a time.
+ */
+#include "statement/convert.h"
+
+/* Takes the text between the quotes, or the bare value, and writes a whole cell. */
+typedef bool cell_fn(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out);
+
+static bool put_quoted_raw(struct buf *out, struct str raw)
+{
+	buf_addc(out, '"');
+	buf_add(out, raw);
+	buf_addc(out, '"');
+	return true;
+}
+
+static bool put_bare(struct buf *out, struct str raw)
+{
+	buf_add(out, raw);
+	return true;
+}
+
+/* The cell as JSON text: a scanned string lies between its quotes. */
+static struct str with_quotes(const struct json_cell *cell)
+{
+	return cell->quoted ? str_from(cell->raw.p - 1, cell->raw.n + 2) : cell->raw;
+}
+
+/* --- the same string in both forms --- */
+static bool same_text(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+{
+	(void)cv;
+	(void)col;
+	return cell->quoted && put_quoted_raw(out, cell->raw);
+}
+
+/* --- booleans and numbers --- */
+static bool is_bool(struct str s)
+{
+	return str_eq(s, S("true")) || str_eq(s, S("false"));
+}
+
+static bool bool_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+{
+	(void)cv;
+	(void)col;
+	return is_bool(cell->raw) && put_bare(out, cell->raw);
+}
+
+static bool bool_snowflake(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
+			   struct buf *out)
+{
+	(void)cv;
+	(void)col;
+	return is_bool(cell->raw) && put_quoted_raw(out, cell->raw);
+}
+
+/* Digits, with `.` only where the kind has one; never an exponent. */
+static bool is_fixed(struct str s, bool point)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_digit(s.p[i]) && !(i == 0 && s.p[i] == '-') && !(point && s.p[i] == '.'))
+			return false;
+	return convert_is_number(s);
+}
+
+static bool int_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+{
+	(void)cv;
+	(void)col;
+	return is_fixed(cell->raw, false) && put_bare(out, cell->raw);
+}
+
+static bool fixed_text(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+{
+	(void)cv;
+	return is_fixed(cell->raw, col->kind == ENGINE_T_DECIMAL) && put_quoted_raw(out, cell->raw);
+}
+
+/* Not finite: each form has its words. */
+static const struct real_word {
+	struct str native, snowflake;
+} real_words[] = {
+	{S_INIT("NaN"), S_INIT("NaN")},
+	{S_INIT("Infinity"), S_INIT("inf")},
+	{S_INIT("-Infinity"), S_INIT("-inf")},
+};
+
+static bool real_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+{
+	(void)cv;
+	(void)col;
+	for (size_t i = 0; i < COUNT_OF(real_words); i++)
+		if (str_eq(cell->raw, real_words[i].snowflake))
+			return put_quoted_raw(out, real_words[i].native);
+	if (!convert_is_number(cell->raw))
+		return false;
+	buf_add(out, cell->raw);
+	if (is_fixed(cell->raw, false))
+		buf_lit(out, ".0");
+	return true;
+}
+
+static bool real_snowflake(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
+			   struct buf *out)
+{
+	struct str s = cell->raw;
+
+	(void)cv;
+	(void)col;
+	for (size_t i = 0; i < COUNT_OF(real_words); i++)
+		if (str_eq(s, real_words[i].native))
+			return put_quoted_raw(out, real_words[i].snowflake);
+	if (!convert_is_number(s))
+		return false;
+	return put_quoted_raw(out, str_ends(s, S(".0")) ? str_head(s, s.n - 2) : s);
+}
+
+/* --- bytes --- */
+static bool blob_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+{
+	(void)col;
+	buf_clear(&cv->text);
+	if (!cell->quoted || !hash_unhex(cell->raw, &cv->text))
+		return false;
+	buf_addc(out, '"');
+	hash_base64(buf_str(&cv->text), out);
+	buf_addc(out, '"');
+	return true;
+}
+
+static bool blob_snowflake(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
+			   struct buf *out)
+{
+	size_t from;
+
+	(void)col;
+	buf_clear(&cv->text);
+	if (!cell->quoted || !hash_unbase64(cell->raw, &cv->text))
+		return false;
+	buf_addc(out, '"');
+	from = out->n;
+	hash_hex(buf_str(&cv->text), out);
+	for (size_t i = from; i < out->n; i++)
+		out->p[i] = ascii_upper(out->p[i]);
+	buf_addc(out, '"');
+	return true;
+}
+
+/* --- dates, times, instants: `expr` writes between the quotes --- */
+#define TIME_CELL(name, expr) \
+	static bool name(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, \
+			 struct buf *out) \
+	{ \
+		struct str s = cell->raw; \
+		(void)cv; \
+		(void)col; \
+		buf_addc(out, '"'); \
+		if (!cell->quoted || !(expr)) \
+			return false; \
+		buf_addc(out, '"'); \
+		return true; \
+	}
+
+/* Places of the fraction that an engine worker writes for this type. */
+static int fraction_digits(const struct engine_column *col)
+{
+	static const struct {
+		struct str ending;
+		int digits;
+	} types[] = {{S_INIT("_NS"), 9}, {S_INIT("_MS"), 3}, {S_INIT("_S"), 0}};
+
+	for (size_t i = 0; i < COUNT_OF(types); i++)
+		if (str_ends(col->type, types[i].ending))
+			return types[i].digits;
+	return 6;
+}
+
+/* Infinity, a word, has no zone. */
+static bool put_instant(struct str epoch, struct buf *out)
+{
+	if (!convert_epoch_to_iso(epoch, 6, out))
+		return false;
+	if (ascii_digit(epoch.p[epoch.n - 1]))
+		buf_addc(out, 'Z');
+	return true;
+}
+
+static struct str without_zone(struct str s)
+{
+	return str_ends(s, S("Z")) ? str_head(s, s.n - 1) : s;
+}
+
+TIME_CELL(date_native, convert_days_to_date(s, out))
+TIME_CELL(date_snowflake, convert_date_to_days(s, out))
+TIME_CELL(time_native, convert_seconds_to_time(s, fraction_digits(col), out))
+TIME_CELL(time_snowflake, convert_time_to_seconds(s, out))
+TIME_CELL(timestamp_native, convert_epoch_to_iso(s, fraction_digits(col), out))
+TIME_CELL(timestamp_snowflake, convert_iso_to_epoch(s, out))
+TIME_CELL(timestamptz_native, put_instant(s, out))
+TIME_CELL(timestamptz_snowflake, convert_iso_to_epoch(without_zone(s), out))
+
+/* --- nested values: JSON, natively in place, in Snowflake's form as text in a string --- */
+static struct convert_layout layout_of(const struct engine_column *col, bool pretty)
+{
+	bool sql_nulls = col->kind != ENGINE_T_JSON;
+
+	return (struct convert_layout){
+		.pretty = pretty,
+		.undefined = sql_nulls,
+		.without_nulls = pretty && sql_nulls && !str_starts(col->type, S("MAP(")),
+	};
+}
+
+static bool nested_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
+			  struct buf *out)
+{
+	if (!cell->quoted)
+		return false;
+	return convert_json(json_unescape(&cv->scratch, cell->raw), layout_of(col, false), out);
+}
+
+static bool nested_snowflake(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
+			     struct buf *out)
+{
+	buf_clear(&cv->text);
+	if (!convert_json(with_quotes(cell), layout_of(col, true), &cv->text))
+		return false;
+	json_quote(out, buf_str(&cv->text));
+	return true;
+}
+
+static const struct kind {
+	cell_fn *native, *snowflake; /* from the other form */
+	bool text;                   /* "null" may be a value */
+} kinds[ENGINE_T_COUNT] = {
+	[ENGINE_T_BOOL] = {bool_native, bool_snowflake, false},
+	[ENGINE_T_INT] = {int_native, fixed_text, false},
+	[ENGINE_T_HUGE] = {fixed_text, fixed_text, false},
+	[ENGINE_T_DECIMAL] = {fixed_text, fixed_text, false},
+	[ENGINE_T_REAL] = {real_native, real_snowflake, false},
+	[ENGINE_T_TEXT] = {same_text, same_text, true},
+	[ENGINE_T_UUID] = {same_text, same_text, false},
+	[ENGINE_T_INTERVAL] = {same_text, same_text, false},
+	[ENGINE_T_BLOB] = {blob_native, blob_snowflake, false},
+	[ENGINE_T_DATE] = {date_native, date_snowflake, false},
+	[ENGINE_T_TIME] = {time_native, time_snowflake, false},
+	[ENGINE_T_TIMETZ] = {same_text, same_text, false},
+	[ENGINE_T_TIMESTAMP] = {timestamp_native, timestamp_snowflake, false},
+	[ENGINE_T_TIMESTAMPTZ] = {timestamptz_native, timestamptz_snowflake, false},
+	[ENGINE_T_JSON] = {nested_native, nested_snowflake, false},
+	[ENGINE_T_LIST] = {nested_native, nested_snowflake, false},
+	[ENGINE_T_STRUCT] = {nested_native, nested_snowflake, false},
+};
+
+bool convert_cell(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+{
+	const struct kind *kind = &kinds[col->kind];
+	bool was_null = cv->from == ENGINE_SNOWFLAKE && !kind->text && cell->quoted && str_eq(cell->raw, S("null"));
+
+	if (cell->null || was_null)
+		return put_bare(out, S("null"));
+	if (cv->from == cv->to)
+		return put_bare(out, with_quotes(cell));
+	if (cv->from == ENGINE_SNOWFLAKE && !cell->quoted)
+		return false;
+	return cv->to == ENGINE_NATIVE ? kind->native(cv, col, cell, out) : kind->snowflake(cv, col, cell, out);
+}

@@ -1,0 +1,247 @@
+/* convert_json.c - JSON text laid out anew, value by value, without a tree.
+ *
+ * Numbers and strings keep their bytes, members their order. Pure; any thread.
+ */
+#include "statement/convert.h"
+
+struct layout {
+	struct str in; /* what is left */
+	struct convert_layout how;
+	struct buf *out;
+	int depth;
+};
+
+static bool put_value(struct layout *l);
+
+static void skip_space(struct layout *l)
+{
+	size_t n = 0;
+
+	while (n < l->in.n && (l->in.p[n] == ' ' || l->in.p[n] == '\n' || l->in.p[n] == '\t' || l->in.p[n] == '\r'))
+		n++;
+	l->in = str_tail(l->in, n);
+}
+
+/* The next byte that is not white space, or 0. */
+static char next(struct layout *l)
+{
+	skip_space(l);
+	return l->in.n ? l->in.p[0] : '\0';
+}
+
+static bool take(struct layout *l, char c)
+{
+	if (next(l) != c)
+		return false;
+	l->in = str_tail(l->in, 1);
+	return true;
+}
+
+static void put_line(struct layout *l)
+{
+	if (!l->how.pretty)
+		return;
+	buf_addc(l->out, '\n');
+	for (int i = 0; i < l->depth; i++)
+		buf_lit(l->out, "  ");
+}
+
+static bool copy(struct layout *l, size_t n)
+{
+	buf_add(l->out, str_head(l->in, n));
+	l->in = str_tail(l->in, n);
+	return true;
+}
+
+/* Bytes of the escape behind a backslash; 0 = it is none. */
+static size_t escape_len(struct str s)
+{
+	if (s.n == 0 || s.p[0] == '\0')
+		return 0;
+	if (s.p[0] != 'u')
+		return strchr("\"\\/bfnrt", s.p[0]) ? 1 : 0;
+	if (s.n < 5)
+		return 0;
+	for (int i = 1; i < 5; i++)
+		if (!ascii_digit(s.p[i]) && (ascii_lower(s.p[i]) < 'a' || ascii_lower(s.p[i]) > 'f'))
+			return 0;
+	return 5;
+}
+
+static bool put_string(struct layout *l)
+{
+	size_t i = 1;
+
+	if (next(l) != '"')
+		return false;
+	while (i < l->in.n && l->in.p[i] != '"') {
+		size_t escape = l->in.p[i] == '\\' ? escape_len(str_tail(l->in, i + 1)) : 0;
+
+		if ((unsigned char)l->in.p[i] < 0x20 || (l->in.p[i] == '\\' && escape == 0))
+			return false;
+		i += 1 + escape;
+	}
+	return i < l->in.n && copy(l, i + 1);
+}
+
+static bool scalar_byte(char c)
+{
+	return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '+' || c == '.';
+}
+
+/* The number or word at the front; empty when there is none. */
+static struct str scalar(struct layout *l)
+{
+	size_t n = 0;
+
+	skip_space(l);
+	while (n < l->in.n && scalar_byte(l->in.p[n]))
+		n++;
+	return str_head(l->in, n);
+}
+
+/* Drops digits from the front; false when there are none. */
+static bool drop_digits(struct str *s)
+{
+	size_t n = 0;
+
+	while (n < s->n && ascii_digit(s->p[n]))
+		n++;
+	*s = str_tail(*s, n);
+	return n > 0;
+}
+
+static bool drop(struct str *s, char c)
+{
+	if (s->n == 0 || s->p[0] != c)
+		return false;
+	*s = str_tail(*s, 1);
+	return true;
+}
+
+bool convert_is_number(struct str s)
+{
+	drop(&s, '-');
+	if (!drop(&s, '0') && !drop_digits(&s))
+		return false;
+	if (drop(&s, '.') && !drop_digits(&s))
+		return false;
+	if (!drop(&s, 'e') && !drop(&s, 'E'))
+		return s.n == 0;
+	if (!drop(&s, '+'))
+		drop(&s, '-');
+	return drop_digits(&s) && s.n == 0;
+}
+
+static bool put_scalar(struct layout *l)
+{
+	struct str s = scalar(l);
+
+	if (str_eq(s, S("true")) || str_eq(s, S("false")) || str_eq(s, S("null")) || convert_is_number(s))
+		return copy(l, s.n);
+	return false;
+}
+
+/* --- arrays --- */
+static bool take_null(struct layout *l, struct str word)
+{
+	struct str s = scalar(l);
+
+	if (!str_eq(s, word))
+		return false;
+	l->in = str_tail(l->in, s.n);
+	return true;
+}
+
+static bool put_element(struct layout *l)
+{
+	if (l->how.undefined && take_null(l, l->how.pretty ? S("null") : S("undefined"))) {
+		buf_add(l->out, l->how.pretty ? S("undefined") : S("null"));
+		return true;
+	}
+	return put_value(l);
+}
+
+static bool put_elements(struct layout *l)
+{
+	do {
+		put_line(l);
+		if (!put_element(l))
+			return false;
+		if (next(l) == ',')
+			buf_addc(l->out, ',');
+	} while (take(l, ','));
+	l->depth--;
+	put_line(l);
+	return take(l, ']');
+}
+
+/* --- objects --- */
+/* Writes a member and sets *any, or takes it back when it is to be left out. */
+static bool put_member(struct layout *l, bool *any)
+{
+	size_t from = l->out->n;
+
+	if (*any)
+		buf_addc(l->out, ',');
+	put_line(l);
+	if (!put_string(l) || !take(l, ':'))
+		return false;
+	if (l->how.without_nulls && take_null(l, S("null"))) {
+		if (buf_ok(l->out))
+			l->out->n = from;
+		return true;
+	}
+	*any = true;
+	buf_add(l->out, l->how.pretty ? S(": ") : S(":"));
+	return put_value(l);
+}
+
+static bool put_members(struct layout *l)
+{
+	bool any = false;
+
+	do {
+		if (!put_member(l, &any))
+			return false;
+	} while (take(l, ','));
+	l->depth--;
+	if (any)
+		put_line(l);
+	return take(l, '}');
+}
+
+static bool put_bracketed(struct layout *l, bool (*inside)(struct layout *), char close)
+{
+	if (l->depth == CONVERT_DEPTH)
+		return false;
+	copy(l, 1);
+	if (!take(l, close)) {
+		l->depth++;
+		if (!inside(l))
+			return false;
+	}
+	buf_addc(l->out, close);
+	return true;
+}
+
+static bool put_value(struct layout *l)
+{
+	switch (next(l)) {
+	case '[':
+		return put_bracketed(l, put_elements, ']');
+	case '{':
+		return put_bracketed(l, put_members, '}');
+	case '"':
+		return put_string(l);
+	default:
+		return put_scalar(l);
+	}
+}
+
+bool convert_json(struct str json, struct convert_layout layout, struct buf *out)
+{
+	struct layout l = {json, layout, out, 0};
+
+	return put_value(&l) && next(&l) == '\0' && l.in.n == 0 && buf_ok(out);
+}

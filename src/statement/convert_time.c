@@ -1,0 +1,276 @@
+/* convert_time.c - dates, times and instants between Snowflake's numbers and ISO texts.
+ *
+ * Snowflake counts days, or seconds with nine places and one sign for both.
+ * The ISO texts are the ones engine workers write: years beyond 9999 as they
+ * are, years before 1 as "0044-03-15 (BC)", and infinity as a word in both
+ * forms. Pure; any thread.
+ */
+#include "statement/convert.h"
+
+enum { NANOS = 1000000000, DAY = 86400, SECOND_DIGITS = 18, YEAR_DIGITS = 11, HOUR_DIGITS = 2 };
+
+struct instant {
+	int64_t seconds; /* since 1970, or since midnight; rounded down */
+	int64_t nanos;   /* 0 … 999,999,999 after it */
+};
+
+static bool take(struct str *s, char c)
+{
+	if (s->n == 0 || s->p[0] != c)
+		return false;
+	*s = str_tail(*s, 1);
+	return true;
+}
+
+static bool take_digits(struct str *s, size_t least, size_t most, int64_t *ret)
+{
+	int64_t v = 0;
+	size_t n = 0;
+
+	while (n < s->n && ascii_digit(s->p[n])) {
+		if (n == most)
+			return false;
+		v = v * 10 + (s->p[n++] - '0');
+	}
+	if (n < least)
+		return false;
+	*s = str_tail(*s, n);
+	*ret = v;
+	return true;
+}
+
+/* ".25" or nothing. */
+static bool take_fraction(struct str *s, int64_t *ret_nanos)
+{
+	int64_t v = 0, digits = 0;
+
+	if (take(s, '.')) {
+		size_t before = s->n;
+
+		if (!take_digits(s, 1, 9, &v))
+			return false;
+		digits = (int64_t)(before - s->n);
+	}
+	while (v && digits++ < 9)
+		v *= 10;
+	*ret_nanos = v;
+	return true;
+}
+
+static bool is_infinity(struct str s)
+{
+	return str_eq(s, S("infinity")) || str_eq(s, S("-infinity"));
+}
+
+static bool put_infinity(struct str s, struct buf *out)
+{
+	buf_add(out, s);
+	return true;
+}
+
+/* --- Snowflake's numbers --- */
+static bool read_seconds(struct str s, struct instant *ret)
+{
+	bool negative = take(&s, '-');
+	struct instant t;
+
+	if (!take_digits(&s, 1, SECOND_DIGITS, &t.seconds) || !take_fraction(&s, &t.nanos) || s.n)
+		return false;
+	if (negative) {
+		t.seconds = -t.seconds - (t.nanos > 0);
+		t.nanos = t.nanos ? NANOS - t.nanos : 0;
+	}
+	*ret = t;
+	return true;
+}
+
+static void put_padded(struct buf *out, int64_t v, int width)
+{
+	char *to = buf_room(out, (size_t)width);
+
+	if (!to)
+		return;
+	for (int i = width - 1; i >= 0; i--, v /= 10)
+		to[i] = (char)('0' + v % 10);
+	out->n += (size_t)width;
+}
+
+static void put_seconds(struct buf *out, struct instant t)
+{
+	bool negative = t.seconds < 0;
+
+	if (negative && t.nanos) {
+		t.seconds++;
+		t.nanos = NANOS - t.nanos;
+	}
+	if (negative)
+		buf_addc(out, '-');
+	buf_i64(out, negative ? -t.seconds : t.seconds);
+	buf_addc(out, '.');
+	put_padded(out, t.nanos, 9);
+}
+
+/* --- ISO texts --- */
+static void put_civil(struct buf *out, int64_t days, bool *ret_bc)
+{
+	int64_t year;
+	unsigned month, day;
+
+	clock_civil_from_days(days, &year, &month, &day);
+	*ret_bc = year < 1;
+	if (*ret_bc)
+		year = 1 - year;
+	if (year > 9999)
+		buf_i64(out, year);
+	else
+		put_padded(out, year, 4);
+	buf_addc(out, '-');
+	put_padded(out, month, 2);
+	buf_addc(out, '-');
+	put_padded(out, day, 2);
+}
+
+static bool take_civil(struct str *s, bool bc, int64_t *ret_days)
+{
+	int64_t year, month, day;
+
+	if (!take_digits(s, 4, YEAR_DIGITS, &year) || !take(s, '-') || !take_digits(s, 2, 2, &month) ||
+	    !take(s, '-') || !take_digits(s, 2, 2, &day))
+		return false;
+	if (year < 1 || month < 1 || month > 12 || day < 1 || day > 31)
+		return false;
+	*ret_days = clock_days_from_civil(bc ? 1 - year : year, (unsigned)month, (unsigned)day);
+	return true;
+}
+
+static bool take_bc(struct str *s)
+{
+	if (!str_ends(*s, S(" (BC)")))
+		return false;
+	s->n -= S(" (BC)").n;
+	return true;
+}
+
+static void put_clock(struct buf *out, int64_t seconds)
+{
+	put_padded(out, seconds / 3600, HOUR_DIGITS);
+	buf_addc(out, ':');
+	put_padded(out, seconds / 60 % 60, 2);
+	buf_addc(out, ':');
+	put_padded(out, seconds % 60, 2);
+}
+
+static void put_fraction(struct buf *out, int64_t nanos, int digits)
+{
+	if (digits == 0)
+		return;
+	for (int i = digits; i < 9; i++)
+		nanos /= 10;
+	buf_addc(out, '.');
+	put_padded(out, nanos, digits);
+}
+
+static bool take_clock(struct str *s, struct instant *ret)
+{
+	int64_t hour, minute, second;
+
+	if (!take_digits(s, HOUR_DIGITS, HOUR_DIGITS, &hour) || !take(s, ':') || !take_digits(s, 2, 2, &minute) ||
+	    !take(s, ':') || !take_digits(s, 2, 2, &second) || !take_fraction(s, &ret->nanos))
+		return false;
+	ret->seconds = hour * 3600 + minute * 60 + second;
+	return hour <= 24 && minute < 60 && second < 60;
+}
+
+/* --- dates --- */
+bool convert_days_to_date(struct str days, struct buf *out)
+{
+	int64_t v;
+	bool bc;
+
+	if (is_infinity(days))
+		return put_infinity(days, out);
+	if (!str_to_i64(days, &v) || v > INT32_MAX || v < INT32_MIN)
+		return false;
+	put_civil(out, v, &bc);
+	if (bc)
+		buf_lit(out, " (BC)");
+	return true;
+}
+
+bool convert_date_to_days(struct str date, struct buf *out)
+{
+	bool bc;
+	int64_t days;
+
+	if (is_infinity(date))
+		return put_infinity(date, out);
+	bc = take_bc(&date);
+	if (!take_civil(&date, bc, &days) || date.n)
+		return false;
+	buf_i64(out, days);
+	return true;
+}
+
+/* --- times of day: 24:00:00 is one --- */
+bool convert_seconds_to_time(struct str seconds, int digits, struct buf *out)
+{
+	struct instant t;
+
+	if (!read_seconds(seconds, &t) || t.seconds < 0 || t.seconds > DAY)
+		return false;
+	put_clock(out, t.seconds);
+	put_fraction(out, t.nanos, digits);
+	return true;
+}
+
+bool convert_time_to_seconds(struct str time, struct buf *out)
+{
+	struct instant t;
+
+	if (!take_clock(&time, &t) || time.n)
+		return false;
+	put_seconds(out, t);
+	return true;
+}
+
+/* --- instants --- */
+bool convert_epoch_to_iso(struct str epoch, int digits, struct buf *out)
+{
+	struct instant t;
+	int64_t days, rest;
+	bool bc;
+
+	if (is_infinity(epoch))
+		return put_infinity(epoch, out);
+	if (!read_seconds(epoch, &t))
+		return false;
+	days = t.seconds / DAY;
+	rest = t.seconds % DAY;
+	if (rest < 0) {
+		rest += DAY;
+		days--;
+	}
+	put_civil(out, days, &bc);
+	buf_addc(out, 'T');
+	put_clock(out, rest);
+	put_fraction(out, t.nanos, digits);
+	if (bc)
+		buf_lit(out, " (BC)");
+	return true;
+}
+
+bool convert_iso_to_epoch(struct str iso, struct buf *out)
+{
+	struct instant t;
+	int64_t days;
+	bool bc;
+
+	if (is_infinity(iso))
+		return put_infinity(iso, out);
+	bc = take_bc(&iso);
+	if (!take_civil(&iso, bc, &days) || !take(&iso, 'T') || !take_clock(&iso, &t) || iso.n)
+		return false;
+	t.seconds += days * DAY;
+	put_seconds(out, t);
+	return true;
+}
