@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #ifndef MAYFLY_VERSION
@@ -123,19 +122,22 @@ static void ask_sources(void)
 }
 
 /* --- the process itself --- */
+/* The second number of /proc/self/statm is the resident pages. */
 static int64_t resident_bytes(void)
 {
-	char text[128];
-	long long pages = 0;
 	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	char text[128];
+	struct str rest;
+	int64_t pages;
 	ssize_t n;
 
 	if (fd < 0)
 		return 0;
-	n = read(fd, text, sizeof(text) - 1);
+	n = read(fd, text, sizeof(text));
 	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	if (sscanf(text, "%*s %lld", &pages) != 1)
+	rest = str_from(text, n > 0 ? (size_t)n : 0);
+	(void)str_cut(&rest, ' ');
+	if (!str_to_i64(str_cut(&rest, ' '), &pages))
 		return 0;
 	return pages * sysconf(_SC_PAGESIZE);
 }
