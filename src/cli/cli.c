@@ -1,0 +1,147 @@
+/* cli.c - the verbs, their help, and how a failed call ends a run. */
+#include "cli/cli_int.h"
+
+#include <stdarg.h>
+
+static int run_help(struct call *c, const struct cli_verb *v, int argc, char **argv);
+static int run_version(struct call *c, const struct cli_verb *v, int argc, char **argv);
+
+static const struct cli_verb verbs[] = {
+	{"serve", NULL, "serve [--config FILE] [--listen ADDR] [--data DIR] [--set KEY=VALUE]...", "run the server", NULL},
+	{"sql", cli_sql,
+	 "sql [--url URL] [--token T] [--tenant T] [--format table|json|ndjson|csv] [--timeout SECONDS]\n"
+	 "    [--snowflake] [-f FILE | \"SQL\"]",
+	 "run a statement and print its result",
+	 "Reads the statement from the argument, from FILE, or from standard input.\n"
+	 "URL is http://host:port, https://host:port or unix:/path; the default is\n"
+	 "http://127.0.0.1:8484. --snowflake submits in Snowflake's dialect, through\n"
+	 "/api/v2/statements. MAYFLY_URL, MAYFLY_TOKEN and MAYFLY_TENANT stand for the\n"
+	 "options of those names. Ctrl-C cancels the statement.\n"
+	 "Exit codes: 0 done, 1 the statement failed, 2 wrong usage, 3 no server, 130 canceled.\n"},
+	{"token", cli_token,
+	 "token create --tenant T [--role admin|user] [--principal P] [--expires-days N] [--data DIR]\n"
+	 "token list [--data DIR]\n"
+	 "token revoke ID [--data DIR]",
+	 "make, list and revoke bearer tokens",
+	 "A token is printed once, when it is made; the data folder keeps only its SHA-256.\n"
+	 "A running server takes changes up within a second.\n"},
+	{"doctor", cli_doctor, "doctor [--data DIR] [--url URL]", "check this machine and what Mayfly needs of it",
+	 "One line a check. Exit code 1 when a check fails; warnings do not count.\n"},
+	{"version", run_version, "version", "print the version", NULL},
+	{"help", run_help, "help [VERB]", "print this, or more about a verb", NULL},
+};
+
+static const struct cli_verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+/* Each line behind "mayfly "; what is indented goes on from the line above. */
+static void print_usage(const struct cli_verb *v, FILE *to)
+{
+	struct str rest = str_of(v->usage);
+
+	for (bool first = true; rest.p; first = false) {
+		struct str line = str_cut(&rest, '\n');
+		bool goes_on = line.n && line.p[0] == ' ';
+
+		fprintf(to, "%s %s%.*s\n", first ? "usage:" : "      ", goes_on ? "       " : "mayfly ", SARG(line));
+	}
+}
+
+int cli_usage(const struct cli_verb *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fprintf(stderr, "mayfly %s: ", v->name);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	print_usage(v, stderr);
+	return CLI_USAGE;
+}
+
+int cli_failed(const struct call *c)
+{
+	const struct err *e = &c->err;
+
+	fprintf(stderr, "mayfly: %s%s%s%s\n", e->text, e->sqlstate[0] ? " (SQLSTATE " : "", e->sqlstate,
+		e->sqlstate[0] ? ")" : "");
+	return CLI_FAILED;
+}
+
+static void print_verbs(FILE *to)
+{
+	fputs("Mayfly: SQL state that lives only as long as it is needed.\n\nusage: mayfly VERB ...\n\n", to);
+	for (size_t i = 0; i < COUNT_OF(verbs); i++)
+		fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
+	fputs("\n`mayfly help VERB` tells more.\n", to);
+}
+
+static int run_help(struct call *c, const struct cli_verb *v, int argc, char **argv)
+{
+	const struct cli_verb *about = argc > 0 ? find_verb(argv[0]) : NULL;
+
+	(void)c;
+	if (argc > 0 && !about)
+		return cli_usage(v, "there is no verb %s", argv[0]);
+	if (!about) {
+		print_verbs(stdout);
+		return CLI_OK;
+	}
+	printf("mayfly %s: %s\n", about->name, about->summary);
+	print_usage(about, stdout);
+	if (about->text)
+		printf("\n%s", about->text);
+	return CLI_OK;
+}
+
+static int run_version(struct call *c, const struct cli_verb *v, int argc, char **argv)
+{
+	(void)c, (void)argv;
+	if (argc > 0)
+		return cli_usage(v, "nothing may follow");
+	puts("mayfly " MAYFLY_VERSION);
+	return CLI_OK;
+}
+
+static bool asks_help(int argc, char **argv)
+{
+	for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
+static const struct cli_verb *choose(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		name = "version";
+	return find_verb(name);
+}
+
+int cli_main(int argc, char **argv)
+{
+	const struct cli_verb *v = choose(argc, argv);
+	OWNS(arena) arena = {0};
+	struct call c;
+
+	if (!v || (!v->run && !asks_help(argc, argv))) {
+		if (argc > 1)
+			fprintf(stderr, "mayfly: there is no verb %s\n", argv[1]);
+		print_verbs(stderr);
+		return CLI_USAGE;
+	}
+	call_open(&c, &arena);
+	if (asks_help(argc, argv))
+		return run_help(&c, v, 1, argv + 1);
+	return v->run(&c, v, argc - 2, argv + 2);
+}

@@ -1,0 +1,485 @@
+/* sql.c - `mayfly sql`: submit, follow, show. The statement runs on the server
+ * all the while; what is here only asks about it.
+ */
+#include "cli/cli_int.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+enum {
+	SQL_MAX = 64 << 20,
+	RESULT_MAX = 256 << 20,  /* of a table; the other formats stream */
+	ANSWER_MS = 60000,       /* for a short answer */
+	WATCH_SECONDS = 1,       /* a long poll while somebody watches */
+	FOLLOW_SECONDS = 20,     /* and while nobody does */
+	TIMEOUT_MAX = 604800,
+};
+
+struct format {
+	const char *name;
+	const char *accept; /* NULL: a table, made here */
+};
+static const struct format formats[] = {
+	{"table", NULL}, {"json", "application/json"}, {"ndjson", "application/x-ndjson"}, {"csv", "text/csv"}};
+
+struct sql_run {
+	struct remote remote;
+	struct str sql, file;
+	const struct format *format;
+	bool snowflake, watched;   /* watched: stderr is a terminal */
+	int64_t timeout_seconds;   /* 0 = the server's */
+	int64_t started_ms;
+	struct str handle;
+};
+
+static atomic_bool interrupted; /* the stop flag, of this verb only */
+
+static void on_interrupt(int signo)
+{
+	(void)signo;
+	atomic_store(&interrupted, true);
+}
+
+static void catch_interrupt(struct call *c)
+{
+	struct sigaction a = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}; /* a second one ends us */
+
+	sigaction(SIGINT, &a, NULL);
+	c->cancel = &interrupted;
+}
+
+/* --- the statement's text --- */
+
+static bool read_stream(struct call *c, FILE *f, struct str *ret)
+{
+	OWNS(buf) text = {.limit = SQL_MAX};
+	char *to;
+	size_t n;
+
+	while ((to = buf_room(&text, 4096)) && (n = fread(to, 1, 4096, f)) > 0)
+		text.n += n;
+	if (ferror(f))
+		return fail(c, ERR_INVALID_FIELD, "cannot read the statement: %s", strerror(errno));
+	if (!buf_ok(&text))
+		return fail(c, ERR_BODY_TOO_LARGE, "the statement is longer than %d bytes", SQL_MAX);
+	*ret = arena_dup(c->arena, buf_str(&text));
+	return true;
+}
+
+static bool read_sql(struct call *c, struct sql_run *r)
+{
+	FILE *f;
+	bool done;
+
+	if (r->sql.p)
+		return true;
+	if (!r->file.n || str_eq(r->file, S("-")))
+		return read_stream(c, stdin, &r->sql);
+	f = fopen(arena_cstr(c->arena, r->file), "re");
+	if (!f)
+		return fail(c, ERR_INVALID_FIELD, "cannot open %.*s: %s", SARG(r->file), strerror(errno));
+	done = read_stream(c, f, &r->sql);
+	fclose(f);
+	return done;
+}
+
+/* --- submit --- */
+
+static struct str submit_body(struct call *c, const struct sql_run *r)
+{
+	OWNS(buf) b = {0};
+	struct json_out o = json_out(&b);
+
+	json_begin_object(&o);
+	json_key(&o, r->snowflake ? S("statement") : S("sql"));
+	json_put_text(&o, r->sql);
+	if (r->timeout_seconds) {
+		json_key(&o, r->snowflake ? S("timeout") : S("timeout_seconds"));
+		json_put_int(&o, r->timeout_seconds);
+	}
+	json_end_object(&o);
+	return arena_dup(c->arena, buf_str(&b));
+}
+
+/* Without waiting: so that there is a handle to cancel from the first moment on. */
+static bool submit(struct call *c, struct sql_run *r)
+{
+	struct remote_ask q = {
+		.method = "POST",
+		.path = r->snowflake ? S("/api/v2/statements?async=true") : S("/v1/statements"),
+		.body = submit_body(c, r),
+		.timeout_ms = ANSWER_MS,
+	};
+	const json_node *o, *handle;
+	struct out_answer a;
+
+	if (!remote_ask(c, &r->remote, &q, &a))
+		return false;
+	if (!json_read_object(c, a.body, &o))
+		return false;
+	handle = json_get(o, r->snowflake ? "statementHandle" : "handle");
+	if (!handle || json_kind(handle) != JSON_KIND_TEXT || !id_valid(json_text(handle)))
+		return fail(c, ERR_INTERNAL, "the server answered without a handle");
+	r->handle = json_text(handle);
+	return true;
+}
+
+/* --- follow --- */
+
+static void show_progress(const struct sql_run *r, const json_node *doc)
+{
+	static const char wheel[] = "|/-\\";
+	int64_t ms = clock_mono_ms() - r->started_ms;
+	const json_node *progress = json_get(doc, "progress");
+
+	if (!r->watched)
+		return;
+	fprintf(stderr, "\r\033[K%c %lld s", wheel[ms / 1000 % 4], (long long)(ms / 1000));
+	if (progress && (json_kind(progress) == JSON_KIND_REAL || json_kind(progress) == JSON_KIND_INT))
+		fprintf(stderr, "  %.0f %%", json_number(progress) * 100);
+	fflush(stderr);
+}
+
+static void hide_progress(const struct sql_run *r)
+{
+	if (r->watched)
+		fputs("\r\033[K", stderr);
+}
+
+static bool has_ended(const json_node *doc)
+{
+	const json_node *status = json_get(doc, "status");
+	struct str name = status && json_kind(status) == JSON_KIND_TEXT ? json_text(status) : S("");
+
+	return !str_eq(name, S("SUBMITTED")) && !str_eq(name, S("RUNNING"));
+}
+
+/* One long poll into the arena of `poll`. */
+static bool ask_status(struct call *poll, const struct sql_run *r, struct str *ret_body, const json_node **ret)
+{
+	int seconds = r->watched ? WATCH_SECONDS : FOLLOW_SECONDS;
+	struct remote_ask q = {
+		.method = "GET",
+		.path = arena_fmt(poll->arena, "/v1/statements/%.*s?wait=%d", SARG(r->handle), seconds),
+		.timeout_ms = ANSWER_MS,
+	};
+	struct out_answer a;
+
+	if (!remote_ask(poll, &r->remote, &q, &a) || !json_read_object(poll, a.body, ret))
+		return false;
+	*ret_body = a.body;
+	return true;
+}
+
+/* The document of the ended statement. */
+static bool follow(struct call *c, const struct sql_run *r, const json_node **ret)
+{
+	OWNS(arena) scratch = {0}; /* of one poll: there may be many */
+	struct call poll = *c;
+	const json_node *doc;
+	struct str body;
+
+	poll.arena = &scratch;
+	for (;;) {
+		arena_reset(&scratch);
+		if (!ask_status(&poll, r, &body, &doc)) {
+			c->err = poll.err;
+			return false;
+		}
+		if (has_ended(doc))
+			return json_read_object(c, arena_dup(c->arena, body), ret);
+		show_progress(r, doc);
+	}
+}
+
+static void cancel_statement(const struct call *c, const struct sql_run *r)
+{
+	OWNS(arena) arena = {0};
+	struct call again = *c; /* without the interrupt and its error */
+	struct out_answer a;
+	struct remote_ask q = {.method = "POST", .body = S(""), .timeout_ms = ANSWER_MS};
+
+	if (!r->handle.n)
+		return;
+	again.arena = &arena;
+	again.cancel = NULL;
+	call_forgive(&again);
+	q.path = arena_fmt(&arena, "/api/v2/statements/%.*s/cancel", SARG(r->handle));
+	if (remote_ask(&again, &r->remote, &q, &a))
+		fprintf(stderr, "canceled\n");
+	else
+		fprintf(stderr, "mayfly: the cancel failed: %s\n", again.err.text);
+}
+
+/* --- show --- */
+
+static void put_node(struct json_out *o, const json_node *n)
+{
+	const json_node *value;
+	struct str key;
+
+	switch (json_kind(n)) {
+	case JSON_KIND_NULL:
+		json_put_null(o);
+		break;
+	case JSON_KIND_BOOL:
+		json_put_bool(o, json_bool(n));
+		break;
+	case JSON_KIND_INT:
+		json_put_int(o, json_int(n));
+		break;
+	case JSON_KIND_REAL:
+		json_put_real(o, json_number(n));
+		break;
+	case JSON_KIND_TEXT:
+		json_put_text(o, json_text(n));
+		break;
+	case JSON_KIND_ARRAY:
+		json_begin_array(o);
+		for (size_t i = 0; i < json_count(n); i++)
+			put_node(o, json_at(n, i));
+		json_end_array(o);
+		break;
+	case JSON_KIND_OBJECT:
+		json_begin_object(o);
+		for (void *it = NULL; json_each(n, &it, &key, &value);) {
+			json_key(o, key);
+			put_node(o, value);
+		}
+		json_end_object(o);
+		break;
+	}
+}
+
+static void add_cell(struct table *t, struct buf *scratch, const json_node *n)
+{
+	struct json_out o = json_out(scratch);
+
+	if (json_kind(n) == JSON_KIND_TEXT) {
+		table_add(t, json_text(n));
+	} else if (json_kind(n) == JSON_KIND_NULL) {
+		table_add(t, S("NULL"));
+	} else {
+		buf_clear(scratch);
+		put_node(&o, n);
+		table_add(t, buf_str(scratch));
+	}
+}
+
+static bool is_numeric(struct str type)
+{
+	static const struct str names[] = {S_INIT("TINYINT"), S_INIT("SMALLINT"), S_INIT("INTEGER"), S_INIT("BIGINT"),
+	                                   S_INIT("HUGEINT"), S_INIT("UTINYINT"), S_INIT("USMALLINT"), S_INIT("UINTEGER"),
+	                                   S_INIT("UBIGINT"), S_INIT("UHUGEINT"), S_INIT("FLOAT"), S_INIT("DOUBLE")};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (str_eq(names[i], type))
+			return true;
+	return str_starts(type, S("DECIMAL(")) && str_ends(type, S(")"));
+}
+
+static struct str member_text(const json_node *o, const char *key)
+{
+	const json_node *n = o && json_kind(o) == JSON_KIND_OBJECT ? json_get(o, key) : NULL;
+
+	return n && json_kind(n) == JSON_KIND_TEXT ? json_text(n) : S("");
+}
+
+static bool is_array(const json_node *n)
+{
+	return n && json_kind(n) == JSON_KIND_ARRAY;
+}
+
+static void print_rows(const json_node *columns, const json_node *rows)
+{
+	int n = (int)json_count(columns);
+	struct buf scratch = {0};
+	struct table t;
+
+	table_open(&t, n);
+	for (int i = 0; i < n; i++) {
+		const json_node *column = json_at(columns, (size_t)i);
+
+		table_add(&t, member_text(column, "name"));
+		t.right[i] = is_numeric(member_text(column, "type"));
+	}
+	for (size_t row = 0; row < json_count(rows); row++) {
+		const json_node *cells = json_at(rows, row);
+
+		for (int i = 0; is_array(cells) && json_count(cells) == (size_t)n && i < n; i++)
+			add_cell(&t, &scratch, json_at(cells, (size_t)i));
+	}
+	table_print(&t, stdout);
+	table_drop(&t);
+	buf_drop(&scratch);
+}
+
+static struct str result_path(struct call *c, const struct sql_run *r)
+{
+	return arena_fmt(c->arena, "/v1/statements/%.*s/result", SARG(r->handle));
+}
+
+static bool show_table(struct call *c, const struct sql_run *r)
+{
+	struct remote_ask q = {.method = "GET", .path = result_path(c, r), .max_body_bytes = RESULT_MAX};
+	const json_node *o, *columns, *rows;
+	struct out_answer a;
+
+	if (!remote_ask(c, &r->remote, &q, &a)) {
+		if (c->err.kind != ERR_BODY_TOO_LARGE)
+			return false;
+		call_forgive(c);
+		return fail(c, ERR_BODY_TOO_LARGE, "the result is too large for a table; take --format csv or ndjson");
+	}
+	if (!json_read_object(c, a.body, &o))
+		return false;
+	columns = json_get(o, "columns");
+	rows = json_get(o, "rows");
+	if (!is_array(columns) || !is_array(rows))
+		return fail(c, ERR_INTERNAL, "the server answered without columns and rows");
+	print_rows(columns, rows);
+	return true;
+}
+
+static bool to_stdout(void *arg, struct str piece)
+{
+	char *last = arg;
+
+	if (piece.n)
+		*last = piece.p[piece.n - 1];
+	return fwrite(piece.p, 1, piece.n, stdout) == piece.n;
+}
+
+static bool show_stream(struct call *c, const struct sql_run *r)
+{
+	char last = '\n';
+	struct remote_ask q = {.method = "GET", .path = result_path(c, r), .accept = r->format->accept,
+	                       .sink = to_stdout, .arg = &last};
+	struct out_answer a;
+
+	if (!remote_ask(c, &r->remote, &q, &a))
+		return false;
+	if (last != '\n')
+		putchar('\n');
+	return true;
+}
+
+static void show_count(const struct sql_run *r, const json_node *doc)
+{
+	const json_node *n = json_get(doc, "row_count");
+	double seconds = (double)(clock_mono_ms() - r->started_ms) / 1000;
+
+	if (n && json_kind(n) == JSON_KIND_INT)
+		fprintf(stderr, "(%lld row%s, %.3f s)\n", (long long)json_int(n), json_int(n) == 1 ? "" : "s", seconds);
+	else
+		fprintf(stderr, "(%.3f s)\n", seconds);
+}
+
+/* The line of `sql` that holds the 1-based `position`, and a caret under it. */
+static void show_place(struct str sql, int position)
+{
+	size_t at = (size_t)position - 1, from, column = 0;
+	struct str line;
+
+	if (position < 1 || at > sql.n)
+		return;
+	for (from = at; from > 0 && sql.p[from - 1] != '\n'; from--)
+		column += (sql.p[from - 1] & 0xC0) != 0x80; /* characters, not bytes */
+	line = str_tail(sql, from);
+	line = str_trim(str_head(line, str_find(line, '\n')));
+	for (; from < at && (sql.p[from] == ' ' || sql.p[from] == '\t'); from++)
+		column--;
+	if (line.n)
+		fprintf(stderr, "  %.*s\n  %*s^\n", SARG(line), (int)column, "");
+}
+
+/* --- the verb --- */
+
+static bool outcome(struct call *c, const json_node *doc)
+{
+	const json_node *e = json_get(doc, "error"), *position;
+	struct str words = member_text(e, "message"), state = member_text(e, "sqlstate");
+
+	if (str_eq(member_text(doc, "status"), S("SUCCEEDED")))
+		return true;
+	position = e && json_kind(e) == JSON_KIND_OBJECT ? json_get(e, "position") : NULL;
+	fail_at(c, ERR_SQL, position && json_kind(position) == JSON_KIND_INT ? (int)json_int(position) : 0, "%.*s: %.*s",
+		SARG(member_text(e, "code")), SARG(words));
+	return fail_state(c, arena_cstr(c->arena, state), NULL);
+}
+
+static bool run(struct call *c, struct sql_run *r)
+{
+	const json_node *doc;
+	bool done;
+
+	r->started_ms = clock_mono_ms();
+	if (!submit(c, r))
+		return false;
+	done = follow(c, r, &doc);
+	hide_progress(r);
+	if (!done || !outcome(c, doc))
+		return false;
+	if (!(r->format->accept ? show_stream(c, r) : show_table(c, r)))
+		return false;
+	fflush(stdout);
+	show_count(r, doc);
+	return true;
+}
+
+static int end(const struct call *c, const struct sql_run *r)
+{
+	switch (c->err.kind) {
+	case ERR_CANCELED:
+		hide_progress(r);
+		cancel_statement(c, r);
+		return CLI_INTERRUPTED;
+	case ERR_UNAVAILABLE:
+	case ERR_REQUEST_TIMEOUT:
+		cli_failed(c);
+		return CLI_NO_SERVER;
+	default:
+		cli_failed(c);
+		show_place(r->sql, c->err.position);
+		return CLI_FAILED;
+	}
+}
+
+static const struct format *format_named(struct str name)
+{
+	if (!name.n)
+		return &formats[0];
+	for (size_t i = 0; i < COUNT_OF(formats); i++)
+		if (str_eq(str_of(formats[i].name), name))
+			return &formats[i];
+	return NULL;
+}
+
+int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv)
+{
+	struct sql_run r = {.watched = isatty(STDERR_FILENO)};
+	struct str format = {0}, timeout = {0};
+	const struct cli_option options[] = {
+		{"url", 0, &r.remote.url, NULL},   {"token", 0, &r.remote.token, NULL}, {"tenant", 0, &r.remote.tenant, NULL},
+		{"format", 0, &format, NULL},      {"timeout", 0, &timeout, NULL},      {"file", 'f', &r.file, NULL},
+		{"snowflake", 0, NULL, &r.snowflake}, {NULL, 0, NULL, NULL}};
+	struct cli_rest rest;
+	int code;
+
+	if (!cli_options(c, options, argc, argv, &rest) || !cli_number(c, "timeout", timeout, TIMEOUT_MAX, &r.timeout_seconds))
+		return cli_usage(v, "%s", c->err.text);
+	r.format = format_named(format);
+	if (!r.format)
+		return cli_usage(v, "there is no format %.*s", SARG(format));
+	if (rest.n > 1 || (rest.n && r.file.n))
+		return cli_usage(v, "one statement, or one file");
+	r.sql = rest.v[0];
+	if (!read_sql(c, &r))
+		return cli_usage(v, "%s", c->err.text);
+	remote_open(&r.remote);
+	catch_interrupt(c);
+	code = run(c, &r) ? CLI_OK : end(c, &r);
+	remote_drop(&r.remote);
+	return code;
+}
