@@ -178,12 +178,10 @@ static void write_failure(struct http_req *r)
 {
 	const struct http_surface *s = &r->loop->server->surface;
 	enum err_kind kind = r->call.err.kind;
-	int status = r->res.status; /* of a refusal by http/ itself */
 
 	INVARIANT(kind != ERR_NONE);
 	http_stream_end(r);
 	http_res_reset(&r->res);
-	r->res.status = r->running ? 0 : status;
 	if (kind == ERR_METHOD_NOT_ALLOWED && r->node) {
 		buf_lit(&r->res.fields, "Allow: ");
 		http_routes_allow(r->node, &r->res.fields);
@@ -191,7 +189,9 @@ static void write_failure(struct http_req *r)
 	}
 	if (s->failed)
 		s->failed(&r->call, s->rooms, r, &r->res, r->route);
-	if (r->res.status == 0)
+	if (r->status)
+		r->res.status = r->status;
+	else if (r->res.status == 0)
 		r->res.status = kind_status[kind];
 	if (r->res.status >= 500)
 		obs_log_call(&r->call, OBS_ERROR, "http", "%.*s %.*s: %d %s: %s", SARG(r->method), SARG(r->path),

@@ -182,7 +182,6 @@ void http_conn_finish(struct http_conn *c, bool linger)
 	}
 	shutdown(fd, SHUT_WR);
 	c->lingering = true;
-	buf_drop(&c->ahead);
 	http_clock_set(c, CLOCK_LINGER);
 	if (!c->reading)
 		uv_read_start(&c->uv.stream, on_alloc, on_read);

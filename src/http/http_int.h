@@ -163,6 +163,7 @@ struct http_req {
 	uint64_t left;                      /* of a body with a length */
 	struct buf body;
 	/* running */
+	int status;                         /* that a kind of error does not tell: 417; else 0 */
 	http_handler *running;
 	bool ok;
 	void (*work)(struct http_req *r);   /* on the pool */
@@ -175,7 +176,6 @@ struct http_req {
 	struct buf line;                    /* status line and headers, or a chunk's size */
 	struct buf piece;                   /* of a stream */
 	enum http_more more;                /* what the last pull said */
-	int pulls;
 	uv_buf_t bufs[3];                   /* being written */
 	int nbufs;
 	void (*sent)(struct http_req *r);
@@ -221,7 +221,7 @@ bool http_unescape(struct arena *a, struct str in, bool plus, struct str *ret);
 /* route.c */
 struct http_node *http_routes_open(const struct http_route *routes);
 void http_routes_close(struct http_node *n);
-/* Sets node, route and params of the request; route stays NULL for another method. */
+/* Sets node, route and params of the request; route stays NULL when no node takes the method. */
 void http_routes_find(const struct http_node *root, struct http_req *r, struct str raw_path);
 void http_routes_allow(const struct http_node *n, struct buf *out);
 

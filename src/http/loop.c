@@ -232,7 +232,9 @@ void http_req_put(struct http_req *r)
 	r->scan = (struct http_head_scan){0};
 	r->chunks = (struct http_chunks){0};
 	r->head = r->method = r->target = r->path = r->query = (struct str){0};
-	r->nfields = r->nparams = r->nbufs = r->pulls = 0;
+	r->nfields = r->nparams = r->nbufs = r->status = 0;
+	r->running = NULL;
+	r->ok = false;
 	r->route = NULL;
 	r->node = NULL;
 	r->is_head = r->keep_alive = r->gzipped = r->discard = r->expects = false;

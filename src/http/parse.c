@@ -153,7 +153,7 @@ static bool take_expect(struct http_req *r)
 	r->expects = str_ieq(expect, S("100-continue"));
 	if (r->expects)
 		return true;
-	r->res.status = 417;
+	r->status = 417;
 	return fail(&r->call, ERR_BAD_REQUEST, "No expectation but 100-continue is met.");
 }
 

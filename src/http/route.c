@@ -1,7 +1,7 @@
 /* route.c - which route does a path belong to? A tree of segments, built once.
  *
- * A literal segment goes before a {…}; segments are compared as they were sent,
- * decoded, never resolved.
+ * A literal segment goes before a {…}, unless only the latter takes the method;
+ * segments are compared decoded, never resolved.
  */
 #include "http/http_int.h"
 
@@ -84,44 +84,49 @@ void http_routes_close(struct http_node *n)
 	}
 }
 
-/* Recursion is as deep as the deepest route. */
-static const struct http_node *walk(const struct http_node *n, struct http_req *r, struct str rest)
-{
-	const struct http_node *hit = NULL, *k;
-	struct str segment;
-	int mark = r->nparams;
-
-	if (!rest.p)
-		return n->nroutes ? n : NULL;
-	segment = str_cut(&rest, '/');
-	if (str_find(segment, '%') < segment.n && !http_unescape(&r->arena, segment, false, &segment))
-		return NULL;
-	k = literal(n, segment);
-	if (k)
-		hit = walk(k, r, rest);
-	if (hit || !n->param || segment.n == 0 || mark == HTTP_PARAMS)
-		return hit;
-	r->nparams = mark;
-	r->params[r->nparams++] = segment;
-	return walk(n->param, r, rest);
-}
-
 static const struct http_route *by_method(const struct http_node *n, struct str method)
 {
 	for (int i = 0; i < n->nroutes; i++)
 		if (str_eq(method, str_of(n->routes[i]->method)))
 			return n->routes[i];
-	return NULL;
+	return str_eq(method, S("HEAD")) ? by_method(n, S("GET")) : NULL;
+}
+
+static bool take_leaf(const struct http_node *n, struct http_req *r)
+{
+	if (n->nroutes == 0)
+		return false;
+	r->route = by_method(n, r->method);
+	if (r->route || !r->node)
+		r->node = n;
+	return r->route != NULL;
+}
+
+/* Recursion is as deep as the deepest route. */
+static bool walk(const struct http_node *n, struct http_req *r, struct str rest)
+{
+	const struct http_node *k;
+	struct str segment;
+	int mark = r->nparams;
+
+	if (!rest.p)
+		return take_leaf(n, r);
+	segment = str_cut(&rest, '/');
+	if (str_find(segment, '%') < segment.n && !http_unescape(&r->arena, segment, false, &segment))
+		return false;
+	k = literal(n, segment);
+	if (k && walk(k, r, rest))
+		return true;
+	if (!n->param || segment.n == 0 || mark == HTTP_PARAMS)
+		return false;
+	r->nparams = mark;
+	r->params[r->nparams++] = segment;
+	return walk(n->param, r, rest);
 }
 
 void http_routes_find(const struct http_node *root, struct http_req *r, struct str raw_path)
 {
-	r->node = walk(root, r, str_tail(raw_path, 1));
-	if (!r->node)
-		return;
-	r->route = by_method(r->node, r->method);
-	if (!r->route && r->is_head)
-		r->route = by_method(r->node, S("GET"));
+	walk(root, r, str_tail(raw_path, 1));
 }
 
 void http_routes_allow(const struct http_node *n, struct buf *out)

@@ -5,6 +5,9 @@
  */
 #include "http/http_int.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 /* Forgets the first n bytes of what is to be written; true when nothing is left. */
 static bool consume(struct http_req *r, size_t n)
 {
@@ -63,7 +66,12 @@ bool http_wire_send(struct http_req *r)
 size_t http_wire_queued(const struct http_conn *c)
 {
 	size_t n = c->uv.stream.write_queue_size;
+	uv_os_fd_t fd;
+	int sent = 0;
 
+	/* a reader may be slow for long before the socket takes more */
+	if (uv_fileno(&c->uv.handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &sent) == 0)
+		n += (size_t)sent;
 	if (c->tls && c->req)
 		for (int i = 0; i < c->req->nbufs; i++)
 			n += c->req->bufs[i].len;
