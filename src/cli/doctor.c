@@ -66,13 +66,12 @@ static enum verdict check_cpu(struct patient *p)
 }
 
 /* The control group's limit, or INT64_MAX. */
-static int64_t group_memory(struct call *c)
+static int64_t group_memory(void)
 {
 	int64_t limit = INT64_MAX;
 	FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
 	char line[32] = "";
 
-	(void)c;
 	if (!f)
 		return limit;
 	if (fgets(line, sizeof(line), f) && !str_to_i64(str_trim(str_of(line)), &limit))
@@ -84,7 +83,7 @@ static int64_t group_memory(struct call *c)
 static enum verdict check_memory(struct patient *p)
 {
 	enum { MIB = 1 << 20, LITTLE_MIB = 1024 };
-	int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), group = group_memory(p->c);
+	int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), group = group_memory();
 
 	if (group < bytes)
 		bytes = group;
@@ -191,6 +190,7 @@ static bool ask_worker(struct str *ret, char *line, size_t n)
 		return false;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
 	spawned = posix_spawn(&child, "/proc/self/exe", &actions, NULL, argv, environ) == 0;
 	posix_spawn_file_actions_destroy(&actions);
 	close(ends[1]);

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -297,6 +298,49 @@ static void a_token_wants_a_proper_tenant_and_principal(void **state)
 	assert_false(tenant_token_create(&b->c, str_of(b->dir),
 	                                 &(struct tenant_token){.tenant = S("a"), .principal = S("a\nb")}, &id, &text));
 	assert_int_equal(b->c.err.kind, ERR_INVALID_FIELD);
+}
+
+struct caller {
+	struct bench *b;
+	struct tenant_claim_in in;
+	int refused;
+};
+
+static void *call_often(void *arg)
+{
+	struct caller *k = arg;
+
+	for (int i = 0; i < 3000; i++) {
+		struct arena arena = {0};
+		struct call c;
+
+		call_open(&c, &arena);
+		k->refused += !tenant_identify(&c, k->b->t, &k->in) || !str_eq(c.tenant, S("acme"));
+		arena_close(&arena);
+	}
+	return NULL;
+}
+
+static void callers_pass_while_the_file_changes_under_them(void **state)
+{
+	struct bench *b = *state;
+	struct caller callers[3];
+	pthread_t threads[COUNT_OF(callers)];
+	struct str id, text = create(b, (struct tenant_token){.tenant = S("acme")}, &id);
+
+	start(b, (struct tenant_options){.mode = TENANT_TOKEN});
+	for (size_t i = 0; i < COUNT_OF(callers); i++) {
+		callers[i] = (struct caller){b, with_token(b, text), 0};
+		assert_int_equal(pthread_create(&threads[i], NULL, call_often, &callers[i]), 0);
+	}
+	for (int i = 0; i < 20; i++) {
+		create(b, (struct tenant_token){.tenant = S("beta")}, &id);
+		clock_advance(1000);
+	}
+	for (size_t i = 0; i < COUNT_OF(callers); i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(callers[i].refused, 0);
+	}
 }
 
 /* --- mode jwt --- */
@@ -627,6 +671,7 @@ int main(void)
 	        T(the_token_file_holds_no_token_and_is_private),
 	        T(a_damaged_token_file_lets_nobody_in),
 	        T(a_token_wants_a_proper_tenant_and_principal),
+	        T(callers_pass_while_the_file_changes_under_them),
 	        T(each_algorithm_lets_its_signer_in),
 	        T(the_key_decides_the_algorithm),
 	        T(a_changed_byte_breaks_the_signature),
