@@ -251,6 +251,11 @@ void head_of(struct call *c, const struct sql_tokens *t, struct sql_span s, stru
 	ret->class.session_state = kinds[ret->class.kind].session_state || ret->class.temporary || touches_session(c, t, i, s.to);
 }
 
+bool unknown_statement(struct call *c, const struct sql_tokens *t, int i, int to)
+{
+	return syntax_error(c, t->text, t->v[i].at, i < to ? t->v[i].text : S("<EOF>"));
+}
+
 void sql_classify(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_class *ret)
 {
 	struct sql_head h;

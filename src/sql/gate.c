@@ -164,11 +164,10 @@ static bool object_allowed(struct str object)
 static bool statement_allowed(const struct walk *w)
 {
 	const struct sql_class *k = &w->head.class;
-	const struct sql_token *first = &w->t->v[w->head.explained];
 	int i = w->head.explained;
 
 	if (k->kind == SQL_UNKNOWN)
-		return syntax_error(w->c, w->t->text, first->at, i < w->to ? first->text : S("<EOF>"));
+		return unknown_statement(w->c, w->t, i, w->to);
 	if (!kind_allowed(k->kind) || (k->kind == SQL_CALL && !call_allowed(w, i)) ||
 	    ((k->kind == SQL_SET || k->kind == SQL_RESET) && !setting_allowed(w, i)))
 		return refuse(w, i, "The statement", str_of(sql_kind_name(k->kind)), "");

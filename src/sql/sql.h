@@ -111,6 +111,10 @@ struct sql_mark {
 bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_rewrite *ret) NODISCARD;
 size_t sql_source_position(const struct sql_rewrite *r, size_t at_out);
 
+/* What to run, in order, to fill a catalog attached as `_sf`; NULL-terminated. Put `_sf.main`
+ * behind the caller's schema on the search path of Snowflake statements. */
+const char *const *sql_helper_statements(void);
+
 /* --- quoting --- */
 void sql_quote_name(struct buf *b, struct str name);      /* "na""me" */
 void sql_quote_literal(struct buf *b, struct str value);  /* 'va''lue' */

@@ -39,6 +39,8 @@ struct sql_head {
 	int name_from, name_to;  /* tokens of class.name; empty = none */
 };
 void head_of(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_head *ret);
+/* The syntax error of a statement that begins at token `i` with no word we know. */
+bool unknown_statement(struct call *c, const struct sql_tokens *t, int i, int to);
 /* First token behind the list of common table expressions that begins at `i`. */
 int behind_with(const struct sql_tokens *t, int i, int to);
 

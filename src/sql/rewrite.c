@@ -1,0 +1,272 @@
+/* rewrite.c - a Snowflake statement written again for DuckDB, token by token.
+ *
+ * What is to be done where is planned first (names.c, types.c); what the plan
+ * does not touch passes through, with unquoted words in upper case, strings
+ * decoded and comments gone. Not here: the rest of Snowflake's grammar and
+ * functions.
+ */
+#include "sql/rewrite_int.h"
+
+struct writer {
+	struct call *c;
+	const struct sql_tokens *t;
+	struct plan plan;
+	struct buf out;
+	struct sql_mark *marks;
+	int nmarks, capmarks;
+	struct map seen;         /* placeholder name -> its number */
+	struct str *names;
+	int nnames, capnames, questions;
+};
+
+static void mark(struct writer *w, size_t in)
+{
+	const struct sql_mark *last = w->nmarks ? &w->marks[w->nmarks - 1] : NULL;
+	struct sql_mark *more;
+
+	if (last && w->out.n - last->out == in - last->in)
+		return;
+	if (w->nmarks == w->capmarks) {
+		w->capmarks = w->capmarks ? w->capmarks * 2 : 32;
+		more = arena_alloc(w->c->arena, sizeof(*more) * (size_t)w->capmarks);
+		if (w->nmarks)
+			memcpy(more, w->marks, sizeof(*more) * (size_t)w->nmarks);
+		w->marks = more;
+	}
+	w->marks[w->nmarks++] = (struct sql_mark){w->out.n, in};
+}
+
+static bool unsupported(struct writer *w, const struct sql_token *k)
+{
+	fail_at(w->c, ERR_SQL, (int)k->at + 1, "Unsupported feature '%.*s'.", SARG(str_head(k->text, 100)));
+	return fail_state(w->c, "0A000", "000002");
+}
+
+/* $1 and $name are columns and session variables there, parameters in DuckDB. */
+static bool write_word(struct writer *w, const struct sql_token *k)
+{
+	bool quoted = str_find(k->text, '$') < k->text.n;
+	char *to;
+
+	if (k->text.p[0] == '$')
+		return unsupported(w, k);
+	if (quoted)
+		buf_addc(&w->out, '"');
+	to = buf_room(&w->out, k->text.n);
+	for (size_t i = 0; i < k->text.n; i++)
+		to[i] = ascii_upper(k->text.p[i]);
+	w->out.n += k->text.n;
+	if (quoted)
+		buf_addc(&w->out, '"');
+	return true;
+}
+
+/* X'00ff' as '\x00\xff'::BLOB */
+static bool write_binary(struct writer *w, const struct sql_token *k, struct str digits)
+{
+	OWNS(buf) bytes = {0};
+
+	if (!hash_unhex(digits, &bytes)) {
+		fail_at(w->c, ERR_SQL, (int)k->at + 1,
+			"SQL compilation error:\nThe following string is not a legal hex-encoded value: '%.*s'.",
+			SARG(str_head(digits, 100)));
+		return fail_state(w->c, "22023", NULL);
+	}
+	buf_addc(&w->out, '\'');
+	for (size_t i = 0; i + 1 < digits.n; i += 2) {
+		buf_lit(&w->out, "\\x");
+		buf_add(&w->out, str_from(digits.p + i, 2));
+	}
+	buf_lit(&w->out, "'::BLOB");
+	return true;
+}
+
+static bool write_string(struct writer *w, const struct sql_token *k)
+{
+	struct str value = string_value(w->c->arena, SQL_SNOWFLAKE, k->text);
+
+	if (ascii_lower(k->text.p[0]) == 'x')
+		return write_binary(w, k, value);
+	if (str_find(value, '\0') < value.n)
+		return unsupported(w, k);
+	sql_quote_literal(&w->out, value);
+	return true;
+}
+
+static int add_name(struct writer *w, struct str name)
+{
+	struct str *more;
+
+	if (w->nnames == w->capnames) {
+		w->capnames = w->capnames ? w->capnames * 2 : 8;
+		more = ARENA_ARRAY(w->c->arena, struct str, (size_t)w->capnames);
+		if (w->nnames)
+			memcpy(more, w->names, sizeof(*more) * (size_t)w->nnames);
+		w->names = more;
+	}
+	w->names[w->nnames++] = name;
+	return w->nnames;
+}
+
+static bool write_placeholder(struct writer *w, const struct sql_token *k)
+{
+	struct str name = str_tail(k->text, 1);
+	intptr_t number;
+
+	if (k->text.p[0] == '?')
+		name = arena_fmt(w->c->arena, "%d", ++w->questions);
+	number = (intptr_t)map_get(&w->seen, name);
+	if (!number) {
+		number = add_name(w, name);
+		map_put(&w->seen, name, (void *)number);
+	}
+	buf_addc(&w->out, '$');
+	buf_i64(&w->out, number);
+	return true;
+}
+
+static void write_as(struct writer *w, struct sql_span s)
+{
+	OWNS(buf) name = {0};
+
+	name_text(w->c->arena, w->t, s, &name);
+	buf_lit(&w->out, " AS ");
+	sql_quote_name(&w->out, buf_str(&name));
+}
+
+static bool write_alias(struct writer *w, int i)
+{
+	if (!sql_is(w->t, i - 1, "as"))
+		buf_lit(&w->out, "AS ");
+	if (w->t->v[i].kind == SQL_WORD && w->t->v[i].text.p[0] == '$')
+		return unsupported(w, &w->t->v[i]);
+	sql_quote_name(&w->out, sql_name_of(w->c->arena, SQL_SNOWFLAKE, &w->t->v[i]));
+	return true;
+}
+
+/* A blank wherever two tokens could otherwise melt into one. */
+static void write_gap(struct writer *w, int i)
+{
+	const struct sql_token *k = &w->t->v[i], *before = k - 1;
+
+	if (i > w->plan.from && (before->at + before->text.n < k->at || (before->kind != SQL_PUNCT && k->kind != SQL_PUNCT)))
+		buf_addc(&w->out, ' ');
+}
+
+static bool write_token(struct writer *w, const struct sql_token *k)
+{
+	switch (k->kind) {
+	case SQL_WORD:
+		return write_word(w, k);
+	case SQL_STRING:
+		return write_string(w, k);
+	case SQL_PLACEHOLDER:
+		return write_placeholder(w, k);
+	case SQL_QUOTED:
+	case SQL_NUMBER:
+	case SQL_OPERATOR:
+	case SQL_PUNCT:
+	case SQL_END:
+		break;
+	}
+	buf_add(&w->out, k->text);
+	return true;
+}
+
+/* Writes token *i, or the several that make a type. */
+static bool write_next(struct writer *w, int *i)
+{
+	int at = *i, todo = w->plan.todo[at - w->plan.from];
+
+	if (todo & PLAN_NAME)
+		write_as(w, w->plan.named[at - w->plan.from]);
+	write_gap(w, at);
+	mark(w, w->t->v[at].at);
+	*i = at + 1;
+	if (todo & PLAN_ALIAS)
+		return write_alias(w, at);
+	if (todo & PLAN_TYPE) {
+		int behind = write_type(w->t, at, w->plan.to, &w->out);
+
+		*i = behind > at ? behind : at + 1;
+		if (behind > at)
+			return true;
+	}
+	return write_token(w, &w->t->v[at]);
+}
+
+/* CALL f(…) answers one row: SELECT f(…) AS "F". */
+static int write_call(struct writer *w, struct sql_span s)
+{
+	const struct sql_tokens *t = w->t;
+
+	if (!sql_is(t, s.from, "call") || s.from + 2 >= s.to || !is_name(&t->v[s.from + 1]) || t->v[s.from + 2].match != s.to - 1)
+		return s.from;
+	mark(w, t->v[s.from].at);
+	buf_lit(&w->out, "SELECT");
+	w->plan.todo[s.to - s.from] |= PLAN_NAME;
+	w->plan.named[s.to - s.from] = (struct sql_span){s.from + 1, s.from + 2};
+	return s.from + 1;
+}
+
+static bool write_all(struct writer *w, struct sql_span s)
+{
+	int i = write_call(w, s);
+
+	while (i < s.to)
+		if (!write_next(w, &i))
+			return false;
+	if (w->plan.todo[s.to - s.from] & PLAN_NAME)
+		write_as(w, w->plan.named[s.to - s.from]);
+	return true;
+}
+
+static bool make_plan(struct writer *w, struct sql_span s)
+{
+	size_t n = (size_t)(s.to - s.from) + 1;
+	struct sql_head h;
+
+	head_of(w->c, w->t, s, &h);
+	if (h.class.kind == SQL_UNKNOWN)
+		return unknown_statement(w->c, w->t, h.explained, s.to);
+	w->plan = (struct plan){w->t, s.from, s.to, arena_zalloc(w->c->arena, n),
+				arena_alloc(w->c->arena, n * sizeof(struct sql_span))};
+	plan_names(&w->plan);
+	plan_types(&w->plan, &h);
+	return true;
+}
+
+bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_rewrite *ret)
+{
+	struct writer w = {.c = c, .t = t};
+	bool ok;
+
+	INVARIANT(t->dialect == SQL_SNOWFLAKE && s.from <= s.to);
+	if (s.from < s.to)
+		(void)buf_room(&w.out, (t->v[s.to - 1].at - t->v[s.from].at) * 2 + 256);
+	ok = make_plan(&w, s) && write_all(&w, s);
+	if (ok)
+		*ret = (struct sql_rewrite){arena_dup(c->arena, buf_str(&w.out)), w.marks, w.nmarks, w.nnames, w.names};
+	map_close(&w.seen);
+	buf_drop(&w.out);
+	return ok;
+}
+
+size_t sql_source_position(const struct sql_rewrite *r, size_t at_out)
+{
+	int low = 0, high = r->nmarks; /* marks[low - 1].out <= at_out < marks[high].out */
+	size_t in;
+
+	while (low < high) {
+		int middle = low + (high - low) / 2;
+
+		if (r->marks[middle].out <= at_out)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0)
+		return at_out;
+	in = r->marks[low - 1].in + (at_out - r->marks[low - 1].out);
+	return low < r->nmarks && in > r->marks[low].in ? r->marks[low].in : in;
+}
