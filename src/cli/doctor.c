@@ -5,21 +5,17 @@
  */
 #include "cli/cli_int.h"
 
-#include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/landlock.h>
 #include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <spawn.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum verdict { GOOD, WARN, BAD };
@@ -176,46 +172,19 @@ static enum verdict check_space(struct patient *p)
 	return mib < LITTLE_MIB ? WARN : GOOD;
 }
 
-/* Runs this binary's worker as `mayfly engine --version`; the first line it says. */
-static bool ask_worker(struct str *ret, char *line, size_t n)
-{
-	char *argv[] = {(char[]){"mayfly"}, (char[]){"engine"}, (char[]){"--version"}, NULL};
-	posix_spawn_file_actions_t actions;
-	int ends[2], status = 0;
-	ssize_t got = -1;
-	pid_t child;
-	bool spawned;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return false;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	spawned = posix_spawn(&child, "/proc/self/exe", &actions, NULL, argv, environ) == 0;
-	posix_spawn_file_actions_destroy(&actions);
-	close(ends[1]);
-	if (spawned) {
-		got = read(ends[0], line, n);
-		waitpid(child, &status, 0);
-	}
-	close(ends[0]);
-	if (got <= 0 || status != 0)
-		return false;
-	*ret = str_from(line, (size_t)got);
-	*ret = str_trim(str_head(*ret, str_find(*ret, '\n')));
-	return true;
-}
-
+/* Asked by name, since duckdb.h is the engine's alone. */
 static enum verdict check_duckdb(struct patient *p)
 {
-	struct str version;
-	char line[128];
+	const char *(*version)(void) = (const char *(*)(void))dlsym(RTLD_DEFAULT, "duckdb_library_version");
+	Dl_info place;
 
-	if (!ask_worker(&version, line, sizeof(line))) {
-		buf_lit(&p->words, "the engine worker does not start");
+	if (!version) {
+		buf_lit(&p->words, "libduckdb is not linked into this binary");
 		return BAD;
 	}
-	buf_add(&p->words, version);
+	buf_fmt(&p->words, "%s", version());
+	if (dladdr((void *)version, &place))
+		buf_fmt(&p->words, " from %s", place.dli_fname);
 	return GOOD;
 }
 
