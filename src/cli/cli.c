@@ -65,12 +65,25 @@ int cli_usage(const struct cli_verb *v, const char *fmt, ...)
 	return CLI_USAGE;
 }
 
+/* An error may quote what somebody else stored: nothing in it may drive the terminal. */
+static void say(const char *text)
+{
+	for (; *text; text++) {
+		bool harmful = ((unsigned char)*text < 0x20 && *text != '\n' && *text != '\t') || *text == 0x7F;
+
+		fputc(harmful ? '?' : *text, stderr);
+	}
+}
+
 int cli_failed(const struct call *c)
 {
 	const struct err *e = &c->err;
 
-	fprintf(stderr, "mayfly: %s%s%s%s\n", e->text, e->sqlstate[0] ? " (SQLSTATE " : "", e->sqlstate,
-		e->sqlstate[0] ? ")" : "");
+	fputs("mayfly: ", stderr);
+	say(e->text);
+	if (e->sqlstate[0])
+		fprintf(stderr, " (SQLSTATE %s)", e->sqlstate);
+	fputc('\n', stderr);
 	return CLI_FAILED;
 }
 

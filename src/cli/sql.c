@@ -399,13 +399,15 @@ static void show_place(struct str sql, int position)
 static bool outcome(struct call *c, const json_node *doc)
 {
 	const json_node *e = json_get(doc, "error"), *position;
-	struct str words = member_text(e, "message"), state = member_text(e, "sqlstate");
+	struct str status = member_text(doc, "status"), state = member_text(e, "sqlstate");
 
-	if (str_eq(member_text(doc, "status"), S("SUCCEEDED")))
+	if (str_eq(status, S("SUCCEEDED")))
 		return true;
-	position = e && json_kind(e) == JSON_KIND_OBJECT ? json_get(e, "position") : NULL;
+	if (!e || json_kind(e) != JSON_KIND_OBJECT)
+		return fail(c, ERR_SQL, "the statement ended as %.*s", SARG(status));
+	position = json_get(e, "position");
 	fail_at(c, ERR_SQL, position && json_kind(position) == JSON_KIND_INT ? (int)json_int(position) : 0, "%.*s: %.*s",
-		SARG(member_text(e, "code")), SARG(words));
+		SARG(member_text(e, "code")), SARG(member_text(e, "message")));
 	return fail_state(c, arena_cstr(c->arena, state), NULL);
 }
 
