@@ -45,6 +45,16 @@ void plain_part_drop(struct plain_part *p)
 	buf_drop(&p->plain);
 }
 
+void buf_give(struct buf *to, struct buf *made)
+{
+	if (to->p || to->limit) {
+		buf_add(to, buf_str(made));
+		return;
+	}
+	*to = buf_take(made);
+	to->limit = 0;
+}
+
 /* --- one partition in the other form --- */
 
 static bool convert_part(struct call *c, const struct stmt_view *v, struct str plain, enum engine_form form,
@@ -86,8 +96,8 @@ bool statement_part_as(struct call *c, struct stmt *st, int i, enum engine_form 
 		return false;
 	if (!buf_ok(&out))
 		return fail(c, ERR_RESULT_TOO_LARGE, "a partition is too large in this form");
-	buf_drop(ret);
-	*ret = buf_take(&out);
+	plain_part_drop(&part);
+	buf_give(ret, &out);
 	return true;
 }
 

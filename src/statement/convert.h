@@ -27,6 +27,8 @@ struct plain_part {
 };
 bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain_part *ret) NODISCARD; /* ret is empty */
 void plain_part_drop(struct plain_part *p);
+/* Adds what was made; an empty buffer without a limit takes it over. */
+void buf_give(struct buf *to, struct buf *made);
 
 /* --- convert_rows.c: partitions --- */
 /* The bytes of one gzip member; false when it is none, is followed by anything or is too large. */

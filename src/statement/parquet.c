@@ -125,16 +125,14 @@ static bool wait_for_end(struct call *c, struct making *m, struct engine_task *t
 
 	pthread_mutex_lock(&m->lock);
 	while (!m->ended) {
-		bool cancel = ok && !may_go_on(c, m);
-
-		if (cancel) {
-			ok = false;
-			pthread_mutex_unlock(&m->lock);
-			engine_cancel(task);
-			pthread_mutex_lock(&m->lock);
+		if (!ok || may_go_on(c, m)) {
+			wait_a_little(m);
 			continue;
 		}
-		wait_a_little(m);
+		ok = false;
+		pthread_mutex_unlock(&m->lock);
+		engine_cancel(task);
+		pthread_mutex_lock(&m->lock);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return ok;
@@ -159,7 +157,15 @@ static bool check_outcome(struct call *c, struct making *m)
 	return fail(c, ERR_INTERNAL, "the engine worker's answer is not known");
 }
 
-static bool make_file(struct call *c, struct statements *s, const struct stmt_view *v, struct engine_bytes *const *rows,
+static void drop_rows(struct engine_bytes **rows, int n)
+{
+	for (int i = 0; i < n; i++) {
+		engine_bytes_unref(rows[i]);
+		rows[i] = NULL;
+	}
+}
+
+static bool make_file(struct call *c, struct statements *s, const struct stmt_view *v, struct engine_bytes **rows,
 		      struct buf *ret)
 {
 	OWNS(making) m;
@@ -169,13 +175,12 @@ static bool make_file(struct call *c, struct statements *s, const struct stmt_vi
 	making_open(&m);
 	if (!engine_to_parquet(c, s->o.engine, v->columns, rows, v->parts, &listener, &m, &task))
 		return false;
+	drop_rows(rows, v->parts); /* the task has its own */
 	ok = wait_for_end(c, &m, task) && check_outcome(c, &m);
 	engine_task_unref(task);
-	if (!ok)
-		return false;
-	buf_drop(ret);
-	*ret = buf_take(&m.file);
-	return true;
+	if (ok)
+		buf_give(ret, &m.file);
+	return ok;
 }
 
 static bool native_parts(struct call *c, struct stmt *st, struct engine_bytes **rows, int n)
@@ -206,7 +211,6 @@ bool statement_parquet(struct call *c, struct statements *s, struct stmt *st, st
 		return fail(c, ERR_NOT_FINISHED, "the statement has no result");
 	rows = ARENA_ARRAY(c->arena, struct engine_bytes *, (size_t)v.parts + 1);
 	ok = native_parts(c, st, rows, v.parts) && make_file(c, s, &v, rows, ret);
-	for (int i = 0; i < v.parts; i++)
-		engine_bytes_unref(rows[i]);
+	drop_rows(rows, v.parts);
 	return ok;
 }
