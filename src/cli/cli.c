@@ -147,14 +147,14 @@ int cli_main(int argc, char **argv)
 	OWNS(arena) arena = {0};
 	struct call c;
 
-	if (!v || (!v->run && !asks_help(argc, argv))) {
+	call_open(&c, &arena);
+	if (v && asks_help(argc, argv))
+		return run_help(&c, v, 1, argv + 1);
+	if (!v || !v->run) {
 		if (argc > 1)
 			fprintf(stderr, "mayfly: there is no verb %s\n", argv[1]);
 		print_verbs(stderr);
 		return CLI_USAGE;
 	}
-	call_open(&c, &arena);
-	if (asks_help(argc, argv))
-		return run_help(&c, v, 1, argv + 1);
 	return v->run(&c, v, argc - 2, argv + 2);
 }
