@@ -1,4 +1,413 @@
-int main(void)
+/* main.c - builds the rooms bottom-up, hands each its options, closes them top-down.
+ *
+ * The only place that sees all rooms. `mayfly serve` is here; `mayfly engine`
+ * is the worker side of engine/; every other verb is a client command.
+ */
+#include "api/api.h"
+#include "cli/cli.h"
+#include "conf/conf.h"
+#include "engine/engine.h"
+#include "exec/exec.h"
+#include "http/http.h"
+#include "kv/kv.h"
+#include "obs/obs.h"
+#include "statement/statement.h"
+#include "tenant/tenant.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_LOOPS = 64, MAX_SETS = 256, POOL_QUEUE = 100000, MAX_REQUEST_KEYS = 10000000, STOP_TICK_MS = 50 };
+
+struct server {
+	struct arena arena;
+	struct call call;
+	struct conf conf;
+	const char *samples;
+	struct exec_loop *loops[MAX_LOOPS];
+	int nloops;
+	struct exec_pool *pool;
+	struct kv *kv;
+	struct engine *engine;
+	struct tenants *tenants;
+	struct statements *statements;
+	struct http_server *http;
+	struct api api;
+	struct exec_timer *stop_timer;
+	int64_t cancel_at_ms;
+	bool stopping, canceled;
+	struct buf addresses;
+};
+
+/* --- the command line of serve --- */
+
+static bool add_set(struct server *s, struct str *sets, int *n, const char *key, const char *value)
 {
-	return 0;
+	if (*n == MAX_SETS)
+		return fail(&s->call, ERR_INVALID_FIELD, "more than %d options", MAX_SETS);
+	sets[(*n)++] = key ? arena_fmt(&s->arena, "%s=%s", key, value) : str_of(value);
+	return true;
+}
+
+static bool read_args(struct server *s, int argc, char **argv, struct str *ret_file, struct str *sets, int *n)
+{
+	static const struct {
+		const char *flag, *key;
+	} flags[] = {{"--listen", "server.listen"}, {"--data", "data.dir"}, {"--set", NULL}};
+
+	for (int i = 0; i < argc; i += 2) {
+		bool known = false;
+
+		if (i + 1 == argc)
+			return fail(&s->call, ERR_INVALID_FIELD, "%s needs a value", argv[i]);
+		for (size_t f = 0; f < COUNT_OF(flags); f++) {
+			if (strcmp(argv[i], flags[f].flag) != 0)
+				continue;
+			known = true;
+			if (!add_set(s, sets, n, flags[f].key, argv[i + 1]))
+				return false;
+		}
+		if (strcmp(argv[i], "--config") == 0)
+			*ret_file = str_of(argv[i + 1]);
+		else if (strcmp(argv[i], "--samples") == 0)
+			s->samples = argv[i + 1];
+		else if (!known)
+			return fail(&s->call, ERR_INVALID_FIELD, "unknown option %s; see `mayfly help serve`", argv[i]);
+	}
+	return true;
+}
+
+extern char **environ;
+
+static bool configure(struct server *s, int argc, char **argv)
+{
+	struct str *sets = ARENA_ARRAY(&s->arena, struct str, MAX_SETS);
+	struct str file = {0};
+	enum obs_level least;
+	int n = 0;
+
+	if (!read_args(s, argc, argv, &file, sets, &n) || !conf_load(&s->call, file, sets, n, environ, &s->conf))
+		return false;
+	if (!obs_level_of(s->conf.log_level, &least))
+		return fail(&s->call, ERR_INVALID_FIELD, "log.level");
+	obs_log_open(least, str_eq(s->conf.log_format, S("json")) ||
+				    (str_eq(s->conf.log_format, S("auto")) && !isatty(STDERR_FILENO)));
+	return true;
+}
+
+/* --- what the rooms ask --- */
+
+static void engine_limits(void *arg, struct str tenant, struct engine_limits *ret)
+{
+	const struct conf_caps *caps = conf_caps_of(arg, tenant);
+
+	*ret = (struct engine_limits){
+		.memory_bytes = caps->memory_bytes, .temp_bytes = caps->temp_bytes, .threads = (int)caps->threads,
+		.concurrent = (int)caps->concurrent_statements, .queued = (int)caps->queued_statements,
+	};
+}
+
+static void statement_caps(void *arg, struct str tenant, struct statement_caps *ret)
+{
+	const struct conf_caps *caps = conf_caps_of(arg, tenant);
+
+	*ret = (struct statement_caps){.max_statements = caps->max_statements, .result_bytes = caps->result_bytes};
+}
+
+static void scrape(void *arg)
+{
+	struct server *s = arg;
+	struct http_stats h = http_server_stats(s->http);
+	struct statement_stats st;
+	struct engine_report e;
+
+	engine_report(s->engine, &e);
+	statements_stats(s->statements, &st);
+	obs_gauge_set(OBS_M_HTTP_CONNECTIONS, (int64_t)h.connections_open);
+	obs_gauge_set(OBS_M_HTTP_PARKED, (int64_t)h.parked);
+	obs_gauge_set(OBS_M_HTTP_REFUSED, (int64_t)h.refused_total);
+	obs_gauge_set(OBS_M_STATEMENTS_SUCCEEDED, (int64_t)st.succeeded);
+	obs_gauge_set(OBS_M_STATEMENTS_FAILED, (int64_t)st.failed);
+	obs_gauge_set(OBS_M_STATEMENTS_CANCELED, (int64_t)st.canceled);
+	obs_gauge_set(OBS_M_STATEMENTS_RUNNING, e.running);
+	obs_gauge_set(OBS_M_STATEMENTS_QUEUED, e.queued);
+	obs_gauge_set(OBS_M_STATEMENTS_LIVE, (int64_t)st.live);
+	obs_gauge_set(OBS_M_RESULT_BYTES_MEMORY, (int64_t)st.memory_bytes);
+	obs_gauge_set(OBS_M_RESULT_BYTES_SPOOLED, (int64_t)st.spooled_bytes);
+	obs_gauge_set(OBS_M_WORKERS_RUNNING, e.workers);
+	obs_gauge_set(OBS_M_WORKERS_STARTED, (int64_t)e.started);
+	obs_gauge_set(OBS_M_WORKERS_CRASHED, (int64_t)e.crashed);
+	obs_gauge_set(OBS_M_WORKERS_KILLED, (int64_t)e.killed);
+	obs_gauge_set(OBS_M_SWEEPER_SWEPT, (int64_t)st.swept);
+}
+
+/* --- building --- */
+
+static int count_loops(const struct conf *f)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (f->server_loops)
+		return (int)f->server_loops;
+	return cores < 8 ? 1 : cores / 4 > MAX_LOOPS ? MAX_LOOPS : (int)(cores / 4);
+}
+
+static void open_threads(struct server *s)
+{
+	s->nloops = count_loops(&s->conf);
+	for (int i = 0; i < s->nloops; i++)
+		s->loops[i] = exec_loop_open("loop");
+	s->pool = exec_pool_open("pool", (int)s->conf.server_pool_threads, POOL_QUEUE);
+	s->kv = kv_memory_open(MAX_REQUEST_KEYS);
+}
+
+static bool open_engine(struct server *s)
+{
+	const struct conf *f = &s->conf;
+	const struct engine_options o = {
+		.loop = s->loops[0], .data_dir = f->data_dir, .max_workers = (int)f->engine_max_workers,
+		.idle_ms = f->engine_idle_seconds * 1000, .cancel_grace_ms = f->engine_cancel_grace_seconds * 1000,
+		.uid_base = (uid_t)f->engine_uid_base, .require_sandbox = str_eq(f->engine_sandbox, S("require")),
+		.limits = engine_limits, .arg = &s->conf,
+	};
+
+	s->engine = engine_open(&s->call, &o);
+	return s->engine && (!s->samples || engine_load_samples(&s->call, s->engine, S("default"), str_of(s->samples)));
+}
+
+static bool open_statements(struct server *s)
+{
+	const struct conf *f = &s->conf;
+	const struct statement_options o = {
+		.engine = s->engine, .loop = s->loops[0], .pool = s->pool, .kv = s->kv, .data_dir = f->data_dir,
+		.default_ttl_s = f->storage_default_ttl_seconds, .max_ttl_s = f->storage_max_ttl_seconds,
+		.max_result_bytes = f->storage_max_result_size_mb * 1024 * 1024, .max_part_rows = f->storage_result_batch_size,
+		.memory_bytes = f->statements_memory_bytes, .whole_first = str_eq(f->snowflake_first_partition, S("whole")),
+		.caps = statement_caps, .arg = &s->conf,
+	};
+
+	s->statements = statements_open(&s->call, &o);
+	return s->statements != NULL;
+}
+
+static bool open_http(struct server *s)
+{
+	const struct conf *f = &s->conf;
+	const struct http_options o = {
+		.loops = s->loops, .nloops = s->nloops, .pool = s->pool,
+		.limits = {
+			.head_ms = f->server_head_seconds * 1000, .body_ms = f->server_body_seconds * 1000,
+			.idle_ms = f->server_idle_seconds * 1000, .write_stall_ms = f->server_write_stall_seconds * 1000,
+			.max_head_bytes = (size_t)f->server_max_head_bytes, .max_body_bytes = (size_t)f->server_max_body_bytes,
+			.max_connections = (int)f->server_max_connections, .max_pipelined = 64,
+		},
+		.tls = {f->server_tls_cert.n ? f->server_tls_cert.p : NULL, f->server_tls_key.n ? f->server_tls_key.p : NULL},
+		.surface = api_surface(&s->api),
+	};
+
+	s->http = http_open(&s->call, &o);
+	return s->http != NULL;
+}
+
+static bool is_loopback(struct str address)
+{
+	return str_starts(address, S("127.")) || str_starts(address, S("[::1]")) || str_istarts(address, S("localhost:")) ||
+	       str_starts(address, S("unix:")) || str_starts(address, S("fd:"));
+}
+
+static bool listen_all(struct server *s)
+{
+	const struct conf *f = &s->conf;
+
+	for (int i = 0; i < f->server_listen.n; i++) {
+		struct str address = f->server_listen.v[i];
+
+		if (str_eq(f->auth_mode, S("none")) && !is_loopback(address))
+			return fail(&s->call, ERR_INVALID_FIELD,
+				    "server.listen %.*s: with auth.mode none only loopback addresses may be listened on", SARG(address));
+		if (s->addresses.n)
+			buf_addc(&s->addresses, ' ');
+		if (!http_listen(&s->call, s->http, arena_cstr(&s->arena, address), &s->addresses))
+			return false;
+	}
+	return true;
+}
+
+static bool open_rooms(struct server *s)
+{
+	const struct tenant_options t = tenant_options(&s->conf);
+
+	open_threads(s);
+	if (!open_engine(s) || !(s->tenants = tenant_open(&s->call, &t)) || !open_statements(s))
+		return false;
+	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements};
+	if (!open_http(s))
+		return false;
+	s->api.http = s->http;
+	obs_source_add(scrape, s);
+	return listen_all(s);
+}
+
+/* --- the banner --- */
+
+static void print_sandbox(const struct engine_report *r)
+{
+	const char *const missing[] = {r->landlock ? NULL : "Landlock (kernel)", r->seccomp ? NULL : "seccomp (kernel)",
+				       r->own_uid ? NULL : "own uids (server not root, or data folder not reachable by others)"};
+
+	printf("  sandbox  rlimits%s%s%s\n", r->landlock ? ", Landlock" : "", r->seccomp ? ", seccomp" : "",
+	       r->own_uid ? ", own uid a worker" : "");
+	for (size_t i = 0; i < COUNT_OF(missing); i++)
+		if (missing[i])
+			printf("  missing  %s\n", missing[i]);
+}
+
+static void print_banner(struct server *s)
+{
+	struct str rest = buf_str(&s->addresses), first = str_cut(&rest, ' ');
+	const char *scheme = s->conf.server_tls_cert.n ? "https" : "http";
+	struct engine_report r;
+
+	engine_report(s->engine, &r);
+	printf("mayfly %s serves on %s://%.*s\n", MAYFLY_VERSION, scheme, SARG(first));
+	printf("  data     %.*s\n", SARG(s->conf.data_dir));
+	print_sandbox(&r);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	printf("  missing  RLIMIT_AS of workers (sanitizer build)\n");
+#endif
+	printf("\nTry:\n");
+	printf("  curl -s %s://%.*s/api/v2/statements -H 'Content-Type: application/json' -d '{\"statement\":\"select 40 + 2 as answer\"}'\n",
+	       scheme, SARG(first));
+	printf("  curl -s %s://%.*s/v1/statements -H 'Content-Type: application/json' -H 'Prefer: wait=5' -d '{\"sql\":\"select version()\"}'\n",
+	       scheme, SARG(first));
+	printf("  curl -s %s://%.*s/readyz\n\n", scheme, SARG(first));
+	fflush(stdout);
+}
+
+/* --- stopping: drain, cancel what is left, end the workers, stop the loops --- */
+
+static void on_engine_stopped(void *arg)
+{
+	struct server *s = arg;
+
+	exec_timer_close(s->stop_timer);
+	s->stop_timer = NULL;
+	for (int i = s->nloops - 1; i >= 0; i--)
+		exec_loop_stop(s->loops[i]);
+}
+
+static void on_drained(void *arg)
+{
+	struct server *s = arg;
+
+	engine_stop(s->engine, on_engine_stopped, s);
+}
+
+static void on_stop_tick(void *arg)
+{
+	struct server *s = arg;
+	int64_t now = clock_mono_ms();
+
+	if (!s->canceled && !statements_idle(s->statements) && now < s->cancel_at_ms)
+		return;
+	if (!s->canceled) {
+		statements_cancel_all(s->statements);
+		s->canceled = true;
+		exec_timer_stop(s->stop_timer);
+		http_drain(s->http, 2000, on_drained, s);
+	}
+}
+
+static void on_stop_signal(void *arg)
+{
+	struct server *s = arg;
+
+	if (s->stopping) { /* asked twice: no more waiting */
+		s->cancel_at_ms = 0;
+		return;
+	}
+	s->stopping = true;
+	obs_log(OBS_INFO, "main", "draining for at most %lld s", (long long)s->conf.server_drain_seconds);
+	obs_sd_notify("STOPPING=1");
+	atomic_store(&s->api.draining, true);
+	s->cancel_at_ms = clock_mono_ms() + s->conf.server_drain_seconds * 1000;
+	exec_timer_set(s->stop_timer, 0, STOP_TICK_MS);
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static void run(struct server *s)
+{
+	s->stop_timer = exec_timer_open(s->loops[0], on_stop_tick, s);
+	exec_on_signal(s->loops[0], SIGTERM, on_stop_signal, s);
+	exec_on_signal(s->loops[0], SIGINT, on_stop_signal, s);
+	print_banner(s);
+	obs_sd_notify("READY=1");
+	for (int i = 1; i < s->nloops; i++)
+		exec_loop_start(s->loops[i]);
+	exec_loop_run(s->loops[0]);
+	for (int i = 1; i < s->nloops; i++)
+		exec_loop_join(s->loops[i]);
+}
+
+static void close_rooms(struct server *s)
+{
+	if (s->http) {
+		obs_source_del(scrape, s);
+		http_close(s->http);
+	}
+	if (s->pool)
+		exec_pool_close(s->pool);
+	if (s->statements)
+		statements_close(s->statements);
+	if (s->engine)
+		engine_close(s->engine);
+	if (s->tenants)
+		tenant_close(s->tenants);
+	if (s->kv)
+		s->kv->ops->close(s->kv);
+	for (int i = 0; i < s->nloops; i++)
+		exec_loop_close(s->loops[i]);
+	buf_drop(&s->addresses);
+	arena_close(&s->arena);
+}
+
+static int serve(int argc, char **argv)
+{
+	struct server *s = base_zalloc(sizeof(*s));
+	bool ok;
+
+	call_open(&s->call, &s->arena);
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	raise_file_limit();
+	ok = configure(s, argc, argv) && open_rooms(s);
+	if (ok)
+		run(s);
+	else
+		fprintf(stderr, "mayfly: %s\n", s->call.err.text);
+	close_rooms(s);
+	free(s);
+	return ok ? 0 : 2;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "serve") == 0)
+		return serve(argc - 2, argv + 2);
+	if (argc > 1 && strcmp(argv[1], "engine") == 0)
+		return engine_worker_main(argc - 1, argv + 1);
+	return cli_main(argc, argv);
 }

@@ -167,16 +167,20 @@ static void probe_sandbox(struct engine *e)
 	r->own_uid = geteuid() == 0 && e->o.uid_base != 0 && world_reachable(e->data_dir);
 }
 
+/* Others may pass through, and read nothing: workers have uids of their own. */
+static bool make_folder(struct call *c, const char *path)
+{
+	if ((mkdir(path, 0711) == 0 || errno == EEXIST) && chmod(path, 0711) == 0)
+		return true;
+	return fail(c, ERR_UNAVAILABLE, "cannot make the folder %s: %s", path, strerror(errno));
+}
+
 static bool make_folders(struct call *c, struct engine *e)
 {
 	char path[PATH_MAX];
 
-	if (mkdir(e->data_dir, 0711) != 0 && errno != EEXIST)
-		return fail(c, ERR_UNAVAILABLE, "cannot make the data folder %s: %s", e->data_dir, strerror(errno));
 	snprintf(path, sizeof(path), "%s/tenants", e->data_dir);
-	if (mkdir(path, 0711) != 0 && errno != EEXIST)
-		return fail(c, ERR_UNAVAILABLE, "cannot make %s: %s", path, strerror(errno));
-	return true;
+	return make_folder(c, e->data_dir) && make_folder(c, path);
 }
 
 /* Lanes are added by any thread and removed by none before engine_close. */

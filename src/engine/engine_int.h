@@ -57,8 +57,8 @@ struct engine {
 /* engine.c */
 void engine_worker_gone(struct engine *e); /* on the loop, after report.workers went down */
 
-/* columns.c: takes fd; NULL when its size is not `size` */
-struct engine_bytes *engine_bytes_of_memfd(int fd, size_t size);
+/* samples.c, link.c */
+const char *engine_tenant_folder(struct call *c, struct engine *e, struct str tenant); /* made when missing; NULL: failed */
 
 /* lane.c */
 struct lane *lane_of(struct engine *e, struct str tenant); /* lock held; made when missing */

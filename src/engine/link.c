@@ -27,6 +27,7 @@ struct link {
 	struct list sent; /* tasks that the worker has */
 	int nsent, slot;
 	enum link_state state;
+	bool greeted;           /* it was ready once */
 	struct buf control_out; /* packets that did not fit yet: u32 size, bytes */
 	struct list unsent;     /* tasks of `sent` that did not fit yet */
 	int64_t since_ms;       /* of the state; of the last work when READY */
@@ -212,9 +213,23 @@ static bool hear_hello(struct link *k, struct str body)
 	r->seccomp = seccomp;
 	r->rlimits = rlimits;
 	pthread_mutex_unlock(&k->engine->lock);
+	k->greeted = true;
 	if (k->state == LINK_STARTING)
 		set_state(k, LINK_READY);
 	return true;
+}
+
+static struct engine_bytes *take_memfd(int *fd, size_t size)
+{
+	OWNS(arena) a = {0};
+	struct call c;
+	bool mapped, ok;
+	void *p;
+
+	call_open(&c, &a);
+	ok = *fd >= 0 && wire_take_memfd(&c, *fd, size, &p, &mapped);
+	*fd = -1;
+	return ok ? engine_bytes_adopt(p, size, mapped) : NULL;
 }
 
 static bool hear_part(struct link *k, struct engine_task *t, const struct wire_head *h, struct str body, int *fd)
@@ -229,8 +244,7 @@ static bool hear_part(struct link *k, struct engine_task *t, const struct wire_h
 	if (p.rows < 0 || p.row_bytes < 0)
 		return bad_packet(k, "part");
 	if (h->in_fd) {
-		part.bytes = engine_bytes_of_memfd(*fd, p.size);
-		*fd = -1;
+		part.bytes = take_memfd(fd, p.size);
 	} else {
 		part.bytes = p.size == body.n - sizeof(p) ? engine_bytes_copy(str_tail(body, sizeof(p))) : NULL;
 	}
@@ -410,11 +424,10 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 {
 	struct link *k = arg;
 	struct lane *lane = k->lane;
-	bool starting = k->state == LINK_STARTING, wanted = k->state == LINK_STOPPING;
+	bool wanted = k->state == LINK_STOPPING;
 
 	while (k->state != LINK_DEAD && hear_one(k) > 0) /* what it sent before it went */
 		;
-	starting = starting && k->state == LINK_STARTING;
 	link_died(k);
 	exec_child_close(k->child);
 	count_exit(k, !wanted);
@@ -422,7 +435,7 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 		obs_log(OBS_WARN, "engine", "worker of tenant %s ended: status %d, signal %d%s%s", lane->name, status, signo,
 			k->why[0] ? ": " : "", k->why);
 	lane->link = NULL;
-	if (starting) /* a worker that cannot start will not start the next time either */
+	if (!k->greeted) /* a worker that cannot start will not start the next time either */
 		lane_fail_queue(lane, k->why[0] ? k->why : "the engine worker cannot start");
 	engine_worker_gone(k->engine);
 	buf_drop(&k->control_out);
@@ -510,10 +523,9 @@ static bool start_process(struct call *c, struct link *k, const int child_fds[2]
 	return k->child != NULL;
 }
 
-/* NULL when it cannot be made. */
-static const char *make_tenant_folder(struct call *c, struct engine *e, struct lane *lane)
+const char *engine_tenant_folder(struct call *c, struct engine *e, struct str tenant)
 {
-	const char *dir = arena_fmt(c->arena, "%s/tenants/%s", e->data_dir, lane->name).p;
+	const char *dir = arena_fmt(c->arena, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p;
 
 	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
 		return dir;
@@ -563,7 +575,7 @@ struct link *link_open(struct call *c, struct lane *lane)
 		fail(c, ERR_UNAVAILABLE, "engine.max_workers tenants run already");
 		return NULL;
 	}
-	dir = make_tenant_folder(c, e, lane);
+	dir = engine_tenant_folder(c, e, lane->tenant);
 	if (!dir || !make_sockets(c, jobs, control))
 		return NULL;
 	k = link_new(lane, slot, jobs[0], control[0]);

@@ -1,0 +1,26 @@
+/* api.h - the door of api/: the HTTP surfaces, one file a resource.
+ *
+ * A handler reads a request into a struct, calls one room and writes the
+ * answer. Routes are rows; /openapi.json and the index page come from them.
+ */
+#ifndef MAYFLY_API_H
+#define MAYFLY_API_H
+
+#include "conf/conf.h"
+#include "engine/engine.h"
+#include "http/http.h"
+#include "statement/statement.h"
+#include "tenant/tenant.h"
+
+struct api {
+	const struct conf *conf;
+	struct tenants *tenants;
+	struct engine *engine;
+	struct statements *statements;
+	struct http_server *http;
+	atomic_bool draining; /* no new work */
+};
+
+struct http_surface api_surface(struct api *a);
+
+#endif

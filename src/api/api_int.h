@@ -1,0 +1,58 @@
+/* api_int.h - inside api/. */
+#ifndef MAYFLY_API_INT_H
+#define MAYFLY_API_INT_H
+
+#include "api/api.h"
+#include "json/json.h"
+
+/* flags of routes */
+enum {
+	API_OPEN = 1,      /* no tenant needed */
+	API_SNOWFLAKE = 2, /* errors in Snowflake's form */
+	API_NEW_WORK = 4,  /* refused while draining */
+	API_TEST = 8,      /* only with server.test_clock */
+};
+
+enum { API_LARGE_BODY = 64 * 1024 }; /* parsed on the pool, not on a loop */
+
+/* guard.c */
+bool api_guard(struct call *c, void *rooms, const struct http_req *in, const struct http_route *route);
+
+/* errors.c */
+void api_failed(struct call *c, void *rooms, const struct http_req *in, struct http_res *out, const struct http_route *route);
+void api_snowflake_error(struct http_res *out, const struct stmt_error *e, struct str handle);
+int api_native_status(enum err_kind kind);
+
+/* routes.c */
+extern const struct http_route api_routes[];
+
+/* read.c */
+bool api_query_int(struct call *c, const struct http_req *in, const char *name, int64_t min, int64_t max, int64_t *ret) NODISCARD;
+bool api_query_flag(struct call *c, const struct http_req *in, const char *name); /* true in any case; else false */
+bool api_read_body(struct call *c, const struct http_req *in, const json_node **ret) NODISCARD; /* a JSON object */
+bool api_prefer_wait(struct call *c, const struct http_req *in, int64_t *ret_ms);               /* Prefer: wait=N */
+void api_json(struct http_res *out, int status);
+bool api_result_ttl(struct call *c, const struct http_req *in, int64_t *ret_seconds) NODISCARD;
+
+/* snowflake.c */
+http_handler api_post_statement, api_post_statement_done, api_get_statement, api_cancel_statement;
+/* snowflake_result.c */
+bool api_write_statement(struct call *c, const struct http_req *in, struct http_res *out, struct stmt *st);
+bool api_write_partition(struct call *c, const struct http_req *in, struct http_res *out, struct stmt *st, struct str n);
+
+/* statements.c */
+http_handler api_submit, api_document_done, api_list, api_document, api_forget, api_events;
+void api_write_document(struct json_out *o, const struct stmt_view *v);
+/* results.c */
+http_handler api_result;
+/* park.c */
+void api_hold(struct call *c, struct stmt *st); /* the reference goes when the call ends */
+/* Parks until the held statement ends; `done` finds it by http_kept(). Returns true. */
+bool api_wait_end(struct call *c, struct http_res *out, struct stmt *st, int64_t wait_ms, bool cancel_on_leave);
+
+/* operations.c */
+http_handler api_healthz, api_readyz, api_version, api_metrics, api_openapi, api_index, api_test_clock;
+/* openapi.c */
+void api_write_openapi(struct buf *out);
+
+#endif

@@ -1,0 +1,147 @@
+/* errors.c - what a failed call looks like, natively and to Snowflake.
+ *
+ * The one table of statuses and codes for every kind of error. Natively:
+ * problem+json (contract, section 0). On /api/v2: code, message, sqlState and
+ * statementHandle (specification, section 9).
+ */
+#include "api/api_int.h"
+
+#include <stdio.h>
+
+static const struct {
+	int native, snowflake; /* HTTP */
+	const char *code, *sqlstate;
+	const char *message;   /* on /api/v2; NULL = the call's own text */
+} kinds[ERR_KIND_COUNT] = {
+	[ERR_INVALID_JSON] = {400, 400, "390142", "", "Incoming request does not contain a valid payload."},
+	[ERR_UNKNOWN_FIELD] = {400, 400, "390142", "", "Incoming request does not contain a valid payload."},
+	[ERR_INVALID_FIELD] = {400, 400, "390142", "", NULL},
+	[ERR_INVALID_TENANT] = {400, 400, "390142", "", NULL},
+	[ERR_BAD_REQUEST] = {400, 400, "390142", "", NULL},
+	[ERR_UNAUTHENTICATED] = {401, 401, "390303", "", NULL},
+	[ERR_FORBIDDEN] = {403, 403, "390186", "", NULL},
+	[ERR_NOT_FOUND] = {404, 400, "000709", "02000", NULL},
+	[ERR_RESULT_EXPIRED] = {410, 400, "000710", "02000", NULL},
+	[ERR_METHOD_NOT_ALLOWED] = {405, 405, "", "", ""},
+	[ERR_NOT_ACCEPTABLE] = {406, 406, "391902", "", NULL},
+	[ERR_NOT_FINISHED] = {409, 409, "333334", "", NULL},
+	[ERR_CONFLICT] = {409, 409, "390142", "", NULL},
+	[ERR_BODY_TOO_LARGE] = {413, 413, "390142", "", NULL},
+	[ERR_UNSUPPORTED_MEDIA] = {415, 415, "391903", "", NULL},
+	[ERR_HEADERS_TOO_LARGE] = {431, 431, "390142", "", NULL},
+	[ERR_REQUEST_TIMEOUT] = {408, 408, "390142", "", NULL},
+	[ERR_NOT_ALLOWED] = {422, 422, "000002", "0A000", NULL},
+	[ERR_SQL] = {422, 422, "001003", "42000", NULL},
+	[ERR_SQL_EMPTY] = {422, 400, "000900", "42601", "SQL compilation error:\nEmpty SQL statement."},
+	[ERR_RESULT_TOO_LARGE] = {422, 422, "391908", "54000", NULL},
+	[ERR_STATEMENT_TIMEOUT] = {422, 408, "000630", "57014", NULL},
+	[ERR_CANCELED] = {409, 422, "000604", "57014", NULL},
+	[ERR_ENGINE_LOST] = {503, 422, "000603", "XX000", NULL},
+	[ERR_TOO_MANY] = {429, 429, "390505", "", "Too many requests."},
+	[ERR_UNAVAILABLE] = {503, 503, "390503", "", NULL},
+	[ERR_INTERNAL] = {500, 500, "000603", "XX000", NULL},
+};
+
+int api_native_status(enum err_kind kind)
+{
+	return kinds[kind].native;
+}
+
+/* --- Snowflake --- */
+
+static void write_body(struct buf *b, const char *code, struct str message, const char *sqlstate, struct str handle)
+{
+	struct json_out o = json_out(b);
+
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "code", str_of(code));
+	JSON_FIELD_TEXT(&o, "message", message);
+	if (*sqlstate) {
+		JSON_FIELD_TEXT(&o, "sqlState", str_of(sqlstate));
+		json_key(&o, S("statementHandle"));
+		if (handle.n)
+			json_put_text(&o, handle);
+		else
+			json_put_null(&o);
+	}
+	json_end_object(&o);
+}
+
+void api_snowflake_error(struct http_res *out, const struct stmt_error *e, struct str handle)
+{
+	int status = kinds[e->kind].snowflake;
+
+	http_status(out, status);
+	http_set(out, "Content-Type", S("application/json"));
+	write_body(http_out(out), e->native[0] ? e->native : kinds[e->kind].code, e->snowflake,
+		   e->sqlstate[0] ? e->sqlstate : kinds[e->kind].sqlstate, handle);
+}
+
+/* The handle that a failed request named, for the body. */
+static struct str handle_of(const struct http_req *in, const struct http_route *route)
+{
+	return in && route && strstr(route->path, "{handle}") ? http_param(in, 0) : S("");
+}
+
+static void fail_snowflake(struct call *c, const struct http_req *in, struct http_res *out, const struct http_route *route)
+{
+	const struct err *e = &c->err;
+	bool no_token = e->kind == ERR_UNAUTHENTICATED && str_eq(str_of(e->native), S("390146"));
+	struct str handle = handle_of(in, route), message = str_of(e->text);
+
+	http_status(out, no_token ? 400 : kinds[e->kind].snowflake);
+	if (e->kind == ERR_METHOD_NOT_ALLOWED)
+		return; /* an empty body */
+	if (e->kind == ERR_NOT_FOUND && handle.n)
+		message = arena_fmt(c->arena, "Statement %.*s not found", SARG(handle));
+	else if (e->kind == ERR_RESULT_EXPIRED)
+		message = arena_fmt(c->arena, "The result of statement %.*s has expired.", SARG(handle));
+	else if (kinds[e->kind].message)
+		message = str_of(kinds[e->kind].message);
+	http_set(out, "Content-Type", S("application/json"));
+	write_body(http_out(out), e->native[0] ? e->native : kinds[e->kind].code, message,
+		   e->sqlstate[0] ? e->sqlstate : kinds[e->kind].sqlstate, handle);
+}
+
+/* --- natively --- */
+
+static void fail_native(struct call *c, struct http_res *out)
+{
+	const struct err *e = &c->err;
+	struct json_out o = json_out(http_out(out));
+
+	http_status(out, kinds[e->kind].native);
+	http_set(out, "Content-Type", S("application/problem+json"));
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "title", str_of(err_title(e->kind)));
+	JSON_FIELD_INT(&o, "status", kinds[e->kind].native);
+	JSON_FIELD_TEXT(&o, "detail", str_of(e->text));
+	JSON_FIELD_TEXT(&o, "code", str_of(err_code(e->kind)));
+	JSON_FIELD_TEXT(&o, "request_id", c->request_id);
+	if (e->sqlstate[0])
+		JSON_FIELD_TEXT(&o, "sqlstate", str_of(e->sqlstate));
+	if (e->position)
+		JSON_FIELD_INT(&o, "position", e->position);
+	json_end_object(&o);
+}
+
+static bool is_snowflake(const struct http_req *in, const struct http_route *route)
+{
+	return route ? (route->flags & API_SNOWFLAKE) != 0 : in && str_starts(http_path(in), S("/api/v2/"));
+}
+
+void api_failed(struct call *c, void *rooms, const struct http_req *in, struct http_res *out, const struct http_route *route)
+{
+	struct buf *b = http_out(out);
+
+	(void)rooms;
+	buf_clear(b);
+	if (c->err.kind == ERR_TOO_MANY || c->err.kind == ERR_UNAVAILABLE)
+		http_set(out, "Retry-After", S("1"));
+	if (c->err.kind == ERR_UNAUTHENTICATED)
+		http_set(out, "WWW-Authenticate", S("Bearer"));
+	if (is_snowflake(in, route))
+		fail_snowflake(c, in, out, route);
+	else
+		fail_native(c, out);
+}

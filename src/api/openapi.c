@@ -1,0 +1,293 @@
+/* openapi.c - /openapi.json: the rows of routes.c, with parameters, bodies and
+ * answers from the tables below. Kept small: shapes, not prose.
+ */
+#include "api/api_int.h"
+
+/* --- parameters --- */
+
+static const struct param {
+	const char *path, *method; /* of the route; NULL method = all */
+	const char *name, *in, *type;
+	const char *what;
+} params[] = {
+	{"/api/v2/statements", "POST", "requestId", "query", "string", "idempotency key"},
+	{"/api/v2/statements", "POST", "retry", "query", "boolean", "requestId may have been seen: answer with that statement"},
+	{"/api/v2/statements", "POST", "async", "query", "boolean", "answer 202 at once"},
+	{"/api/v2/statements", "POST", "nullable", "query", "boolean", "false sends SQL NULL as the text null"},
+	{"/api/v2/statements", "POST", "X-Mayfly-Result-TTL", "header", "integer", "seconds that the result is kept"},
+	{"/api/v2/statements/{handle}", "GET", "partition", "query", "integer", "which partition, from 0"},
+	{"/v1/statements", "POST", "Prefer", "header", "string", "wait=N: answer 200 if it ends within N seconds"},
+	{"/v1/statements", "GET", "limit", "query", "integer", "1 to 1000, default 100"},
+	{"/v1/statements", "GET", "after", "query", "string", "`next` of the page before"},
+	{"/v1/statements", "GET", "session_id", "query", "string", "only of this session"},
+	{"/v1/statements", "GET", "status", "query", "string", "SUBMITTED, RUNNING, SUCCEEDED, FAILED or CANCELED"},
+	{"/v1/statements", "GET", "since", "query", "string", "created at or after (RFC 3339)"},
+	{"/v1/statements", "GET", "until", "query", "string", "created at or before (RFC 3339)"},
+	{"/v1/statements/{handle}", "GET", "wait", "query", "integer", "seconds to wait for its end"},
+	{"/v1/statements/{handle}/result", "GET", "format", "query", "string", "json, ndjson, csv or parquet; else by Accept"},
+};
+
+static void put_param(struct json_out *o, const char *name, const char *in, const char *type, const char *what)
+{
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "name", str_of(name));
+	JSON_FIELD_TEXT(o, "in", str_of(in));
+	if (str_eq(str_of(in), S("path")))
+		JSON_FIELD_BOOL(o, "required", true);
+	if (what)
+		JSON_FIELD_TEXT(o, "description", str_of(what));
+	json_key(o, S("schema"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "type", str_of(type));
+	json_end_object(o);
+	json_end_object(o);
+}
+
+static void put_params(struct json_out *o, const struct http_route *r)
+{
+	json_key(o, S("parameters"));
+	json_begin_array(o);
+	if (strstr(r->path, "{handle}"))
+		put_param(o, "handle", "path", "string", "statement handle");
+	for (size_t i = 0; i < COUNT_OF(params); i++)
+		if (str_eq(str_of(params[i].path), str_of(r->path)) && str_eq(str_of(params[i].method), str_of(r->method)))
+			put_param(o, params[i].name, params[i].in, params[i].type, params[i].what);
+	json_end_array(o);
+}
+
+/* --- answers and bodies, by name of a schema --- */
+
+static const struct answer {
+	const char *path, *method;
+	int status;
+	const char *media, *schema, *what;
+} answers[] = {
+	{"/api/v2/statements", "POST", 200, "application/json", "ResultSet", "finished"},
+	{"/api/v2/statements", "POST", 202, "application/json", "QueryStatus", "still running"},
+	{"/api/v2/statements", "POST", 408, "application/json", "QueryFailureStatus", "timed out"},
+	{"/api/v2/statements", "POST", 422, "application/json", "QueryFailureStatus", "compile or run error"},
+	{"/api/v2/statements/{handle}", "GET", 200, "application/json", "ResultSet", "finished, or rows of a partition"},
+	{"/api/v2/statements/{handle}", "GET", 202, "application/json", "QueryStatus", "still running"},
+	{"/api/v2/statements/{handle}", "GET", 422, "application/json", "QueryFailureStatus", "failed or canceled"},
+	{"/api/v2/statements/{handle}/cancel", "POST", 200, "application/json", "CancelStatus", "canceled"},
+	{"/v1/statements", "POST", 200, "application/json", "Statement", "ended within Prefer: wait"},
+	{"/v1/statements", "POST", 202, "application/json", "Statement", "on its way"},
+	{"/v1/statements", "POST", 422, "application/problem+json", "Problem", "refused by the SQL gate"},
+	{"/v1/statements", "GET", 200, "application/json", "StatementList", "a page"},
+	{"/v1/statements/{handle}", "GET", 200, "application/json", "Statement", "the document"},
+	{"/v1/statements/{handle}", "DELETE", 204, NULL, NULL, "forgotten"},
+	{"/v1/statements/{handle}/result", "GET", 200, "application/json", "Result", "the rows"},
+	{"/v1/statements/{handle}/result", "GET", 409, "application/problem+json", "Problem", "not finished"},
+	{"/v1/statements/{handle}/result", "GET", 410, "application/problem+json", "Problem", "expired"},
+	{"/v1/statements/{handle}/events", "GET", 200, "text/event-stream", "Event", "live"},
+	{"/healthz", "GET", 200, "application/json", "Health", "alive"},
+	{"/readyz", "GET", 200, "application/json", "Readiness", "ready"},
+	{"/readyz", "GET", 503, "application/json", "Readiness", "draining"},
+	{"/version", "GET", 200, "application/json", "Version", "versions"},
+	{"/metrics", "GET", 200, "text/plain", "Event", "series"},
+	{"/openapi.json", "GET", 200, "application/json", "Health", "this document"},
+	{"/", "GET", 200, "text/html", "Event", "a page"},
+};
+
+static void put_schema_ref(struct json_out *o, const char *media, const char *schema)
+{
+	OWNS(buf) ref = {0};
+
+	buf_fmt(&ref, "#/components/schemas/%s", schema);
+	json_key(o, S("content"));
+	json_begin_object(o);
+	json_key(o, str_of(media));
+	json_begin_object(o);
+	json_key(o, S("schema"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "$ref", buf_str(&ref));
+	json_end_object(o);
+	json_end_object(o);
+	json_end_object(o);
+}
+
+static void put_answer(struct json_out *o, const char *status, const struct answer *a)
+{
+	json_key(o, str_of(status));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "description", str_of(a->what));
+	if (a->media)
+		put_schema_ref(o, a->media, a->schema);
+	json_end_object(o);
+}
+
+static void put_answers(struct json_out *o, const struct http_route *r)
+{
+	const struct answer other = {NULL, NULL, 0, r->flags & API_SNOWFLAKE ? "application/json" : "application/problem+json",
+				     r->flags & API_SNOWFLAKE ? "QueryFailureStatus" : "Problem", "any other failure"};
+	OWNS(buf) status = {0};
+
+	json_key(o, S("responses"));
+	json_begin_object(o);
+	for (size_t i = 0; i < COUNT_OF(answers); i++) {
+		if (!str_eq(str_of(answers[i].path), str_of(r->path)) || !str_eq(str_of(answers[i].method), str_of(r->method)))
+			continue;
+		buf_clear(&status);
+		buf_i64(&status, answers[i].status);
+		put_answer(o, buf_cstr(&status), &answers[i]);
+	}
+	put_answer(o, "default", &other);
+	json_end_object(o);
+}
+
+static void put_body(struct json_out *o, const struct http_route *r)
+{
+	const char *schema = r->flags & API_SNOWFLAKE ? "SubmitSnowflake" : "Submit";
+
+	if (!(r->flags & API_NEW_WORK))
+		return;
+	json_key(o, S("requestBody"));
+	json_begin_object(o);
+	JSON_FIELD_BOOL(o, "required", true);
+	put_schema_ref(o, "application/json", schema);
+	json_end_object(o);
+}
+
+/* operationId: the method and the words of the path. */
+static void put_operation_id(struct json_out *o, const struct http_route *r)
+{
+	OWNS(buf) id = {0};
+
+	for (const char *p = r->method; *p; p++)
+		buf_addc(&id, ascii_lower(*p));
+	for (const char *p = r->path; *p; p++)
+		buf_addc(&id, ascii_alpha(*p) || ascii_digit(*p) ? *p : '_');
+	JSON_FIELD_TEXT(o, "operationId", buf_str(&id));
+}
+
+static void put_operation(struct json_out *o, const struct http_route *r)
+{
+	OWNS(buf) method = {0};
+
+	for (const char *p = r->method; *p; p++)
+		buf_addc(&method, ascii_lower(*p));
+	json_key(o, buf_str(&method));
+	json_begin_object(o);
+	put_operation_id(o, r);
+	JSON_FIELD_TEXT(o, "summary", str_of(r->summary));
+	put_params(o, r);
+	put_body(o, r);
+	put_answers(o, r);
+	json_end_object(o);
+}
+
+/* --- schemas, as JSON text --- */
+
+static const struct {
+	const char *name, *json;
+} schemas[] = {
+	{"SubmitSnowflake",
+	 "{\"type\":\"object\",\"required\":[\"statement\"],\"properties\":{\"statement\":{\"type\":\"string\"},"
+	 "\"timeout\":{\"type\":\"integer\",\"minimum\":0},\"database\":{\"type\":\"string\"},\"schema\":{\"type\":\"string\"},"
+	 "\"warehouse\":{\"type\":\"string\"},\"role\":{\"type\":\"string\"},\"bindings\":{\"type\":\"object\","
+	 "\"additionalProperties\":{\"type\":\"object\",\"properties\":{\"type\":{\"type\":\"string\"},"
+	 "\"value\":{\"type\":[\"string\",\"null\"]}}}},\"parameters\":{\"type\":\"object\"}}}"},
+	{"Submit",
+	 "{\"type\":\"object\",\"required\":[\"sql\"],\"additionalProperties\":false,\"properties\":{\"sql\":{\"type\":\"string\"},"
+	 "\"session_id\":{\"type\":\"string\"},\"params\":{\"type\":[\"array\",\"object\"]},"
+	 "\"timeout_seconds\":{\"type\":\"integer\",\"minimum\":0},\"ttl_seconds\":{\"type\":\"integer\",\"minimum\":1}}}"},
+	{"ResultSet",
+	 "{\"type\":\"object\",\"properties\":{\"resultSetMetaData\":{\"type\":\"object\"},\"data\":{\"type\":\"array\",\"items\":"
+	 "{\"type\":\"array\",\"items\":{\"type\":[\"string\",\"null\"]}}},\"code\":{\"type\":\"string\"},"
+	 "\"statementStatusUrl\":{\"type\":\"string\"},\"requestId\":{\"type\":\"string\"},\"sqlState\":{\"type\":\"string\"},"
+	 "\"statementHandle\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},\"createdOn\":{\"type\":\"integer\"},"
+	 "\"stats\":{\"type\":\"object\"}}}"},
+	{"QueryStatus",
+	 "{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
+	 "\"statementHandle\":{\"type\":\"string\"},\"statementStatusUrl\":{\"type\":\"string\"}}}"},
+	{"QueryFailureStatus",
+	 "{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
+	 "\"sqlState\":{\"type\":\"string\"},\"statementHandle\":{\"type\":[\"string\",\"null\"]}}}"},
+	{"CancelStatus",
+	 "{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"sqlState\":{\"type\":\"string\"},"
+	 "\"message\":{\"type\":\"string\"},\"statementHandle\":{\"type\":\"string\"},\"statementStatusUrl\":{\"type\":\"string\"}}}"},
+	{"Statement",
+	 "{\"type\":\"object\",\"properties\":{\"handle\":{\"type\":\"string\"},\"session_id\":{\"type\":[\"string\",\"null\"]},"
+	 "\"tenant_id\":{\"type\":\"string\"},\"status\":{\"enum\":[\"SUBMITTED\",\"RUNNING\",\"SUCCEEDED\",\"FAILED\",\"CANCELED\"]},"
+	 "\"sql\":{\"type\":\"string\"},\"created_at\":{\"type\":\"string\"},\"started_at\":{\"type\":[\"string\",\"null\"]},"
+	 "\"completed_at\":{\"type\":[\"string\",\"null\"]},\"expires_at\":{\"type\":[\"string\",\"null\"]},"
+	 "\"progress\":{\"type\":[\"number\",\"null\"]},\"row_count\":{\"type\":[\"integer\",\"null\"]},"
+	 "\"result_bytes\":{\"type\":\"integer\"},\"partition_count\":{\"type\":\"integer\"},\"sql_state\":{\"type\":\"string\"},"
+	 "\"error\":{\"type\":[\"object\",\"null\"],\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
+	 "\"sqlstate\":{\"type\":\"string\"},\"position\":{\"type\":[\"integer\",\"null\"]}}}}}"},
+	{"StatementList",
+	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Statement\"}},"
+	 "\"next\":{\"type\":[\"string\",\"null\"]}}}"},
+	{"Result",
+	 "{\"type\":\"object\",\"properties\":{\"columns\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
+	 "\"name\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"},\"nullable\":{\"type\":\"boolean\"}}}},"
+	 "\"rows\":{\"type\":\"array\",\"items\":{\"type\":\"array\"}},\"row_count\":{\"type\":\"integer\"}}}"},
+	{"Problem",
+	 "{\"type\":\"object\",\"required\":[\"title\",\"status\",\"detail\",\"code\",\"request_id\"],\"properties\":{"
+	 "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
+	 "\"code\":{\"type\":\"string\"},\"request_id\":{\"type\":\"string\"},\"sqlstate\":{\"type\":\"string\"},"
+	 "\"position\":{\"type\":\"integer\"}}}"},
+	{"Event", "{\"type\":\"string\"}"},
+	{"Health", "{\"type\":\"object\"}"},
+	{"Readiness",
+	 "{\"type\":\"object\",\"properties\":{\"status\":{\"type\":\"string\"},\"engine\":{\"type\":\"object\"},"
+	 "\"storage\":{\"type\":\"object\"},\"statement_store\":{\"type\":\"object\"},\"runner\":{\"type\":\"object\"}}}"},
+	{"Version",
+	 "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},"
+	 "\"duckdb\":{\"type\":[\"string\",\"null\"]}}}"},
+};
+
+static bool same_path(const struct http_route *a, const struct http_route *b)
+{
+	return str_eq(str_of(a->path), str_of(b->path));
+}
+
+static bool first_of_path(const struct http_route *r)
+{
+	for (const struct http_route *other = api_routes; other != r; other++)
+		if (other->summary && same_path(other, r))
+			return false;
+	return r->summary != NULL;
+}
+
+static void put_paths(struct json_out *o)
+{
+	json_key(o, S("paths"));
+	json_begin_object(o);
+	for (const struct http_route *r = api_routes; r->method; r++) {
+		if (!first_of_path(r))
+			continue;
+		json_key(o, str_of(r->path));
+		json_begin_object(o);
+		for (const struct http_route *same = r; same->method; same++)
+			if (same->summary && same_path(same, r))
+				put_operation(o, same);
+		json_end_object(o);
+	}
+	json_end_object(o);
+}
+
+void api_write_openapi(struct buf *out)
+{
+	struct json_out o = json_out(out);
+
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "openapi", S("3.1.0"));
+	json_key(&o, S("info"));
+	json_put_raw(&o, S("{\"title\":\"Mayfly\",\"version\":\"" MAYFLY_VERSION "\",\"license\":{\"name\":\"Apache-2.0\","
+			   "\"identifier\":\"Apache-2.0\"}}"));
+	put_paths(&o);
+	json_key(&o, S("components"));
+	json_begin_object(&o);
+	json_key(&o, S("securitySchemes"));
+	json_put_raw(&o, S("{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}"));
+	json_key(&o, S("schemas"));
+	json_begin_object(&o);
+	for (size_t i = 0; i < COUNT_OF(schemas); i++) {
+		json_key(&o, str_of(schemas[i].name));
+		json_put_raw(&o, str_of(schemas[i].json));
+	}
+	json_end_object(&o);
+	json_end_object(&o);
+	json_end_object(&o);
+}

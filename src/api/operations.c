@@ -1,0 +1,162 @@
+/* operations.c - health, readiness, version, metrics, the contract itself. */
+#include "api/api_int.h"
+
+#include "obs/obs.h"
+
+bool api_healthz(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	(void)c;
+	(void)rooms;
+	(void)in;
+	api_json(out, 200);
+	buf_lit(http_out(out), "{\"status\":\"ok\"}");
+	return true;
+}
+
+/* --- /readyz: one entry a component --- */
+
+static void put_layers(struct json_out *o, const struct engine_report *r)
+{
+	json_key(o, S("sandbox"));
+	json_begin_object(o);
+	JSON_FIELD_BOOL(o, "landlock", r->landlock);
+	JSON_FIELD_BOOL(o, "seccomp", r->seccomp);
+	JSON_FIELD_BOOL(o, "rlimits", r->rlimits);
+	JSON_FIELD_BOOL(o, "own_uid", r->own_uid);
+	json_end_object(o);
+}
+
+static void put_engine(struct json_out *o, struct api *a)
+{
+	struct engine_report r;
+
+	engine_report(a->engine, &r);
+	json_key(o, S("engine"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "status", S("ok"));
+	JSON_FIELD_INT(o, "workers", r.workers);
+	JSON_FIELD_INT(o, "running", r.running);
+	JSON_FIELD_INT(o, "queued", r.queued);
+	put_layers(o, &r);
+	json_end_object(o);
+}
+
+static void put_store(struct json_out *o, struct api *a)
+{
+	struct statement_stats s;
+
+	statements_stats(a->statements, &s);
+	json_key(o, S("statement_store"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "status", S("ok"));
+	JSON_FIELD_TEXT(o, "type", a->conf->storage_type);
+	JSON_FIELD_INT(o, "live", (int64_t)s.live);
+	json_end_object(o);
+}
+
+bool api_readyz(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	struct api *a = rooms;
+	bool draining = atomic_load(&a->draining);
+	struct json_out o = json_out(http_out(out));
+
+	(void)c;
+	(void)in;
+	api_json(out, draining ? 503 : 200);
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "status", draining ? S("draining") : S("ok"));
+	put_engine(&o, a);
+	json_key(&o, S("storage"));
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "status", S("ok"));
+	JSON_FIELD_TEXT(&o, "data_dir", a->conf->data_dir);
+	json_end_object(&o);
+	put_store(&o, a);
+	json_key(&o, S("runner"));
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "status", S("disabled"));
+	json_end_object(&o);
+	json_end_object(&o);
+	return true;
+}
+
+bool api_version(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	struct json_out o = json_out(http_out(out));
+	struct api *a = rooms;
+	struct engine_report r;
+
+	(void)c;
+	(void)in;
+	engine_report(a->engine, &r);
+	api_json(out, 200);
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "name", S("mayfly"));
+	JSON_FIELD_TEXT(&o, "version", S(MAYFLY_VERSION));
+	json_key(&o, S("duckdb"));
+	if (r.version[0])
+		json_put_text(&o, str_of(r.version));
+	else
+		json_put_null(&o);
+	json_end_object(&o);
+	return true;
+}
+
+bool api_metrics(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	(void)c;
+	(void)rooms;
+	(void)in;
+	http_status(out, 200);
+	http_set(out, "Content-Type", S(OBS_METRICS_TYPE));
+	obs_metrics_text(http_out(out));
+	return true;
+}
+
+bool api_openapi(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	(void)c;
+	(void)rooms;
+	(void)in;
+	api_json(out, 200);
+	api_write_openapi(http_out(out));
+	return true;
+}
+
+bool api_index(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	struct buf *b = http_out(out);
+
+	(void)c;
+	(void)rooms;
+	(void)in;
+	http_status(out, 200);
+	http_set(out, "Content-Type", S("text/html; charset=utf-8"));
+	buf_lit(b, "<!doctype html><html lang=\"en\"><title>Mayfly</title><h1>Mayfly " MAYFLY_VERSION "</h1>"
+		   "<p>The whole contract: <a href=\"/openapi.json\">/openapi.json</a></p><table>");
+	for (const struct http_route *r = api_routes; r->method; r++)
+		if (r->summary)
+			buf_fmt(b, "<tr><td><code>%s</code><td><code>%s</code><td>%s", r->method, r->path, r->summary);
+	buf_lit(b, "</table></html>\n");
+	return true;
+}
+
+/* Turns the server's clocks forward; only with server.test_clock. */
+bool api_test_clock(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	static const char *const keys[] = {"advance_ms", NULL};
+	struct api *a = rooms;
+	const json_node *body;
+	int64_t ms = 0;
+
+	if (!http_peer_is_local(in))
+		return fail(c, ERR_FORBIDDEN, "the test clock is for loopback clients");
+	if (!api_read_body(c, in, &body) || !json_only(c, body, keys) ||
+	    !json_want_int(c, body, "advance_ms", 0, (int64_t)400 * 86400000, &ms))
+		return false;
+	clock_advance(ms);
+	statements_sweep(a->statements);
+	api_json(out, 200);
+	buf_lit(http_out(out), "{\"status\":\"ok\"}");
+	return true;
+}

@@ -1,0 +1,73 @@
+/* read.c - parameters, bodies and preferences, read the same way everywhere. */
+#include "api/api_int.h"
+
+bool api_query_int(struct call *c, const struct http_req *in, const char *name, int64_t min, int64_t max, int64_t *ret)
+{
+	struct str text;
+	int64_t v;
+
+	if (!http_query(c, in, name, &text))
+		return true;
+	if (!str_to_i64(text, &v) || v < min || v > max)
+		return fail(c, ERR_INVALID_FIELD, "%s must be a whole number from %lld to %lld", name, (long long)min, (long long)max);
+	*ret = v;
+	return true;
+}
+
+bool api_query_flag(struct call *c, const struct http_req *in, const char *name)
+{
+	struct str text;
+
+	return http_query(c, in, name, &text) && str_ieq(text, S("true"));
+}
+
+static bool is_json(struct str type)
+{
+	struct str rest = type;
+
+	return !type.n || str_ieq(str_trim(str_cut(&rest, ';')), S("application/json"));
+}
+
+bool api_read_body(struct call *c, const struct http_req *in, const json_node **ret)
+{
+	if (!is_json(http_header(in, "Content-Type")))
+		return fail(c, ERR_UNSUPPORTED_MEDIA, "Content-Type must be application/json");
+	return json_read_object(c, http_body(in), ret);
+}
+
+/* RFC 7240: "wait=10", among other preferences. */
+bool api_prefer_wait(struct call *c, const struct http_req *in, int64_t *ret_ms)
+{
+	struct str rest = http_header(in, "Prefer");
+	int64_t seconds;
+
+	(void)c;
+	while (rest.n) {
+		struct str one = str_trim(str_cut(&rest, ','));
+
+		if (!str_istarts(one, S("wait=")) || !str_to_i64(str_tail(one, 5), &seconds) || seconds < 0)
+			continue;
+		*ret_ms = (seconds > 3600 ? 3600 : seconds) * 1000;
+		return true;
+	}
+	return false;
+}
+
+bool api_result_ttl(struct call *c, const struct http_req *in, int64_t *ret_seconds)
+{
+	struct str text = http_header(in, "X-Mayfly-Result-TTL");
+	int64_t v;
+
+	if (!text.p)
+		return true;
+	if (!str_to_i64(text, &v) || v < 1)
+		return fail(c, ERR_INVALID_FIELD, "X-Mayfly-Result-TTL must be a whole number of seconds, at least 1");
+	*ret_seconds = v;
+	return true;
+}
+
+void api_json(struct http_res *out, int status)
+{
+	http_status(out, status);
+	http_set(out, "Content-Type", S("application/json"));
+}

@@ -1,0 +1,101 @@
+/* results.c - GET /v1/statements/{handle}/result in every native format. */
+#include "api/api_int.h"
+
+#include <stdlib.h>
+
+enum { SMALL_RESULT = 64 * 1024 };
+
+static const char *const media[] = {"application/json", "application/x-ndjson", "text/csv", "application/vnd.apache.parquet", NULL};
+static const enum stmt_format formats[] = {STMT_JSON, STMT_NDJSON, STMT_CSV};
+
+static enum http_more pull(void *self, struct buf *into)
+{
+	switch (statement_read(self, into)) {
+	case STMT_READ_MORE:
+		return HTTP_MORE;
+	case STMT_READ_END:
+		return HTTP_END;
+	case STMT_READ_BROKEN:
+		break;
+	}
+	return HTTP_BROKEN;
+}
+
+static void close_reader(void *self)
+{
+	statement_reader_close(self);
+}
+
+/* A small result is written at once, with its length; a large one is streamed. */
+static bool write_rows(struct call *c, struct http_res *out, struct stmt *st, const struct stmt_view *v, enum stmt_format f)
+{
+	static const struct http_source source = {pull, close_reader, true};
+	struct stmt_reader *r = statement_reader(c, st, f);
+	enum stmt_read more = STMT_READ_MORE;
+
+	if (!r)
+		return false;
+	if (v->row_bytes > SMALL_RESULT) {
+		http_stream(out, &source, r);
+		return true;
+	}
+	while (more == STMT_READ_MORE)
+		more = statement_read(r, http_out(out));
+	statement_reader_close(r);
+	return more == STMT_READ_END || fail(c, ERR_INTERNAL, "the stored result cannot be read");
+}
+
+static bool check_finished(struct call *c, const struct stmt_view *v)
+{
+	const struct stmt_error *e = v->error;
+
+	if (v->state == STMT_SUCCEEDED)
+		return true;
+	if (!fsm_terminal(stmt_fsm, v->state))
+		return fail(c, ERR_NOT_FINISHED, "the statement is %s", stmt_fsm[v->state].name);
+	fail_at(c, e->kind, e->position, "%.*s", SARG(e->text));
+	return fail_state(c, e->sqlstate, e->native);
+}
+
+static const char *choose_format(struct call *c, const struct http_req *in)
+{
+	static const struct {
+		const char *name;
+		int at;
+	} names[] = {{"json", 0}, {"ndjson", 1}, {"csv", 2}, {"parquet", 3}};
+	struct str name;
+
+	if (!http_query(c, in, "format", &name))
+		return http_accept(in, media);
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (str_ieq(name, str_of(names[i].name)))
+			return media[names[i].at];
+	return NULL;
+}
+
+bool api_result(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	struct api *a = rooms;
+	const char *type = choose_format(c, in);
+	struct stmt_view v;
+	struct stmt *st;
+
+	if (!statement_find(c, a->statements, http_param(in, 0), &st))
+		return false;
+	api_hold(c, st);
+	statement_view(st, &v);
+	if (!type)
+		return fail(c, ERR_NOT_ACCEPTABLE, "results are application/json, application/x-ndjson, text/csv or application/vnd.apache.parquet");
+	if (!check_finished(c, &v))
+		return false;
+	if (!http_is_on_pool(out))
+		return http_on_pool(out);
+	http_status(out, 200);
+	http_set(out, "Content-Type", str_of(type));
+	if (type == media[3])
+		return statement_parquet(c, a->statements, st, http_out(out));
+	for (int i = 0; i < 3; i++)
+		if (type == media[i])
+			return write_rows(c, out, st, &v, formats[i]);
+	return fail(c, ERR_INTERNAL, "a format without a writer");
+}

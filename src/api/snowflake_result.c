@@ -1,0 +1,290 @@
+/* snowflake_result.c - answers of /api/v2/statements that tell of a statement.
+ *
+ * ResultSet, QueryStatus, failure, partitions and Link (specification,
+ * sections 4 and 5). Rows are stored as they are sent: the first partition is
+ * embedded in the ResultSet, the others are sent as stored.
+ */
+#include "api/api_int.h"
+
+#include <stdio.h>
+
+/* --- rowType --- */
+
+static const struct {
+	const char *type;
+	int precision, scale;      /* -1 = null */
+	int64_t length, byte_length;
+} wire_types[ENGINE_T_COUNT] = {
+	[ENGINE_T_BOOL] = {"boolean", -1, -1, -1, -1},
+	[ENGINE_T_INT] = {"fixed", 38, 0, -1, -1},
+	[ENGINE_T_HUGE] = {"fixed", 38, 0, -1, -1},
+	[ENGINE_T_DECIMAL] = {"fixed", 38, 0, -1, -1}, /* its own precision and scale */
+	[ENGINE_T_REAL] = {"real", -1, -1, -1, -1},
+	[ENGINE_T_TEXT] = {"text", -1, -1, 16777216, 67108864},
+	[ENGINE_T_UUID] = {"text", -1, -1, 16777216, 67108864},
+	[ENGINE_T_INTERVAL] = {"text", -1, -1, 16777216, 67108864},
+	[ENGINE_T_BLOB] = {"binary", -1, -1, 8388608, 8388608},
+	[ENGINE_T_DATE] = {"date", -1, -1, -1, -1},
+	[ENGINE_T_TIME] = {"time", 0, 9, -1, -1},
+	[ENGINE_T_TIMETZ] = {"time", 0, 9, -1, -1},
+	[ENGINE_T_TIMESTAMP] = {"timestamp_ntz", 0, 9, -1, -1},
+	[ENGINE_T_TIMESTAMPTZ] = {"timestamp_ltz", 0, 9, -1, -1},
+	[ENGINE_T_JSON] = {"variant", -1, -1, -1, -1},
+	[ENGINE_T_LIST] = {"array", -1, -1, -1, -1},
+	[ENGINE_T_STRUCT] = {"object", -1, -1, -1, -1},
+};
+
+static void put_or_null(struct json_out *o, struct str key, int64_t v)
+{
+	json_key(o, key);
+	if (v < 0)
+		json_put_null(o);
+	else
+		json_put_int(o, v);
+}
+
+static void write_column(struct json_out *o, const struct engine_column *k)
+{
+	bool decimal = k->kind == ENGINE_T_DECIMAL;
+
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "name", k->name);
+	JSON_FIELD_TEXT(o, "database", S(""));
+	JSON_FIELD_TEXT(o, "schema", S(""));
+	JSON_FIELD_TEXT(o, "table", S(""));
+	JSON_FIELD_TEXT(o, "type", str_of(wire_types[k->kind].type));
+	JSON_FIELD_BOOL(o, "nullable", k->nullable);
+	put_or_null(o, S("precision"), decimal ? k->precision : wire_types[k->kind].precision);
+	put_or_null(o, S("scale"), decimal ? k->scale : wire_types[k->kind].scale);
+	put_or_null(o, S("length"), wire_types[k->kind].length);
+	put_or_null(o, S("byteLength"), wire_types[k->kind].byte_length);
+	JSON_FIELD_NULL(o, "collation");
+	json_end_object(o);
+}
+
+static void write_partition_info(struct json_out *o, struct stmt *st, int n)
+{
+	struct stmt_part p;
+
+	json_begin_array(o);
+	for (int i = 0; i < n && statement_part_info(st, i, &p); i++) {
+		json_begin_object(o);
+		JSON_FIELD_INT(o, "rowCount", p.rows);
+		JSON_FIELD_INT(o, "uncompressedSize", p.row_bytes);
+		if (n > 1)
+			JSON_FIELD_INT(o, "compressedSize", p.stored_bytes);
+		json_end_object(o);
+	}
+	json_end_array(o);
+}
+
+static bool write_metadata(struct call *c, struct json_out *o, struct stmt *st, const struct stmt_view *v)
+{
+	struct engine_column *columns;
+	int n;
+
+	if (!engine_columns(c, v->columns, &columns, &n))
+		return false;
+	json_key(o, S("resultSetMetaData"));
+	json_begin_object(o);
+	JSON_FIELD_INT(o, "numRows", v->rows);
+	JSON_FIELD_TEXT(o, "format", S("jsonv2"));
+	json_key(o, S("partitionInfo"));
+	write_partition_info(o, st, v->parts);
+	json_key(o, S("rowType"));
+	json_begin_array(o);
+	for (int i = 0; i < n; i++)
+		write_column(o, &columns[i]);
+	json_end_array(o);
+	json_end_object(o);
+	return true;
+}
+
+/* --- Link --- */
+
+static void add_link(struct buf *b, struct str handle, int partition, const char *rel)
+{
+	char *id;
+
+	if (b->n)
+		buf_addc(b, ',');
+	buf_lit(b, "</api/v2/statements/");
+	buf_add(b, handle);
+	buf_lit(b, "?requestId=");
+	id = buf_room(b, ID_LEN);
+	id_v4_text(id);
+	b->n += ID_LEN;
+	buf_lit(b, "&partition=");
+	buf_i64(b, partition);
+	buf_lit(b, ">; rel=\"");
+	buf_add(b, str_of(rel));
+	buf_addc(b, '"');
+}
+
+static void set_link(struct http_res *out, const struct stmt_view *v, int at)
+{
+	OWNS(buf) b = {0};
+	int last = v->parts > 0 ? v->parts - 1 : 0;
+
+	add_link(&b, v->handle, 0, "first");
+	if (at > 0)
+		add_link(&b, v->handle, at - 1, "prev");
+	if (at < last)
+		add_link(&b, v->handle, at + 1, "next");
+	add_link(&b, v->handle, last, "last");
+	http_set(out, "Link", buf_str(&b));
+}
+
+/* --- rows --- */
+
+static bool needs_pool(struct stmt *st, const struct stmt_view *v, int i)
+{
+	struct stmt_part p;
+
+	return v->form != ENGINE_SNOWFLAKE || !statement_part_info(st, i, &p) || !p.in_memory || p.stored_bytes > API_LARGE_BODY;
+}
+
+/* The rows of partition i, `[[…],…]`, in the call's arena or longer. */
+static bool rows_text(struct call *c, struct stmt *st, int i, struct str *ret)
+{
+	struct str object;
+
+	if (!statement_part_plain(c, st, i, ENGINE_SNOWFLAKE, &object))
+		return false;
+	*ret = str_head(str_tail(object, strlen("{\"data\":")), object.n - strlen("{\"data\":}"));
+	return true;
+}
+
+static void write_tail(struct call *c, struct json_out *o, const struct stmt_view *v, struct str request_id)
+{
+	JSON_FIELD_TEXT(o, "code", S("090001"));
+	JSON_FIELD_TEXT(o, "statementStatusUrl",
+			arena_fmt(c->arena, "/api/v2/statements/%.*s?requestId=%.*s", SARG(v->handle), SARG(request_id)));
+	JSON_FIELD_TEXT(o, "requestId", request_id);
+	JSON_FIELD_TEXT(o, "sqlState", S("00000"));
+	JSON_FIELD_TEXT(o, "statementHandle", v->handle);
+	JSON_FIELD_TEXT(o, "message", S("Statement executed successfully."));
+	JSON_FIELD_INT(o, "createdOn", v->created_ms);
+}
+
+static void write_stats(struct json_out *o, const struct stmt_counts *n)
+{
+	if (!n->inserted && !n->deleted && !n->updated)
+		return;
+	json_key(o, S("stats"));
+	json_begin_object(o);
+	JSON_FIELD_INT(o, "numRowsInserted", n->inserted);
+	JSON_FIELD_INT(o, "numRowsDeleted", n->deleted);
+	JSON_FIELD_INT(o, "numRowsUpdated", n->updated);
+	JSON_FIELD_INT(o, "numDmlDuplicates", 0);
+	json_end_object(o);
+}
+
+static struct str request_id_of(struct call *c, const struct http_req *in)
+{
+	struct str given;
+	struct id fresh;
+
+	if (http_query(c, in, "requestId", &given) && given.n && given.n <= 256)
+		return given;
+	fresh = id_v4();
+	return arena_dup(c->arena, id_str(&fresh));
+}
+
+static bool write_result(struct call *c, const struct http_req *in, struct http_res *out, struct stmt *st,
+			 const struct stmt_view *v)
+{
+	struct json_out o = json_out(http_out(out));
+	struct str rows = S("[]");
+
+	if (v->parts && needs_pool(st, v, 0) && !http_is_on_pool(out))
+		return http_on_pool(out);
+	if (v->parts && !rows_text(c, st, 0, &rows))
+		return false;
+	json_begin_object(&o);
+	if (!write_metadata(c, &o, st, v))
+		return false;
+	json_key(&o, S("data"));
+	json_put_raw(&o, rows);
+	write_tail(c, &o, v, request_id_of(c, in));
+	write_stats(&o, &v->counts);
+	json_end_object(&o);
+	api_json(out, 200);
+	set_link(out, v, 0);
+	return true;
+}
+
+static bool write_running(struct call *c, struct http_res *out, const struct stmt_view *v)
+{
+	struct json_out o = json_out(http_out(out));
+
+	api_json(out, 202);
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "code", S("333334"));
+	JSON_FIELD_TEXT(&o, "message", S("Asynchronous execution in progress. Use provided query id to perform query "
+					 "monitoring and management."));
+	JSON_FIELD_TEXT(&o, "statementHandle", v->handle);
+	JSON_FIELD_TEXT(&o, "statementStatusUrl", arena_fmt(c->arena, "/api/v2/statements/%.*s", SARG(v->handle)));
+	json_end_object(&o);
+	return true;
+}
+
+bool api_write_statement(struct call *c, const struct http_req *in, struct http_res *out, struct stmt *st)
+{
+	struct stmt_view v;
+
+	statement_view(st, &v);
+	switch (v.state) {
+	case STMT_SUBMITTED:
+	case STMT_RUNNING:
+		return write_running(c, out, &v);
+	case STMT_SUCCEEDED:
+		return write_result(c, in, out, st, &v);
+	case STMT_FAILED:
+	case STMT_CANCELED:
+		api_snowflake_error(out, v.error, v.handle);
+		return true;
+	case STMT_STATES:
+		break;
+	}
+	return fail(c, ERR_INTERNAL, "a statement in no state");
+}
+
+/* --- partitions beyond the first --- */
+
+static bool bad_partition(struct call *c, const struct stmt_view *v, struct str n)
+{
+	fail(c, ERR_INVALID_FIELD,
+	     "Invalid partition parameter. The partition must be long type parsable and between 0 and %d, but '%.*s' is specified.",
+	     v->parts > 0 ? v->parts - 1 : 0, SARG(str_head(n, 64)));
+	return fail_state(c, "22023", "391922");
+}
+
+static void release(void *bytes)
+{
+	engine_bytes_unref(bytes);
+}
+
+bool api_write_partition(struct call *c, const struct http_req *in, struct http_res *out, struct stmt *st, struct str n)
+{
+	struct engine_bytes *bytes;
+	struct stmt_view v;
+	int64_t at;
+
+	statement_view(st, &v);
+	if (v.state != STMT_SUCCEEDED)
+		return api_write_statement(c, in, out, st);
+	if (!str_to_i64(n, &at) || at < 0 || at >= (v.parts ? v.parts : 1))
+		return bad_partition(c, &v, n);
+	if (at == 0)
+		return api_write_statement(c, in, out, st);
+	if (needs_pool(st, &v, (int)at) && !http_is_on_pool(out))
+		return http_on_pool(out);
+	if (!statement_part_gzipped(c, st, (int)at, ENGINE_SNOWFLAKE, &bytes))
+		return false;
+	api_json(out, 200);
+	http_set(out, "Content-Encoding", S("gzip"));
+	set_link(out, &v, (int)at);
+	http_body_ref(out, engine_bytes_str(bytes), release, bytes);
+	return true;
+}

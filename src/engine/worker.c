@@ -1,0 +1,562 @@
+/* worker.c - `mayfly engine`: start, lanes, control.
+ *
+ *   main      sandbox, DuckDB, sandbox, HELLO; then the control thread
+ *   lanes     one thread each: take a packet of jobs, run it, answer
+ *   control   cancels and acknowledgements as they come; while statements run a
+ *             tick: interrupts again who was canceled, tells progress, gives
+ *             DuckDB more threads when one runs long
+ *
+ * One lock guards what control and lanes share. The process ends when the
+ * control socket does; what is not committed then is lost, as a client was
+ * never told otherwise.
+ */
+#include "engine/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	TICK_MS = 10,
+	PROGRESS_AFTER_MS = 1000,
+	PROGRESS_EVERY_MS = 500,
+	HEAVY_MS = 20,    /* a statement that runs longer is worth DuckDB's other threads */
+	LIGHT_MS = 2000,  /* without one for so long they go again */
+	LANES_MAX = 256,
+	THREADS_MAX = 256,
+};
+
+struct worker {
+	struct worker_options o;
+	duckdb_database db;
+	duckdb_connection con;        /* control's own */
+	int wake;                     /* eventfd: a lane got work while control slept */
+	pthread_mutex_t lock;
+	struct lane *lanes;
+	uint64_t early[WORKER_EARLY]; /* canceled before they were picked up */
+	size_t nearly;                /* how many ever; the ring's next place */
+	bool asleep;                  /* control waits without a tick */
+	bool quitting;
+	int busy;
+	int threads;                  /* DuckDB has now */
+	int64_t heavy_ms;             /* when one ran long last */
+};
+
+/* --- what lanes ask --- */
+duckdb_database lane_database(const struct lane *l)
+{
+	return l->w->db;
+}
+
+bool lane_runs(struct lane *l, const struct session *s)
+{
+	bool canceled;
+
+	pthread_mutex_lock(&l->w->lock);
+	l->running = s ? s->con : NULL;
+	l->running_number = s ? s->number : 0;
+	canceled = l->canceled;
+	pthread_mutex_unlock(&l->w->lock);
+	return !canceled;
+}
+
+bool lane_canceled(struct lane *l)
+{
+	bool canceled;
+
+	pthread_mutex_lock(&l->w->lock);
+	canceled = l->canceled;
+	pthread_mutex_unlock(&l->w->lock);
+	return canceled;
+}
+
+bool lane_window(struct lane *l)
+{
+	bool ok;
+
+	pthread_mutex_lock(&l->w->lock);
+	while (l->unacked >= WIRE_WINDOW && !l->canceled)
+		pthread_cond_wait(&l->news, &l->w->lock);
+	ok = !l->canceled;
+	l->unacked++;
+	pthread_mutex_unlock(&l->w->lock);
+	return ok;
+}
+
+void lane_send(struct lane *l, struct str packet, int fd)
+{
+	(void)l;
+	if (wire_send(WIRE_JOBS_FD, packet, fd) != 0)
+		_exit(0);
+}
+
+bool worker_wait(struct worker *w, uint64_t connection, int64_t seconds)
+{
+	struct timespec until;
+	struct lane *l = NULL;
+	bool ok;
+
+	pthread_mutex_lock(&w->lock);
+	for (int i = 0; i < w->o.concurrent; i++)
+		if (w->lanes[i].running && w->lanes[i].running_number == connection)
+			l = &w->lanes[i];
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += seconds < 0 ? 0 : seconds > 1 << 30 ? 1 << 30 : seconds;
+	while (l && !l->canceled && seconds > 0)
+		if (pthread_cond_timedwait(&l->news, &w->lock, &until) == ETIMEDOUT)
+			break;
+	ok = l && !l->canceled;
+	pthread_mutex_unlock(&w->lock);
+	return ok;
+}
+
+/* --- lanes --- */
+static bool was_canceled_early(const struct worker *w, uint64_t task)
+{
+	for (size_t i = 0; i < WORKER_EARLY && i < w->nearly; i++)
+		if (w->early[i] == task)
+			return true;
+	return false;
+}
+
+static void lane_begin(struct lane *l, uint64_t task)
+{
+	struct worker *w = l->w;
+	const uint64_t one = 1;
+	bool asleep;
+
+	pthread_mutex_lock(&w->lock);
+	l->task = task;
+	l->canceled = was_canceled_early(w, task);
+	l->unacked = 0;
+	l->began_ms = l->told_ms = clock_mono_ms();
+	w->busy++;
+	asleep = w->asleep;
+	w->asleep = false;
+	pthread_mutex_unlock(&w->lock);
+	if (asleep && write(w->wake, &one, sizeof(one)) != (ssize_t)sizeof(one))
+		_exit(WORKER_EXIT_FATAL);
+}
+
+static void lane_end(struct lane *l)
+{
+	struct worker *w = l->w;
+	const uint64_t one = 1;
+	bool last;
+
+	pthread_mutex_lock(&w->lock);
+	l->task = 0;
+	w->busy--;
+	last = w->quitting && w->busy == 0;
+	pthread_mutex_unlock(&w->lock);
+	if (last && write(w->wake, &one, sizeof(one)) != (ssize_t)sizeof(one))
+		_exit(WORKER_EXIT_FATAL);
+}
+
+NORETURN static void die(struct str why)
+{
+	OWNS(buf) b = {0};
+	size_t at = wire_begin_record(&b, WIRE_FATAL, 0);
+
+	wire_text(&b, str_head(why, 1024));
+	wire_end_record(&b, at);
+	wire_send(WIRE_JOBS_FD, buf_str(&b), -1);
+	_exit(WORKER_EXIT_FATAL);
+}
+
+static void run_record(struct lane *l, const struct wire_head *h, struct str body)
+{
+	struct task t = {.id = h->task};
+
+	call_open(&t.call, &l->arena);
+	lane_begin(l, h->task);
+	if (h->kind == WIRE_PARQUET)
+		run_parquet(l, &t, body);
+	else if (wire_get_ask(&t.call, body, &t.ask))
+		run_statement(l, &t);
+	else
+		_exit(WORKER_EXIT_BAD_PACKET);
+	parts_finish(&l->parts, &t);
+	if (t.broken)
+		die(t.end.text);
+	lane_end(l);
+	arena_reset(&l->arena);
+}
+
+/* A body too long for its packet came in a memfd. */
+static void run_memfd(struct lane *l, const struct wire_head *h, int fd)
+{
+	struct call c;
+	size_t size = wire_fd_size(fd);
+	struct engine_bytes *b;
+	bool mapped;
+	void *p;
+
+	call_open(&c, &l->arena);
+	if (!wire_take_memfd(&c, fd, size, &p, &mapped))
+		_exit(WORKER_EXIT_BAD_PACKET);
+	b = engine_bytes_adopt(p, size, mapped);
+	run_record(l, h, engine_bytes_str(b));
+	engine_bytes_unref(b);
+}
+
+static void run_packet(struct lane *l, struct str packet, int fd)
+{
+	struct wire_in in = wire_in(packet);
+	struct wire_head h;
+	struct str body;
+
+	while (wire_next(&in, &h, &body)) {
+		if ((h.kind != WIRE_RUN && h.kind != WIRE_PARQUET) || h.in_fd > 1 || (h.in_fd && fd < 0))
+			_exit(WORKER_EXIT_BAD_PACKET);
+		if (!h.in_fd) {
+			run_record(l, &h, body);
+			continue;
+		}
+		run_memfd(l, &h, fd);
+		fd = -1;
+	}
+	if (in.bad)
+		_exit(WORKER_EXIT_BAD_PACKET);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void *lane_main(void *arg)
+{
+	struct lane *l = arg;
+	char *packet = base_alloc(WIRE_PACKET);
+
+	for (;;) {
+		int fd;
+		ssize_t n = wire_recv(WIRE_JOBS_FD, packet, WIRE_PACKET, &fd, 0);
+
+		if (n == 0)
+			break; /* the control socket ends too, and says what to do */
+		if (n < 0)
+			_exit(WORKER_EXIT_BAD_PACKET);
+		run_packet(l, str_from(packet, (size_t)n), fd);
+	}
+	free(packet);
+	return NULL;
+}
+
+static void start_lane(struct worker *w, struct lane *l)
+{
+	pthread_condattr_t clock;
+
+	l->w = w;
+	parts_open(&l->parts, l);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->news, &clock);
+	pthread_condattr_destroy(&clock);
+	if (pthread_create(&l->thread, NULL, lane_main, l) != 0)
+		die(S("no thread for a lane"));
+	pthread_detach(l->thread);
+}
+
+/* --- control --- */
+static struct lane *lane_of(struct worker *w, uint64_t task)
+{
+	for (int i = 0; i < w->o.concurrent; i++)
+		if (w->lanes[i].task == task)
+			return &w->lanes[i];
+	return NULL;
+}
+
+static void cancel(struct worker *w, uint64_t task)
+{
+	struct lane *l = lane_of(w, task);
+
+	if (!l) {
+		w->early[w->nearly++ % WORKER_EARLY] = task;
+		return;
+	}
+	l->canceled = true;
+	pthread_cond_broadcast(&l->news);
+	if (l->running)
+		duckdb_interrupt(l->running);
+}
+
+static void acknowledge(struct worker *w, uint64_t task, uint32_t parts)
+{
+	struct lane *l = lane_of(w, task);
+
+	if (!l)
+		return;
+	l->unacked = (uint32_t)l->unacked > parts ? l->unacked - (int)parts : 0;
+	pthread_cond_broadcast(&l->news);
+}
+
+static void control_record(struct worker *w, const struct wire_head *h, struct str body)
+{
+	struct wire_in in = wire_in(body);
+
+	pthread_mutex_lock(&w->lock);
+	switch (h->kind) {
+	case WIRE_CANCEL:
+		if (h->task)
+			cancel(w, h->task);
+		break;
+	case WIRE_ACK:
+		acknowledge(w, h->task, wire_get_u32(&in));
+		break;
+	case WIRE_QUIT:
+		w->quitting = true;
+		break;
+	default:
+		_exit(WORKER_EXIT_BAD_PACKET);
+	}
+	if (in.bad)
+		_exit(WORKER_EXIT_BAD_PACKET);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void control_packet(struct worker *w, struct str packet)
+{
+	struct wire_in in = wire_in(packet);
+	struct wire_head h;
+	struct str body;
+
+	while (wire_next(&in, &h, &body))
+		control_record(w, &h, body);
+	if (in.bad)
+		_exit(WORKER_EXIT_BAD_PACKET);
+}
+
+/* Everything that came; the process ends with the socket. */
+static void read_control(struct worker *w)
+{
+	char packet[4096];
+
+	for (;;) {
+		int fd;
+		ssize_t n = wire_recv(WIRE_CONTROL_FD, packet, sizeof(packet), &fd, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0)
+			_exit(WORKER_EXIT_BAD_PACKET);
+		if (n == 0)
+			_exit(0);
+		if (fd >= 0)
+			close(fd);
+		control_packet(w, str_from(packet, (size_t)n));
+	}
+}
+
+static void set_threads(struct worker *w, int n)
+{
+	char sql[64];
+	duckdb_result r;
+
+	w->threads = n;
+	snprintf(sql, sizeof(sql), "SET GLOBAL threads = %d", n);
+	duckdb_query(w->con, sql, &r); /* refused: then as before */
+	duckdb_destroy_result(&r);
+}
+
+/* Per mille of the lane's statement when it is time to tell, else -1. */
+static int progress_of(struct lane *l, int64_t now)
+{
+	double percent;
+
+	if (!l->running || now - l->began_ms < PROGRESS_AFTER_MS || now - l->told_ms < PROGRESS_EVERY_MS)
+		return -1;
+	l->told_ms = now;
+	percent = duckdb_query_progress(l->running).percentage;
+	return percent >= 0 && percent <= 100 ? (int)(percent * 10) : -1;
+}
+
+static void tell_progress(uint64_t task, int per_mille)
+{
+	OWNS(buf) b = {0};
+	size_t at = wire_begin_record(&b, WIRE_PROGRESS, task);
+
+	wire_u32(&b, (uint32_t)per_mille);
+	wire_end_record(&b, at);
+	if (wire_send(WIRE_JOBS_FD, buf_str(&b), -1) != 0)
+		_exit(0);
+}
+
+/* Looks after one lane; tells whether its statement is heavy. */
+static bool tend(struct worker *w, struct lane *l, int64_t now)
+{
+	uint64_t task;
+	bool heavy;
+	int told;
+
+	pthread_mutex_lock(&w->lock);
+	task = l->task;
+	heavy = l->running && now - l->began_ms > HEAVY_MS;
+	told = task ? progress_of(l, now) : -1;
+	if (l->canceled && l->running)
+		duckdb_interrupt(l->running); /* the first may have come before it began */
+	pthread_mutex_unlock(&w->lock);
+	if (told >= 0)
+		tell_progress(task, told);
+	return heavy;
+}
+
+static void tick(struct worker *w)
+{
+	int64_t now = clock_mono_ms();
+	bool heavy = false;
+
+	for (int i = 0; i < w->o.concurrent; i++)
+		heavy |= tend(w, &w->lanes[i], now);
+	if (heavy)
+		w->heavy_ms = now;
+	if (heavy && w->threads < w->o.threads)
+		set_threads(w, w->o.threads);
+	else if (!heavy && w->threads > 1 && now - w->heavy_ms > LIGHT_MS)
+		set_threads(w, 1);
+}
+
+/* With statements running or threads to give back there is a tick, else sleep. */
+static int patience(struct worker *w)
+{
+	bool idle;
+
+	pthread_mutex_lock(&w->lock);
+	idle = w->busy == 0 && w->threads == 1;
+	w->asleep = idle;
+	pthread_mutex_unlock(&w->lock);
+	return idle ? -1 : TICK_MS;
+}
+
+static void quit_when_done(struct worker *w)
+{
+	duckdb_result r;
+	bool done;
+
+	pthread_mutex_lock(&w->lock);
+	done = w->quitting && w->busy == 0;
+	pthread_mutex_unlock(&w->lock);
+	if (!done)
+		return;
+	duckdb_query(w->con, "CHECKPOINT MAYFLY", &r);
+	_exit(0);
+}
+
+NORETURN static void control_main(struct worker *w)
+{
+	struct pollfd fds[2] = {{.fd = WIRE_CONTROL_FD, .events = POLLIN}, {.fd = w->wake, .events = POLLIN}};
+
+	for (;;) {
+		uint64_t woken;
+
+		if (poll(fds, 2, patience(w)) < 0 && errno != EINTR)
+			_exit(WORKER_EXIT_FATAL);
+		if (fds[1].revents && read(w->wake, &woken, sizeof(woken)) < 0 && errno != EAGAIN)
+			_exit(WORKER_EXIT_FATAL);
+		if (fds[0].revents)
+			read_control(w);
+		tick(w);
+		quit_when_done(w);
+	}
+}
+
+/* --- start --- */
+static bool number(const char *text, int64_t min, int64_t max, int64_t *ret)
+{
+	return text && str_to_i64(str_of(text), ret) && *ret >= min && *ret <= max;
+}
+
+static bool number_option(const char *name, const char *value, struct worker_options *o)
+{
+	int64_t n;
+
+	if (strcmp(name, "--memory") == 0)
+		return number(value, 32 << 20, INT64_MAX / 2, &o->memory);
+	if (strcmp(name, "--uid") == 0 && number(value, 1, UINT32_MAX - 1, &n)) {
+		o->uid = (uid_t)n;
+		return true;
+	}
+	if (strcmp(name, "--temp") == 0)
+		return number(value, 0, INT64_MAX / 2, &o->temp);
+	if (strcmp(name, "--threads") == 0 && number(value, 1, THREADS_MAX, &n)) {
+		o->threads = (int)n;
+		return true;
+	}
+	if (strcmp(name, "--concurrent") == 0 && number(value, 1, LANES_MAX, &n)) {
+		o->concurrent = (int)n;
+		return true;
+	}
+	return false;
+}
+
+static bool read_options(int argc, char **argv, struct worker_options *o)
+{
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--require-sandbox") == 0)
+			o->require_sandbox = true;
+		else if (strcmp(argv[i], "--no-rlimit-as") == 0)
+			o->no_rlimit_as = true;
+		else if (strcmp(argv[i], "--dir") == 0 && i + 1 < argc)
+			o->dir = argv[++i];
+		else if (strcmp(argv[i], "--samples") == 0 && i + 1 < argc)
+			o->samples = argv[++i];
+		else if (i + 1 < argc && number_option(argv[i], argv[i + 1], o))
+			i++;
+		else
+			return false;
+	}
+	return o->dir && (o->samples || (o->memory && o->threads && o->concurrent));
+}
+
+static void hello(const struct sandbox *s)
+{
+	OWNS(buf) b = {0};
+	size_t at = wire_begin_record(&b, WIRE_HELLO, 0);
+
+	wire_text(&b, str_of(duckdb_library_version()));
+	wire_u8(&b, s->landlock);
+	wire_u8(&b, s->seccomp);
+	wire_u8(&b, s->rlimits);
+	wire_end_record(&b, at);
+	if (wire_send(WIRE_JOBS_FD, buf_str(&b), -1) != 0)
+		_exit(0);
+}
+
+static void open_database(struct worker *w)
+{
+	OWNS(arena) a = {0};
+	struct call c;
+
+	call_open(&c, &a);
+	if (!database_open(&c, &w->o, &w->db) || duckdb_connect(w->db, &w->con) != DuckDBSuccess ||
+	    !functions_register(&c, w, w->con))
+		die(str_of(c.err.text));
+}
+
+int engine_worker_main(int argc, char **argv)
+{
+	struct worker w = {.threads = 1};
+	struct sandbox sandbox = {0};
+
+	if (!read_options(argc - 1, argv + 1, &w.o) || chdir(w.o.dir) != 0)
+		return EXIT_FAILURE;
+	if (w.o.samples)
+		return worker_load_samples(w.o.samples);
+	if (w.o.uid && !worker_become(w.o.uid))
+		die(S("the worker cannot take its own uid"));
+	setenv("TZ", "UTC", 1); /* no file of the system is asked */
+	sandbox_enter(&w.o, &sandbox);
+	open_database(&w);
+	sandbox_seal(&sandbox);
+	if (w.o.require_sandbox && !(sandbox.landlock && sandbox.seccomp))
+		die(S("the kernel cannot sandbox this worker"));
+	w.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w.lanes = base_zalloc(sizeof(*w.lanes) * (size_t)w.o.concurrent);
+	pthread_mutex_init(&w.lock, NULL);
+	hello(&sandbox);
+	for (int i = 0; i < w.o.concurrent; i++)
+		start_lane(&w, &w.lanes[i]);
+	control_main(&w);
+}

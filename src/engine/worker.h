@@ -1,0 +1,203 @@
+/* worker.h - inside the worker side of engine/: one process, one tenant's DuckDB.
+ *
+ *   fd 3 ──▶ lane ──▶ session ──▶ DuckDB        a lane is one thread that takes a
+ *            lane       (connection, cache)     statement, runs it, answers it
+ *            lane ──▶ parts ──▶ fd 3
+ *   fd 4 ──▶ control: cancels, acknowledgements, progress, how many threads DuckDB gets
+ *
+ * Only worker_*.c include duckdb.h. Everything from the server is checked for
+ * bounds; a packet that is not well-formed ends the process.
+ */
+#ifndef MAYFLY_ENGINE_WORKER_H
+#define MAYFLY_ENGINE_WORKER_H
+
+#include "engine/engine.h"
+#include "engine/wire.h"
+
+#include <duckdb.h>
+#include <pthread.h>
+
+enum {
+	WORKER_CACHE = 64,                /* prepared statements a session keeps */
+	WORKER_CACHE_SQL = 16 * 1024,     /* longer texts are not kept */
+	WORKER_EARLY = 256,               /* cancels remembered before their statement was picked up */
+	WORKER_ZONE = 64,                 /* length of a time zone's name */
+	WORKER_TEXT_MAX = WIRE_BODY_MAX / 2, /* row text of one partition, whatever the limits say */
+	WORKER_EXIT_BAD_PACKET = 2,
+	WORKER_EXIT_FATAL = 3,
+};
+
+/* --- worker.c: options, lanes, control --- */
+struct worker_options {
+	const char *dir;
+	const char *samples; /* load these and exit */
+	int64_t memory, temp;
+	uid_t uid;           /* 0 = stay */
+	int threads, concurrent;
+	bool require_sandbox, no_rlimit_as;
+};
+struct worker;
+struct lane;
+
+/* --- worker_samples.c, worker_uid.c --- */
+int worker_load_samples(const char *dir); /* an exit code */
+bool worker_become(uid_t uid) NODISCARD;  /* with the tenant's folder */
+
+/* --- worker_sandbox.c --- */
+struct sandbox {
+	bool landlock, seccomp, rlimits;
+};
+/* Rlimits, no_new_privs and Landlock: before any thread exists, in the tenant's folder. */
+void sandbox_enter(const struct worker_options *o, struct sandbox *ret);
+/* The system call filter, for all threads: after DuckDB is open. */
+void sandbox_seal(struct sandbox *ret);
+
+/* --- how a statement failed --- */
+struct task {
+	uint64_t id;
+	struct call call;      /* its arena is the statement's memory */
+	struct engine_ask ask;
+	struct engine_end end; /* texts in the arena */
+	bool broken;           /* DuckDB cannot go on */
+};
+/* Leave the failure in t->end; all return false. */
+bool task_fails(struct task *t, const char *class, const char *fmt, ...) PRINTF(3, 4);
+bool task_bad_bind(struct task *t, const char *type, struct str value);
+bool task_failed_by_duckdb(struct task *t, const char *message); /* as JSON, or plain text */
+
+/* --- worker_duckdb.c: the instance and its sessions --- */
+bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret) NODISCARD;
+bool database_query(struct call *c, duckdb_connection con, const char *sql) NODISCARD;
+
+struct cached {
+	struct buf sql;
+	duckdb_prepared_statement statement; /* NULL = free */
+	uint64_t used;                       /* when, by the session's count */
+};
+struct session { /* one connection as a statement finds it */
+	duckdb_connection con; /* NULL = not open */
+	uint64_t number;       /* DuckDB's id of the connection */
+	bool helpers;
+	char timezone[WORKER_ZONE];
+	uint64_t uses;
+	struct cached cache[WORKER_CACHE];
+};
+bool session_open(struct task *t, duckdb_database db, bool helpers, struct session *s) NODISCARD;
+void session_close(struct session *s);
+bool session_timezone(struct task *t, struct session *s, struct str zone) NODISCARD;
+/* Prepares ask.sql or takes it from the cache. ret_kept: the session keeps it, else the caller destroys it. */
+bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret, bool *ret_kept) NODISCARD;
+void session_forget(struct session *s); /* empties the cache */
+
+/* --- worker_bind.c --- */
+bool bind_all(struct task *t, duckdb_prepared_statement st) NODISCARD;
+
+/* --- worker_types.c: what DuckDB's types are to us --- */
+struct column;
+typedef void cell_fn(struct buf *b, const struct column *col, idx_t row);
+struct column { /* reads one vector; a tree for nested types */
+	cell_fn *put;          /* a cell that is not NULL */
+	cell_fn *inner;        /* the same inside a nested Snowflake cell */
+	const void *data;      /* of the vector at hand */
+	uint64_t *valid;       /* NULL = no NULLs */
+	duckdb_type type;
+	duckdb_type store;     /* how DECIMAL and ENUM are stored */
+	int scale;
+	enum engine_form form;
+	bool text_keys;        /* of MAP */
+	int nkids;
+	struct column *kids;   /* elements, fields, key and value, members */
+	struct str *names;     /* of fields, members, enum values */
+	uint64_t array_size;
+};
+bool types_column(struct task *t, duckdb_logical_type type, enum engine_form form, struct column *ret) NODISCARD;
+void types_load(struct column *col, duckdb_vector v);
+/* Name, kind and precision for the wire. */
+void types_describe(struct arena *a, duckdb_logical_type type, struct engine_column *ret);
+bool types_readable(duckdb_logical_type type); /* can its vectors be read here? */
+
+/* --- worker_encode.c: cells by type --- */
+struct encoding {
+	const char *name;  /* DuckDB's */
+	enum engine_type kind;
+	cell_fn *native, *snowflake; /* a cell */
+	cell_fn *inner;              /* inside the JSON text of a nested Snowflake cell; NULL: as natively */
+};
+const struct encoding *encoding_of(duckdb_type type, bool json); /* NULL: not readable */
+void encode_row(struct buf *b, const struct column *cols, int n, idx_t row, struct str null);
+
+/* --- worker_text.c: texts of single values, without quotes --- */
+char *text_u64(char *to, uint64_t v);              /* all return behind what they wrote */
+char *text_i64(char *to, int64_t v);
+char *text_padded(char *to, uint64_t v, int width); /* leading zeros */
+char *text_u128(char *to, unsigned __int128 v);
+char *text_decimal(char *to, __int128 v, int scale);
+char *text_date(char *to, int32_t days);
+char *text_time(char *to, int64_t micros);
+char *text_seconds(char *to, __int128 nanos);       /* [-]seconds.9 digits */
+char *text_timestamp(char *to, int64_t seconds, int64_t fraction, int digits, char between);
+char *text_interval(char *to, duckdb_interval v);
+char *text_uuid(char *to, duckdb_hugeint v);
+void text_float(struct buf *b, float v);            /* finite: shortest that reads back */
+void put_quoted(struct buf *b, struct str s);       /* UTF-8 as a JSON string */
+void put_escaped(struct buf *b, struct str s);      /* without its quotes */
+enum { TEXT_ROOM = 128 };                           /* the longest of these */
+
+/* --- worker_json.c: JSON text as cells hold it --- */
+enum json_style { JSON_COMPACT, JSON_PRETTY /* two spaces, keys in order, `undefined` stands */ };
+void put_json(struct buf *b, struct str json, enum json_style style); /* what is no JSON becomes a string */
+
+/* --- worker_parts.c: rows into partitions, partitions onto the wire --- */
+struct libdeflate_compressor;
+struct parts {
+	struct lane *lane;
+	struct buf out;    /* the packet being filled */
+	struct buf text;   /* the open partition: {"data":[ … */
+	struct buf packed; /* its compressed form */
+	struct libdeflate_compressor *gzip;
+	int64_t rows, row_bytes, part_limit; /* of the open one */
+	int64_t total_rows, total_bytes, sent;
+};
+void parts_open(struct parts *p, struct lane *lane);
+void parts_close(struct parts *p);
+void parts_begin(struct parts *p, struct task *t); /* of a result */
+bool parts_rows(struct parts *p, struct task *t, struct column *cols, int n, duckdb_data_chunk chunk) NODISCARD;
+bool parts_end(struct parts *p, struct task *t) NODISCARD; /* the last partition, maybe empty */
+bool parts_bytes(struct parts *p, struct task *t, const struct wire_part *head, struct str bytes) NODISCARD;
+void parts_columns(struct parts *p, struct task *t, struct str packed);
+void parts_finish(struct parts *p, struct task *t); /* END, and all that was waiting */
+
+/* --- worker_run.c, worker_parquet.c --- */
+void run_statement(struct lane *lane, struct task *t);
+void run_parquet(struct lane *lane, struct task *t, struct str body);
+
+/* --- lanes --- */
+struct lane {
+	struct worker *w;
+	pthread_t thread;
+	struct arena arena;
+	struct session sessions[2]; /* without and with helpers */
+	struct parts parts;
+	/* under the worker's lock */
+	uint64_t task;              /* 0 = none */
+	bool canceled;
+	int unacked;                /* parts */
+	duckdb_connection running;  /* to interrupt; NULL = nothing runs */
+	uint64_t running_number;
+	int64_t began_ms, told_ms;
+	pthread_cond_t news;        /* canceled, or a part was acknowledged */
+};
+duckdb_database lane_database(const struct lane *l);
+/* From here on a cancel interrupts con; NULL: no longer. False when it was canceled before. */
+bool lane_runs(struct lane *l, const struct session *s);
+bool lane_canceled(struct lane *l);
+/* Room for one more part in the window; false: canceled. */
+bool lane_window(struct lane *l);
+void lane_send(struct lane *l, struct str packet, int fd); /* ends the process when the server is gone */
+/* Sleeps for the statement that runs on this connection; false when it was canceled. */
+bool worker_wait(struct worker *w, uint64_t connection, int64_t seconds);
+
+/* --- worker_functions.c --- */
+bool functions_register(struct call *c, struct worker *w, duckdb_connection con) NODISCARD;
+
+#endif

@@ -1,0 +1,268 @@
+/* worker_bind.c - bind values from their texts to DuckDB's parameters.
+ *
+ * One reader a type (specification, section 3). Every value is read before
+ * anything runs; one that cannot be read is said with its type.
+ */
+#include "engine/worker.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+typedef bool bind_fn(duckdb_prepared_statement st, idx_t at, struct str value);
+
+static bool bind_null(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	(void)value;
+	return duckdb_bind_null(st, at) == DuckDBSuccess;
+}
+
+/* --- numbers --- */
+struct decimal {
+	__int128 value;
+	int digits, scale;
+};
+
+/* [+-] digits [. digits], at most 38 that count. */
+static bool read_decimal(struct str s, struct decimal *ret)
+{
+	bool negative = s.n && s.p[0] == '-', point = false, any = false;
+	struct decimal d = {0};
+
+	if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
+		s = str_tail(s, 1);
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '.' && !point) {
+			point = true;
+			continue;
+		}
+		if (!ascii_digit(s.p[i]))
+			return false;
+		if (d.digits == 38 || d.scale == 38)
+			return false;
+		any = true;
+		d.value = d.value * 10 + (s.p[i] - '0');
+		d.digits += d.value != 0;
+		d.scale += point;
+	}
+	if (negative)
+		d.value = -d.value;
+	*ret = d;
+	return any;
+}
+
+static duckdb_hugeint hugeint(__int128 v)
+{
+	return (duckdb_hugeint){.lower = (uint64_t)v, .upper = (int64_t)(v >> 64)};
+}
+
+static bool bind_fixed(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	struct decimal d;
+	duckdb_decimal out;
+
+	if (!read_decimal(value, &d))
+		return false;
+	if (d.scale == 0 && d.digits <= 18)
+		return duckdb_bind_int64(st, at, (int64_t)d.value) == DuckDBSuccess;
+	out.width = (uint8_t)(d.digits > d.scale ? d.digits : d.scale);
+	out.scale = (uint8_t)d.scale;
+	out.value = hugeint(d.value);
+	return duckdb_bind_decimal(st, at, out) == DuckDBSuccess;
+}
+
+static bool bind_int(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	struct decimal d;
+	int64_t small;
+
+	if (str_to_i64(value, &small))
+		return duckdb_bind_int64(st, at, small) == DuckDBSuccess;
+	if (!read_decimal(value, &d) || d.scale)
+		return false;
+	return duckdb_bind_hugeint(st, at, hugeint(d.value)) == DuckDBSuccess;
+}
+
+/* strtod reads more than we take: hexadecimal, "inf", "nan(…)", leading blanks. */
+static bool read_real(struct str s, double *ret)
+{
+	char text[64];
+	char *end;
+
+	if (s.n == 0 || s.n >= sizeof(text))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_digit(s.p[i]) && (s.p[i] == '\0' || !strchr("+-.eE", s.p[i])))
+			return false;
+	memcpy(text, s.p, s.n);
+	text[s.n] = '\0';
+	*ret = strtod(text, &end);
+	return end == text + s.n;
+}
+
+static bool bind_real(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	double v;
+
+	if (str_eq(value, S("NaN")))
+		v = NAN;
+	else if (str_eq(value, S("Infinity")) || str_eq(value, S("-Infinity")))
+		v = value.p[0] == '-' ? -INFINITY : INFINITY;
+	else if (!read_real(value, &v))
+		return false;
+	return duckdb_bind_double(st, at, v) == DuckDBSuccess;
+}
+
+static bool bind_boolean(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	bool yes = str_ieq(value, S("true")) || str_eq(value, S("1"));
+
+	if (!yes && !str_ieq(value, S("false")) && !str_eq(value, S("0")))
+		return false;
+	return duckdb_bind_boolean(st, at, yes) == DuckDBSuccess;
+}
+
+/* --- text and bytes --- */
+static bool bind_text(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	return str_is_utf8(value) && duckdb_bind_varchar_length(st, at, value.p ? value.p : "", value.n) == DuckDBSuccess;
+}
+
+static bool bind_binary(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	OWNS(buf) bytes = {0};
+
+	return hash_unhex(value, &bytes) &&
+	       duckdb_bind_blob(st, at, bytes.p ? bytes.p : "", bytes.n) == DuckDBSuccess;
+}
+
+/* --- time --- */
+static int64_t floor_div(int64_t v, int64_t by)
+{
+	return v / by - (v % by < 0);
+}
+
+static bool bind_date(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	int64_t ms, days;
+
+	if (!str_to_i64(value, &ms))
+		return false;
+	days = floor_div(ms, 86400000);
+	if (days <= INT32_MIN + 1 || days >= INT32_MAX)
+		return false;
+	return duckdb_bind_date(st, at, (duckdb_date){(int32_t)days}) == DuckDBSuccess;
+}
+
+static bool bind_time(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	int64_t ns;
+
+	if (!str_to_i64(value, &ns) || ns < 0 || ns >= 86400000000000)
+		return false;
+	return duckdb_bind_time(st, at, (duckdb_time){ns / 1000}) == DuckDBSuccess;
+}
+
+/* Whole microseconds as TIMESTAMP; what is finer as TIMESTAMP_NS. */
+static bool bind_ntz(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	duckdb_value v;
+	bool ok;
+	int64_t ns;
+
+	if (!str_to_i64(value, &ns))
+		return false;
+	if (ns % 1000 == 0)
+		return duckdb_bind_timestamp(st, at, (duckdb_timestamp){ns / 1000}) == DuckDBSuccess;
+	v = duckdb_create_timestamp_ns((duckdb_timestamp_ns){ns});
+	ok = duckdb_bind_value(st, at, v) == DuckDBSuccess;
+	duckdb_destroy_value(&v);
+	return ok;
+}
+
+static bool bind_instant(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	int64_t ns;
+
+	if (!str_to_i64(value, &ns))
+		return false;
+	return duckdb_bind_timestamp_tz(st, at, (duckdb_timestamp){floor_div(ns, 1000)}) == DuckDBSuccess;
+}
+
+/* "<ns> <offset minutes + 1440>": DuckDB keeps the instant, not the offset. */
+static bool bind_tz(duckdb_prepared_statement st, idx_t at, struct str value)
+{
+	struct str rest = value, ns = str_cut(&rest, ' ');
+	int64_t offset;
+
+	if (!str_to_i64(rest, &offset) || offset < 0 || offset > 2880)
+		return false;
+	return bind_instant(st, at, ns);
+}
+
+static const struct {
+	const char *name;
+	bind_fn *bind;
+} binders[ENGINE_B_COUNT] = {
+	[ENGINE_B_NULL] = {"NULL", bind_null},
+	[ENGINE_B_FIXED] = {"FIXED", bind_fixed},
+	[ENGINE_B_REAL] = {"REAL", bind_real},
+	[ENGINE_B_TEXT] = {"TEXT", bind_text},
+	[ENGINE_B_BOOLEAN] = {"BOOLEAN", bind_boolean},
+	[ENGINE_B_DATE] = {"DATE", bind_date},
+	[ENGINE_B_TIME] = {"TIME", bind_time},
+	[ENGINE_B_TIMESTAMP_NTZ] = {"TIMESTAMP_NTZ", bind_ntz},
+	[ENGINE_B_TIMESTAMP_LTZ] = {"TIMESTAMP_LTZ", bind_instant},
+	[ENGINE_B_TIMESTAMP_TZ] = {"TIMESTAMP_TZ", bind_tz},
+	[ENGINE_B_BINARY] = {"BINARY", bind_binary},
+	[ENGINE_B_INT] = {"INT", bind_int},
+	[ENGINE_B_DOUBLE] = {"DOUBLE", bind_real},
+};
+
+/* Which of the ask's binds is parameter `at` (1-based)? -1: none. */
+static int bind_for(const struct engine_ask *ask, duckdb_prepared_statement st, idx_t at)
+{
+	const char *name = duckdb_parameter_name(st, at);
+	int found = -1;
+	uint64_t n;
+
+	if (name && str_to_u64(str_of(name), &n)) {
+		found = n >= 1 && n <= (uint64_t)ask->nbinds ? (int)n - 1 : -1;
+	} else {
+		for (int i = 0; name && ask->bind_names && i < ask->nbinds; i++)
+			if (str_ieq(ask->bind_names[i], str_of(name)))
+				found = i;
+	}
+	duckdb_free((void *)(uintptr_t)name);
+	return found;
+}
+
+static bool not_set(struct task *t, duckdb_prepared_statement st, idx_t at)
+{
+	const char *name = duckdb_parameter_name(st, at);
+	uint64_t n;
+
+	if (!name || str_to_u64(str_of(name), &n))
+		task_fails(t, "Bind", "Bind variable ? not set.");
+	else
+		task_fails(t, "Bind", "Bind variable :%s not set.", name);
+	duckdb_free((void *)(uintptr_t)name);
+	return false;
+}
+
+bool bind_all(struct task *t, duckdb_prepared_statement st)
+{
+	idx_t n = duckdb_nparams(st);
+
+	for (idx_t at = 1; at <= n; at++) {
+		int i = bind_for(&t->ask, st, at);
+		const struct engine_bind *b;
+
+		if (i < 0)
+			return not_set(t, st, at);
+		b = &t->ask.binds[i];
+		if (!binders[b->type].bind(st, at, b->value))
+			return task_bad_bind(t, binders[b->type].name, b->value);
+	}
+	return true;
+}

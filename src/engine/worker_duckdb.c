@@ -1,0 +1,303 @@
+/* worker_duckdb.c - the instance, locked down, and the sessions on it.
+ *
+ * Order matters: open, files attached, settings, external access off, lock.
+ * A session is what one request sees; it is used again by the next request
+ * as long as no statement may have left anything in it.
+ */
+#include "engine/worker.h"
+#include "sql/sql.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool database_query(struct call *c, duckdb_connection con, const char *sql)
+{
+	duckdb_result r;
+	bool ok = duckdb_query(con, sql, &r) == DuckDBSuccess;
+
+	if (!ok)
+		fail(c, ERR_INTERNAL, "%s", duckdb_result_error(&r));
+	duckdb_destroy_result(&r);
+	return ok;
+}
+
+static bool query_all(struct call *c, duckdb_connection con, const char *const *v)
+{
+	for (; *v; v++)
+		if (!database_query(c, con, *v))
+			return false;
+	return true;
+}
+
+/* --- folder --- */
+static bool empty_tmp(struct call *c)
+{
+	struct dirent *e;
+	DIR *d;
+
+	if (mkdir("tmp", 0700) == 0)
+		return true;
+	d = opendir("tmp");
+	if (!d)
+		return fail(c, ERR_INTERNAL, "the folder for temporary files cannot be read");
+	while ((e = readdir(d)))
+		unlinkat(dirfd(d), e->d_name, 0); /* "." and ".." refuse */
+	closedir(d);
+	return true;
+}
+
+/* --- helper catalog: built once a set of statements, then read only --- */
+extern const char *const *sql_helper_statements(void) __attribute__((weak));
+
+static const char *const *helper_statements(void)
+{
+	static const char *const none[] = {NULL};
+
+	return sql_helper_statements ? sql_helper_statements() : none;
+}
+
+static void helper_name(struct call *c, const char **ret)
+{
+	unsigned char digest[SHA256_LEN];
+	OWNS(buf) all = {0}, hex = {0};
+
+	for (const char *const *s = helper_statements(); *s; s++) {
+		buf_add(&all, str_of(*s));
+		buf_addc(&all, '\0');
+	}
+	hash_sha256(buf_str(&all), digest);
+	hash_hex(str_from((const char *)digest, 8), &hex);
+	*ret = arena_fmt(c->arena, "helper-%.*s.db", SARG(buf_str(&hex))).p;
+}
+
+static bool fill_helper(struct call *c, duckdb_connection con, const char *building)
+{
+	const char *attach = arena_fmt(c->arena, "ATTACH '%s' AS _sf", building).p;
+
+	return database_query(c, con, attach) && database_query(c, con, "USE _sf") &&
+	       query_all(c, con, helper_statements()) && database_query(c, con, "USE memory") &&
+	       database_query(c, con, "DETACH _sf");
+}
+
+static bool build_helper(struct call *c, duckdb_connection con, const char *name)
+{
+	const char *building = arena_fmt(c->arena, "%s.new", name).p;
+
+	unlink(building);
+	unlink(arena_fmt(c->arena, "%s.wal", building).p);
+	if (!fill_helper(c, con, building))
+		return false;
+	if (rename(building, name) != 0)
+		return fail(c, ERR_INTERNAL, "the helper catalog could not be put in place");
+	return true;
+}
+
+static bool attach_helper(struct call *c, duckdb_connection con)
+{
+	const char *name;
+
+	helper_name(c, &name);
+	if (access(name, R_OK) != 0 && !build_helper(c, con, name))
+		return false;
+	return database_query(c, con, arena_fmt(c->arena, "ATTACH '%s' AS _sf (READ_ONLY)", name).p);
+}
+
+/* --- opening --- */
+static bool open_instance(struct call *c, const struct worker_options *o, duckdb_database *ret)
+{
+	const char *memory = arena_fmt(c->arena, "%lldB", (long long)(o->memory / 10 * 8)).p;
+	const char *const settings[][2] = {
+		{"threads", "1"},
+		{"memory_limit", memory},
+		{"autoinstall_known_extensions", "false"},
+		{"autoload_known_extensions", "false"},
+		{"allow_unsigned_extensions", "false"},
+		{"allow_persistent_secrets", "false"},
+		{"allow_community_extensions", "false"},
+	};
+	duckdb_config config;
+	char *error = NULL;
+	bool ok = duckdb_create_config(&config) == DuckDBSuccess;
+
+	for (size_t i = 0; ok && i < COUNT_OF(settings); i++)
+		ok = duckdb_set_config(config, settings[i][0], settings[i][1]) == DuckDBSuccess ||
+		     fail(c, ERR_INTERNAL, "DuckDB has no setting %s", settings[i][0]);
+	if (ok && duckdb_open_ext(":memory:", ret, config, &error) != DuckDBSuccess)
+		ok = fail(c, ERR_INTERNAL, "%s", error ? error : "DuckDB could not be opened");
+	duckdb_free(error);
+	duckdb_destroy_config(&config);
+	return ok;
+}
+
+static const char *const before_lock[] = {
+	"ATTACH 'mayfly.db' AS MAYFLY",
+	"CREATE SCHEMA IF NOT EXISTS MAYFLY.PUBLIC",
+	"SET GLOBAL errors_as_json = true",
+	"SET GLOBAL TimeZone = 'UTC'",
+	"SET GLOBAL temp_directory = 'tmp'",
+	NULL,
+};
+static const char *const lock[] = {
+	/* What the worker itself changes later; the gate refuses SET to users. */
+	"SET GLOBAL allowed_configs = ['TimeZone', 'default_null_order', 'threads', 'enable_progress_bar', "
+	"'enable_progress_bar_print']",
+	"SET GLOBAL enable_external_access = false",
+	"SET GLOBAL lock_configuration = true",
+	NULL,
+};
+
+static bool set_up(struct call *c, const struct worker_options *o, duckdb_connection con)
+{
+	const char *temp = arena_fmt(c->arena, "SET GLOBAL max_temp_directory_size = '%lldB'", (long long)o->temp).p;
+
+	return query_all(c, con, before_lock) && database_query(c, con, temp) && attach_helper(c, con) &&
+	       query_all(c, con, lock);
+}
+
+bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret)
+{
+	duckdb_database db = NULL;
+	duckdb_connection con;
+	bool ok;
+
+	if (!empty_tmp(c) || !open_instance(c, o, &db))
+		return false;
+	if (duckdb_connect(db, &con) != DuckDBSuccess)
+		return fail(c, ERR_INTERNAL, "DuckDB gave no connection");
+	ok = set_up(c, o, con);
+	duckdb_disconnect(&con);
+	*ret = db;
+	return ok;
+}
+
+/* --- sessions --- */
+/* Progress is counted only while the bar is on; its printing is off. */
+#define PROGRESS "SET enable_progress_bar_print = false", "SET enable_progress_bar = true"
+static const char *const session_sql[2][5] = {
+	{"SET search_path = 'MAYFLY.PUBLIC'", PROGRESS, NULL},
+	{"SET search_path = 'MAYFLY.PUBLIC,_sf.main'", PROGRESS,
+	 "SET default_null_order = 'nulls_last_on_asc_first_on_desc'", NULL},
+};
+
+static uint64_t connection_number(duckdb_connection con)
+{
+	duckdb_client_context context;
+	uint64_t n;
+
+	duckdb_connection_get_client_context(con, &context);
+	n = duckdb_client_context_get_connection_id(context);
+	duckdb_destroy_client_context(&context);
+	return n;
+}
+
+bool session_open(struct task *t, duckdb_database db, bool helpers, struct session *s)
+{
+	*s = (struct session){.helpers = helpers, .timezone = "UTC"};
+	if (duckdb_connect(db, &s->con) != DuckDBSuccess)
+		return task_fails(t, "Connection", "DuckDB gave no connection");
+	s->number = connection_number(s->con);
+	if (query_all(&t->call, s->con, session_sql[helpers]))
+		return true;
+	task_failed_by_duckdb(t, t->call.err.text);
+	session_close(s);
+	return false;
+}
+
+void session_forget(struct session *s)
+{
+	for (size_t i = 0; i < WORKER_CACHE; i++) {
+		duckdb_destroy_prepare(&s->cache[i].statement);
+		buf_drop(&s->cache[i].sql);
+	}
+}
+
+void session_close(struct session *s)
+{
+	session_forget(s);
+	duckdb_disconnect(&s->con);
+}
+
+bool session_timezone(struct task *t, struct session *s, struct str zone)
+{
+	OWNS(buf) sql = {0};
+	duckdb_result r;
+	bool ok;
+
+	if (zone.n == 0)
+		zone = S("UTC");
+	if (str_eq(zone, str_of(s->timezone)))
+		return true;
+	if (zone.n >= sizeof(s->timezone) || memchr(zone.p, '\0', zone.n))
+		return task_fails(t, "Invalid Input", "Unknown time zone '%.*s'", SARG(str_head(zone, 100)));
+	session_forget(s); /* constants were folded in the former zone */
+	buf_lit(&sql, "SET TimeZone = ");
+	sql_quote_literal(&sql, zone);
+	ok = duckdb_query(s->con, buf_cstr(&sql), &r) == DuckDBSuccess;
+	duckdb_destroy_result(&r);
+	if (!ok)
+		return task_fails(t, "Invalid Input", "Unknown time zone '%.*s'", SARG(zone));
+	snprintf(s->timezone, sizeof(s->timezone), "%.*s", SARG(zone));
+	return true;
+}
+
+/* --- prepared statements, by their text --- */
+static struct cached *cache_find(struct session *s, struct str sql)
+{
+	struct cached *oldest = &s->cache[0];
+
+	for (size_t i = 0; i < WORKER_CACHE; i++) {
+		struct cached *e = &s->cache[i];
+
+		if (e->statement && str_eq(buf_str(&e->sql), sql))
+			return e;
+		if (oldest->statement && (!e->statement || e->used < oldest->used))
+			oldest = e;
+	}
+	return oldest;
+}
+
+static bool worth_keeping(const struct engine_ask *ask)
+{
+	return !ask->session_state && ask->counts != ENGINE_STATUS && ask->sql.n <= WORKER_CACHE_SQL;
+}
+
+static bool prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret)
+{
+	const char *sql = arena_cstr(t->call.arena, t->ask.sql);
+
+	if (memchr(sql, '\0', t->ask.sql.n))
+		return task_fails(t, "Parser", "A statement cannot hold a zero byte");
+	if (duckdb_prepare(s->con, sql, ret) == DuckDBSuccess)
+		return true;
+	task_failed_by_duckdb(t, duckdb_prepare_error(*ret));
+	duckdb_destroy_prepare(ret);
+	return false;
+}
+
+bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret, bool *ret_kept)
+{
+	struct cached *e;
+
+	*ret_kept = worth_keeping(&t->ask);
+	if (!*ret_kept)
+		return prepare(t, s, ret);
+	e = cache_find(s, t->ask.sql);
+	if (!e->statement || !str_eq(buf_str(&e->sql), t->ask.sql)) {
+		duckdb_prepared_statement st;
+
+		if (!prepare(t, s, &st))
+			return false;
+		duckdb_destroy_prepare(&e->statement);
+		buf_clear(&e->sql);
+		buf_add(&e->sql, t->ask.sql);
+		e->statement = st;
+	} else {
+		duckdb_clear_bindings(e->statement);
+	}
+	e->used = ++s->uses;
+	*ret = e->statement;
+	return true;
+}

@@ -1,0 +1,64 @@
+/* worker_functions.c - SQL functions that only the server's own code can give. */
+#include "engine/worker.h"
+
+#include <stdlib.h>
+
+static void *wait_copy(void *data)
+{
+	uint64_t *copy = base_alloc(sizeof(*copy));
+
+	*copy = *(const uint64_t *)data;
+	return copy;
+}
+
+static void wait_bind(duckdb_bind_info info)
+{
+	duckdb_client_context context;
+	uint64_t *connection = base_alloc(sizeof(*connection));
+
+	duckdb_scalar_function_get_client_context(info, &context);
+	*connection = duckdb_client_context_get_connection_id(context);
+	duckdb_destroy_client_context(&context);
+	duckdb_scalar_function_set_bind_data(info, connection, free);
+	duckdb_scalar_function_set_bind_data_copy(info, wait_copy);
+}
+
+static void wait_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+	struct worker *w = duckdb_scalar_function_get_extra_info(info);
+	const uint64_t *connection = duckdb_scalar_function_get_bind_data(info);
+	const int64_t *seconds = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 0));
+	idx_t n = duckdb_data_chunk_get_size(input);
+	OWNS(buf) text = {0};
+
+	for (idx_t i = 0; i < n; i++) {
+		if (!worker_wait(w, *connection, seconds[i])) {
+			duckdb_scalar_function_set_error(info, "Interrupted!");
+			return;
+		}
+		buf_clear(&text);
+		buf_fmt(&text, "waited %lld seconds", (long long)(seconds[i] > 0 ? seconds[i] : 0));
+		duckdb_vector_assign_string_element_len(output, i, text.p, text.n);
+	}
+}
+
+bool functions_register(struct call *c, struct worker *w, duckdb_connection con)
+{
+	duckdb_scalar_function f = duckdb_create_scalar_function();
+	duckdb_logical_type bigint = duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
+	duckdb_logical_type text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+	bool ok;
+
+	duckdb_scalar_function_set_name(f, "SYSTEM$WAIT");
+	duckdb_scalar_function_add_parameter(f, bigint);
+	duckdb_scalar_function_set_return_type(f, text);
+	duckdb_scalar_function_set_volatile(f); /* else it would run while the statement is prepared */
+	duckdb_scalar_function_set_extra_info(f, w, NULL);
+	duckdb_scalar_function_set_bind(f, wait_bind);
+	duckdb_scalar_function_set_function(f, wait_run);
+	ok = duckdb_register_scalar_function(con, f) == DuckDBSuccess;
+	duckdb_destroy_scalar_function(&f);
+	duckdb_destroy_logical_type(&bigint);
+	duckdb_destroy_logical_type(&text);
+	return ok || fail(c, ERR_INTERNAL, "SYSTEM$WAIT could not be registered");
+}

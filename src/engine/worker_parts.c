@@ -1,0 +1,203 @@
+/* worker_parts.c - rows into partitions, partitions onto the wire.
+ *
+ * A small result leaves as one packet: columns, partition, end. A partition
+ * over WIRE_INLINE travels in a sealed memfd, at most WIRE_WINDOW of them
+ * unacknowledged. Owned by one lane.
+ */
+#include "engine/worker.h"
+
+#include <libdeflate.h>
+#include <unistd.h>
+
+enum { PART_MAX = 16 << 20, GZIP_LEAST = 4096, GZIP_LEVEL = 1 };
+
+static const struct str part_head = S_INIT("{\"data\":["), part_tail = S_INIT("]}");
+
+void parts_open(struct parts *p, struct lane *lane)
+{
+	*p = (struct parts){.lane = lane, .gzip = libdeflate_alloc_compressor(GZIP_LEVEL)};
+	INVARIANT(p->gzip);
+}
+
+void parts_close(struct parts *p)
+{
+	buf_drop(&p->out);
+	buf_drop(&p->text);
+	buf_drop(&p->packed);
+	libdeflate_free_compressor(p->gzip);
+}
+
+static void next_part(struct parts *p)
+{
+	buf_clear(&p->text);
+	buf_add(&p->text, part_head);
+	p->rows = 0;
+	p->row_bytes = 0;
+}
+
+void parts_begin(struct parts *p, struct task *t)
+{
+	int64_t limit = t->ask.max_result_bytes;
+
+	p->part_limit = t->ask.first_part_bytes > 0 ? t->ask.first_part_bytes : PART_MAX;
+	p->total_rows = p->total_bytes = p->sent = 0;
+	/* Brackets and commas of the partition do not count against the result. */
+	p->text.limit = limit > 0 && limit < WORKER_TEXT_MAX / 2 ? (size_t)limit * 2 + (1 << 20) : WORKER_TEXT_MAX;
+	next_part(p);
+}
+
+/* --- packets --- */
+static void flush(struct parts *p)
+{
+	if (p->out.n == 0)
+		return;
+	lane_send(p->lane, buf_str(&p->out), -1);
+	buf_clear(&p->out);
+}
+
+/* One record; its body goes into a memfd when it is long. */
+static void put_record(struct parts *p, struct task *t, enum wire_kind kind, struct str head, struct str body)
+{
+	bool apart = body.n > WIRE_INLINE;
+	size_t at;
+	int fd = -1;
+
+	if (apart || p->out.n + sizeof(struct wire_head) + head.n + body.n > WIRE_PACKET)
+		flush(p);
+	at = wire_begin_record(&p->out, kind, t->id);
+	buf_add(&p->out, head);
+	if (!apart)
+		buf_add(&p->out, body);
+	wire_end_record(&p->out, at);
+	if (!apart)
+		return;
+	p->out.p[at + offsetof(struct wire_head, in_fd)] = 1;
+	fd = wire_memfd(body);
+	INVARIANT(fd >= 0); /* without memory for it the process cannot go on */
+	lane_send(p->lane, buf_str(&p->out), fd);
+	buf_clear(&p->out);
+	close(fd);
+}
+
+void parts_columns(struct parts *p, struct task *t, struct str packed)
+{
+	put_record(p, t, WIRE_COLUMNS, (struct str){NULL, 0}, packed);
+}
+
+bool parts_bytes(struct parts *p, struct task *t, const struct wire_part *head, struct str bytes)
+{
+	if (!lane_window(p->lane))
+		return task_fails(t, "INTERRUPT", "Interrupted!");
+	put_record(p, t, WIRE_PART, str_from((const char *)head, sizeof(*head)), bytes);
+	p->sent++;
+	return true;
+}
+
+/* --- partitions --- */
+static struct str compress(struct parts *p, struct str text, bool *ret_gzip)
+{
+	size_t bound = libdeflate_gzip_compress_bound(p->gzip, text.n);
+	char *to;
+
+	*ret_gzip = text.n >= GZIP_LEAST;
+	if (!*ret_gzip)
+		return text;
+	buf_clear(&p->packed);
+	to = buf_room(&p->packed, bound);
+	p->packed.n = libdeflate_gzip_compress(p->gzip, text.p, text.n, to, bound);
+	INVARIANT(p->packed.n);
+	return buf_str(&p->packed);
+}
+
+static bool close_part(struct parts *p, struct task *t)
+{
+	struct wire_part head = {.rows = p->rows, .row_bytes = p->row_bytes};
+	struct str bytes;
+	bool gzip;
+
+	p->text.limit += part_tail.n;
+	buf_add(&p->text, part_tail);
+	p->text.limit -= part_tail.n;
+	bytes = compress(p, buf_str(&p->text), &gzip);
+	head.gzip = gzip;
+	head.size = bytes.n;
+	if (!parts_bytes(p, t, &head, bytes))
+		return false;
+	next_part(p);
+	return true;
+}
+
+static bool too_large(struct task *t)
+{
+	task_fails(t, "", "The result is larger than %lld bytes", (long long)t->ask.max_result_bytes);
+	t->end.outcome = ENGINE_TOO_LARGE;
+	return false;
+}
+
+static bool part_full(const struct parts *p, const struct task *t)
+{
+	return p->row_bytes >= p->part_limit || (t->ask.max_part_rows > 0 && p->rows >= t->ask.max_part_rows);
+}
+
+static bool put_row(struct parts *p, struct task *t, const struct column *cols, int n, idx_t row)
+{
+	size_t from;
+	int64_t bytes;
+
+	if (p->rows)
+		buf_addc(&p->text, ',');
+	from = p->text.n;
+	encode_row(&p->text, cols, n, row, t->ask.null_text ? S("\"null\"") : S("null"));
+	bytes = (int64_t)(p->text.n - from);
+	p->rows++;
+	p->row_bytes += bytes;
+	p->total_rows++;
+	p->total_bytes += bytes;
+	if (!buf_ok(&p->text) || (t->ask.max_result_bytes > 0 && p->total_bytes > t->ask.max_result_bytes))
+		return too_large(t);
+	return true;
+}
+
+bool parts_rows(struct parts *p, struct task *t, struct column *cols, int n, duckdb_data_chunk chunk)
+{
+	idx_t rows = duckdb_data_chunk_get_size(chunk);
+
+	for (int i = 0; i < n; i++)
+		types_load(&cols[i], duckdb_data_chunk_get_vector(chunk, (idx_t)i));
+	for (idx_t row = 0; row < rows; row++) {
+		/* Closed only when one more row comes: the last partition leaves with the end. */
+		if (p->rows && part_full(p, t)) {
+			if (!close_part(p, t))
+				return false;
+			flush(p);
+			p->part_limit = p->part_limit < PART_MAX / 2 ? p->part_limit * 2 : PART_MAX;
+		}
+		if (!put_row(p, t, cols, n, row))
+			return false;
+	}
+	return true;
+}
+
+bool parts_end(struct parts *p, struct task *t)
+{
+	t->end.rows = p->total_rows;
+	return close_part(p, t);
+}
+
+void parts_finish(struct parts *p, struct task *t)
+{
+	OWNS(buf) body = {0};
+
+	wire_u8(&body, (uint8_t)t->end.outcome);
+	wire_i64(&body, t->end.rows);
+	wire_i64(&body, t->end.position);
+	wire_text(&body, t->end.class);
+	wire_text(&body, t->end.text);
+	wire_text(&body, t->end.bad_bind);
+	put_record(p, t, WIRE_END, (struct str){NULL, 0}, buf_str(&body));
+	flush(p);
+	if (p->text.cap > PART_MAX * 2) /* one long row should not be kept for ever */
+		buf_drop(&p->text);
+	if (p->packed.cap > PART_MAX)
+		buf_drop(&p->packed);
+}

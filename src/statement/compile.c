@@ -1,0 +1,197 @@
+/* compile.c - from the text and binds of a client to what an engine runs.
+ *
+ * Lexes, classifies, rewrites (on the Snowflake surface), gates and binds; runs
+ * nothing. The gate judges the text that will be executed.
+ */
+#include "statement/statement_int.h"
+
+#include <stdio.h>
+
+static const char *const catalogs[] = {"MAYFLY", NULL};
+
+/* --- what a single statement of the SQL API may not be (specification, 6.1) --- */
+
+static const struct {
+	enum sql_kind kind;
+	const char *name;
+} not_alone[] = {
+	{SQL_BEGIN, "TRANSACTION_BEGIN"}, {SQL_COMMIT, "COMMIT"}, {SQL_ROLLBACK, "ROLLBACK"},
+	{SQL_USE, "USE"}, {SQL_PUT, "PUT_FILES"}, {SQL_GET, "GET_FILES"},
+};
+
+static bool may_stand_alone(struct call *c, enum sql_kind kind)
+{
+	for (size_t i = 0; i < COUNT_OF(not_alone); i++) {
+		if (not_alone[i].kind != kind)
+			continue;
+		fail(c, ERR_SQL, "Command not supported by SQL API: %s", not_alone[i].name);
+		return fail_state(c, "0A000", "391911");
+	}
+	return true;
+}
+
+static bool one_statement(struct call *c, const struct stmt_ask *ask, int n)
+{
+	if (n == 1)
+		return true;
+	if (n == 0)
+		return fail(c, ERR_SQL_EMPTY, "the statement is empty");
+	if (!ask->snowflake) {
+		fail(c, ERR_SQL, "one statement is expected, %d were given", n);
+		return fail_state(c, "42601", "000008");
+	}
+	fail(c, ERR_SQL, "Actual statement count %d did not match the desired statement count 1.", n);
+	return fail_state(c, "0A000", "000008");
+}
+
+/* --- binds --- */
+
+static const struct stmt_bind *find_bind(const struct stmt_ask *ask, struct str name)
+{
+	for (int i = 0; i < ask->nbinds; i++)
+		if (str_ieq(ask->binds[i].name, name))
+			return &ask->binds[i];
+	return NULL;
+}
+
+/* The first placeholder token that stands for name i (a `?` counts itself). */
+static const struct sql_token *placeholder_token(const struct sql_tokens *t, struct str name)
+{
+	int64_t number = 0, seen = 0;
+
+	if (!str_to_i64(name, &number))
+		number = 0;
+	for (int i = 0; i < t->n; i++) {
+		const struct sql_token *token = &t->v[i];
+
+		if (token->kind != SQL_PLACEHOLDER)
+			continue;
+		if (str_eq(token->text, S("?")) ? ++seen == number : str_ieq(str_tail(token->text, 1), name))
+			return token;
+	}
+	return NULL;
+}
+
+static bool no_bind(struct call *c, const struct sql_tokens *t, struct str name)
+{
+	const struct sql_token *token = placeholder_token(t, name);
+	size_t at = token ? token->at : 0;
+	struct str shown = token ? token->text : S("?");
+	int line, column;
+
+	sql_line_column(t->text, at, &line, &column);
+	fail_at(c, ERR_SQL, (int)at + 1, "SQL compilation error: error line %d at position %d\nBind variable %.*s not set.", line,
+		column - 1, SARG(shown));
+	return fail_state(c, "42601", "002049");
+}
+
+static bool bind_by_rewrite(struct call *c, const struct stmt_ask *ask, const struct sql_tokens *t,
+			    const struct sql_rewrite *rw, struct engine_ask *ret)
+{
+	struct engine_bind *v = ARENA_ARRAY(c->arena, struct engine_bind, (size_t)rw->placeholders + 1);
+
+	for (int i = 0; i < rw->placeholders; i++) {
+		const struct stmt_bind *b = find_bind(ask, rw->names[i]);
+
+		if (!b)
+			return no_bind(c, t, rw->names[i]);
+		v[i] = (struct engine_bind){b->type, b->value};
+	}
+	ret->binds = v;
+	ret->nbinds = rw->placeholders;
+	return true;
+}
+
+/* Native parameters: a list by position, an object by name; the engine finds what is missing. */
+static void bind_as_given(struct call *c, const struct stmt_ask *ask, struct engine_ask *ret)
+{
+	struct engine_bind *v = ARENA_ARRAY(c->arena, struct engine_bind, (size_t)ask->nbinds + 1);
+	struct str *names = ARENA_ARRAY(c->arena, struct str, (size_t)ask->nbinds + 1);
+
+	for (int i = 0; i < ask->nbinds; i++) {
+		v[i] = (struct engine_bind){ask->binds[i].type, ask->binds[i].value};
+		names[i] = ask->binds[i].name;
+	}
+	ret->binds = v;
+	ret->bind_names = names;
+	ret->nbinds = ask->nbinds;
+}
+
+/* --- counters --- */
+
+static enum engine_counts counts_of(const struct stmt_ask *ask, const struct sql_class *k)
+{
+	if (!ask->snowflake)
+		return ENGINE_ROWS;
+	switch (k->kind) {
+	case SQL_INSERT:
+		return ENGINE_INSERTED;
+	case SQL_UPDATE:
+		return ENGINE_UPDATED;
+	case SQL_DELETE:
+		return ENGINE_DELETED;
+	case SQL_SELECT:
+	case SQL_SHOW:
+	case SQL_EXPLAIN:
+	case SQL_CALL:
+	case SQL_MERGE:
+		return ENGINE_ROWS;
+	default:
+		return ENGINE_STATUS;
+	}
+}
+
+static bool gate_text(struct call *c, struct str text)
+{
+	const struct sql_gate gate = {catalogs, false};
+	struct sql_tokens t;
+	struct sql_span *spans;
+	int n;
+
+	return sql_lex(c, SQL_DUCKDB, text, &t) && sql_split(c, &t, &spans, &n) &&
+	       (n == 1 || fail(c, ERR_NOT_ALLOWED, "one statement is expected")) && sql_gate(c, &t, spans[0], &gate);
+}
+
+static bool compile_snowflake(struct call *c, const struct stmt_ask *ask, const struct sql_tokens *t, struct sql_span span,
+			      struct compiled *ret)
+{
+	struct sql_rewrite rw;
+
+	if (!may_stand_alone(c, ret->class.kind) || !sql_rewrite_snowflake(c, t, span, &rw) || !gate_text(c, rw.text))
+		return false;
+	ret->ask.sql = rw.text;
+	ret->ask.helpers = true;
+	return bind_by_rewrite(c, ask, t, &rw, &ret->ask);
+}
+
+static bool compile_native(struct call *c, const struct stmt_ask *ask, const struct sql_tokens *t, struct sql_span span,
+			   struct compiled *ret)
+{
+	const struct sql_gate gate = {catalogs, false};
+
+	if (!sql_gate(c, t, span, &gate))
+		return false;
+	ret->ask.sql = ask->sql;
+	bind_as_given(c, ask, &ret->ask);
+	return true;
+}
+
+bool stmt_compile(struct call *c, const struct stmt_ask *ask, struct compiled *ret)
+{
+	struct sql_tokens t;
+	struct sql_span *spans;
+	int n;
+
+	*ret = (struct compiled){0};
+	if (!sql_lex(c, ask->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, ask->sql, &t) || !sql_split(c, &t, &spans, &n) ||
+	    !one_statement(c, ask, n))
+		return false;
+	sql_classify(c, &t, spans[0], &ret->class);
+	ret->ask.tenant = c->tenant;
+	ret->ask.form = ask->snowflake ? ENGINE_SNOWFLAKE : ENGINE_NATIVE;
+	ret->ask.counts = counts_of(ask, &ret->class);
+	ret->ask.null_text = ask->null_text;
+	ret->ask.session_state = ret->class.session_state;
+	ret->ask.timezone = ask->timezone;
+	return ask->snowflake ? compile_snowflake(c, ask, &t, spans[0], ret) : compile_native(c, ask, &t, spans[0], ret);
+}

@@ -1,0 +1,299 @@
+/* errors.c - an engine's error in the words of both surfaces.
+ *
+ * Natively a client sees DuckDB's own text. On /api/v2 the error's class and
+ * text choose a row of `rows` below: Snowflake's code, SQLSTATE and sentence.
+ * Source: the specification, sections 9.1 and 9.2.
+ */
+#include "statement/statement_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- building --- */
+
+static struct stmt_error *error_new(enum err_kind kind, struct str text, struct str snowflake)
+{
+	struct stmt_error *e = base_zalloc(sizeof(*e) + text.n + snowflake.n);
+	char *at = (char *)(e + 1);
+
+	e->kind = kind;
+	memcpy(at, text.p, text.n);
+	memcpy(at + text.n, snowflake.p, snowflake.n);
+	e->text = str_from(at, text.n);
+	e->snowflake = str_from(at + text.n, snowflake.n);
+	return e;
+}
+
+static void set_codes(struct stmt_error *e, const char *sqlstate, const char *native)
+{
+	snprintf(e->sqlstate, sizeof(e->sqlstate), "%s", sqlstate);
+	snprintf(e->native, sizeof(e->native), "%s", native);
+}
+
+struct stmt_error *stmt_error_of_call(const struct call *c)
+{
+	const struct err *err = &c->err;
+	bool gate = err->kind == ERR_NOT_ALLOWED && !err->native[0];
+	struct buf sf = {0};
+	struct stmt_error *e;
+
+	buf_fmt(&sf, "%s%s", gate ? "SQL compilation error:\nUnsupported feature: " : "", err->text);
+	e = error_new(err->kind, str_of(err->text), buf_str(&sf));
+	e->position = err->position;
+	set_codes(e, gate ? "0A000" : err->sqlstate, gate ? "000002" : err->native);
+	buf_drop(&sf);
+	return e;
+}
+
+struct stmt_error *stmt_error_simple(enum err_kind kind, int64_t timeout_ms)
+{
+	struct stmt_error *e;
+	struct buf text = {0};
+
+	if (kind == ERR_STATEMENT_TIMEOUT)
+		buf_fmt(&text, "Statement reached its statement or warehouse timeout of %lld second(s) and was canceled.",
+			(long long)((timeout_ms + 999) / 1000));
+	else
+		buf_lit(&text, "SQL execution canceled");
+	e = error_new(kind, buf_str(&text), buf_str(&text));
+	set_codes(e, "57014", kind == ERR_STATEMENT_TIMEOUT ? "000630" : "000604");
+	buf_drop(&text);
+	return e;
+}
+
+/* --- what DuckDB's texts mean --- */
+
+enum shape {
+	PLAIN,       /* the first line */
+	COMPILE,     /* "SQL compilation error:" and the first line */
+	SYNTAX, OBJECT, EXISTS, IDENTIFIER, FUNCTION,
+	NUMERIC, BOOLEAN_VALUE, DATE_VALUE, TIMESTAMP_VALUE,
+	FIXED_TEXT,  /* `after` is the whole text */
+};
+static const struct row {
+	const char *class, *holds; /* "" = any */
+	const char *native, *sqlstate;
+	enum shape shape;
+	const char *after;         /* the name starts behind this … */
+	char until;                /* … and ends here */
+} rows[] = {
+	{"Parser", "syntax error at end of input", "001003", "42000", SYNTAX, "", 0},
+	{"Parser", "syntax error at or near", "001003", "42000", SYNTAX, "near \"", '"'},
+	{"Parser", "", "001003", "42000", COMPILE, "", 0},
+	{"Catalog", "Scalar Function with name", "002140", "42601", FUNCTION, "with name ", ' '},
+	{"Catalog", "Table Function with name", "002140", "42601", FUNCTION, "with name ", ' '},
+	{"Catalog", "Aggregate Function with name", "002140", "42601", FUNCTION, "with name ", ' '},
+	{"Catalog", "already exists", "002002", "42710", EXISTS, "with name \"", '"'},
+	{"Catalog", "SET schema", "002043", "02000", COMPILE, "", 0},
+	{"Catalog", "does not exist", "002003", "42S02", OBJECT, "with name ", ' '},
+	{"Catalog", "", "002003", "42S02", COMPILE, "", 0},
+	{"Binder", "must appear in the GROUP BY", "000979", "42601", COMPILE, "", 0},
+	{"Binder", "Ambiguous reference to column", "002028", "42601", COMPILE, "", 0},
+	{"Binder", "columns but", "002020", "21S01", COMPILE, "", 0},
+	{"Binder", "No function matches", "001044", "42P13", COMPILE, "", 0},
+	{"Binder", "Referenced column", "000904", "42000", IDENTIFIER, "column \"", '"'},
+	{"Binder", "Referenced update column", "000904", "42000", IDENTIFIER, "column ", ' '},
+	{"Binder", "does not have a column", "000904", "42000", IDENTIFIER, "named \"", '"'},
+	{"Binder", "Referenced table", "000904", "42000", IDENTIFIER, "table \"", '"'},
+	{"Binder", "", "001003", "42000", COMPILE, "", 0},
+	{"Bind", "", "002049", "42601", COMPILE, "", 0},
+	{"Conversion", "to BOOL", "100037", "22018", BOOLEAN_VALUE, "string '", '\''},
+	{"Conversion", "date field", "100040", "22007", DATE_VALUE, "\"", '"'},
+	{"Conversion", "timestamp field", "100035", "22007", TIMESTAMP_VALUE, "\"", '"'},
+	{"Conversion", "out of range", "100039", "22003", PLAIN, "", 0},
+	{"Conversion", "Could not convert string", "100038", "22018", NUMERIC, "string '", '\''},
+	{"Conversion", "", "100038", "22018", PLAIN, "", 0},
+	{"Out of Range", "", "100039", "22003", PLAIN, "", 0},
+	{"", "Division by zero", "100051", "22012", FIXED_TEXT, "Division by zero", 0},
+	{"", "Malformed JSON", "100069", "22P02", PLAIN, "", 0},
+	{"", "More than one row returned by a subquery", "090150", "22000", FIXED_TEXT,
+	 "Single-row subquery returns more than one row.", 0},
+	{"Constraint", "NOT NULL constraint failed", "100072", "22000", FIXED_TEXT, "NULL result in a non-nullable column", 0},
+	{"Constraint", "", "100072", "22000", PLAIN, "", 0},
+	{"TransactionContext", "", "000625", "57014", PLAIN, "", 0},
+	{"Not implemented", "", "000002", "0A000", PLAIN, "", 0},
+	{"Permission", "", "003001", "42501", PLAIN, "", 0},
+	{"Invalid Input", "", "100132", "P0000", PLAIN, "", 0},
+	{"", "", "000603", "XX000", PLAIN, "", 0},
+};
+
+static bool holds(struct str s, const char *part)
+{
+	return !*part || str_search(s, str_of(part)) < s.n;
+}
+
+static const struct row *row_of(struct str class, struct str text)
+{
+	const struct row *r = rows;
+
+	while ((*r->class && !str_eq(class, str_of(r->class))) || !holds(text, r->holds))
+		r++;
+	return r;
+}
+
+static struct str name_in(const struct row *r, struct str text)
+{
+	size_t at = str_search(text, str_of(r->after));
+	struct str rest;
+
+	if (!*r->after || at == text.n)
+		return S("");
+	rest = str_tail(text, at + strlen(r->after));
+	rest = str_head(rest, str_find(rest, r->until));
+	if (rest.n > 1 && rest.p[rest.n - 1] == '!')
+		rest.n--;
+	return rest;
+}
+
+static struct str first_line(struct str text)
+{
+	return str_head(text, str_find(text, '\n'));
+}
+
+/* --- places --- */
+
+struct place {
+	size_t at;        /* byte in the client's text */
+	int line, column; /* from 1; from 0 */
+	struct str token; /* what stands there, as written */
+	bool known;
+};
+
+/* An offset in the text that ran, carried back through the rewriting (done again: only errors pay). */
+static bool find_place(struct call *c, struct stmt *st, int64_t position, struct place *ret)
+{
+	struct sql_tokens t;
+	struct sql_span *spans;
+	struct sql_rewrite rw;
+	size_t at = (size_t)position;
+	int n;
+
+	if (position < 0 || !sql_lex(c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, st->sql, &t))
+		return false;
+	if (st->snowflake) {
+		if (!sql_split(c, &t, &spans, &n) || n != 1 || !sql_rewrite_snowflake(c, &t, spans[0], &rw))
+			return false;
+		at = sql_source_position(&rw, at);
+	}
+	*ret = (struct place){.at = at, .token = S("<EOF>"), .known = true};
+	for (int i = 0; i < t.n; i++) {
+		if (t.v[i].at + t.v[i].text.n <= at)
+			continue;
+		ret->token = t.v[i].text;
+		break;
+	}
+	sql_line_column(st->sql, at, &ret->line, &ret->column);
+	ret->column--;
+	return true;
+}
+
+/* --- sentences --- */
+
+static void say_value(struct buf *b, const char *what, struct str name)
+{
+	buf_fmt(b, "%s value '%.*s' is not recognized", what, SARG(name));
+}
+
+static void say(struct buf *b, const struct row *r, struct str text, const struct place *p)
+{
+	struct str name = name_in(r, text), line = first_line(text);
+	enum shape shape = r->shape;
+
+	if ((shape == OBJECT || shape == EXISTS || shape == IDENTIFIER || shape == FUNCTION) && !name.n)
+		shape = COMPILE;
+	switch (shape) {
+	case SYNTAX:
+		buf_fmt(b, "SQL compilation error:\nsyntax error line %d at position %d unexpected '%.*s'.", p->line, p->column,
+			SARG(p->token));
+		break;
+	case OBJECT:
+		buf_fmt(b, "SQL compilation error:\nObject '%.*s' does not exist or not authorized.", SARG(name));
+		break;
+	case EXISTS:
+		buf_fmt(b, "SQL compilation error:\nObject '%.*s' already exists.", SARG(name));
+		break;
+	case IDENTIFIER:
+		buf_fmt(b, "SQL compilation error: error line %d at position %d\ninvalid identifier '%.*s'", p->line, p->column,
+			SARG(name));
+		break;
+	case FUNCTION:
+		buf_fmt(b, "SQL compilation error:\nUnknown function %.*s.", SARG(name));
+		break;
+	case NUMERIC:
+		say_value(b, "Numeric", name);
+		break;
+	case BOOLEAN_VALUE:
+		say_value(b, "Boolean", name);
+		break;
+	case DATE_VALUE:
+		say_value(b, "Date", name);
+		break;
+	case TIMESTAMP_VALUE:
+		say_value(b, "Timestamp", name);
+		break;
+	case FIXED_TEXT:
+		buf_add(b, str_of(r->after));
+		break;
+	case COMPILE:
+		buf_fmt(b, "SQL compilation error:\n%.*s", SARG(line));
+		break;
+	case PLAIN:
+		buf_add(b, line);
+		break;
+	}
+}
+
+static struct stmt_error *bad_bind(const struct engine_end *end)
+{
+	struct buf b = {0};
+	struct stmt_error *e;
+
+	buf_fmt(&b, "SQL compilation error:\nInvalid bind value (%.*s) for type (%.*s).", SARG(end->bad_bind), SARG(end->class));
+	e = error_new(ERR_SQL, str_tail(buf_str(&b), 23), buf_str(&b));
+	set_codes(e, "22000", "002086");
+	buf_drop(&b);
+	return e;
+}
+
+static struct stmt_error *sql_error(struct stmt *st, const struct engine_end *end)
+{
+	const struct row *r = row_of(end->class, end->text);
+	struct place place = {.line = 1, .token = S("<EOF>")};
+	OWNS(arena) a = {0};
+	struct buf b = {0};
+	struct stmt_error *e;
+	struct call c;
+
+	call_open(&c, &a);
+	if (!find_place(&c, st, end->position, &place) && r->shape == SYNTAX && r->until)
+		place.token = name_in(r, end->text);
+	say(&b, r, end->text, &place);
+	e = error_new(ERR_SQL, end->text, buf_str(&b));
+	e->position = place.known ? (int)place.at + 1 : 0;
+	set_codes(e, r->sqlstate, r->native);
+	buf_drop(&b);
+	return e;
+}
+
+struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end)
+{
+	struct stmt_error *e;
+
+	switch (end->outcome) {
+	case ENGINE_INTERRUPTED:
+		return stmt_error_simple(ERR_CANCELED, 0);
+	case ENGINE_TOO_LARGE:
+		e = error_new(ERR_RESULT_TOO_LARGE, S("the result is larger than max_result_size_mb allows"),
+			      S("The result set size exceeded the maximum number of bytes allowed."));
+		set_codes(e, "54000", "391908");
+		return e;
+	case ENGINE_LOST:
+		e = error_new(ERR_ENGINE_LOST, end->text, S("The statement ended because its engine worker ended."));
+		set_codes(e, "XX000", "000603");
+		return e;
+	case ENGINE_OK:
+	case ENGINE_FAILED:
+		break;
+	}
+	return end->bad_bind.n ? bad_bind(end) : sql_error(st, end);
+}

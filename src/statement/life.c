@@ -1,0 +1,169 @@
+/* life.c - the one owner of every move of a statement's state.
+ *
+ * A move is asked for by many (the engine, a cancel, a timeout, a drain) and
+ * made here, under the shard's lock, by the table stmt_fsm: whoever comes
+ * second finds a terminal state and changes nothing.
+ */
+#include "statement/statement_int.h"
+
+#include "obs/obs.h"
+
+#include <stdlib.h>
+
+static void fire(struct watch *w)
+{
+	while (w) {
+		struct watch *next = w->next;
+
+		w->w.fn(w->w.arg);
+		w->w.drop(w->w.arg);
+		free(w);
+		w = next;
+	}
+}
+
+/* Takes out the watches to fire: all of them, or those for any change. */
+static struct watch *take_watches(struct stmt *st, bool all)
+{
+	struct watch *taken = NULL, **at = &st->watches;
+
+	while (*at) {
+		struct watch *w = *at;
+
+		if (!all && !w->w.on_change) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->next = taken;
+		taken = w;
+	}
+	return taken;
+}
+
+void statement_watch(struct stmt *st, const struct stmt_watch *w)
+{
+	struct watch *node = base_alloc(sizeof(*node));
+	bool ended;
+
+	stmt_lock(st);
+	ended = fsm_terminal(stmt_fsm, st->state);
+	*node = (struct watch){ended ? NULL : st->watches, *w};
+	if (!ended)
+		st->watches = node;
+	stmt_unlock(st);
+	if (ended)
+		fire(node);
+}
+
+void statement_unwatch(struct stmt *st, const void *arg)
+{
+	struct watch *found = NULL;
+
+	stmt_lock(st);
+	for (struct watch **at = &st->watches; *at; at = &(*at)->next) {
+		if ((*at)->w.arg != arg)
+			continue;
+		found = *at;
+		*at = found->next;
+		break;
+	}
+	stmt_unlock(st);
+	if (!found)
+		return;
+	found->w.drop(found->w.arg);
+	free(found);
+}
+
+void stmt_changed(struct stmt *st)
+{
+	struct watch *w;
+
+	stmt_lock(st);
+	w = take_watches(st, false);
+	stmt_unlock(st);
+	fire(w);
+}
+
+bool stmt_started(struct stmt *st)
+{
+	bool moved;
+
+	stmt_lock(st);
+	moved = fsm_may(stmt_fsm, st->state, STMT_RUNNING);
+	if (moved) {
+		st->state = STMT_RUNNING;
+		st->started_ms = clock_wall_ms();
+	}
+	stmt_unlock(st);
+	if (moved)
+		stmt_changed(st);
+	return moved;
+}
+
+/* Under the lock: everything that becomes true with the terminal state. */
+static void enter_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
+{
+	st->state = to;
+	st->error = error;
+	st->completed_ms = clock_wall_ms();
+	st->expires_ms = st->completed_ms + st->ttl_ms;
+	if (to == STMT_SUCCEEDED)
+		st->progress = 1;
+}
+
+static void after_end(struct stmt *st, enum stmt_state to, struct watch *watches)
+{
+	struct statements *s = st->room;
+
+	atomic_fetch_sub(&s->active, 1);
+	atomic_fetch_add(&s->ended[to], 1);
+	if (to == STMT_SUCCEEDED)
+		stmt_results_done(st);
+	else
+		stmt_drop_results(st);
+	stmt_due(st, clock_mono_ms() + st->ttl_ms);
+	fire(watches);
+}
+
+bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
+{
+	struct watch *watches = NULL;
+	struct engine_task *task = NULL;
+	bool moved;
+
+	stmt_lock(st);
+	moved = fsm_may(stmt_fsm, st->state, to);
+	if (moved) {
+		enter_end(st, to, error);
+		watches = take_watches(st, true);
+		task = st->task;
+		st->task = NULL;
+	}
+	stmt_unlock(st);
+	if (!moved) {
+		free(error);
+		return false;
+	}
+	if (task && to != STMT_SUCCEEDED)
+		engine_cancel(task);
+	engine_task_unref(task);
+	after_end(st, to, watches);
+	return true;
+}
+
+void stmt_expire(struct stmt *st)
+{
+	struct statements *s = st->room;
+
+	pthread_mutex_lock(&s->tenants_lock);
+	st->tenant->live--;
+	pthread_mutex_unlock(&s->tenants_lock);
+	stmt_lock(st);
+	st->expired = true;
+	stmt_unlock(st);
+	atomic_fetch_sub(&s->live, 1);
+	atomic_fetch_add(&s->expired, 1);
+	stmt_drop_results(st);
+	stmt_tombstone(st);
+}

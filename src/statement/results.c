@@ -1,0 +1,328 @@
+/* results.c - the bytes of results: in memory, and spooled to files beyond.
+ *
+ * A spool file is spool/<handle>, the parts one after the other. It is written
+ * by one pool job at a time and lives as long as the statement's results.
+ */
+#include "statement/statement_int.h"
+
+#include "obs/obs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void spool_path(const struct stmt *st, char *to, size_t cap)
+{
+	snprintf(to, cap, "%s/%.*s", st->room->spool_dir, ID_LEN, st->handle);
+}
+
+static void count_bytes(struct stmt *st, int64_t memory, int64_t spooled)
+{
+	struct statements *s = st->room;
+
+	atomic_fetch_add(&s->memory_bytes, memory);
+	atomic_fetch_add(&s->spooled_bytes, spooled);
+	pthread_mutex_lock(&s->tenants_lock);
+	st->tenant->bytes += memory + spooled;
+	pthread_mutex_unlock(&s->tenants_lock);
+}
+
+/* --- spooling --- */
+
+/* The next part to write, with a reference; -1 when all are written. */
+static int next_unspooled(struct stmt *st, struct engine_bytes **ret, int64_t *ret_offset)
+{
+	int found = -1;
+
+	stmt_lock(st);
+	*ret_offset = st->spooled_bytes;
+	for (int i = 0; i < st->nparts && found < 0; i++) {
+		if (!st->parts[i].bytes)
+			continue;
+		found = i;
+		*ret = engine_bytes_ref(st->parts[i].bytes);
+	}
+	if (found < 0)
+		st->spooling = false;
+	stmt_unlock(st);
+	return found;
+}
+
+static bool write_all(int fd, struct str s, int64_t offset)
+{
+	while (s.n) {
+		ssize_t n = pwrite(fd, s.p, s.n, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		s = str_tail(s, (size_t)n);
+		offset += n;
+	}
+	return true;
+}
+
+static void mark_spooled(struct stmt *st, int i, int64_t offset)
+{
+	struct engine_bytes *bytes = NULL;
+	int64_t stored = 0;
+
+	stmt_lock(st);
+	if (i < st->nparts && st->parts[i].bytes) {
+		struct part *p = &st->parts[i];
+
+		bytes = p->bytes;
+		stored = p->stored;
+		p->bytes = NULL;
+		p->offset = offset;
+		st->memory_bytes -= stored;
+		st->spooled_bytes += stored;
+	}
+	stmt_unlock(st);
+	if (!bytes)
+		return;
+	engine_bytes_unref(bytes);
+	count_bytes(st, -stored, stored);
+}
+
+static void spool_failed(struct stmt *st, const char *path)
+{
+	obs_log(OBS_ERROR, "statement", "cannot write %s: %s; the result stays in memory", path, strerror(errno));
+	stmt_lock(st);
+	st->spooling = false;
+	stmt_unlock(st);
+}
+
+/* Results that were dropped meanwhile leave no file behind. */
+static void remove_if_dropped(struct stmt *st, const char *path)
+{
+	bool dropped;
+
+	stmt_lock(st);
+	dropped = st->nparts == 0;
+	stmt_unlock(st);
+	if (dropped)
+		unlink(path);
+}
+
+static void spool(void *arg)
+{
+	struct stmt *st = arg;
+	char path[PATH_MAX];
+	struct engine_bytes *bytes;
+	int64_t offset;
+	int fd, i;
+
+	spool_path(st, path, sizeof(path));
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		spool_failed(st, path);
+	while (fd >= 0 && (i = next_unspooled(st, &bytes, &offset)) >= 0) {
+		bool ok = write_all(fd, engine_bytes_str(bytes), offset);
+
+		engine_bytes_unref(bytes);
+		if (!ok) {
+			spool_failed(st, path);
+			break;
+		}
+		mark_spooled(st, i, offset);
+	}
+	if (fd >= 0)
+		close(fd);
+	remove_if_dropped(st, path);
+	statement_unref(st);
+}
+
+static void spool_soon(struct stmt *st)
+{
+	bool start;
+
+	stmt_lock(st);
+	start = !st->spooling && !st->expired;
+	st->spooling = st->spooling || start;
+	stmt_unlock(st);
+	if (!start)
+		return;
+	stmt_ref(st);
+	if (exec_pool_run(st->room->o.pool, spool, st))
+		return;
+	stmt_lock(st); /* the pool is full: the next part or result tries again */
+	st->spooling = false;
+	stmt_unlock(st);
+	statement_unref(st);
+}
+
+/* The oldest finished result that is in memory, with a reference. */
+static struct stmt *oldest_in_memory(struct statements *s)
+{
+	struct stmt *st = NULL;
+	struct list *first;
+
+	pthread_mutex_lock(&s->tenants_lock);
+	first = list_pop(&s->in_memory);
+	if (first)
+		st = stmt_ref(LIST_ITEM(first, struct stmt, in_memory));
+	pthread_mutex_unlock(&s->tenants_lock);
+	return st;
+}
+
+static void spool_oldest(struct statements *s)
+{
+	int64_t over = atomic_load(&s->memory_bytes) - s->o.memory_bytes;
+	struct stmt *st;
+
+	while (over > 0 && (st = oldest_in_memory(s)) != NULL) {
+		over -= st->memory_bytes;
+		spool_soon(st);
+		statement_unref(st);
+	}
+}
+
+/* --- adding and dropping --- */
+
+static bool append(struct stmt *st, const struct part *p)
+{
+	bool taken = !fsm_terminal(stmt_fsm, st->state);
+
+	if (!taken)
+		return false;
+	if (st->nparts == st->parts_cap) {
+		st->parts_cap = st->parts_cap ? st->parts_cap * 2 : 1;
+		st->parts = base_realloc(st->parts, sizeof(*st->parts) * (size_t)st->parts_cap);
+	}
+	st->parts[st->nparts++] = *p;
+	st->rows += p->rows;
+	st->row_bytes += p->row_bytes;
+	st->stored_bytes += p->stored;
+	st->memory_bytes += p->stored;
+	return true;
+}
+
+bool stmt_add_part(struct stmt *st, const struct engine_part *ep)
+{
+	struct part p = {.bytes = ep->bytes, .stored = (int64_t)engine_bytes_str(ep->bytes).n, .rows = ep->rows,
+			 .row_bytes = ep->row_bytes, .gzip = ep->gzip};
+	bool taken, large;
+
+	stmt_lock(st);
+	taken = append(st, &p);
+	large = st->stored_bytes > INLINE_RESULT_BYTES;
+	stmt_unlock(st);
+	if (!taken) {
+		engine_bytes_unref(ep->bytes);
+		return false;
+	}
+	count_bytes(st, p.stored, 0);
+	if (large)
+		spool_soon(st);
+	return true;
+}
+
+void stmt_results_done(struct stmt *st)
+{
+	struct statements *s = st->room;
+	bool spooling;
+
+	stmt_lock(st);
+	spooling = st->spooling || st->spooled_bytes;
+	stmt_unlock(st);
+	if (spooling)
+		return;
+	pthread_mutex_lock(&s->tenants_lock);
+	list_add_tail(&s->in_memory, &st->in_memory);
+	pthread_mutex_unlock(&s->tenants_lock);
+	if (atomic_load(&s->memory_bytes) > s->o.memory_bytes)
+		spool_oldest(s);
+}
+
+void stmt_drop_results(struct stmt *st)
+{
+	char path[PATH_MAX];
+	struct part *parts;
+	int64_t memory, spooled;
+	int n;
+
+	stmt_lock(st);
+	parts = st->parts;
+	n = st->nparts;
+	memory = st->memory_bytes;
+	spooled = st->spooled_bytes;
+	st->parts = NULL;
+	st->nparts = st->parts_cap = 0;
+	st->memory_bytes = st->spooled_bytes = 0;
+	stmt_unlock(st);
+	for (int i = 0; i < n; i++)
+		engine_bytes_unref(parts[i].bytes);
+	free(parts);
+	pthread_mutex_lock(&st->room->tenants_lock);
+	list_del(&st->in_memory);
+	pthread_mutex_unlock(&st->room->tenants_lock);
+	if (memory || spooled)
+		count_bytes(st, -memory, -spooled);
+	if (!spooled)
+		return;
+	spool_path(st, path, sizeof(path));
+	unlink(path);
+}
+
+/* --- reading --- */
+
+bool statement_part_info(struct stmt *st, int i, struct stmt_part *ret)
+{
+	bool there;
+
+	stmt_lock(st);
+	there = i >= 0 && i < st->nparts;
+	if (there) {
+		const struct part *p = &st->parts[i];
+
+		*ret = (struct stmt_part){p->rows, p->row_bytes, p->stored, p->gzip, p->bytes != NULL};
+	}
+	stmt_unlock(st);
+	return there;
+}
+
+static bool read_spooled(struct call *c, struct stmt *st, const struct part *p, struct engine_bytes **ret)
+{
+	char path[PATH_MAX], *bytes;
+	int fd;
+	ssize_t n = -1;
+
+	spool_path(st, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bytes = base_alloc((size_t)p->stored);
+	if (fd >= 0) {
+		n = pread(fd, bytes, (size_t)p->stored, p->offset);
+		close(fd);
+	}
+	if (n == p->stored)
+		*ret = engine_bytes_copy(str_from(bytes, (size_t)n));
+	free(bytes);
+	return n == p->stored || fail(c, ERR_INTERNAL, "a stored partition of statement %.*s cannot be read", ID_LEN, st->handle);
+}
+
+bool statement_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip)
+{
+	struct part p = {0};
+	bool there;
+
+	stmt_lock(st);
+	there = i >= 0 && i < st->nparts;
+	if (there) {
+		p = st->parts[i];
+		if (p.bytes)
+			engine_bytes_ref(p.bytes);
+	}
+	stmt_unlock(st);
+	if (!there)
+		return fail(c, ERR_RESULT_EXPIRED, "the result of statement %.*s is gone", ID_LEN, st->handle);
+	if (!p.bytes && !read_spooled(c, st, &p, &p.bytes))
+		return false;
+	*ret = p.bytes;
+	*ret_gzip = p.gzip;
+	return true;
+}

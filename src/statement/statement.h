@@ -1,0 +1,158 @@
+/* statement.h - the door of statement/: handles of running and finished SQL.
+ *
+ * A handle names one statement through its life: submitted, running, and then
+ * for its TTL the result. One function moves its state, by the table stmt_fsm;
+ * terminal states never change. Results are partitions of encoded bytes, in
+ * memory or spooled to files.
+ *
+ * Knows nothing of HTTP. Threads: any; what may read a file says "blocks".
+ */
+#ifndef MAYFLY_STATEMENT_H
+#define MAYFLY_STATEMENT_H
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "exec/exec.h"
+#include "kv/kv.h"
+
+struct statements;
+struct stmt; /* reference-counted */
+
+enum stmt_state { STMT_SUBMITTED, STMT_RUNNING, STMT_SUCCEEDED, STMT_FAILED, STMT_CANCELED, STMT_STATES };
+extern const struct fsm_state stmt_fsm[STMT_STATES];
+
+/* Why it failed, for both surfaces. Texts live with the statement. */
+struct stmt_error {
+	enum err_kind kind;       /* err_code(kind) is the native code */
+	struct str text;          /* natively */
+	struct str snowflake;     /* on /api/v2 */
+	char sqlstate[6];
+	char native[8];           /* Snowflake's six digits */
+	int position;             /* 1-based byte in the SQL, 0 = unknown */
+};
+
+/* --- submitting --- */
+struct stmt_bind {
+	struct str name; /* "1", "2", … or the name */
+	enum engine_bind_type type;
+	struct str value;
+};
+struct stmt_ask {
+	struct str sql;
+	bool snowflake;            /* dialect, form and errors of /api/v2; else DuckDB's */
+	const struct stmt_bind *binds;
+	int nbinds;
+	bool null_text;
+	bool retry;                /* request_id may have been seen: then that handle is the answer */
+	struct str request_id;     /* idempotency key; empty = none */
+	struct str timezone;
+	int64_t timeout_ms;        /* 0 = none */
+	int64_t ttl_seconds;       /* -1 = default; clamped to the maximum */
+};
+/* The statement is recorded and on its way, or FAILED already (SQL that cannot be compiled).
+ * Fails for an empty statement, a full tenant, and natively for what the gate refuses. The
+ * caller gets a reference. */
+bool statement_submit(struct call *c, struct statements *s, const struct stmt_ask *ask, struct stmt **ret) NODISCARD;
+
+/* --- looking --- */
+/* ERR_NOT_FOUND also for other tenants' and principals'; ERR_RESULT_EXPIRED past its TTL. */
+bool statement_find(struct call *c, struct statements *s, struct str handle, struct stmt **ret) NODISCARD;
+void statement_unref(struct stmt *st); /* NULL is fine */
+
+struct stmt_counts {
+	int64_t inserted, updated, deleted;
+};
+struct stmt_view { /* one consistent look; texts live as long as the reference */
+	struct str handle, tenant, session_id, sql, request_id;
+	enum stmt_state state;
+	int64_t created_ms, started_ms, completed_ms, expires_ms; /* wall; 0 = not yet */
+	int64_t timeout_ms;
+	double progress;          /* 0..1, or -1 */
+	enum engine_form form;    /* of the stored partitions */
+	struct str columns;       /* packed, see engine_columns(); final once SUCCEEDED */
+	int parts;
+	int64_t rows, row_bytes;  /* of the result */
+	struct stmt_counts counts;
+	const struct stmt_error *error; /* FAILED and CANCELED */
+};
+void statement_view(struct stmt *st, struct stmt_view *ret);
+
+struct stmt_part {
+	int64_t rows, row_bytes, stored_bytes;
+	bool gzip, in_memory;
+};
+bool statement_part_info(struct stmt *st, int i, struct stmt_part *ret);
+/* A reference to the bytes of partition i as stored. Blocks when it is spooled. */
+bool statement_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip) NODISCARD;
+
+/* Partition i as {"data":[…]} in `form`: plain, living as long as the call; or as one gzip member. Both block. */
+bool statement_part_plain(struct call *c, struct stmt *st, int i, enum engine_form form, struct str *ret) NODISCARD;
+bool statement_part_gzipped(struct call *c, struct stmt *st, int i, enum engine_form form, struct engine_bytes **ret) NODISCARD;
+
+/* fn(arg) once, from any thread, when the statement ended or (on_change) when anything changed;
+ * drop(arg) always follows, also after statement_unwatch. Fires at once when it has ended. */
+struct stmt_watch {
+	void (*fn)(void *arg);
+	void (*drop)(void *arg);
+	void *arg;
+	bool on_change;
+};
+void statement_watch(struct stmt *st, const struct stmt_watch *w);
+void statement_unwatch(struct stmt *st, const void *arg);
+
+struct stmt_filter {
+	struct str session_id;    /* empty = any */
+	int state;                /* -1 = any */
+	int64_t since_ms, until_ms; /* of created; 0 = open */
+	struct str after;         /* a handle; empty = from the newest */
+	int limit;
+};
+/* Newest first, references; ret_next is empty on the last page. */
+bool statement_list(struct call *c, struct statements *s, const struct stmt_filter *f, struct stmt ***ret, int *ret_n,
+		    struct str *ret_next) NODISCARD;
+
+/* --- ending --- */
+void statement_cancel(struct stmt *st);              /* nothing when it has ended */
+void statement_forget(struct stmt *st);              /* cancels, and the handle is unknown from now on */
+
+/* --- results in other forms (convert.c, parquet.c); finished statements only; all block --- */
+enum stmt_format { STMT_JSON, STMT_NDJSON, STMT_CSV };
+struct stmt_reader;
+struct stmt_reader *statement_reader(struct call *c, struct stmt *st, enum stmt_format f); /* takes a reference of its own */
+enum stmt_read { STMT_READ_MORE, STMT_READ_END, STMT_READ_BROKEN };
+enum stmt_read statement_read(struct stmt_reader *r, struct buf *into); /* about one partition's worth at most */
+void statement_reader_close(struct stmt_reader *r);
+/* Partition i in `form` as {"data":[…]}, plain. */
+bool statement_part_as(struct call *c, struct stmt *st, int i, enum engine_form form, struct buf *ret) NODISCARD;
+/* The whole result as a Parquet file, made by the tenant's worker. */
+bool statement_parquet(struct call *c, struct statements *s, struct stmt *st, struct buf *ret) NODISCARD;
+
+/* --- the room --- */
+struct statement_caps {
+	int64_t max_statements, result_bytes;
+};
+struct statement_options {
+	struct engine *engine;
+	struct exec_loop *loop;     /* the engine's */
+	struct exec_pool *pool;
+	struct kv *kv;              /* idempotency keys */
+	struct str data_dir;        /* spool/ below it is emptied at open */
+	int64_t default_ttl_s, max_ttl_s;
+	int64_t max_result_bytes, max_part_rows, memory_bytes;
+	bool whole_first;           /* the first partition holds a result under 10 MB */
+	void (*caps)(void *arg, struct str tenant, struct statement_caps *ret);
+	void *arg;
+};
+struct statement_stats {
+	uint64_t live, expired, submitted, succeeded, failed, canceled;
+	uint64_t memory_bytes, spooled_bytes, swept;
+	int64_t active;
+};
+struct statements *statements_open(struct call *c, const struct statement_options *o) NODISCARD;
+void statements_stats(struct statements *s, struct statement_stats *ret);
+void statements_sweep(struct statements *s);      /* what is due now; the room calls it itself four times a second */
+bool statements_idle(struct statements *s);       /* nothing submitted or running */
+void statements_cancel_all(struct statements *s); /* drain: what still runs ends as CANCELED */
+void statements_close(struct statements *s);      /* the engine has stopped */
+
+#endif

@@ -1,0 +1,147 @@
+/* statement_int.h - inside statement/.
+ *
+ * Locks, never two at once: a shard's lock guards the states, parts and watches
+ * of its statements; `tenants_lock` the counts and lists by tenant; `due_lock`
+ * the wheel. A statement is in its shard's map (one reference) until forgotten.
+ */
+#ifndef MAYFLY_STATEMENT_INT_H
+#define MAYFLY_STATEMENT_INT_H
+
+#include "sql/sql.h"
+#include "statement/statement.h"
+
+#include <pthread.h>
+
+enum {
+	SHARDS = 16,
+	SWEEP_MS = 250,
+	INLINE_RESULT_BYTES = 10 * 1024 * 1024, /* stored bytes; larger results are spooled */
+	FIRST_PART_BYTES = 100 * 1024,
+	TOMBSTONES = 100000,                    /* expired handles that are remembered */
+	TOMBSTONE_MS = 24 * 3600 * 1000,
+};
+
+struct part {
+	struct engine_bytes *bytes; /* NULL = spooled */
+	int64_t offset;             /* in the spool file */
+	int64_t stored, rows, row_bytes;
+	bool gzip;
+};
+
+struct watch {
+	struct watch *next;
+	struct stmt_watch w;
+};
+
+struct tenant_use {
+	char name[64];
+	int64_t live, bytes;
+	struct list statements; /* newest first */
+};
+
+struct shard {
+	pthread_mutex_t lock;
+	struct map map; /* handle -> struct stmt */
+};
+
+struct stmt {
+	atomic_int refs;
+	struct statements *room;
+	struct shard *shard;
+	struct tenant_use *tenant;
+	struct list in_tenant;      /* tenants_lock */
+	struct list in_memory;      /* tenants_lock: finished results with bytes in memory, oldest first */
+	struct wheel_node due;      /* due_lock: timeout while it runs, TTL and tombstone after */
+	char handle[ID_LEN];
+	/* shard lock from here */
+	bool snowflake, null_text, expired, forgotten, spooling;
+	enum engine_form form;
+	enum engine_counts counting;
+	enum stmt_state state;
+	struct engine_task *task;
+	int64_t created_ms, started_ms, completed_ms, expires_ms; /* wall */
+	int64_t created_mono_ms, timeout_ms, ttl_ms;
+	float progress;
+	int nparts, parts_cap;
+	struct part *parts;
+	int64_t rows, row_bytes, stored_bytes, memory_bytes, spooled_bytes;
+	struct stmt_counts counts;
+	struct str columns;         /* owned */
+	struct stmt_error *error;   /* owned */
+	struct watch *watches;
+	struct str sql, principal, request_id; /* in tail */
+	char *tail;
+};
+
+struct statements {
+	struct statement_options o;
+	struct shard shards[SHARDS];
+	pthread_mutex_t tenants_lock;
+	struct map tenants;
+	struct list in_memory;
+	pthread_mutex_t due_lock;
+	struct wheel wheel;
+	struct list tombstones;
+	int ntombstones;
+	struct exec_timer *timer;
+	char *spool_dir;
+	_Atomic int64_t memory_bytes, spooled_bytes;
+	_Atomic int64_t live, expired, active;
+	_Atomic uint64_t submitted, ended[STMT_STATES], swept;
+};
+
+static inline struct str stmt_handle(const struct stmt *st)
+{
+	return (struct str){st->handle, ID_LEN};
+}
+static inline void stmt_lock(struct stmt *st)
+{
+	pthread_mutex_lock(&st->shard->lock);
+}
+static inline void stmt_unlock(struct stmt *st)
+{
+	pthread_mutex_unlock(&st->shard->lock);
+}
+static inline struct stmt *stmt_ref(struct stmt *st)
+{
+	atomic_fetch_add(&st->refs, 1);
+	return st;
+}
+
+/* compile.c: SQL text to what an engine runs */
+struct compiled {
+	struct engine_ask ask;
+	struct sql_class class;
+};
+bool stmt_compile(struct call *c, const struct stmt_ask *ask, struct compiled *ret) NODISCARD;
+
+/* errors.c: what clients are told */
+struct stmt_error *stmt_error_of_call(const struct call *c); /* a failed compile */
+struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end);
+struct stmt_error *stmt_error_simple(enum err_kind kind, int64_t timeout_ms);
+
+/* life.c: the one owner of every move */
+bool stmt_started(struct stmt *st);
+/* Moves to a terminal state, wakes, starts the TTL; takes `error`. False when it had ended. */
+bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error);
+void stmt_changed(struct stmt *st); /* fires on_change watches */
+void stmt_expire(struct stmt *st);
+
+/* run.c: the engine's listener */
+extern const struct engine_listener stmt_listener;
+
+/* shapes.c: result of statements that have none of their own (specification, section 10) */
+void stmt_shape_counter(struct stmt *st, int64_t n);
+void stmt_shape_status(struct stmt *st, struct str text);
+void stmt_status_text(const struct sql_class *k, struct buf *out);
+
+/* results.c */
+bool stmt_add_part(struct stmt *st, const struct engine_part *p); /* takes p->bytes */
+void stmt_results_done(struct stmt *st);  /* after success: spool what must be */
+void stmt_drop_results(struct stmt *st);  /* shard lock not held */
+
+/* statement.c */
+void stmt_due(struct stmt *st, int64_t due_mono_ms);
+void stmt_tombstone(struct stmt *st);
+
+#endif
