@@ -286,7 +286,7 @@ static const char *const before_table[] = {"from",	"join", "into",	 "update",  "
 					   "summarize", "show", "using", "pivot",   "unpivot",	   "pivot_wider", "pivot_longer",
 					   "only",	NULL};
 static const char *const begins_list[] = {"from", "using", NULL};
-static const char *const between[] = {"lateral", "if", "not", "exists", "only", NULL};
+static const char *const between[] = {"lateral", "if", "not", "exists", "only", "analyze", "analyse", NULL};
 static const char *const ends_list[] = {"where", "having", "limit",	"offset", "select",
 					"qualify", "window", "fetch", "returning", NULL};
 
@@ -297,24 +297,44 @@ static bool ends(const struct walk *w, int i)
 	return word_in(&w->t->v[i], ends_list) || ((sql_is(w->t, i, "group") || sql_is(w->t, i, "order")) && sql_is(w->t, i + 1, "by"));
 }
 
-/* FROM that is no clause: IS [NOT] DISTINCT FROM, EXTRACT(… FROM …) and its like. */
-static bool is_plain_from(const struct walk *w, int i)
+/* Does the bracket hold the arguments of EXTRACT and its like, not a query? */
+static bool takes_from(const struct walk *w, int open)
 {
 	static const char *const callers[] = {"extract", "trim", "substring", "overlay", NULL};
+	static const char *const queries[] = {"from",  "select",  "with",     "values", "table", "pivot", "pivot_wider", "pivot_longer",
+					      "show", "unpivot", "describe", "desc",	"summarize", NULL};
+	const struct sql_token *k = &w->t->v[open];
+
+	return is_punct(k, '(') && open > 0 && word_in(k - 1, callers) && !is_punct(k + 1, '(') && !word_in(k + 1, queries);
+}
+
+/* FROM that is no clause: IS [NOT] DISTINCT FROM, EXTRACT(… FROM …). */
+static bool is_plain_from(const struct walk *w, int i)
+{
 	const struct sql_tokens *t = w->t;
 	int depth = t->v[i].depth;
 
 	if (sql_is(t, i - 1, "distinct"))
 		return sql_is(t, i - 2, "is") || (sql_is(t, i - 2, "not") && sql_is(t, i - 3, "is"));
 	for (i--; i > 0 && depth > 0; i--) {
-		if (t->v[i].match >= 0 && t->v[i].match < i)
+		if (t->v[i].match > i)
+			return takes_from(w, i);
+		if (t->v[i].match >= 0)
 			i = t->v[i].match;
-		else if (t->v[i].match > i)
-			return t->v[i].text.p[0] == '(' && word_in(&t->v[i - 1], callers);
-		else if (sql_is(t, i, "select") || sql_is(t, i, "from"))
+		else if (sql_is(t, i, "from"))
 			return false;
 	}
 	return false;
+}
+
+/* Words behind which a table stands in this statement only. */
+static bool before_its_table(const struct walk *w, int i)
+{
+	const struct sql_class *k = &w->head.class;
+
+	if (i == w->head.explained)
+		return k->kind == SQL_TRUNCATE || k->kind == SQL_VACUUM || k->kind == SQL_ANALYZE;
+	return k->kind == SQL_CREATE && sql_is(w->t, i, "on") && str_eq(k->object, S("INDEX"));
 }
 
 /* A single word that is no name but says where tables stand. */
@@ -326,7 +346,7 @@ static bool keyword(struct walk *w, int i)
 		return false;
 	if (w->table && word_in(k, between))
 		return true;
-	if (word_in(k, before_table)) {
+	if (word_in(k, before_table) || before_its_table(w, i)) {
 		if (sql_is(w->t, i, "from") && is_plain_from(w, i))
 			return true;
 		w->table = true;
