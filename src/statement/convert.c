@@ -130,6 +130,8 @@ static bool open_columns(struct call *c, struct stmt_reader *r)
 	struct engine_column *columns;
 	bool ok;
 
+	if (r->view.columns.n == 0) /* a statement without a result, natively */
+		return true;
 	c->arena = &r->life;
 	ok = engine_columns(c, r->view.columns, &columns, &r->cv.ncolumns);
 	c->arena = callers;

@@ -7,8 +7,13 @@
  */
 #include "statement/convert.h"
 
-/* Takes the text between the quotes, or the bare value, and writes a whole cell. */
-typedef bool cell_fn(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out);
+struct source {
+	struct convert *cv;
+	const struct engine_column *col;
+	struct str raw; /* between the quotes, or the bare value */
+	bool quoted;
+};
+typedef bool cell_fn(const struct source *s, struct buf *out); /* writes a whole cell */
 
 static bool put_quoted_raw(struct buf *out, struct str raw)
 {
@@ -25,17 +30,15 @@ static bool put_bare(struct buf *out, struct str raw)
 }
 
 /* The cell as JSON text: a scanned string lies between its quotes. */
-static struct str with_quotes(const struct json_cell *cell)
+static struct str with_quotes(const struct source *s)
 {
-	return cell->quoted ? str_from(cell->raw.p - 1, cell->raw.n + 2) : cell->raw;
+	return s->quoted ? str_from(s->raw.p - 1, s->raw.n + 2) : s->raw;
 }
 
 /* --- the same string in both forms --- */
-static bool same_text(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+static bool same_text(const struct source *s, struct buf *out)
 {
-	(void)cv;
-	(void)col;
-	return cell->quoted && put_quoted_raw(out, cell->raw);
+	return s->quoted && put_quoted_raw(out, s->raw);
 }
 
 /* --- booleans and numbers --- */
@@ -44,19 +47,14 @@ static bool is_bool(struct str s)
 	return str_eq(s, S("true")) || str_eq(s, S("false"));
 }
 
-static bool bool_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+static bool bool_native(const struct source *s, struct buf *out)
 {
-	(void)cv;
-	(void)col;
-	return is_bool(cell->raw) && put_bare(out, cell->raw);
+	return is_bool(s->raw) && put_bare(out, s->raw);
 }
 
-static bool bool_snowflake(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
-			   struct buf *out)
+static bool bool_snowflake(const struct source *s, struct buf *out)
 {
-	(void)cv;
-	(void)col;
-	return is_bool(cell->raw) && put_quoted_raw(out, cell->raw);
+	return is_bool(s->raw) && put_quoted_raw(out, s->raw);
 }
 
 /* Digits, with `.` only where the kind has one; never an exponent. */
@@ -68,17 +66,14 @@ static bool is_fixed(struct str s, bool point)
 	return convert_is_number(s);
 }
 
-static bool int_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+static bool int_native(const struct source *s, struct buf *out)
 {
-	(void)cv;
-	(void)col;
-	return is_fixed(cell->raw, false) && put_bare(out, cell->raw);
+	return is_fixed(s->raw, false) && put_bare(out, s->raw);
 }
 
-static bool fixed_text(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+static bool fixed_text(const struct source *s, struct buf *out)
 {
-	(void)cv;
-	return is_fixed(cell->raw, col->kind == ENGINE_T_DECIMAL) && put_quoted_raw(out, cell->raw);
+	return is_fixed(s->raw, s->col->kind == ENGINE_T_DECIMAL) && put_quoted_raw(out, s->raw);
 }
 
 /* Not finite: each form has its words. */
@@ -90,77 +85,65 @@ static const struct real_word {
 	{S_INIT("-Infinity"), S_INIT("-inf")},
 };
 
-static bool real_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+static bool real_native(const struct source *s, struct buf *out)
 {
-	(void)cv;
-	(void)col;
 	for (size_t i = 0; i < COUNT_OF(real_words); i++)
-		if (str_eq(cell->raw, real_words[i].snowflake))
+		if (str_eq(s->raw, real_words[i].snowflake))
 			return put_quoted_raw(out, real_words[i].native);
-	if (!convert_is_number(cell->raw))
+	if (!convert_is_number(s->raw))
 		return false;
-	buf_add(out, cell->raw);
-	if (is_fixed(cell->raw, false))
+	buf_add(out, s->raw);
+	if (is_fixed(s->raw, false))
 		buf_lit(out, ".0");
 	return true;
 }
 
-static bool real_snowflake(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
-			   struct buf *out)
+static bool real_snowflake(const struct source *s, struct buf *out)
 {
-	struct str s = cell->raw;
+	struct str raw = s->raw;
 
-	(void)cv;
-	(void)col;
 	for (size_t i = 0; i < COUNT_OF(real_words); i++)
-		if (str_eq(s, real_words[i].native))
+		if (str_eq(raw, real_words[i].native))
 			return put_quoted_raw(out, real_words[i].snowflake);
-	if (!convert_is_number(s))
+	if (!convert_is_number(raw))
 		return false;
-	return put_quoted_raw(out, str_ends(s, S(".0")) ? str_head(s, s.n - 2) : s);
+	return put_quoted_raw(out, str_ends(raw, S(".0")) ? str_head(raw, raw.n - 2) : raw);
 }
 
 /* --- bytes --- */
-static bool blob_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
+static bool blob_native(const struct source *s, struct buf *out)
 {
-	(void)col;
-	buf_clear(&cv->text);
-	if (!cell->quoted || !hash_unhex(cell->raw, &cv->text))
+	buf_clear(&s->cv->text);
+	if (!s->quoted || !hash_unhex(s->raw, &s->cv->text))
 		return false;
 	buf_addc(out, '"');
-	hash_base64(buf_str(&cv->text), out);
+	hash_base64(buf_str(&s->cv->text), out);
 	buf_addc(out, '"');
 	return true;
 }
 
-static bool blob_snowflake(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
-			   struct buf *out)
+static bool blob_snowflake(const struct source *s, struct buf *out)
 {
 	size_t from;
 
-	(void)col;
-	buf_clear(&cv->text);
-	if (!cell->quoted || !hash_unbase64(cell->raw, &cv->text))
+	buf_clear(&s->cv->text);
+	if (!s->quoted || !hash_unbase64(s->raw, &s->cv->text))
 		return false;
 	buf_addc(out, '"');
 	from = out->n;
-	hash_hex(buf_str(&cv->text), out);
+	hash_hex(buf_str(&s->cv->text), out);
 	for (size_t i = from; i < out->n; i++)
 		out->p[i] = ascii_upper(out->p[i]);
 	buf_addc(out, '"');
 	return true;
 }
 
-/* --- dates, times, instants: `expr` writes between the quotes --- */
+/* --- dates, times, instants: `expr` writes what stands between the quotes --- */
 #define TIME_CELL(name, expr) \
-	static bool name(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, \
-			 struct buf *out) \
+	static bool name(const struct source *s, struct buf *out) \
 	{ \
-		struct str s = cell->raw; \
-		(void)cv; \
-		(void)col; \
 		buf_addc(out, '"'); \
-		if (!cell->quoted || !(expr)) \
+		if (!s->quoted || !(expr)) \
 			return false; \
 		buf_addc(out, '"'); \
 		return true; \
@@ -195,14 +178,14 @@ static struct str without_zone(struct str s)
 	return str_ends(s, S("Z")) ? str_head(s, s.n - 1) : s;
 }
 
-TIME_CELL(date_native, convert_days_to_date(s, out))
-TIME_CELL(date_snowflake, convert_date_to_days(s, out))
-TIME_CELL(time_native, convert_seconds_to_time(s, fraction_digits(col), out))
-TIME_CELL(time_snowflake, convert_time_to_seconds(s, out))
-TIME_CELL(timestamp_native, convert_epoch_to_iso(s, fraction_digits(col), out))
-TIME_CELL(timestamp_snowflake, convert_iso_to_epoch(s, out))
-TIME_CELL(timestamptz_native, put_instant(s, out))
-TIME_CELL(timestamptz_snowflake, convert_iso_to_epoch(without_zone(s), out))
+TIME_CELL(date_native, convert_days_to_date(s->raw, out))
+TIME_CELL(date_snowflake, convert_date_to_days(s->raw, out))
+TIME_CELL(time_native, convert_seconds_to_time(s->raw, fraction_digits(s->col), out))
+TIME_CELL(time_snowflake, convert_time_to_seconds(s->raw, out))
+TIME_CELL(timestamp_native, convert_epoch_to_iso(s->raw, fraction_digits(s->col), out))
+TIME_CELL(timestamp_snowflake, convert_iso_to_epoch(s->raw, out))
+TIME_CELL(timestamptz_native, put_instant(s->raw, out))
+TIME_CELL(timestamptz_snowflake, convert_iso_to_epoch(without_zone(s->raw), out))
 
 /* --- nested values: JSON, natively in place, in Snowflake's form as text in a string --- */
 static struct convert_layout layout_of(const struct engine_column *col, bool pretty)
@@ -216,21 +199,19 @@ static struct convert_layout layout_of(const struct engine_column *col, bool pre
 	};
 }
 
-static bool nested_native(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
-			  struct buf *out)
+static bool nested_native(const struct source *s, struct buf *out)
 {
-	if (!cell->quoted)
+	if (!s->quoted)
 		return false;
-	return convert_json(json_unescape(&cv->scratch, cell->raw), layout_of(col, false), out);
+	return convert_json(json_unescape(&s->cv->scratch, s->raw), layout_of(s->col, false), out);
 }
 
-static bool nested_snowflake(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
-			     struct buf *out)
+static bool nested_snowflake(const struct source *s, struct buf *out)
 {
-	buf_clear(&cv->text);
-	if (!convert_json(with_quotes(cell), layout_of(col, true), &cv->text))
+	buf_clear(&s->cv->text);
+	if (!convert_json(with_quotes(s), layout_of(s->col, true), &s->cv->text))
 		return false;
-	json_quote(out, buf_str(&cv->text));
+	json_quote(out, buf_str(&s->cv->text));
 	return true;
 }
 
@@ -260,13 +241,14 @@ static const struct kind {
 bool convert_cell(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
 {
 	const struct kind *kind = &kinds[col->kind];
+	const struct source s = {cv, col, cell->raw, cell->quoted};
 	bool was_null = cv->from == ENGINE_SNOWFLAKE && !kind->text && cell->quoted && str_eq(cell->raw, S("null"));
 
 	if (cell->null || was_null)
 		return put_bare(out, S("null"));
 	if (cv->from == cv->to)
-		return put_bare(out, with_quotes(cell));
+		return put_bare(out, with_quotes(&s));
 	if (cv->from == ENGINE_SNOWFLAKE && !cell->quoted)
 		return false;
-	return cv->to == ENGINE_NATIVE ? kind->native(cv, col, cell, out) : kind->snowflake(cv, col, cell, out);
+	return cv->to == ENGINE_NATIVE ? kind->native(&s, out) : kind->snowflake(&s, out);
 }

@@ -209,6 +209,8 @@ bool statement_parquet(struct call *c, struct statements *s, struct stmt *st, st
 	statement_view(st, &v);
 	if (v.state != STMT_SUCCEEDED)
 		return fail(c, ERR_NOT_FINISHED, "the statement has no result");
+	if (v.columns.n == 0)
+		return fail(c, ERR_NOT_ACCEPTABLE, "the statement returned no columns, which Parquet cannot hold");
 	rows = ARENA_ARRAY(c->arena, struct engine_bytes *, (size_t)v.parts + 1);
 	ok = native_parts(c, st, rows, v.parts) && make_file(c, s, &v, rows, ret);
 	drop_rows(rows, v.parts);

@@ -481,6 +481,13 @@ static void an_empty_result_is_still_a_document(void **state)
 	buf_clear(&out);
 	assert_int_equal(read_all(f, STMT_NDJSON, &out), STMT_READ_END);
 	assert_int_equal(out.n, 0);
+	f->st->columns.n = 0; /* an INSERT, natively */
+	assert_int_equal(read_all(f, STMT_CSV, &out), STMT_READ_END);
+	assert_int_equal(read_all(f, STMT_JSON, &out), STMT_READ_END);
+	assert_str_equal(buf_str(&out), "{\"columns\":[],\"rows\":[],\"row_count\":0}");
+	buf_clear(&out);
+	assert_false(statement_parquet(&f->call, &f->room, f->st, &out));
+	assert_int_equal(f->call.err.kind, ERR_NOT_ACCEPTABLE);
 	finished_drop(f);
 }
 
