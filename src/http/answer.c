@@ -48,9 +48,7 @@ void http_set(struct http_res *out, const char *name, struct str value)
 	INVARIANT(http_is_token(n) && !is_framing(n));
 	if (!is_field_value(value))
 		return;
-	if (str_ieq(n, S("content-type")))
-		out->has_type = true;
-	else if (str_ieq(n, S("content-encoding")))
+	if (str_ieq(n, S("content-encoding")))
 		out->has_encoding = true;
 	add_field(&out->fields, n, value);
 }

@@ -119,6 +119,7 @@ static void on_end(struct http_conn *c)
 {
 	if (c->req && c->req->state == REQ_WRITE && !c->req->res.source) {
 		uv_read_stop(&c->uv.stream);
+		c->reading = false;
 		c->req->res.close = true;
 		return;
 	}
@@ -267,7 +268,7 @@ void http_conn_accept(struct http_listener *li)
 	INVARIANT(init_handle(c, li->local));
 	over = atomic_fetch_add(&s->open, 1) + 1 - s->limits.max_connections;
 	STAT_ADD(l->connections, 1);
-	if (uv_accept(&li->uv.stream, &c->uv.stream) != 0) {
+	if (uv_accept(&li->uv.stream, &c->uv.stream) != 0 || atomic_load(&s->draining)) {
 		http_conn_close(c);
 		return;
 	}

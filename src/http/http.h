@@ -70,7 +70,8 @@ void http_sse_event(struct buf *into, struct str id, struct str event, struct st
 bool http_on_pool(struct http_res *out);  /* return its value: run this handler again on a pool thread */
 bool http_is_on_pool(const struct http_res *out);
 /* Parks the request at most wait_ms (< 0: without end). One reference is the
- * caller's; http_unref gives it back. `done` of the route then runs once. */
+ * caller's; http_unref gives it back. `done` of the route then runs once, also
+ * when the client has left (after on_leave; its answer goes nowhere). */
 struct http_park *http_park(struct http_res *out, int64_t wait_ms);
 struct http_park *http_park_of(struct http_res *out); /* for HTTP_WAIT of a stream: another reference */
 void http_wake(struct http_park *p);       /* any thread, any number of times, also after the end */
@@ -111,7 +112,7 @@ struct http_limits {
 	size_t max_head_bytes;       /* request line and headers */
 	size_t max_body_bytes;       /* decoded */
 	int max_connections;         /* beyond: 503 and closed */
-	int max_pipelined;           /* requests read ahead on a connection */
+	int max_pipelined;           /* requests read ahead on a connection, and at most max_head_bytes of them */
 };
 struct http_tls {
 	const char *cert_file, *key_file; /* PEM; both or none */
@@ -121,7 +122,7 @@ struct http_stats {
 	uint64_t bytes_in, bytes_out;
 };
 
-/* --- the server --- */
+/* --- the server. The process ignores SIGPIPE. --- */
 struct http_options {
 	struct exec_loop *const *loops; /* each accepts and serves */
 	int nloops;
@@ -139,6 +140,6 @@ struct http_stats http_server_stats(struct http_server *s);
  * `Connection: close`; told(arg) on loop 0 when no connection is left or after grace_ms, when the rest is cut. */
 void http_drain(struct http_server *s, int64_t grace_ms, exec_fn *told, void *arg);
 bool http_draining(const struct http_server *s);
-void http_close(struct http_server *s); /* loops stopped */
+void http_close(struct http_server *s); /* loops stopped, pool closed: nothing of a request is elsewhere */
 
 #endif

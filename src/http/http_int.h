@@ -135,7 +135,7 @@ struct http_res {
 	void *kept;
 	int64_t wait_ms;
 	bool want_pool, on_pool, want_park;
-	bool has_type, has_encoding, no_compress, vary, close, sse, ended;
+	bool has_encoding, no_compress, vary, close, sse;
 	bool framed;                        /* a stream in chunks */
 };
 

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -241,6 +242,7 @@ UNUSED static void start(const struct http_options *o, const char *address)
 UNUSED static int make(void **state)
 {
 	(void)state;
+	signal(SIGPIPE, SIG_IGN); /* as the server's main does */
 	arena_open(&at.arena);
 	call_open(&at.call, &at.arena);
 	for (int i = 0; i < 2; i++)
