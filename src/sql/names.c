@@ -58,7 +58,7 @@ static bool bare_alias(const struct sql_tokens *t, int from, int last)
 	static const char *const before_operand[] = {
 		"and",	    "or",      "not",	  "is",	     "in",   "like", "ilike", "rlike", "regexp", "between", "then", "else",
 		"when",	    "case",    "distinct", "escape", "over", "any",  "all",   "some",  "ignore", "respect", "collate",
-		"interval", "prior",   "connect_by_root",    NULL};
+		"interval", "prior",   "connect_by_root",    "from", "to",   NULL};
 	static const char *const ends_operand[] = {"end", "null", "true", "false", "isnull", "notnull", NULL};
 	static const char *const tails[][2] = {{"double", "precision"}, {"time", "zone"}, {"char", "varying"}, {"character", "varying"}};
 	const struct sql_token *k = &t->v[last], *before = k - 1;
@@ -67,7 +67,9 @@ static bool bare_alias(const struct sql_tokens *t, int from, int last)
 		return false;
 	if (word_in(before, before_operand) || word_in(k, ends_operand))
 		return false;
-	if (before->kind == SQL_STRING && last - 2 >= from && sql_is(t, last - 2, "interval"))
+	if (last - 2 >= from && before->kind == SQL_STRING && sql_is(t, last - 2, "interval"))
+		return false;
+	if (last - 3 >= from && sql_is(t, last - 1, "zone") && sql_is(t, last - 3, "at"))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(tails); i++)
 		if (sql_is(t, last - 1, tails[i][0]) && sql_is(t, last, tails[i][1]))

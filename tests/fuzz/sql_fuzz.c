@@ -1,0 +1,73 @@
+/* sql_fuzz.c - libFuzzer entry: any bytes through lexer, split, classes, gate and rewriting.
+ *
+ * Beyond not crashing: what the gate lets through has been cut completely,
+ * and what the rewriting writes can be cut again as DuckDB text.
+ */
+#include "sql/sql.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+static void check_tokens(const struct sql_tokens *t)
+{
+	size_t behind = 0;
+
+	for (int i = 0; i < t->n; i++) {
+		const struct sql_token *k = &t->v[i];
+
+		INVARIANT(k->text.n > 0 && k->at >= behind && k->text.p == t->text.p + k->at);
+		INVARIANT(k->match < 0 || t->v[k->match].match == i);
+		behind = k->at + k->text.n;
+	}
+	INVARIANT(behind <= t->text.n && t->v[t->n].kind == SQL_END);
+}
+
+static void check_rewrite(struct call *c, const struct sql_tokens *t, struct sql_span s)
+{
+	struct sql_rewrite r;
+	struct sql_tokens again;
+
+	if (!sql_rewrite_snowflake(c, t, s, &r)) {
+		call_forgive(c);
+		return;
+	}
+	for (size_t at = 0; at <= r.text.n; at++)
+		INVARIANT(sql_source_position(&r, at) <= t->text.n + r.text.n);
+	if (sql_lex(c, SQL_DUCKDB, r.text, &again))
+		check_tokens(&again);
+	call_forgive(c);
+}
+
+static void run(enum sql_dialect d, struct str text)
+{
+	static const char *const catalogs[] = {"main", NULL};
+	struct sql_gate g = {catalogs, false};
+	OWNS(arena) a = {0};
+	struct sql_class k;
+	struct sql_tokens t;
+	struct sql_span *s;
+	struct call c;
+	int n;
+
+	call_open(&c, &a);
+	if (!sql_lex(&c, d, text, &t))
+		return;
+	check_tokens(&t);
+	INVARIANT(sql_split(&c, &t, &s, &n));
+	for (int i = 0; i < n; i++) {
+		sql_classify(&c, &t, s[i], &k);
+		INVARIANT(k.kind < SQL_KIND_COUNT);
+		if (!sql_gate(&c, &t, s[i], &g))
+			call_forgive(&c);
+		if (d == SQL_SNOWFLAKE)
+			check_rewrite(&c, &t, s[i]);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+	struct str text = {(const char *)bytes, n};
+
+	run(SQL_DUCKDB, text);
+	run(SQL_SNOWFLAKE, text);
+	return 0;
+}
