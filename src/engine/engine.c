@@ -50,7 +50,7 @@ static bool task_queue(struct call *c, struct engine_task *t, struct str tenant)
 	pthread_mutex_lock(&e->lock);
 	stopping = e->stopping;
 	lane = stopping ? NULL : lane_of(e, tenant);
-	full = lane && lane->queued >= lane->limits.queued + lane->limits.concurrent;
+	full = lane && lane->queued + lane->running >= lane->limits.queued + lane->limits.concurrent;
 	if (lane && !full) {
 		t->id = ++e->next_task;
 		t->lane = lane;
@@ -216,12 +216,15 @@ static bool find_program(struct call *c, struct engine *e)
 {
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	const char *given = getenv("MAYFLY_ENGINE_PROGRAM"); /* unit tests are not mayfly themselves */
 
+	if (e->o.program) {
+		e->exe = strdup(e->o.program);
+		return true;
+	}
 	if (n < 0)
 		return fail(c, ERR_UNAVAILABLE, "cannot find this program: %s", strerror(errno));
 	exe[n] = '\0';
-	e->exe = strdup(given ? given : exe);
+	e->exe = strdup(exe);
 	return true;
 }
 

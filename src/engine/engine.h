@@ -136,6 +136,7 @@ struct engine_limits { /* of one tenant */
 };
 struct engine_options {
 	struct exec_loop *loop;
+	const char *program; /* that has the verb `engine`; NULL = this one */
 	struct str data_dir;
 	int max_workers;
 	int64_t idle_ms, cancel_grace_ms;

@@ -33,7 +33,7 @@ struct lane {
 	struct engine *engine;
 	struct str tenant;
 	struct list queue;
-	int queued;
+	int queued, running;
 	struct engine_limits limits;
 	struct link *link;    /* on the loop; NULL = no worker */
 	bool pump_posted;

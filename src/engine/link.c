@@ -27,7 +27,7 @@ struct link {
 	struct list sent; /* tasks that the worker has */
 	int nsent, slot;
 	enum link_state state;
-	bool greeted;           /* it was ready once */
+	bool greeted, dismissed; /* it was ready once; it was told to go */
 	struct buf control_out; /* packets that did not fit yet: u32 size, bytes */
 	struct list unsent;     /* tasks of `sent` that did not fit yet */
 	int64_t since_ms;       /* of the state; of the last work when READY */
@@ -144,6 +144,7 @@ static void count_running(struct link *k, int by)
 	k->nsent += by;
 	pthread_mutex_lock(&k->engine->lock);
 	k->engine->report.running += by;
+	k->lane->running += by;
 	pthread_mutex_unlock(&k->engine->lock);
 }
 
@@ -170,6 +171,7 @@ void link_quit(struct link *k)
 {
 	if (k->state >= LINK_STOPPING)
 		return;
+	k->dismissed = true;
 	send_control(k, WIRE_QUIT, 0, NULL);
 	set_state(k, LINK_STOPPING);
 }
@@ -393,7 +395,6 @@ static void end_all(struct link *k, struct list *tasks, const char *text)
 /* The socket is closed or cannot be trusted: nothing more is heard. The process is reaped in on_exit. */
 static void link_died(struct link *k)
 {
-	bool told = k->state == LINK_STOPPING;
 	const char *text = k->why[0] ? k->why : "the engine worker ended while the statement ran";
 
 	if (k->state == LINK_DEAD)
@@ -403,7 +404,7 @@ static void link_died(struct link *k)
 	exec_watch_close(k->control_watch);
 	close(k->jobs);
 	close(k->control);
-	if (!told)
+	if (!k->dismissed)
 		link_kill(k);
 	end_all(k, &k->sent, text);
 	end_all(k, &k->unsent, text);
@@ -424,14 +425,12 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 {
 	struct link *k = arg;
 	struct lane *lane = k->lane;
-	bool wanted = k->state == LINK_STOPPING;
-
 	while (k->state != LINK_DEAD && hear_one(k) > 0) /* what it sent before it went */
 		;
 	link_died(k);
 	exec_child_close(k->child);
-	count_exit(k, !wanted);
-	if (!wanted)
+	count_exit(k, !k->dismissed);
+	if (!k->dismissed)
 		obs_log(OBS_WARN, "engine", "worker of tenant %s ended: status %d, signal %d%s%s", lane->name, status, signo,
 			k->why[0] ? ": " : "", k->why);
 	lane->link = NULL;

@@ -74,9 +74,8 @@ bool convert_iso_to_epoch(struct str iso, struct buf *out) NODISCARD;
 
 /* --- convert_json.c: layouts of JSON text; false: not JSON, or deeper than CONVERT_DEPTH --- */
 struct convert_layout {
-	bool pretty;          /* two spaces a level; else no white space */
-	bool undefined;       /* pretty: a null in an array is written, plain: is read as `undefined` */
-	bool without_nulls;   /* members of objects that are null are left out */
+	bool pretty;    /* two spaces a level; else no white space */
+	bool undefined; /* a null in an array is `undefined` where it is pretty */
 };
 bool convert_is_number(struct str s);
 bool convert_json(struct str json, struct convert_layout layout, struct buf *out) NODISCARD;

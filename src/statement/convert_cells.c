@@ -190,13 +190,7 @@ TIME_CELL(timestamptz_snowflake, convert_iso_to_epoch(without_zone(s->raw), out)
 /* --- nested values: JSON, natively in place, in Snowflake's form as text in a string --- */
 static struct convert_layout layout_of(const struct engine_column *col, bool pretty)
 {
-	bool sql_nulls = col->kind != ENGINE_T_JSON;
-
-	return (struct convert_layout){
-		.pretty = pretty,
-		.undefined = sql_nulls,
-		.without_nulls = pretty && sql_nulls && !str_starts(col->type, S("MAP(")),
-	};
+	return (struct convert_layout){.pretty = pretty, .undefined = col->kind != ENGINE_T_JSON};
 }
 
 static bool nested_native(const struct source *s, struct buf *out)

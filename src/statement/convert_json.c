@@ -177,37 +177,20 @@ static bool put_elements(struct layout *l)
 }
 
 /* --- objects --- */
-/* Writes a member and sets *any, or takes it back when it is to be left out. */
-static bool put_member(struct layout *l, bool *any)
-{
-	size_t from = l->out->n;
-
-	if (*any)
-		buf_addc(l->out, ',');
-	put_line(l);
-	if (!put_string(l) || !take(l, ':'))
-		return false;
-	if (l->how.without_nulls && take_null(l, S("null"))) {
-		if (buf_ok(l->out))
-			l->out->n = from;
-		return true;
-	}
-	*any = true;
-	buf_add(l->out, l->how.pretty ? S(": ") : S(":"));
-	return put_value(l);
-}
-
 static bool put_members(struct layout *l)
 {
-	bool any = false;
-
 	do {
-		if (!put_member(l, &any))
+		put_line(l);
+		if (!put_string(l) || !take(l, ':'))
 			return false;
+		buf_add(l->out, l->how.pretty ? S(": ") : S(":"));
+		if (!put_value(l))
+			return false;
+		if (next(l) == ',')
+			buf_addc(l->out, ',');
 	} while (take(l, ','));
 	l->depth--;
-	if (any)
-		put_line(l);
+	put_line(l);
 	return take(l, '}');
 }
 

@@ -118,6 +118,7 @@ static void after_end(struct stmt *st, enum stmt_state to, struct watch *watches
 
 	atomic_fetch_sub(&s->active, 1);
 	atomic_fetch_add(&s->ended[to], 1);
+	obs_observe(OBS_M_STATEMENT_SECONDS, (clock_mono_ms() - st->created_mono_ms) * 1000000);
 	if (to == STMT_SUCCEEDED)
 		stmt_results_done(st);
 	else
@@ -165,5 +166,5 @@ void stmt_expire(struct stmt *st)
 	atomic_fetch_sub(&s->live, 1);
 	atomic_fetch_add(&s->expired, 1);
 	stmt_drop_results(st);
-	stmt_tombstone(st);
+	stmt_due(st, clock_mono_ms() + TOMBSTONE_MS); /* remembered, so that it is told from an unknown one */
 }

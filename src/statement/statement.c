@@ -5,8 +5,6 @@
  */
 #include "statement/statement_int.h"
 
-#include "obs/obs.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -429,12 +427,7 @@ void stmt_due(struct stmt *st, int64_t due_mono_ms)
 	pthread_mutex_unlock(&s->due_lock);
 }
 
-/* The oldest expired handles are forgotten beyond TOMBSTONES. */
-void stmt_tombstone(struct stmt *st)
-{
-	stmt_due(st, clock_mono_ms() + TOMBSTONE_MS);
-}
-
+/* A timeout, the end of a TTL, or the end of what is remembered of an expired handle. */
 static void on_due(struct stmt *st)
 {
 	bool running, expired;

@@ -81,8 +81,6 @@ struct statements {
 	struct list in_memory;
 	pthread_mutex_t due_lock;
 	struct wheel wheel;
-	struct list tombstones;
-	int ntombstones;
 	struct exec_timer *timer;
 	char *spool_dir;
 	_Atomic int64_t memory_bytes, spooled_bytes;
@@ -142,6 +140,5 @@ void stmt_drop_results(struct stmt *st);  /* shard lock not held */
 
 /* statement.c */
 void stmt_due(struct stmt *st, int64_t due_mono_ms);
-void stmt_tombstone(struct stmt *st);
 
 #endif
