@@ -74,8 +74,11 @@ static bool read_sql(struct call *c, struct sql_run *r)
 
 	if (r->sql.p)
 		return true;
-	if (!r->file.n || str_eq(r->file, S("-")))
+	if (!r->file.n || str_eq(r->file, S("-"))) {
+		if (isatty(STDIN_FILENO))
+			fputs("Type a statement and end it with Ctrl-D.\n", stderr);
 		return read_stream(c, stdin, &r->sql);
+	}
 	f = fopen(arena_cstr(c->arena, r->file), "re");
 	if (!f)
 		return fail(c, ERR_INVALID_FIELD, "cannot open %.*s: %s", SARG(r->file), strerror(errno));

@@ -200,7 +200,7 @@ static bool lock_tokens(struct call *c, struct str data_dir, struct lock_file *r
 	const char *path = path_in(c, data_dir, "tokens.lock");
 
 	ret->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (ret->fd < 0 || flock(ret->fd, LOCK_EX) < 0)
+	if (ret->fd < 0 || !give_to_owner(ret->fd, arena_cstr(c->arena, data_dir)) || flock(ret->fd, LOCK_EX) < 0)
 		return fail(c, ERR_UNAVAILABLE, "cannot lock %s: %s", path, strerror(errno));
 	return true;
 }
