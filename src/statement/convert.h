@@ -76,6 +76,9 @@ bool convert_iso_to_epoch(struct str iso, struct buf *out) NODISCARD;
 struct convert_layout {
 	bool pretty;    /* two spaces a level; else no white space */
 	bool undefined; /* a null in an array is `undefined` where it is pretty */
+	/* Writes a string (without its quotes), number or bool anew; NULL: they stay as they are. */
+	bool (*leaf)(const void *arg, struct str raw, bool quoted, struct buf *out);
+	const void *arg;
 };
 bool convert_is_number(struct str s);
 bool convert_json(struct str json, struct convert_layout layout, struct buf *out) NODISCARD;

@@ -188,9 +188,95 @@ TIME_CELL(timestamptz_native, put_instant(s->raw, out))
 TIME_CELL(timestamptz_snowflake, convert_iso_to_epoch(without_zone(s->raw), out))
 
 /* --- nested values: JSON, natively in place, in Snowflake's form as text in a string --- */
+/* What some types look like inside the JSON text of a Snowflake cell: numbers are bare, instants have a blank. */
+static bool real_inner(const struct source *s, struct buf *out)
+{
+	size_t from = out->n;
+
+	if (!real_snowflake(s, out))
+		return false;
+	if (!convert_is_number(s->raw) || !buf_ok(out))
+		return true;
+	out->n -= 2; /* the quotes */
+	memmove(out->p + from, out->p + from + 1, out->n - from);
+	return true;
+}
+
+static bool fixed_inner(const struct source *s, struct buf *out)
+{
+	return is_fixed(s->raw, s->col->kind == ENGINE_T_DECIMAL) && put_bare(out, s->raw);
+}
+
+/* The first `from` of an instant stands between date and time. */
+static bool put_between(const struct source *s, char from, char to, struct buf *out)
+{
+	size_t at = str_find(s->raw, from), start = out->n + 1;
+
+	if (!same_text(s, out))
+		return false;
+	if (at < s->raw.n && buf_ok(out))
+		out->p[start + at] = to;
+	return true;
+}
+
+static bool instant_native(const struct source *s, struct buf *out)
+{
+	return put_between(s, ' ', 'T', out);
+}
+
+static bool instant_inner(const struct source *s, struct buf *out)
+{
+	return put_between(s, 'T', ' ', out);
+}
+
+/* Elements of lists whose text depends on the form. Those inside structs and maps stay as they are. */
+static const struct element {
+	struct str type; /* how its name begins */
+	enum engine_type kind;
+	cell_fn *native, *inner;
+} elements[] = {
+	{S_INIT("DOUBLE"), ENGINE_T_REAL, real_native, real_inner},
+	{S_INIT("FLOAT"), ENGINE_T_REAL, real_native, real_inner},
+	{S_INIT("DECIMAL("), ENGINE_T_DECIMAL, fixed_text, fixed_inner},
+	{S_INIT("HUGEINT"), ENGINE_T_HUGE, fixed_text, fixed_inner},
+	{S_INIT("UHUGEINT"), ENGINE_T_HUGE, fixed_text, fixed_inner},
+	{S_INIT("TIMESTAMP"), ENGINE_T_TIMESTAMP, instant_native, instant_inner},
+};
+
+static const struct element *element_of(const struct engine_column *col)
+{
+	for (size_t i = 0; i < COUNT_OF(elements) && col->kind == ENGINE_T_LIST; i++)
+		if (str_starts(col->type, elements[i].type))
+			return &elements[i];
+	return NULL;
+}
+
+static bool element_native(const void *arg, struct str raw, bool quoted, struct buf *out)
+{
+	const struct element *e = arg;
+	const struct engine_column col = {.kind = e->kind};
+
+	return e->native(&(struct source){NULL, &col, raw, quoted}, out);
+}
+
+static bool element_inner(const void *arg, struct str raw, bool quoted, struct buf *out)
+{
+	const struct element *e = arg;
+	const struct engine_column col = {.kind = e->kind};
+
+	return e->inner(&(struct source){NULL, &col, raw, quoted}, out);
+}
+
 static struct convert_layout layout_of(const struct engine_column *col, bool pretty)
 {
-	return (struct convert_layout){.pretty = pretty, .undefined = col->kind != ENGINE_T_JSON};
+	const struct element *e = element_of(col);
+
+	return (struct convert_layout){
+		.pretty = pretty,
+		.undefined = col->kind != ENGINE_T_JSON,
+		.leaf = !e ? NULL : pretty ? element_inner : element_native,
+		.arg = e,
+	};
 }
 
 static bool nested_native(const struct source *s, struct buf *out)

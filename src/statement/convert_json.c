@@ -68,20 +68,28 @@ static size_t escape_len(struct str s)
 	return 5;
 }
 
-static bool put_string(struct layout *l)
+/* Bytes of the string at the front, with its quotes; 0 = there is none. */
+static size_t string_len(struct layout *l)
 {
 	size_t i = 1;
 
 	if (next(l) != '"')
-		return false;
+		return 0;
 	while (i < l->in.n && l->in.p[i] != '"') {
 		size_t escape = l->in.p[i] == '\\' ? escape_len(str_tail(l->in, i + 1)) : 0;
 
 		if ((unsigned char)l->in.p[i] < 0x20 || (l->in.p[i] == '\\' && escape == 0))
-			return false;
+			return 0;
 		i += 1 + escape;
 	}
-	return i < l->in.n && copy(l, i + 1);
+	return i < l->in.n ? i + 1 : 0;
+}
+
+static bool put_string(struct layout *l)
+{
+	size_t n = string_len(l);
+
+	return n && copy(l, n);
 }
 
 static bool scalar_byte(char c)
@@ -140,6 +148,20 @@ static bool put_scalar(struct layout *l)
 	if (str_eq(s, S("true")) || str_eq(s, S("false")) || str_eq(s, S("null")) || convert_is_number(s))
 		return copy(l, s.n);
 	return false;
+}
+
+static bool put_leaf(struct layout *l)
+{
+	bool quoted = next(l) == '"';
+	size_t n = quoted ? string_len(l) : scalar(l).n;
+	struct str raw = str_head(l->in, n);
+
+	if (!l->how.leaf || str_eq(raw, S("null")))
+		return quoted ? put_string(l) : put_scalar(l);
+	l->in = str_tail(l->in, n);
+	if (quoted && n)
+		raw = str_from(raw.p + 1, n - 2);
+	return n && l->how.leaf(l->how.arg, raw, quoted, l->out);
 }
 
 /* --- arrays --- */
@@ -215,10 +237,8 @@ static bool put_value(struct layout *l)
 		return put_bracketed(l, put_elements, ']');
 	case '{':
 		return put_bracketed(l, put_members, '}');
-	case '"':
-		return put_string(l);
 	default:
-		return put_scalar(l);
+		return put_leaf(l);
 	}
 }
 

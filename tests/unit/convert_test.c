@@ -217,6 +217,23 @@ static void json_is_laid_out_in_a_string_and_compact_here(void **state)
 	snowflake(ENGINE_T_JSON, "JSON", "{[}]", NO);
 }
 
+static void elements_of_lists_change_by_their_type(void **state)
+{
+	(void)state;
+	both(ENGINE_T_LIST, "DOUBLE[]", "\"[\\n  42,\\n  \\\"inf\\\",\\n  undefined,\\n  1.5\\n]\"",
+	     "[42.0,\"Infinity\",null,1.5]");
+	both(ENGINE_T_LIST, "DECIMAL(4,1)[][]", "\"[\\n  [\\n    -1.5\\n  ],\\n  undefined\\n]\"", "[[\"-1.5\"],null]");
+	both(ENGINE_T_LIST, "HUGEINT[2]", "\"[\\n  7\\n]\"", "[\"7\"]");
+	both(ENGINE_T_LIST, "TIMESTAMP WITH TIME ZONE[]",
+	     "\"[\\n  \\\"0044-03-15 00:00:00.000000 (BC)Z\\\",\\n  \\\"infinity\\\"\\n]\"",
+	     "[\"0044-03-15T00:00:00.000000 (BC)Z\",\"infinity\"]");
+	both(ENGINE_T_LIST, "VARCHAR[]", "\"[\\n  \\\"a T\\\"\\n]\"", "[\"a T\"]");
+	native(ENGINE_T_LIST, "DOUBLE[]", "\"[true]\"", NO);
+	native(ENGINE_T_LIST, "DOUBLE[]", "\"[,]\"", NO);
+	native(ENGINE_T_LIST, "DECIMAL(4,1)[]", "\"[1e5]\"", NO);
+	snowflake(ENGINE_T_LIST, "TIMESTAMP[]", "[1]", NO);
+}
+
 static void nesting_has_a_limit(void **state)
 {
 	OWNS(buf) deep = {0};
@@ -672,6 +689,7 @@ int main(void)
 		cmocka_unit_test(times_are_seconds),
 		cmocka_unit_test(instants_change_on_both_sides_of_1970),
 		cmocka_unit_test(json_is_laid_out_in_a_string_and_compact_here),
+		cmocka_unit_test(elements_of_lists_change_by_their_type),
 		cmocka_unit_test(nesting_has_a_limit),
 		cmocka_unit_test(rows_come_in_every_shape_from_both_forms),
 		cmocka_unit_test(rows_of_another_width_are_refused),
