@@ -262,6 +262,8 @@ static bool explain(struct exchange *x, CURLcode code)
 		return fail(x->c, ERR_REQUEST_TIMEOUT, "%.*s: %s", SARG(url), words);
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
 		return fail(x->c, ERR_INVALID_FIELD, "%.*s: %s", SARG(url), words);
+	if (code == CURLE_COULDNT_CONNECT && x->q->unix_socket.n) /* libcurl's words name the URL's host */
+		return fail(x->c, ERR_UNAVAILABLE, "cannot connect to unix:%.*s", SARG(x->q->unix_socket));
 	return fail(x->c, ERR_UNAVAILABLE, "%.*s: %s", SARG(url), words);
 }
 

@@ -227,6 +227,10 @@ static void nobody_there_is_said_in_words(void **state)
 	assert_int_equal(b->c.err.kind, ERR_UNAVAILABLE);
 	assert_non_null(strstr(b->c.err.text, "http://127.0.0.1:1/: "));
 	assert_non_null(strstr(b->c.err.text, "onnect"));
+	call_forgive(&b->c);
+	assert_false(out_fetch(&b->c, b->client, &(struct out_request){.url = S("http://localhost/"), .unix_socket = S("/nowhere")}, &a));
+	assert_int_equal(b->c.err.kind, ERR_UNAVAILABLE);
+	assert_string_equal(b->c.err.text, "cannot connect to unix:/nowhere");
 }
 
 static void what_cannot_be_sent_is_refused(void **state)
