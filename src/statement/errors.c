@@ -94,6 +94,7 @@ static const struct row {
 	{"Binder", "Referenced column", "000904", "42000", IDENTIFIER, "column \"", '"'},
 	{"Binder", "Referenced update column", "000904", "42000", IDENTIFIER, "column ", ' '},
 	{"Binder", "does not have a column", "000904", "42000", IDENTIFIER, "named \"", '"'},
+	{"Binder", "cannot be referenced before it is defined", "000904", "42000", IDENTIFIER, "Column \"", '"'},
 	{"Binder", "Referenced table", "000904", "42000", IDENTIFIER, "table \"", '"'},
 	{"Binder", "", "001003", "42000", COMPILE, "", 0},
 	{"Bind", "", "002049", "42601", COMPILE, "", 0},
@@ -101,6 +102,8 @@ static const struct row {
 	{"Conversion", "date field", "100040", "22007", DATE_VALUE, "\"", '"'},
 	{"Conversion", "timestamp field", "100035", "22007", TIMESTAMP_VALUE, "\"", '"'},
 	{"Conversion", "out of range", "100039", "22003", PLAIN, "", 0},
+	{"Conversion", "Could not cast value", "100039", "22003", PLAIN, "", 0},
+	{"Conversion", "Could not convert string \"", "100038", "22018", NUMERIC, "string \"", '"'},
 	{"Conversion", "Could not convert string", "100038", "22018", NUMERIC, "string '", '\''},
 	{"Conversion", "", "100038", "22018", PLAIN, "", 0},
 	{"Out of Range", "", "100039", "22003", PLAIN, "", 0},
@@ -142,6 +145,8 @@ static struct str name_in(const struct row *r, struct str text)
 	rest = str_head(rest, str_find(rest, r->until));
 	if (rest.n > 1 && rest.p[rest.n - 1] == '!')
 		rest.n--;
+	if (rest.n > 2 && rest.p[0] == '"' && rest.p[rest.n - 1] == '"')
+		rest = str_from(rest.p + 1, rest.n - 2);
 	return rest;
 }
 
@@ -159,22 +164,46 @@ struct place {
 	bool known;
 };
 
-/* An offset in the text that ran, carried back through the rewriting (done again: only errors pay). */
-static bool find_place(struct call *c, struct stmt *st, int64_t position, struct place *ret)
+/* Where the client wrote this name; -1 = nowhere. */
+static int64_t position_of_name(struct call *c, const struct sql_tokens *t, struct str name)
 {
-	struct sql_tokens t;
+	for (int i = 0; i < t->n && name.n; i++) {
+		const struct sql_token *token = &t->v[i];
+
+		if ((token->kind == SQL_WORD || token->kind == SQL_QUOTED) &&
+		    str_ieq(sql_name_of(c->arena, t->dialect, token), name))
+			return (int64_t)token->at;
+	}
+	return -1;
+}
+
+/* An offset in the text that ran, carried back through the rewriting (done again: only errors pay). */
+static int64_t source_position(struct call *c, const struct sql_tokens *t, int64_t position)
+{
 	struct sql_span *spans;
 	struct sql_rewrite rw;
-	size_t at = (size_t)position;
 	int n;
 
-	if (position < 0 || !sql_lex(c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, st->sql, &t))
+	if (position < 0 || t->dialect != SQL_SNOWFLAKE)
+		return position;
+	if (!sql_split(c, t, &spans, &n) || n != 1 || !sql_rewrite_snowflake(c, t, spans[0], &rw))
+		return -1;
+	return (int64_t)sql_source_position(&rw, (size_t)position);
+}
+
+static bool find_place(struct call *c, struct stmt *st, int64_t position, struct str name, struct place *ret)
+{
+	struct sql_tokens t;
+	size_t at;
+
+	if (!sql_lex(c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, st->sql, &t))
 		return false;
-	if (st->snowflake) {
-		if (!sql_split(c, &t, &spans, &n) || n != 1 || !sql_rewrite_snowflake(c, &t, spans[0], &rw))
-			return false;
-		at = sql_source_position(&rw, at);
-	}
+	position = source_position(c, &t, position);
+	if (position < 0)
+		position = position_of_name(c, &t, name);
+	if (position < 0)
+		return false;
+	at = (size_t)position;
 	*ret = (struct place){.at = at, .token = S("<EOF>"), .known = true};
 	for (int i = 0; i < t.n; i++) {
 		if (t.v[i].at + t.v[i].text.n <= at)
@@ -217,7 +246,10 @@ static void say(struct buf *b, const struct row *r, struct str text, const struc
 			SARG(name));
 		break;
 	case FUNCTION:
-		buf_fmt(b, "SQL compilation error:\nUnknown function %.*s.", SARG(name));
+		buf_lit(b, "SQL compilation error:\nUnknown function ");
+		for (size_t i = 0; i < name.n; i++)
+			buf_addc(b, ascii_upper(name.p[i]));
+		buf_addc(b, '.');
 		break;
 	case NUMERIC:
 		say_value(b, "Numeric", name);
@@ -265,7 +297,8 @@ static struct stmt_error *sql_error(struct stmt *st, const struct engine_end *en
 	struct call c;
 
 	call_open(&c, &a);
-	if (!find_place(&c, st, end->position, &place) && r->shape == SYNTAX && r->until)
+	if (!find_place(&c, st, end->position, r->shape == IDENTIFIER ? name_in(r, end->text) : S(""), &place) &&
+	    r->shape == SYNTAX && r->until)
 		place.token = name_in(r, end->text);
 	say(&b, r, end->text, &place);
 	e = error_new(ERR_SQL, end->text, buf_str(&b));

@@ -123,6 +123,16 @@ static struct tenant_use *use_of(struct statements *s, struct str tenant)
 	return u;
 }
 
+/* Newest first by handle; two of one millisecond may come in any order. */
+static void insert_by_handle(struct list *newest, struct stmt *st)
+{
+	struct list *at = newest->next;
+
+	while (at != newest && str_cmp(stmt_handle(LIST_ITEM(at, struct stmt, in_tenant)), stmt_handle(st)) > 0)
+		at = at->next;
+	list_add_tail(at, &st->in_tenant);
+}
+
 /* Takes a place under the tenant's caps, or says which one is full. */
 static bool claim_place(struct call *c, struct stmt *st)
 {
@@ -137,7 +147,7 @@ static bool claim_place(struct call *c, struct stmt *st)
 	heavy = st->tenant->bytes >= caps.result_bytes;
 	if (!full && !heavy) {
 		st->tenant->live++;
-		list_add_head(&st->tenant->statements, &st->in_tenant);
+		insert_by_handle(&st->tenant->statements, st);
 	}
 	pthread_mutex_unlock(&s->tenants_lock);
 	if (full)
@@ -364,25 +374,42 @@ static bool passes(struct stmt *st, const struct stmt_filter *f)
 	return pass;
 }
 
+/* The statement behind which a page begins, with a reference; NULL when it is gone. */
+static struct stmt *page_start(struct statements *s, struct str after)
+{
+	struct shard *shard = shard_of(s, after);
+	struct stmt *st;
+
+	pthread_mutex_lock(&shard->lock);
+	st = map_get(&shard->map, after);
+	if (st)
+		stmt_ref(st);
+	pthread_mutex_unlock(&shard->lock);
+	return st;
+}
+
 /* The tenant's statements that c may see, newest first, behind `after`; references. At most `max`. */
 static int collect(struct call *c, struct statements *s, struct str after, struct stmt **v, int max)
 {
+	struct stmt *start = after.n ? page_start(s, after) : NULL;
 	struct tenant_use *u;
 	int n = 0;
 
 	pthread_mutex_lock(&s->tenants_lock);
 	u = map_get(&s->tenants, c->tenant);
 	if (u) {
-		LIST_EACH(&u->statements, it) {
+		bool jump = start && start->tenant == u && list_linked(&start->in_tenant);
+		struct list *it = jump ? start->in_tenant.next : u->statements.next;
+
+		for (; it != &u->statements && n < max; it = it->next) {
 			struct stmt *st = LIST_ITEM(it, struct stmt, in_tenant);
 
-			if (n == max)
-				break;
 			if (may_see(c, st) && (!after.n || str_cmp(stmt_handle(st), after) < 0))
 				v[n++] = stmt_ref(st);
 		}
 	}
 	pthread_mutex_unlock(&s->tenants_lock);
+	statement_unref(start);
 	return n;
 }
 
