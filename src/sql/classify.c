@@ -111,7 +111,7 @@ int behind_with(const struct sql_tokens *t, int i, int to)
 }
 
 /* A statement in brackets can only be a query; WITH gives way to what it precedes. */
-static enum sql_kind kind_at(const struct sql_tokens *t, int i, int to)
+static enum sql_kind kind_at(const struct sql_tokens *t, int i, int to, int *ret_word)
 {
 	bool bracket = false;
 	enum sql_kind kind;
@@ -119,6 +119,7 @@ static enum sql_kind kind_at(const struct sql_tokens *t, int i, int to)
 	for (; i < to && (is_punct(&t->v[i], '(') || sql_is(t, i, "with")); bracket |= is_punct(&t->v[i], '('), i++)
 		if (sql_is(t, i, "with"))
 			i = behind_with(t, i, to) - 1;
+	*ret_word = i;
 	kind = i < to ? kind_of_word(&t->v[i]) : SQL_UNKNOWN;
 	return bracket && kind != SQL_SELECT && kind != SQL_SHOW ? SQL_UNKNOWN : kind;
 }
@@ -244,16 +245,16 @@ void head_of(struct call *c, const struct sql_tokens *t, struct sql_span s, stru
 	if (ret->explain)
 		i = behind_explain(t, i, s.to, &runs);
 	ret->explained = i;
-	ret->class.kind = kind_at(t, i, s.to);
+	ret->class.kind = kind_at(t, i, s.to, &ret->word);
 	if (ret->class.kind >= SQL_CREATE && ret->class.kind <= SQL_COMMENT)
 		object_of(c, t, i, s.to, ret);
 	ret->class.writes = runs && kinds[ret->class.kind].writes;
 	ret->class.session_state = kinds[ret->class.kind].session_state || ret->class.temporary || touches_session(c, t, i, s.to);
 }
 
-bool unknown_statement(struct call *c, const struct sql_tokens *t, int i, int to)
+bool unknown_statement(struct call *c, const struct sql_tokens *t, const struct sql_head *h, int to)
 {
-	return syntax_error(c, t->text, t->v[i].at, i < to ? t->v[i].text : S("<EOF>"));
+	return syntax_error(c, t->text, t->v[h->word].at, h->word < to ? t->v[h->word].text : S("<EOF>"));
 }
 
 void sql_classify(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_class *ret)

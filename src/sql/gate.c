@@ -80,53 +80,12 @@ static bool refuse(const struct walk *w, int i, const char *what, struct str nam
 }
 
 /* --- statement kinds --- */
-static bool kind_allowed(enum sql_kind k)
-{
-	switch (k) {
-	case SQL_SELECT:
-	case SQL_SHOW:
-	case SQL_INSERT:
-	case SQL_UPDATE:
-	case SQL_DELETE:
-	case SQL_MERGE:
-	case SQL_TRUNCATE:
-	case SQL_CREATE:
-	case SQL_DROP:
-	case SQL_ALTER:
-	case SQL_COMMENT:
-	case SQL_BEGIN:
-	case SQL_COMMIT:
-	case SQL_ROLLBACK:
-	case SQL_SET:
-	case SQL_RESET:
-	case SQL_CALL:
-	case SQL_VACUUM:
-	case SQL_ANALYZE:
-		return true;
-	case SQL_EXPLAIN:
-	case SQL_USE:
-	case SQL_COPY:
-	case SQL_PUT:
-	case SQL_GET:
-	case SQL_ATTACH:
-	case SQL_DETACH:
-	case SQL_EXPORT:
-	case SQL_IMPORT:
-	case SQL_INSTALL:
-	case SQL_LOAD:
-	case SQL_CHECKPOINT:
-	case SQL_PRAGMA:
-	case SQL_PREPARE:
-	case SQL_EXECUTE:
-	case SQL_DEALLOCATE:
-	case SQL_GRANT:
-	case SQL_REVOKE:
-	case SQL_UNKNOWN:
-	case SQL_KIND_COUNT:
-		break;
-	}
-	return false;
-}
+#define KIND(k) (1ULL << (k))
+static const uint64_t allowed_kinds =
+	KIND(SQL_SELECT) | KIND(SQL_SHOW) | KIND(SQL_INSERT) | KIND(SQL_UPDATE) | KIND(SQL_DELETE) | KIND(SQL_MERGE) |
+	KIND(SQL_TRUNCATE) | KIND(SQL_CREATE) | KIND(SQL_DROP) | KIND(SQL_ALTER) | KIND(SQL_COMMENT) | KIND(SQL_BEGIN) |
+	KIND(SQL_COMMIT) | KIND(SQL_ROLLBACK) | KIND(SQL_SET) | KIND(SQL_RESET) | KIND(SQL_CALL) | KIND(SQL_VACUUM) |
+	KIND(SQL_ANALYZE);
 
 /* SET and RESET: variables and the time zone, of this session only. */
 static bool setting_allowed(const struct walk *w, int i)
@@ -167,8 +126,8 @@ static bool statement_allowed(const struct walk *w)
 	int i = w->head.explained;
 
 	if (k->kind == SQL_UNKNOWN)
-		return unknown_statement(w->c, w->t, i, w->to);
-	if (!kind_allowed(k->kind) || (k->kind == SQL_CALL && !call_allowed(w, i)) ||
+		return unknown_statement(w->c, w->t, &w->head, w->to);
+	if (!(allowed_kinds & KIND(k->kind)) || (k->kind == SQL_CALL && !call_allowed(w, i)) ||
 	    ((k->kind == SQL_SET || k->kind == SQL_RESET) && !setting_allowed(w, i)))
 		return refuse(w, i, "The statement", str_of(sql_kind_name(k->kind)), "");
 	if (k->kind >= SQL_CREATE && k->kind <= SQL_COMMENT && !object_allowed(k->object))

@@ -16,7 +16,7 @@ static bool is_close(const struct sql_token *t)
 static bool ends_item(const struct sql_tokens *t, int from, int i)
 {
 	static const char *const words[] = {"from",   "into",	"where",  "having", "qualify",	 "limit", "offset",
-					    "fetch",  "window", "union",  "except", "intersect", "minus", NULL};
+					    "fetch",  "window", "union",  "except", "intersect", "minus", "select", NULL};
 	const struct sql_token *k = &t->v[i];
 
 	if (is_punct(k, ',') || is_punct(k, ';') || is_close(k))

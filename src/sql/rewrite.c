@@ -17,7 +17,10 @@ struct writer {
 	struct map seen;         /* placeholder name -> its number */
 	struct str *names;
 	int nnames, capnames, questions;
+	size_t named, budget;    /* bytes of result names */
 };
+
+enum { NAME_BUDGET = 64 * 1024 }; /* at least */
 
 static void mark(struct writer *w, size_t in)
 {
@@ -125,13 +128,17 @@ static bool write_placeholder(struct writer *w, const struct sql_token *k)
 	return true;
 }
 
+/* Names of nested lists end where the budget does: nesting must not multiply the text. */
 static void write_as(struct writer *w, struct sql_span s)
 {
 	OWNS(buf) name = {0};
 
+	if (w->t->v[s.from].depth > 0 && w->named > w->budget)
+		return;
 	name_text(w->c->arena, w->t, s, &name);
 	buf_lit(&w->out, " AS ");
 	sql_quote_name(&w->out, buf_str(&name));
+	w->named += name.n;
 }
 
 static bool write_alias(struct writer *w, int i)
@@ -228,7 +235,7 @@ static bool make_plan(struct writer *w, struct sql_span s)
 
 	head_of(w->c, w->t, s, &h);
 	if (h.class.kind == SQL_UNKNOWN)
-		return unknown_statement(w->c, w->t, h.explained, s.to);
+		return unknown_statement(w->c, w->t, &h, s.to);
 	w->plan = (struct plan){w->t, s.from, s.to, arena_zalloc(w->c->arena, n),
 				arena_alloc(w->c->arena, n * sizeof(struct sql_span))};
 	plan_names(&w->plan);
@@ -238,7 +245,7 @@ static bool make_plan(struct writer *w, struct sql_span s)
 
 bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_rewrite *ret)
 {
-	struct writer w = {.c = c, .t = t};
+	struct writer w = {.c = c, .t = t, .budget = NAME_BUDGET + t->text.n};
 	bool ok;
 
 	INVARIANT(t->dialect == SQL_SNOWFLAKE && s.from <= s.to);

@@ -35,12 +35,13 @@ bool syntax_error(struct call *c, struct str text, size_t at, struct str unexpec
 struct sql_head {
 	struct sql_class class;
 	int explained;           /* first token behind EXPLAIN and its options, or s.from */
+	int word;                /* the token that decided the kind */
 	bool explain;
 	int name_from, name_to;  /* tokens of class.name; empty = none */
 };
 void head_of(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_head *ret);
-/* The syntax error of a statement that begins at token `i` with no word we know. */
-bool unknown_statement(struct call *c, const struct sql_tokens *t, int i, int to);
+/* The syntax error of a statement whose deciding word we do not know. */
+bool unknown_statement(struct call *c, const struct sql_tokens *t, const struct sql_head *h, int to);
 /* First token behind the list of common table expressions that begins at `i`. */
 int behind_with(const struct sql_tokens *t, int i, int to);
 
