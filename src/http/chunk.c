@@ -23,14 +23,6 @@ enum state {
 	AT_ERROR,
 };
 
-static int hex_value(char ch)
-{
-	if (ascii_digit(ch))
-		return ch - '0';
-	ch = ascii_lower(ch);
-	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
 static bool is_text(char ch)
 {
 	return ch == '\t' || ((unsigned char)ch >= ' ' && ch != 0x7F);
@@ -38,7 +30,7 @@ static bool is_text(char ch)
 
 static enum state on_size(struct http_chunks *c, char ch)
 {
-	int v = hex_value(ch);
+	int v = http_hex(ch);
 
 	if (v >= 0) {
 		c->left = c->left * 16 + (unsigned)v;

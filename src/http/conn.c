@@ -197,14 +197,20 @@ static void on_stall(struct http_conn *c)
 		http_clock_set(c, CLOCK_WRITE);
 }
 
+static void time_out(struct http_req *r, const char *part)
+{
+	fail(&r->call, ERR_REQUEST_TIMEOUT, "The %s of the request took too long to arrive.", part);
+	http_req_refuse(r);
+}
+
 void http_conn_due(struct http_conn *c)
 {
 	if (c->clock == CLOCK_WRITE)
 		on_stall(c);
 	else if (c->req && c->clock == CLOCK_HEAD)
-		http_req_refuse(c->req, ERR_REQUEST_TIMEOUT, "The head of the request took too long to arrive.");
+		time_out(c->req, "head");
 	else if (c->req && c->clock == CLOCK_BODY)
-		http_req_refuse(c->req, ERR_REQUEST_TIMEOUT, "The body of the request took too long to arrive.");
+		time_out(c->req, "body");
 	else
 		http_conn_close(c);
 }

@@ -205,7 +205,7 @@ void http_conn_due(struct http_conn *c);                     /* its clock ran ou
 
 /* request.c */
 size_t http_req_feed(struct http_req *r, struct str bytes); /* returns the bytes taken */
-bool http_req_refuse(struct http_req *r, enum err_kind kind, const char *why); /* answers, then the connection closes */
+void http_req_refuse(struct http_req *r); /* answers the error just left; then the connection closes */
 void http_req_left(struct http_req *r); /* the connection closes */
 void http_req_over(struct http_req *r); /* the answer was sent */
 void http_req_woken(struct http_req *r);

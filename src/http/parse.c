@@ -64,14 +64,6 @@ static bool refuse(struct http_req *r, const char *why)
 	return fail(&r->call, ERR_BAD_REQUEST, "Malformed request: %s.", why);
 }
 
-static int hex_value(char ch)
-{
-	if (ascii_digit(ch))
-		return ch - '0';
-	ch = ascii_lower(ch);
-	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
 bool http_unescape(struct arena *a, struct str in, bool plus, struct str *ret)
 {
 	char *to = arena_alloc(a, in.n + 1);
@@ -81,8 +73,8 @@ bool http_unescape(struct arena *a, struct str in, bool plus, struct str *ret)
 		char ch = in.p[i];
 
 		if (ch == '%') {
-			int hi = i + 2 < in.n ? hex_value(in.p[i + 1]) : -1;
-			int lo = hi >= 0 ? hex_value(in.p[i + 2]) : -1;
+			int hi = i + 2 < in.n ? http_hex(in.p[i + 1]) : -1;
+			int lo = hi >= 0 ? http_hex(in.p[i + 2]) : -1;
 
 			if (lo < 0 || hi + lo == 0)
 				return false;

@@ -5,20 +5,19 @@
  */
 #include "http/http_int.h"
 
-static bool over(struct http_req *r)
+void http_req_refuse(struct http_req *r)
 {
-	http_answer(r);
-	return false;
-}
-
-bool http_req_refuse(struct http_req *r, enum err_kind kind, const char *why)
-{
-	fail(&r->call, kind, "%s", why);
-	r->ok = false;
-	r->keep_alive = false;
+	r->ok = r->keep_alive = false;
 	r->linger = true;
 	STAT_ADD(r->loop->refused, 1);
-	return over(r);
+	http_answer(r);
+}
+
+static bool too_large(struct http_req *r)
+{
+	fail(&r->call, ERR_BODY_TOO_LARGE, "The body is larger than this server takes.");
+	http_req_refuse(r);
+	return false;
 }
 
 /* --- running --- */
@@ -219,7 +218,7 @@ static bool add_body(struct http_req *r, struct str piece)
 	if (r->discard)
 		return true;
 	if (piece.n > most - r->body.n)
-		return http_req_refuse(r, ERR_BODY_TOO_LARGE, "The body is larger than this server takes.");
+		return too_large(r);
 	buf_add(&r->body, piece);
 	return true;
 }
@@ -249,7 +248,8 @@ static size_t feed_chunks(struct http_req *r, struct str in)
 		case FRAME_MORE:
 			return in.n;
 		case FRAME_BAD:
-			http_req_refuse(r, ERR_BAD_REQUEST, "Malformed request: the chunks of the body are broken.");
+			fail(&r->call, ERR_BAD_REQUEST, "Malformed request: the chunks of the body are broken.");
+			http_req_refuse(r);
 			return in.n;
 		case FRAME_DONE:
 			body_done(r);
@@ -260,25 +260,30 @@ static size_t feed_chunks(struct http_req *r, struct str in)
 
 /* --- the head --- */
 
-static bool begin_body(struct http_req *r, bool some_is_here)
+/* The body of a call that has failed already is read past when it is short, to keep the connection. */
+static bool is_worth_reading(const struct http_req *r)
 {
-	bool failed = r->call.err.kind != ERR_NONE;
+	if (r->call.err.kind == ERR_NONE)
+		return true;
+	return !r->expects && !r->scan.chunked && r->scan.length <= HTTP_DISCARD;
+}
 
-	if (r->scan.length > r->loop->server->limits.max_body_bytes && !failed)
-		return http_req_refuse(r, ERR_BODY_TOO_LARGE, "The body is larger than this server takes.");
-	r->discard = failed;
-	if (failed && (r->expects || r->scan.chunked || r->scan.length > HTTP_DISCARD)) {
-		r->ok = false;
-		r->keep_alive = false;
-		r->linger = true;
-		return over(r);
+static void begin_body(struct http_req *r, bool some_is_here)
+{
+	r->discard = r->call.err.kind != ERR_NONE;
+	if (!is_worth_reading(r)) {
+		http_req_refuse(r);
+		return;
+	}
+	if (r->scan.length > r->loop->server->limits.max_body_bytes && !r->discard) {
+		too_large(r);
+		return;
 	}
 	r->state = REQ_BODY;
 	r->left = r->scan.length;
 	http_clock_set(r->conn, CLOCK_BODY);
 	if (r->expects && r->scan.http11 && !some_is_here)
 		http_wire_interim(r->conn, S("HTTP/1.1 100 Continue\r\n\r\n"));
-	return true;
 }
 
 static bool is_request_id(struct str s)
@@ -341,41 +346,47 @@ static bool admit(struct http_req *r)
 
 static void take_head(struct http_req *r, bool some_is_here)
 {
-	if (!http_parse(r)) {
-		name_call(r);
-		r->ok = r->keep_alive = false;
-		r->linger = true;
-		STAT_ADD(r->loop->refused, 1);
-		http_answer(r);
+	bool parsed = http_parse(r);
+
+	name_call(r);
+	if (!parsed) {
+		http_req_refuse(r);
 		return;
 	}
-	name_call(r);
-	r->ok = admit(r);
+	(void)admit(r); /* its error is answered after the body */
 	if (r->scan.length == 0 && !r->scan.chunked)
 		dispatch(r);
 	else
 		begin_body(r, some_is_here);
 }
 
-static size_t feed_head(struct http_req *r, struct str in)
+/* False: an error is left. */
+static bool scan_head(struct http_req *r, struct str in, enum http_frame *ret)
 {
 	struct http_head_scan *h = &r->scan;
-	size_t most = r->loop->server->limits.max_head_bytes;
-	enum http_frame what = http_head_scan(h, in);
-	size_t n = what == FRAME_DONE ? h->at : in.n;
 
-	if (what == FRAME_BAD) {
-		fail(&r->call, ERR_BAD_REQUEST, "Malformed request: %s.", h->why);
-		http_req_refuse(r, ERR_BAD_REQUEST, h->why);
-		return in.n;
-	}
-	if (n > most || h->fields > HTTP_FIELDS) {
-		http_req_refuse(r, ERR_HEADERS_TOO_LARGE, "The request line and headers are larger than this server takes.");
+	*ret = http_head_scan(h, in);
+	if (*ret == FRAME_BAD)
+		return fail(&r->call, ERR_BAD_REQUEST, "Malformed request: %s.", h->why);
+	if ((*ret == FRAME_DONE ? h->at : in.n) > r->loop->server->limits.max_head_bytes || h->fields > HTTP_FIELDS)
+		return fail(&r->call, ERR_HEADERS_TOO_LARGE,
+			    "The request line and headers are larger than this server takes.");
+	return true;
+}
+
+static size_t feed_head(struct http_req *r, struct str in)
+{
+	enum http_frame what;
+	size_t n;
+
+	if (!scan_head(r, in, &what)) {
+		http_req_refuse(r);
 		return in.n;
 	}
 	if (what == FRAME_MORE)
 		return 0;
-	r->head = arena_dup(&r->arena, str_from(in.p + h->start, n - h->start));
+	n = r->scan.at;
+	r->head = arena_dup(&r->arena, str_from(in.p + r->scan.start, n - r->scan.start));
 	take_head(r, in.n > n);
 	return n;
 }
