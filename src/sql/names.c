@@ -16,13 +16,15 @@ static bool is_close(const struct sql_token *t)
 static bool ends_item(const struct sql_tokens *t, int from, int i)
 {
 	static const char *const words[] = {"from",   "into",	"where",  "having", "qualify",	 "limit", "offset",
-					    "fetch",  "window", "union",  "except", "intersect", "minus", "select", NULL};
+					    "fetch",  "window", "union",  "except", "intersect", "minus", NULL};
 	const struct sql_token *k = &t->v[i];
 
 	if (is_punct(k, ',') || is_punct(k, ';') || is_close(k))
 		return true;
 	if (k->kind != SQL_WORD)
 		return false;
+	if (sql_is(t, i, "select"))
+		return true;
 	if (sql_is(t, i, "from"))
 		return !sql_is(t, i - 1, "distinct");
 	if (i == from || is_punct(k - 1, '.') || sql_is(t, i - 1, "as"))

@@ -235,6 +235,37 @@ static void deep_nesting_takes_no_stack(void **state)
 	buf_drop(&text);
 }
 
+/* Each of these was, or could be, quadratic: at this size a test that ends is a test that passed. */
+static void repetition_costs_no_more_than_its_length(void **state)
+{
+	static const char *const pieces[] = {"select ", "select 1,", "select a from ", "from ", "(select trim(a from ", "cast(", "a as (", "?,", "a.", NULL};
+	struct sql_gate g = {catalogs, false};
+	struct sql_rewrite r;
+
+	(void)state;
+	for (size_t i = 0; pieces[i]; i++) {
+		OWNS(arena) a = {0};
+		struct buf text = {0};
+		struct sql_tokens t;
+		struct call c;
+		int open = 0;
+
+		buf_lit(&text, "select 1 ");
+		for (int k = 0; k < 200000; k++)
+			buf_add(&text, str_of(pieces[i]));
+		for (size_t k = 0; k < text.n; k++)
+			open += text.p[k] == '(';
+		for (; open > 0; open--)
+			buf_addc(&text, ')');
+		call_open(&c, &a);
+		assert_true(sql_lex(&c, SQL_SNOWFLAKE, buf_str(&text), &t));
+		(void)!sql_rewrite_snowflake(&c, &t, (struct sql_span){0, t.n}, &r);
+		call_forgive(&c);
+		(void)!sql_gate(&c, &t, (struct sql_span){0, t.n}, &g);
+		buf_drop(&text);
+	}
+}
+
 static void statements_are_split_at_semicolons_only(void **state)
 {
 	struct bench b;
@@ -684,6 +715,7 @@ int main(void)
 		cmocka_unit_test(text_behind_a_nul_byte_is_never_dropped),
 		cmocka_unit_test(too_many_tokens_are_refused),
 		cmocka_unit_test(deep_nesting_takes_no_stack),
+		cmocka_unit_test(repetition_costs_no_more_than_its_length),
 		cmocka_unit_test(statements_are_split_at_semicolons_only),
 		cmocka_unit_test(statements_are_told_apart_by_their_words),
 		cmocka_unit_test(a_definition_tells_its_object_and_name),
