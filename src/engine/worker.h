@@ -58,6 +58,7 @@ struct task {
 	struct call call;      /* its arena is the statement's memory */
 	struct engine_ask ask;
 	struct engine_end end; /* texts in the arena */
+	size_t prefix;         /* bytes put before ask.sql when it was prepared */
 	bool broken;           /* DuckDB cannot go on */
 };
 /* Leave the failure in t->end; all return false. */
@@ -88,6 +89,10 @@ bool session_timezone(struct task *t, struct session *s, struct str zone) NODISC
 /* Prepares ask.sql or takes it from the cache. ret_kept: the session keeps it, else the caller destroys it. */
 bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret, bool *ret_kept) NODISCARD;
 void session_forget(struct session *s); /* empties the cache */
+
+/* --- worker_readable.c --- */
+/* What to prepare instead of ask.sql, in the arena; NULL: its result can be read as it is. */
+const char *readable_sql(struct task *t, duckdb_prepared_statement st);
 
 /* --- worker_bind.c --- */
 bool bind_all(struct task *t, duckdb_prepared_statement st) NODISCARD;

@@ -50,21 +50,12 @@ static bool empty_tmp(struct call *c)
 }
 
 /* --- helper catalog: built once a set of statements, then read only --- */
-extern const char *const *sql_helper_statements(void) __attribute__((weak));
-
-static const char *const *helper_statements(void)
-{
-	static const char *const none[] = {NULL};
-
-	return sql_helper_statements ? sql_helper_statements() : none;
-}
-
 static void helper_name(struct call *c, const char **ret)
 {
 	unsigned char digest[SHA256_LEN];
 	OWNS(buf) all = {0}, hex = {0};
 
-	for (const char *const *s = helper_statements(); *s; s++) {
+	for (const char *const *s = sql_helper_statements(); *s; s++) {
 		buf_add(&all, str_of(*s));
 		buf_addc(&all, '\0');
 	}
@@ -78,7 +69,7 @@ static bool fill_helper(struct call *c, duckdb_connection con, const char *build
 	const char *attach = arena_fmt(c->arena, "ATTACH '%s' AS _sf", building).p;
 
 	return database_query(c, con, attach) && database_query(c, con, "USE _sf") &&
-	       query_all(c, con, helper_statements()) && database_query(c, con, "USE memory") &&
+	       query_all(c, con, sql_helper_statements()) && database_query(c, con, "USE memory") &&
 	       database_query(c, con, "DETACH _sf");
 }
 
@@ -175,11 +166,11 @@ bool database_open(struct call *c, const struct worker_options *o, duckdb_databa
 
 /* --- sessions --- */
 /* Progress is counted only while the bar is on; its printing is off. */
-#define PROGRESS "SET enable_progress_bar_print = false", "SET enable_progress_bar = true"
+#define PROGRESS "SET SESSION enable_progress_bar_print = false", "SET SESSION enable_progress_bar = true"
 static const char *const session_sql[2][5] = {
-	{"SET search_path = 'MAYFLY.PUBLIC'", PROGRESS, NULL},
-	{"SET search_path = 'MAYFLY.PUBLIC,_sf.main'", PROGRESS,
-	 "SET default_null_order = 'nulls_last_on_asc_first_on_desc'", NULL},
+	{"SET SESSION search_path = 'MAYFLY.PUBLIC'", PROGRESS, NULL},
+	{"SET SESSION search_path = 'MAYFLY.PUBLIC,_sf.main'", PROGRESS,
+	 "SET SESSION default_null_order = 'nulls_last_on_asc_first_on_desc'", NULL},
 };
 
 static uint64_t connection_number(duckdb_connection con)
@@ -233,7 +224,7 @@ bool session_timezone(struct task *t, struct session *s, struct str zone)
 	if (zone.n >= sizeof(s->timezone) || memchr(zone.p, '\0', zone.n))
 		return task_fails(t, "Invalid Input", "Unknown time zone '%.*s'", SARG(str_head(zone, 100)));
 	session_forget(s); /* constants were folded in the former zone */
-	buf_lit(&sql, "SET TimeZone = ");
+	buf_lit(&sql, "SET SESSION TimeZone = ");
 	sql_quote_literal(&sql, zone);
 	ok = duckdb_query(s->con, buf_cstr(&sql), &r) == DuckDBSuccess;
 	duckdb_destroy_result(&r);
@@ -264,17 +255,28 @@ static bool worth_keeping(const struct engine_ask *ask)
 	return !ask->session_state && ask->counts != ENGINE_STATUS && ask->sql.n <= WORKER_CACHE_SQL;
 }
 
+static bool prepare_text(struct task *t, struct session *s, const char *sql, duckdb_prepared_statement *ret)
+{
+	if (duckdb_prepare(s->con, sql, ret) == DuckDBSuccess)
+		return true;
+	task_failed_by_duckdb(t, duckdb_prepare_error(*ret));
+	duckdb_destroy_prepare(ret);
+	return false;
+}
+
 static bool prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret)
 {
 	const char *sql = arena_cstr(t->call.arena, t->ask.sql);
 
 	if (memchr(sql, '\0', t->ask.sql.n))
 		return task_fails(t, "Parser", "A statement cannot hold a zero byte");
-	if (duckdb_prepare(s->con, sql, ret) == DuckDBSuccess)
+	if (!prepare_text(t, s, sql, ret))
+		return false;
+	sql = readable_sql(t, *ret);
+	if (!sql)
 		return true;
-	task_failed_by_duckdb(t, duckdb_prepare_error(*ret));
 	duckdb_destroy_prepare(ret);
-	return false;
+	return prepare_text(t, s, sql, ret);
 }
 
 bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret, bool *ret_kept)

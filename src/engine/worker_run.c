@@ -89,8 +89,11 @@ static bool json_message(struct task *t, struct str message)
 		return false;
 	set_class(t, class);
 	t->end.text = member(n, "exception_message");
-	if (str_to_i64(member(n, "position"), &at) && at >= 0 && (uint64_t)at <= t->ask.sql.n)
-		t->end.position = at;
+	if (str_to_i64(member(n, "position"), &at))
+		at -= (int64_t)t->prefix;
+	else
+		at = -1;
+	t->end.position = at >= 0 && (uint64_t)at <= t->ask.sql.n ? at : -1;
 	return true;
 }
 
