@@ -83,13 +83,20 @@ static struct str handle_of(const struct http_req *in, const struct http_route *
 	return in && route && strstr(route->path, "{handle}") ? http_param(in, 0) : S("");
 }
 
+/* No token is a 400 to Snowflake; an unknown handle is one too, but an unknown path is a 404. */
+static int snowflake_status(const struct err *e, struct str handle)
+{
+	if (e->kind == ERR_UNAUTHENTICATED && str_eq(str_of(e->native), S("390146")))
+		return 400;
+	return e->kind == ERR_NOT_FOUND && !handle.n ? 404 : kinds[e->kind].snowflake;
+}
+
 static void fail_snowflake(struct call *c, const struct http_req *in, struct http_res *out, const struct http_route *route)
 {
 	const struct err *e = &c->err;
-	bool no_token = e->kind == ERR_UNAUTHENTICATED && str_eq(str_of(e->native), S("390146"));
 	struct str handle = handle_of(in, route), message = str_of(e->text);
 
-	http_status(out, no_token ? 400 : kinds[e->kind].snowflake);
+	http_status(out, snowflake_status(e, handle));
 	if (e->kind == ERR_METHOD_NOT_ALLOWED)
 		return; /* an empty body */
 	if (e->kind == ERR_NOT_FOUND && handle.n)

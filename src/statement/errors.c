@@ -98,6 +98,8 @@ static const struct row {
 	{"Binder", "Referenced table", "000904", "42000", IDENTIFIER, "table \"", '"'},
 	{"Binder", "", "001003", "42000", COMPILE, "", 0},
 	{"Bind", "", "002049", "42601", COMPILE, "", 0},
+	{"", "Malformed JSON", "100069", "22P02", PLAIN, "", 0},
+	{"", "Invalid bind value", "002086", "22000", COMPILE, "", 0}, /* an empty value */
 	{"Conversion", "to BOOL", "100037", "22018", BOOLEAN_VALUE, "string '", '\''},
 	{"Conversion", "date field", "100040", "22007", DATE_VALUE, "\"", '"'},
 	{"Conversion", "timestamp field", "100035", "22007", TIMESTAMP_VALUE, "\"", '"'},
@@ -108,7 +110,6 @@ static const struct row {
 	{"Conversion", "", "100038", "22018", PLAIN, "", 0},
 	{"Out of Range", "", "100039", "22003", PLAIN, "", 0},
 	{"", "Division by zero", "100051", "22012", FIXED_TEXT, "Division by zero", 0},
-	{"", "Malformed JSON", "100069", "22P02", PLAIN, "", 0},
 	{"", "More than one row returned by a subquery", "090150", "22000", FIXED_TEXT,
 	 "Single-row subquery returns more than one row.", 0},
 	{"Constraint", "NOT NULL constraint failed", "100072", "22000", FIXED_TEXT, "NULL result in a non-nullable column", 0},
