@@ -1,0 +1,332 @@
+"""The server as a process, and a small client of its two surfaces.
+
+Standard library only. What runs is MAYFLY_BINARY, or build/mayfly.
+"""
+import contextlib
+import gzip
+import http.client
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BINARY = os.path.abspath(os.environ.get("MAYFLY_BINARY") or os.path.join(ROOT, "build", "mayfly"))
+SANITIZED = bool({"ASAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ)) and "san" in BINARY
+PATIENCE = 60 if SANITIZED else 20  # seconds until a test gives something up
+ASYNC_MESSAGE = ("Asynchronous execution in progress. "
+                 "Use provided query id to perform query monitoring and management.")
+ENDED = ("SUCCEEDED", "FAILED", "CANCELED")
+BROKEN = ("INVARIANT", "Assertion", "AddressSanitizer", "ThreadSanitizer", "runtime error:", '"level":"error"', " ERROR ")
+
+_numbers = itertools.count(1)
+
+
+def unique(prefix="t"):
+    """A name that no other test of this run uses."""
+    return f"{prefix}_{next(_numbers)}"
+
+
+def until(check, what, seconds=PATIENCE):
+    """The first true value of check(), or a failure."""
+    end = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.01)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.raw = response.read()
+        self.encoding = self.headers.get("Content-Encoding", "")
+        self.body = gzip.decompress(self.raw) if self.encoding == "gzip" else self.raw
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+    @property
+    def type(self):
+        return self.headers.get("Content-Type", "")
+
+    def __repr__(self):
+        return f"<{self.status} {self.type} {self.body[:600]!r}>"
+
+
+class Client:
+    """One caller: a tenant (mode none) or a bearer token."""
+
+    def __init__(self, server, tenant=None, token=None, headers=None):
+        self.server = server
+        self.headers = dict(headers or {})
+        if tenant is not None:
+            self.headers["X-Mayfly-Tenant"] = tenant
+        if token is not None:
+            self.headers["Authorization"] = "Bearer " + token
+
+    def request(self, method, path, body=None, headers=None):
+        sent = {"Accept-Encoding": "identity", **self.headers}
+        if body is not None and not isinstance(body, bytes):
+            body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        sent.update(headers or {})
+        sent = {k: v for k, v in sent.items() if v is not None}
+        with contextlib.closing(self.server.connection()) as connection:
+            connection.request(method, path, body, sent)
+            return Answer(connection.getresponse())
+
+    def get(self, path, **headers):
+        return self.request("GET", path, headers=headers)
+
+    # --- /api/v2/statements ---
+
+    def submit(self, statement, bindings=None, query=None, headers=None, **fields):
+        body = {"statement": statement, **fields}
+        if bindings is not None:
+            body["bindings"] = bindings
+        path = "/api/v2/statements"
+        if query:
+            path += "?" + urllib.parse.urlencode(query)
+        return self.request("POST", path, body, headers)
+
+    def cells(self, statement, bindings=None, **fields):
+        """The rows of a statement that must succeed in one partition."""
+        a = self.submit(statement, bindings, **fields)
+        assert a.status == 200, a
+        assert len(a.json["resultSetMetaData"]["partitionInfo"]) == 1, a
+        return a.json["data"]
+
+    def cell(self, statement, bindings=None, **fields):
+        rows = self.cells(statement, bindings, **fields)
+        assert len(rows) == 1 and len(rows[0]) == 1, rows
+        return rows[0][0]
+
+    def start(self, statement, **fields):
+        """The handle of an asynchronous statement."""
+        a = self.submit(statement, query={"async": "true"}, **fields)
+        assert a.status == 202, a
+        return a.json["statementHandle"]
+
+    def status(self, handle, **query):
+        query = "?" + urllib.parse.urlencode(query) if query else ""
+        return self.request("GET", f"/api/v2/statements/{handle}{query}")
+
+    def cancel(self, handle):
+        return self.request("POST", f"/api/v2/statements/{handle}/cancel", b"")
+
+    def poll(self, handle):
+        """The answer of E2 once it is no 202."""
+        def ended():
+            a = self.status(handle)
+            return a if a.status != 202 else None
+        return until(ended, "the end of " + handle)
+
+    # --- /v1/statements ---
+
+    def native(self, sql, wait=PATIENCE, headers=None, **fields):
+        sent = {"Prefer": f"wait={wait}"} if wait else {}
+        sent.update(headers or {})
+        return self.request("POST", "/v1/statements", {"sql": sql, **fields}, sent)
+
+    def run(self, sql, **fields):
+        """The document of a statement that must succeed."""
+        a = self.native(sql, **fields)
+        assert a.status == 200 and a.json["status"] == "SUCCEEDED", a
+        return a.json
+
+    def rows(self, sql, **fields):
+        return self.result(self.run(sql, **fields)["handle"]).json["rows"]
+
+    def document(self, handle, **query):
+        query = "?" + urllib.parse.urlencode(query) if query else ""
+        return self.request("GET", f"/v1/statements/{handle}{query}")
+
+    def result(self, handle, accept="application/json"):
+        return self.request("GET", f"/v1/statements/{handle}/result", headers={"Accept": accept})
+
+    def forget(self, handle):
+        return self.request("DELETE", f"/v1/statements/{handle}")
+
+    def running(self, handle):
+        """Waits until the statement runs."""
+        until(lambda: self.document(handle).json["status"] == "RUNNING", handle + " to run")
+        return handle
+
+    def advance(self, seconds):
+        """Turns the server's clock forward."""
+        a = self.request("POST", "/v1/test/clock", {"advance_ms": int(seconds * 1000)})
+        assert a.status == 200, a
+
+
+def uuid_like(text):
+    return len(text) == 36 and [len(p) for p in text.split("-")] == [8, 4, 4, 4, 12] and text == text.lower()
+
+
+class Server:
+    """`mayfly serve` on a port of its own with a data folder of its own."""
+
+    def __init__(self, settings=None, listen=None, scheme="http", args=(), env=None, data=None):
+        self.folder = data or tempfile.mkdtemp(prefix="mayfly-http-")
+        os.chmod(self.folder, 0o711)  # workers run under uids of their own
+        self.data = os.path.join(self.folder, "data")
+        self.scheme = scheme
+        self.workers_seen = set()
+        self.port = None if listen else free_port()
+        self.listen = listen or f"127.0.0.1:{self.port}"
+        settings = {"server.test_clock": "true", **(settings or {})}
+        command = [BINARY, "serve", "--listen", self.listen, "--data", self.data, *args]
+        for key, value in settings.items():
+            command += ["--set", f"{key}={value}"]
+        self.log = os.path.join(self.folder, "log")
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(env or {})})
+        self.client = Client(self)
+        try:
+            until(self.healthy, "the server to start")
+        except BaseException:
+            self.kill()
+            raise
+
+    def connection(self, timeout=PATIENCE * 3):
+        if self.listen.startswith("unix:"):
+            return UnixConnection(self.listen[len("unix:"):], timeout)
+        if self.scheme == "https":
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=context)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def healthy(self):
+        assert self.process.poll() is None, f"the server ended with {self.process.returncode}: {self.stderr()}"
+        try:
+            return self.client.get("/healthz").status == 200
+        except OSError:
+            return False
+
+    def socket(self, timeout=10):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+
+    def stderr(self):
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def as_tenant(self, name):
+        return Client(self, tenant=name)
+
+    def with_token(self, token, **headers):
+        return Client(self, token=token, headers=headers)
+
+    def url(self):
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def workers(self):
+        """Process ids of the engine workers that live now."""
+        pids = set()
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{self.process.pid}/task/{task}/children", encoding="ascii") as children:
+                    pids.update(map(int, children.read().split()))
+        self.workers_seen |= pids
+        return pids
+
+    def terminate(self):
+        self.workers()
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        if self.process.poll() is None:
+            self.terminate()
+        try:
+            return self.process.wait(PATIENCE * 2)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "it did not end"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def check_end(self):
+        """Every server must end cleanly, whatever a test did to it."""
+        code = self.stop()
+        lines = [line for line in self.stderr().splitlines() if any(mark in line for mark in BROKEN)]
+        until(lambda: not any(is_alive(pid) for pid in self.workers_seen), "the workers to end", 10)
+        self.drop()
+        assert code == 0, f"exit code {code}"
+        assert not lines, lines
+
+    def drop(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def in_parallel(*calls):
+    """Runs the calls at once, in threads; their results in order."""
+    results = [None] * len(calls)
+
+    def one(i, call):
+        try:
+            results[i] = call()
+        except BaseException as e:  # shown by the caller
+            results[i] = e
+
+    threads = [threading.Thread(target=one, args=(i, call)) for i, call in enumerate(calls)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for r in results:
+        if isinstance(r, BaseException):
+            raise r
+    return results
+
+
+def mayfly(*args, stdin=None, env=None, timeout=PATIENCE * 2):
+    """Runs a verb of the command line to its end."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("MAYFLY_")}
+    return subprocess.run([BINARY, *args], input=stdin, capture_output=True, text=True, timeout=timeout,
+                          env={**clean, **(env or {})}, check=False)
