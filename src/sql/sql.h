@@ -91,7 +91,9 @@ struct sql_gate {
 	const char *const *catalogs; /* the caller's catalogs, NULL-terminated; others are refused when named */
 	bool select_only;            /* one SELECT (views, session queries) */
 };
-/* Fails with ERR_NOT_ALLOWED naming what and where. Quoted and dotted spellings
+/* For the text that will run: of a Snowflake statement, what sql_rewrite_snowflake made of it.
+ * Fails with ERR_NOT_ALLOWED naming what and where, with ERR_SQL (001003) at a statement
+ * whose first word is none we know. Quoted and dotted spellings
  * of a function count too ("read_csv"(…), system.main.read_csv(…)), and so do file
  * names used as tables (FROM 'x.csv', FROM "x.parquet"). */
 bool sql_gate(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_gate *g) NODISCARD;
@@ -108,6 +110,8 @@ struct sql_rewrite {
 struct sql_mark {
 	size_t out, in;
 };
+/* Fails with ERR_SQL: unknown statement 001003, $1 and $name 000002, X'…' that is not hexadecimal.
+ * CALL f(…) becomes SELECT f(…). */
 bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_rewrite *ret) NODISCARD;
 size_t sql_source_position(const struct sql_rewrite *r, size_t at_out);
 
