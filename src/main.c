@@ -81,8 +81,6 @@ static bool read_args(struct server *s, int argc, char **argv, struct str *ret_f
 	return true;
 }
 
-extern char **environ;
-
 static bool configure(struct server *s, int argc, char **argv)
 {
 	struct str *sets = ARENA_ARRAY(&s->arena, struct str, MAX_SETS);
@@ -266,25 +264,39 @@ static void print_sandbox(const struct engine_report *r)
 			printf("  missing  %s\n", missing[i]);
 }
 
+/* Three commands that work as they stand, on the first address. */
+static void print_curls(struct str address, bool tls)
+{
+	static const char *const calls[] = {
+		"/api/v2/statements -H 'Content-Type: application/json' -d '{\"statement\":\"select 40 + 2 as answer\"}'",
+		"/v1/statements -H 'Content-Type: application/json' -H 'Prefer: wait=5' -d '{\"sql\":\"select version()\"}'",
+		"/readyz",
+	};
+	bool is_unix = str_starts(address, S("unix:"));
+	struct str path = is_unix ? str_tail(address, 5) : S("");
+
+	printf("\nTry:\n");
+	for (size_t i = 0; i < COUNT_OF(calls); i++)
+		printf("  curl -s%s%s%.*s %s://%.*s%s\n", tls ? "k" : "", is_unix ? " --unix-socket " : "", SARG(path),
+		       tls ? "https" : "http", SARG(is_unix ? S("localhost") : address), calls[i]);
+	printf("\n");
+}
+
 static void print_banner(struct server *s)
 {
 	struct str rest = buf_str(&s->addresses), first = str_cut(&rest, ' ');
-	const char *scheme = s->conf.server_tls_cert.n ? "https" : "http";
+	bool tls = s->conf.server_tls_cert.n > 0;
 	struct engine_report r;
 
 	engine_report(s->engine, &r);
-	printf("mayfly %s serves on %s://%.*s\n", MAYFLY_VERSION, scheme, SARG(first));
+	printf("mayfly %s serves on %s%.*s\n", MAYFLY_VERSION,
+	       str_starts(first, S("unix:")) ? "" : tls ? "https://" : "http://", SARG(first));
 	printf("  data     %.*s\n", SARG(s->conf.data_dir));
 	print_sandbox(&r);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	printf("  missing  RLIMIT_AS of workers (sanitizer build)\n");
 #endif
-	printf("\nTry:\n");
-	printf("  curl -s %s://%.*s/api/v2/statements -H 'Content-Type: application/json' -d '{\"statement\":\"select 40 + 2 as answer\"}'\n",
-	       scheme, SARG(first));
-	printf("  curl -s %s://%.*s/v1/statements -H 'Content-Type: application/json' -H 'Prefer: wait=5' -d '{\"sql\":\"select version()\"}'\n",
-	       scheme, SARG(first));
-	printf("  curl -s %s://%.*s/readyz\n\n", scheme, SARG(first));
+	print_curls(first, tls);
 	fflush(stdout);
 }
 

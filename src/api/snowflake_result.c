@@ -210,6 +210,7 @@ static bool write_result(struct call *c, const struct http_req *in, struct http_
 	write_stats(&o, &v->counts);
 	json_end_object(&o);
 	api_json(out, 200);
+	http_compress_small(out);
 	set_link(out, v, 0);
 	return true;
 }

@@ -52,7 +52,7 @@ static void put_result_counts(struct json_out *o, const struct stmt_view *v)
 	else
 		json_put_null(o);
 	JSON_FIELD_INT(o, "result_bytes", done ? v->row_bytes : 0);
-	JSON_FIELD_INT(o, "partition_count", done ? v->parts : 0);
+	JSON_FIELD_INT(o, "partition_count", done || v->state == STMT_RUNNING ? v->parts : 0); /* stored so far */
 }
 
 void api_write_document(struct json_out *o, const struct stmt_view *v)

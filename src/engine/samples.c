@@ -8,8 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 bool engine_load_samples(struct call *c, struct engine *e, struct str tenant, struct str dir)
 {
 	const char *folder = engine_tenant_folder(c, e, tenant);

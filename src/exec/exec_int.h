@@ -20,7 +20,8 @@ struct exec_loop {
 	uv_prepare_t before_poll; /* both run what the loop's own thread posted, so that */
 	uv_check_t after_poll;    /* posting there costs no system call */
 	char name[16];
-	pthread_t thread;
+	pthread_t thread; /* of exec_loop_start, for join */
+	pthread_t self;   /* of exec_loop_run; read only while running */
 	bool joinable;
 	atomic_bool running, stopping;
 	pthread_mutex_t lock; /* first, last */

@@ -75,7 +75,7 @@ struct exec_loop *exec_loop_open(const char *name)
 
 void exec_loop_run(struct exec_loop *l)
 {
-	l->thread = pthread_self();
+	l->self = pthread_self();
 	atomic_store(&l->running, true);
 	pthread_setname_np(pthread_self(), l->name);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
@@ -136,7 +136,7 @@ void exec_loop_close(struct exec_loop *l)
 
 bool exec_on_loop(const struct exec_loop *l)
 {
-	return atomic_load(&l->running) && pthread_equal(l->thread, pthread_self());
+	return atomic_load(&l->running) && pthread_equal(l->self, pthread_self());
 }
 
 uv_loop_t *exec_loop_uv(struct exec_loop *l)

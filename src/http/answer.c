@@ -79,6 +79,11 @@ void http_no_compress(struct http_res *out)
 	out->no_compress = true;
 }
 
+void http_compress_small(struct http_res *out)
+{
+	out->compress_small = true;
+}
+
 void http_close_after(struct http_res *out)
 {
 	out->close = true;
@@ -295,7 +300,7 @@ static bool compress(struct http_req *r)
 {
 	struct http_res *res = &r->res;
 
-	if (res->body.n <= HTTP_GZIP_LEAST || res->ref.n || res->source || res->no_compress || res->has_encoding)
+	if (res->body.n <= (res->compress_small ? 0 : HTTP_GZIP_LEAST) || res->ref.n || res->source || res->no_compress || res->has_encoding)
 		return false;
 	res->vary = true;
 	if (!http_accepts_gzip(r))

@@ -49,6 +49,7 @@ struct buf *http_out(struct http_res *out);              /* the body; write into
 void http_body_ref(struct http_res *out, struct str body, void (*release)(void *), void *owner);
 /* By default the server gzips bodies over 1 KB when the client accepts it. */
 void http_no_compress(struct http_res *out);
+void http_compress_small(struct http_res *out); /* smaller ones as well */
 void http_close_after(struct http_res *out);
 
 /* --- streaming with back-pressure: pull is called while the socket can take more --- */

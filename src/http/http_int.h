@@ -135,7 +135,7 @@ struct http_res {
 	void *kept;
 	int64_t wait_ms;
 	bool want_pool, on_pool, want_park;
-	bool has_encoding, no_compress, vary, close, sse;
+	bool has_encoding, no_compress, compress_small, vary, close, sse;
 	bool framed;                        /* a stream in chunks */
 };
 
@@ -166,6 +166,7 @@ struct http_req {
 	int status;                         /* that a kind of error does not tell: 417; else 0 */
 	http_handler *running;
 	bool ok;
+	int64_t began_ns;                   /* when its head was complete */
 	void (*work)(struct http_req *r);   /* on the pool */
 	void (*back)(struct http_req *r);   /* then on the loop */
 	struct http_park *park;

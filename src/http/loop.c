@@ -233,6 +233,7 @@ void http_req_put(struct http_req *r)
 	r->chunks = (struct http_chunks){0};
 	r->head = r->method = r->target = r->path = r->query = (struct str){0};
 	r->nfields = r->nparams = r->nbufs = r->status = 0;
+	r->began_ns = 0;
 	r->running = NULL;
 	r->ok = false;
 	r->route = NULL;

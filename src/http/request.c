@@ -5,6 +5,8 @@
  */
 #include "http/http_int.h"
 
+#include "obs/obs.h"
+
 void http_req_refuse(struct http_req *r)
 {
 	r->ok = r->keep_alive = false;
@@ -114,12 +116,23 @@ void http_req_left(struct http_req *r)
 	abandon(r);
 }
 
+static void count_answer(const struct http_req *r)
+{
+	int class = r->res.status / 100;
+
+	if (class >= 1 && class <= 5)
+		obs_count(OBS_M_HTTP_1XX + (class - 1));
+	if (r->began_ns)
+		obs_observe(OBS_M_HTTP_SECONDS, clock_mono_ns() - r->began_ns);
+}
+
 void http_req_over(struct http_req *r)
 {
 	struct http_conn *c = r->conn;
 	bool close = r->res.close, linger = r->linger;
 
 	STAT_ADD(r->loop->requests, 1);
+	count_answer(r);
 	http_park_over(r);
 	c->req = NULL;
 	http_req_put(r);
@@ -348,6 +361,7 @@ static void take_head(struct http_req *r, bool some_is_here)
 {
 	bool parsed = http_parse(r);
 
+	r->began_ns = clock_mono_ns();
 	name_call(r);
 	if (!parsed) {
 		http_req_refuse(r);
