@@ -5,6 +5,8 @@
  */
 #include "engine/worker.h"
 
+#include <stdlib.h>
+
 enum { NESTING_MAX = 64 };
 
 static bool is_json(duckdb_logical_type type)
@@ -180,9 +182,24 @@ void types_load(struct column *col, duckdb_vector v)
 /* --- names --- */
 static void type_name(struct buf *b, duckdb_logical_type type);
 
+static const char *const reserved[] = { /* DuckDB's, in order */
+	"all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check",
+	"collate", "column", "constraint", "create", "default", "deferrable", "desc", "describe", "distinct", "do", "else",
+	"end", "except", "false", "fetch", "for", "foreign", "from", "group", "having", "in", "initially", "intersect",
+	"into", "lambda", "lateral", "leading", "limit", "not", "null", "offset", "on", "only", "or", "order", "pivot",
+	"pivot_longer", "pivot_wider", "placing", "primary", "qualify", "references", "returning", "select", "show", "some",
+	"summarize", "symmetric", "table", "then", "to", "trailing", "true", "union", "unique", "unpivot", "using",
+	"variadic", "when", "where", "window", "with"};
+
+static int by_word(const void *key, const void *word)
+{
+	return str_cmp(*(const struct str *)key, str_of(*(const char *const *)word));
+}
+
 static bool is_plain_name(struct str s)
 {
-	bool plain = s.n && !ascii_digit(s.p[0]);
+	bool plain = s.n && !ascii_digit(s.p[0]) &&
+		     !bsearch(&s, reserved, COUNT_OF(reserved), sizeof(reserved[0]), by_word);
 
 	for (size_t i = 0; plain && i < s.n; i++)
 		plain = (s.p[i] >= 'a' && s.p[i] <= 'z') || s.p[i] == '_' || ascii_digit(s.p[i]);
