@@ -93,7 +93,7 @@ static bool attach_helper(struct call *c, duckdb_connection con)
 	helper_name(c, &name);
 	if (access(name, R_OK) != 0 && !build_helper(c, con, name))
 		return false;
-	return database_query(c, con, arena_fmt(c->arena, "ATTACH '%s' AS _sf (READ_ONLY)", name).p);
+	return database_query(c, con, arena_fmt(c->arena, "ATTACH '%s' AS _sf (READ_ONLY, HIDDEN)", name).p);
 }
 
 /* --- opening --- */
