@@ -2,17 +2,16 @@
  *
  * What http/ is compared with: one loop, keep-alive, pipelining (answers of one
  * read go out in one write), no limits, no strictness, no headers of use.
- * Usage: hello PORT
+ * Usage: hello PORT BYTES    the body is BYTES long
  */
 #include <llhttp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
-static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n";
-
-enum { READ_SIZE = 64 * 1024, ANSWERS = 1024 };
+enum { READ_SIZE = 64 * 1024, ANSWERS = 1024, HEAD_SIZE = 128, BODY_MAX = 1 << 20 };
 
 struct conn {
 	uv_tcp_t tcp;
@@ -22,6 +21,8 @@ struct conn {
 
 static llhttp_settings_t settings;
 static char read_buffer[READ_SIZE];
+static char answer[HEAD_SIZE + BODY_MAX];
+static size_t answer_size;
 
 static int on_message(llhttp_t *p)
 {
@@ -50,8 +51,8 @@ static void answer_all(struct conn *c)
 
 	c->done = 0;
 	for (int i = 0; i < n; i++)
-		bufs[i] = uv_buf_init((char *)(uintptr_t)answer, sizeof(answer) - 1);
-	if (n == 0 || uv_try_write((uv_stream_t *)&c->tcp, bufs, (unsigned)n) == n * (int)(sizeof(answer) - 1))
+		bufs[i] = uv_buf_init(answer, (unsigned)answer_size);
+	if (n == 0 || uv_try_write((uv_stream_t *)&c->tcp, bufs, (unsigned)n) == n * (int)answer_size)
 		return;
 	w = malloc(sizeof(*w)); /* the floor drops what a slow reader does not take */
 	if (w && uv_write(w, (uv_stream_t *)&c->tcp, bufs, 0, on_written) != 0)
@@ -90,12 +91,24 @@ static void on_connection(uv_stream_t *s, int status)
 	uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 }
 
+static bool make_answer(const char *bytes)
+{
+	size_t n = strtoul(bytes, NULL, 10);
+
+	if (n > BODY_MAX)
+		return false;
+	answer_size = (size_t)snprintf(answer, HEAD_SIZE, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", n);
+	memset(answer + answer_size, 'a', n);
+	answer_size += n;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in sa;
 	uv_tcp_t tcp;
 
-	if (argc != 2 || uv_ip4_addr("127.0.0.1", atoi(argv[1]), &sa) != 0)
+	if (argc != 3 || !make_answer(argv[2]) || uv_ip4_addr("127.0.0.1", atoi(argv[1]), &sa) != 0)
 		return 2;
 	settings.on_message_complete = on_message;
 	uv_tcp_init(uv_default_loop(), &tcp);
