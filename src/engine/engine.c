@@ -80,15 +80,15 @@ bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, 
 	return true;
 }
 
-bool engine_to_parquet(struct call *c, struct engine *e, struct str packed_columns, struct engine_bytes *const *rows,
-		       int nrows, const struct engine_listener *l, void *arg, struct engine_task **ret)
+bool engine_to_parquet(struct call *c, struct engine *e, const struct engine_table *table, const struct engine_listener *l,
+		       void *arg, struct engine_task **ret)
 {
 	struct engine_task *t = task_new(e, WIRE_PARQUET, l, arg);
 
-	wire_text(&t->body, packed_columns);
-	wire_u32(&t->body, (uint32_t)nrows);
-	for (int i = 0; i < nrows; i++)
-		wire_text(&t->body, engine_bytes_str(rows[i]));
+	wire_text(&t->body, table->packed_columns);
+	wire_u32(&t->body, (uint32_t)table->nparts);
+	for (int i = 0; i < table->nparts; i++)
+		wire_text(&t->body, engine_bytes_str(table->parts[i]));
 	if (!task_queue(c, t, c->tenant))
 		return false;
 	*ret = t;

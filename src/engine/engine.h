@@ -122,10 +122,15 @@ void engine_cancel(struct engine_task *t);
 /* engine_run's reference; after ended() or to be told nothing any more is not possible: only after. */
 void engine_task_unref(struct engine_task *t);
 
-/* Rewrites stored native partitions as a Parquet file in the tenant's worker;
- * part() brings pieces of the file in order. `rows` are {"data":…} objects, plain. */
-bool engine_to_parquet(struct call *c, struct engine *e, struct str packed_columns, struct engine_bytes *const *rows,
-		       int nrows, const struct engine_listener *l, void *arg, struct engine_task **ret) NODISCARD;
+/* Rewrites stored native partitions as a Parquet file in the worker of the call's tenant;
+ * part() brings pieces of the file in order. */
+struct engine_table {
+	struct str packed_columns;
+	struct engine_bytes *const *parts; /* {"data":…} objects, plain */
+	int nparts;
+};
+bool engine_to_parquet(struct call *c, struct engine *e, const struct engine_table *table, const struct engine_listener *l,
+		       void *arg, struct engine_task **ret) NODISCARD;
 
 /* --- the engine --- */
 struct engine_limits { /* of one tenant */

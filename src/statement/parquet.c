@@ -168,12 +168,13 @@ static void drop_rows(struct engine_bytes **rows, int n)
 static bool make_file(struct call *c, struct statements *s, const struct stmt_view *v, struct engine_bytes **rows,
 		      struct buf *ret)
 {
+	const struct engine_table table = {v->columns, rows, v->parts};
 	OWNS(making) m;
 	struct engine_task *task;
 	bool ok;
 
 	making_open(&m);
-	if (!engine_to_parquet(c, s->o.engine, v->columns, rows, v->parts, &listener, &m, &task))
+	if (!engine_to_parquet(c, s->o.engine, &table, &listener, &m, &task))
 		return false;
 	drop_rows(rows, v->parts); /* the task has its own */
 	ok = wait_for_end(c, &m, task) && check_outcome(c, &m);
