@@ -34,5 +34,5 @@ def server():
         return made[-1]
 
     yield make
-    for one in made:
+    for one in reversed(made):  # the last may use the folder of an earlier one
         one.check_end()
