@@ -64,6 +64,7 @@ const char *engine_tenant_folder(struct call *c, struct engine *e, struct str te
 struct lane *lane_of(struct engine *e, struct str tenant); /* lock held; made when missing */
 void lane_pump(struct lane *lane);                         /* on the loop: start a worker, send what fits */
 void lane_fail_queue(struct lane *lane, const char *text); /* on the loop: every queued task ends LOST */
+void lane_take_back(struct lane *lane, struct engine_task *t); /* on the loop: a task that was not sent, to the queue's front */
 void lane_pump_soon(struct lane *lane);                    /* lock held */
 void task_end(struct engine_task *t, const struct engine_end *end); /* on the loop, lock not held */
 void task_end_lost(struct engine_task *t, const char *text);

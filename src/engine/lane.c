@@ -73,6 +73,24 @@ static struct engine_task *pop(struct lane *lane, enum task_state next)
 	return t;
 }
 
+void lane_take_back(struct lane *lane, struct engine_task *t)
+{
+	struct engine *e = lane->engine;
+	bool canceled;
+
+	pthread_mutex_lock(&e->lock);
+	canceled = t->cancel_asked;
+	if (!canceled) {
+		t->state = TASK_QUEUED;
+		list_add_head(&lane->queue, &t->node);
+		lane->queued++;
+		e->report.queued++;
+	}
+	pthread_mutex_unlock(&e->lock);
+	if (canceled)
+		task_end_lost(t, "");
+}
+
 void lane_fail_queue(struct lane *lane, const char *text)
 {
 	struct engine_task *t;

@@ -382,13 +382,25 @@ static void on_control(void *arg, int events)
 
 /* --- the end --- */
 
-static void end_all(struct link *k, struct list *tasks, const char *text)
+static void end_sent(struct link *k, const char *text)
 {
 	struct list *it;
 
-	while ((it = list_pop(tasks)) != NULL) {
+	while ((it = list_pop(&k->sent)) != NULL) {
 		count_running(k, -1);
 		task_end_lost(LIST_ITEM(it, struct engine_task, node), text);
+	}
+}
+
+/* What never reached the worker waits for the next one. */
+static void give_back_unsent(struct link *k)
+{
+	while (!list_empty(&k->unsent)) {
+		struct list *last = k->unsent.prev;
+
+		list_del(last);
+		count_running(k, -1);
+		lane_take_back(k->lane, LIST_ITEM(last, struct engine_task, node));
 	}
 }
 
@@ -406,8 +418,8 @@ static void link_died(struct link *k)
 	close(k->control);
 	if (!k->dismissed)
 		link_kill(k);
-	end_all(k, &k->sent, text);
-	end_all(k, &k->unsent, text);
+	end_sent(k, text);
+	give_back_unsent(k);
 }
 
 static void count_exit(struct link *k, bool crashed)

@@ -66,7 +66,7 @@ static size_t escape_len(const char *p, const char *end)
 
 static bool string(struct walk *w, struct str *ret)
 {
-	const char *start = w->p;
+	const char *start;
 
 	if (!at(w, '"'))
 		return false;
