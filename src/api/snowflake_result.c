@@ -123,9 +123,11 @@ static void add_link(struct buf *b, struct str handle, int partition, const char
 
 static void set_link(struct http_res *out, const struct stmt_view *v, int at)
 {
+	enum { USUAL = 512 }; /* bytes of the four links */
 	OWNS(buf) b = {0};
 	int last = v->parts > 0 ? v->parts - 1 : 0;
 
+	(void)buf_room(&b, USUAL);
 	add_link(&b, v->handle, 0, "first");
 	if (at > 0)
 		add_link(&b, v->handle, at - 1, "prev");
@@ -155,11 +157,16 @@ static bool rows_text(struct call *c, struct stmt *st, int i, struct str *ret)
 	return true;
 }
 
-static void write_tail(struct call *c, struct json_out *o, const struct stmt_view *v, struct str request_id)
+static void write_tail(struct json_out *o, const struct stmt_view *v, struct str request_id)
 {
+	OWNS(buf) url = {0};
+
+	buf_lit(&url, "/api/v2/statements/");
+	buf_add(&url, v->handle);
+	buf_lit(&url, "?requestId=");
+	buf_add(&url, request_id);
 	JSON_FIELD_TEXT(o, "code", S("090001"));
-	JSON_FIELD_TEXT(o, "statementStatusUrl",
-			arena_fmt(c->arena, "/api/v2/statements/%.*s?requestId=%.*s", SARG(v->handle), SARG(request_id)));
+	JSON_FIELD_TEXT(o, "statementStatusUrl", buf_str(&url));
 	JSON_FIELD_TEXT(o, "requestId", request_id);
 	JSON_FIELD_TEXT(o, "sqlState", S("00000"));
 	JSON_FIELD_TEXT(o, "statementHandle", v->handle);
@@ -206,7 +213,7 @@ static bool write_result(struct call *c, const struct http_req *in, struct http_
 		return false;
 	json_key(&o, S("data"));
 	json_put_raw(&o, rows);
-	write_tail(c, &o, v, request_id_of(c, in));
+	write_tail(&o, v, request_id_of(c, in));
 	write_stats(&o, &v->counts);
 	json_end_object(&o);
 	api_json(out, 200);

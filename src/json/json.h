@@ -54,16 +54,17 @@ void json_end_object(struct json_out *o);
 void json_begin_array(struct json_out *o);
 void json_end_array(struct json_out *o);
 void json_key(struct json_out *o, struct str key);
+void json_literal_key(struct json_out *o, struct str quoted); /* `"key":` as it is written */
 void json_put_text(struct json_out *o, struct str s);
 void json_put_int(struct json_out *o, int64_t v);
 void json_put_real(struct json_out *o, double v); /* shortest text that reads back; NaN and infinities as strings */
 void json_put_bool(struct json_out *o, bool v);
 void json_put_null(struct json_out *o);
 void json_put_raw(struct json_out *o, struct str json); /* a value that is JSON already */
-#define JSON_FIELD_TEXT(o, key, s) (json_key((o), S(key)), json_put_text((o), (s)))
-#define JSON_FIELD_INT(o, key, v) (json_key((o), S(key)), json_put_int((o), (v)))
-#define JSON_FIELD_BOOL(o, key, v) (json_key((o), S(key)), json_put_bool((o), (v)))
-#define JSON_FIELD_NULL(o, key) (json_key((o), S(key)), json_put_null(o))
+#define JSON_FIELD_TEXT(o, key, s) (json_literal_key((o), S("\"" key "\":")), json_put_text((o), (s)))
+#define JSON_FIELD_INT(o, key, v) (json_literal_key((o), S("\"" key "\":")), json_put_int((o), (v)))
+#define JSON_FIELD_BOOL(o, key, v) (json_literal_key((o), S("\"" key "\":")), json_put_bool((o), (v)))
+#define JSON_FIELD_NULL(o, key) (json_literal_key((o), S("\"" key "\":")), json_put_null(o))
 
 /* One JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void json_quote(struct buf *b, struct str s);

@@ -56,6 +56,13 @@ void json_key(struct json_out *o, struct str key)
 	o->comma = false;
 }
 
+void json_literal_key(struct json_out *o, struct str quoted)
+{
+	comma(o);
+	buf_add(o->b, quoted);
+	o->comma = false;
+}
+
 void json_put_text(struct json_out *o, struct str s)
 {
 	comma(o);
