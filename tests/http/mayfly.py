@@ -196,8 +196,8 @@ class Server:
         self.data = os.path.join(self.folder, "data")
         self.scheme = scheme
         self.workers_seen = set()
-        self.port = None if listen else free_port()
-        self.listen = listen or f"127.0.0.1:{self.port}"
+        self.port = free_port()
+        self.listen = (listen or "127.0.0.1:{port}").format(port=self.port)
         settings = {"server.test_clock": "true", "server.drain_seconds": 3, **(settings or {})}
         command = [BINARY, "serve", "--listen", self.listen, "--data", self.data, *args]
         for key, value in settings.items():

@@ -197,7 +197,6 @@ def test_a_queued_statement_can_be_canceled_and_times_out(server):
     client.forget(running)
 
 
-@pytest.mark.xfail(strict=True, reason="beyond engine.max_workers statements fail as engine_lost, not as 503")
 def test_more_tenants_than_workers_are_a_503(server):
     one = server(engine__max_workers=1)
     handle = start_long(one.as_tenant("a"))
@@ -510,14 +509,14 @@ def test_a_listener_beyond_loopback_needs_authentication(tmp_path):
     assert done.returncode == 2 and "loopback" in done.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="a second server empties the spool folder of the first")
 def test_a_second_server_on_a_data_folder_in_use_is_refused(server):
     one = server(statements__memory_bytes=1)
     handle = one.client.run(SPOOLED)["handle"]
     until(lambda: spooled(one), "a spooled result")
     with subprocess.Popen([BINARY, "serve", "--data", one.data, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True) as second:
-        second.stdout.readline()  # the banner, or why not
-        second.terminate()
-    assert second.returncode == 2
+        said = second.stdout.readline()  # the banner, or why not
+        if "serves on" in said:
+            second.terminate()
+    assert second.returncode == 2 and "in use" in said
     assert one.client.result(handle).json["row_count"] == 30000

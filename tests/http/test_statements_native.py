@@ -381,7 +381,6 @@ def test_a_large_result_is_whole_in_every_format(client, submit):
     assert table == [[str(i), b] for i, b in rows]
 
 
-@pytest.mark.xfail(strict=True, reason="streamed answers are never compressed")
 def test_a_large_result_is_gzipped_when_accepted(client):
     handle = client.run("select i from range(30000) t(i)")["handle"]
     a = client.request("GET", f"/v1/statements/{handle}/result", headers={"Accept-Encoding": "gzip"})
