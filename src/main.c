@@ -14,9 +14,12 @@
 #include "statement/statement.h"
 #include "tenant/tenant.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -144,6 +147,23 @@ static void scrape(void *arg)
 }
 
 /* --- building --- */
+
+/* One server a data folder: held until the process ends, however it ends. */
+static bool lock_data_folder(struct server *s)
+{
+	const char *dir = arena_cstr(&s->arena, s->conf.data_dir), *path = arena_fmt(&s->arena, "%s/lock", dir).p;
+	int fd;
+
+	if (mkdir(dir, 0711) != 0 && errno != EEXIST)
+		return fail(&s->call, ERR_UNAVAILABLE, "cannot make the data folder %s: %s", dir, strerror(errno));
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail(&s->call, ERR_UNAVAILABLE, "cannot open %s: %s", path, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	close(fd);
+	return fail(&s->call, ERR_UNAVAILABLE, "the data folder %s is in use by another server", dir);
+}
 
 static int count_loops(const struct conf *f)
 {
@@ -405,7 +425,7 @@ static int serve(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	raise_file_limit();
-	ok = configure(s, argc, argv) && open_rooms(s);
+	ok = configure(s, argc, argv) && lock_data_folder(s) && open_rooms(s);
 	if (ok)
 		run(s);
 	else

@@ -40,32 +40,44 @@ static struct engine_task *task_new(struct engine *e, enum wire_kind kind, const
 	return t;
 }
 
+/* Every place for a worker is taken by another tenant that has work. Lock held. */
+static bool no_worker_for(struct engine *e, const struct lane *lane)
+{
+	struct map_slot slot;
+	int busy = 0;
+
+	if (e->report.workers < e->o.max_workers || lane->has_worker || lane->queued)
+		return false;
+	for (size_t i = 0; map_next(&e->lanes, &i, &slot);) {
+		const struct lane *other = slot.value;
+
+		busy += other->queued + other->running > 0;
+	}
+	return busy >= e->o.max_workers;
+}
+
 /* Puts a task on its tenant's queue; drops it when there is no place. */
 static bool task_queue(struct call *c, struct engine_task *t, struct str tenant)
 {
 	struct engine *e = t->engine;
+	enum err_kind refused = ERR_NONE;
 	struct lane *lane;
-	bool full = false, stopping;
 
 	pthread_mutex_lock(&e->lock);
-	stopping = e->stopping;
-	lane = stopping ? NULL : lane_of(e, tenant);
-	full = lane && lane->queued + lane->running >= lane->limits.queued + lane->limits.concurrent;
-	if (lane && !full) {
-		t->id = ++e->next_task;
-		t->lane = lane;
-		list_add_tail(&lane->queue, &t->node);
-		lane->queued++;
-		e->report.queued++;
-		lane_pump_soon(lane);
-	}
+	lane = lane_of(e, tenant);
+	if (e->stopping || no_worker_for(e, lane))
+		refused = ERR_UNAVAILABLE;
+	else if (lane->queued + lane->running >= lane->limits.queued + lane->limits.concurrent)
+		refused = ERR_TOO_MANY;
+	else
+		lane_add(lane, t);
 	pthread_mutex_unlock(&e->lock);
-	if (lane && !full)
+	if (!refused)
 		return true;
 	engine_task_unref(t);
 	engine_task_unref(t);
-	return stopping ? fail(c, ERR_UNAVAILABLE, "the server is stopping")
-			: fail(c, ERR_TOO_MANY, "the tenant's queue of statements is full");
+	return refused == ERR_TOO_MANY ? fail(c, refused, "the tenant's queue of statements is full")
+				       : fail(c, refused, "no engine worker can be had now: engine.max_workers tenants run");
 }
 
 bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, const struct engine_listener *l,
@@ -184,7 +196,7 @@ static bool make_folders(struct call *c, struct engine *e)
 }
 
 /* Lanes are added by any thread and removed by none before engine_close. */
-static struct lane **all_lanes(struct engine *e, struct arena *a, size_t *ret_n)
+struct lane **engine_lanes(struct engine *e, struct arena *a, size_t *ret_n)
 {
 	struct map_slot slot;
 	struct lane **v;
@@ -205,7 +217,7 @@ static void on_tick(void *arg)
 	OWNS(arena) a = {0};
 	int64_t now = clock_mono_ms();
 	size_t n;
-	struct lane **lanes = all_lanes(e, &a, &n);
+	struct lane **lanes = engine_lanes(e, &a, &n);
 
 	for (size_t i = 0; i < n; i++)
 		if (lanes[i]->link)
@@ -282,7 +294,7 @@ static void stop_on_loop(void *arg)
 	struct engine *e = arg;
 	OWNS(arena) a = {0};
 	size_t n;
-	struct lane **lanes = all_lanes(e, &a, &n);
+	struct lane **lanes = engine_lanes(e, &a, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		lane_fail_queue(lanes[i], "the server is stopping");

@@ -36,7 +36,7 @@ struct lane {
 	int queued, running;
 	struct engine_limits limits;
 	struct link *link;    /* on the loop; NULL = no worker */
-	bool pump_posted;
+	bool has_worker, pump_posted;
 	char name[64];
 };
 
@@ -56,12 +56,15 @@ struct engine {
 
 /* engine.c */
 void engine_worker_gone(struct engine *e); /* on the loop, after report.workers went down */
+struct lane **engine_lanes(struct engine *e, struct arena *a, size_t *ret_n); /* all of them */
 
 /* samples.c, link.c */
 const char *engine_tenant_folder(struct call *c, struct engine *e, struct str tenant); /* made when missing; NULL: failed */
 
 /* lane.c */
 struct lane *lane_of(struct engine *e, struct str tenant); /* lock held; made when missing */
+void lane_add(struct lane *lane, struct engine_task *t);   /* lock held: to the queue's end */
+void lane_pump_all(struct engine *e);                      /* on the loop */
 void lane_pump(struct lane *lane);                         /* on the loop: start a worker, send what fits */
 void lane_fail_queue(struct lane *lane, const char *text); /* on the loop: every queued task ends LOST */
 void lane_take_back(struct lane *lane, struct engine_task *t); /* on the loop: a task that was not sent, to the queue's front */
@@ -73,6 +76,8 @@ void task_end_lost(struct engine_task *t, const char *text);
 enum link_state { LINK_STARTING, LINK_READY, LINK_STOPPING, LINK_DEAD };
 struct link *link_open(struct call *c, struct lane *lane) NODISCARD;
 enum link_state link_state(const struct link *k);
+bool link_slot_free(const struct engine *e);                /* may another worker be started? */
+int64_t link_idle_since(const struct link *k);              /* 0 when it has work or is not ready */
 int link_room(const struct link *k);                        /* tasks that it takes now */
 void link_send(struct link *k, struct engine_task *t);      /* takes it into link.sent */
 void link_cancel(struct link *k, struct engine_task *t);

@@ -21,6 +21,16 @@ struct lane *lane_of(struct engine *e, struct str tenant)
 	return lane;
 }
 
+void lane_add(struct lane *lane, struct engine_task *t)
+{
+	t->id = ++lane->engine->next_task;
+	t->lane = lane;
+	list_add_tail(&lane->queue, &t->node);
+	lane->queued++;
+	lane->engine->report.queued++;
+	lane_pump_soon(lane);
+}
+
 static void pump_posted(void *arg)
 {
 	struct lane *lane = arg;
@@ -109,16 +119,46 @@ static bool has_work(struct lane *lane)
 	return any;
 }
 
+/* Asks an idle worker of another tenant to go; its end pumps the lanes that wait. */
+static void make_room(struct engine *e)
+{
+	OWNS(arena) a = {0};
+	struct link *oldest = NULL;
+	size_t n;
+	struct lane **lanes = engine_lanes(e, &a, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (lanes[i]->link && link_idle_since(lanes[i]->link) &&
+		    (!oldest || link_idle_since(lanes[i]->link) < link_idle_since(oldest)))
+			oldest = lanes[i]->link;
+	if (oldest)
+		link_quit(oldest);
+}
+
 static void start_worker(struct lane *lane)
 {
 	OWNS(arena) a = {0};
 	struct call c;
 
+	if (!link_slot_free(lane->engine)) {
+		make_room(lane->engine);
+		return;
+	}
 	call_open(&c, &a);
 	c.tenant = lane->tenant;
 	lane->link = link_open(&c, lane);
 	if (!lane->link)
 		lane_fail_queue(lane, c.err.text);
+}
+
+void lane_pump_all(struct engine *e)
+{
+	OWNS(arena) a = {0};
+	size_t n;
+	struct lane **lanes = engine_lanes(e, &a, &n);
+
+	for (size_t i = 0; i < n; i++)
+		lane_pump(lanes[i]);
 }
 
 void lane_pump(struct lane *lane)

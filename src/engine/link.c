@@ -54,6 +54,11 @@ enum link_state link_state(const struct link *k)
 	return k->state;
 }
 
+int64_t link_idle_since(const struct link *k)
+{
+	return k->state == LINK_READY && k->nsent == 0 ? k->since_ms : 0;
+}
+
 int link_room(const struct link *k)
 {
 	return k->lane->limits.concurrent - k->nsent;
@@ -429,6 +434,7 @@ static void count_exit(struct link *k, bool crashed)
 	e->slots[k->slot] = 0;
 	pthread_mutex_lock(&e->lock);
 	e->report.workers--;
+	k->lane->has_worker = false;
 	e->report.crashed += crashed;
 	pthread_mutex_unlock(&e->lock);
 }
@@ -451,7 +457,7 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 	engine_worker_gone(k->engine);
 	buf_drop(&k->control_out);
 	free(k);
-	lane_pump(lane);
+	lane_pump_all(lane->engine);
 }
 
 void link_tick(struct link *k, int64_t now)
@@ -479,7 +485,7 @@ void link_tick(struct link *k, int64_t now)
 
 /* --- starting --- */
 
-static int free_slot(struct engine *e)
+static int free_slot(const struct engine *e)
 {
 	for (int i = 0; i < e->o.max_workers; i++)
 		if (!e->slots[i])
@@ -555,6 +561,7 @@ static void attach(struct link *k)
 	e->slots[k->slot] = 1;
 	pthread_mutex_lock(&e->lock);
 	e->report.workers++;
+	k->lane->has_worker = true;
 	e->report.started++;
 	pthread_mutex_unlock(&e->lock);
 }
@@ -574,6 +581,11 @@ static struct link *link_new(struct lane *lane, int slot, int jobs, int control)
 	return k;
 }
 
+bool link_slot_free(const struct engine *e)
+{
+	return free_slot(e) >= 0;
+}
+
 struct link *link_open(struct call *c, struct lane *lane)
 {
 	struct engine *e = lane->engine;
@@ -582,10 +594,7 @@ struct link *link_open(struct call *c, struct lane *lane)
 	struct link *k;
 	bool ok;
 
-	if (slot < 0) {
-		fail(c, ERR_UNAVAILABLE, "engine.max_workers tenants run already");
-		return NULL;
-	}
+	INVARIANT(slot >= 0);
 	dir = engine_tenant_folder(c, e, lane->tenant);
 	if (!dir || !make_sockets(c, jobs, control))
 		return NULL;

@@ -183,6 +183,8 @@ static void run_record(struct lane *l, const struct wire_head *h, struct str bod
 	parts_finish(&l->parts, &t);
 	if (t.broken)
 		die(t.end.text);
+	if (h->kind == WIRE_RUN)
+		session_renew(&t, l->w->db, &l->sessions[t.ask.helpers]);
 	lane_end(l);
 	arena_reset(&l->arena);
 }

@@ -85,6 +85,7 @@ struct session { /* one connection as a statement finds it */
 };
 bool session_open(struct task *t, duckdb_database db, bool helpers, struct session *s) NODISCARD;
 void session_close(struct session *s);
+void session_renew(struct task *t, duckdb_database db, struct session *s); /* for the next statement, after the answer */
 bool session_timezone(struct task *t, struct session *s, struct str zone) NODISCARD;
 /* Prepares ask.sql or takes it from the cache. ret_kept: the session keeps it, else the caller destroys it. */
 bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret, bool *ret_kept) NODISCARD;
@@ -143,10 +144,15 @@ char *text_seconds(char *to, __int128 nanos);       /* [-]seconds.9 digits */
 char *text_timestamp(char *to, int64_t seconds, int64_t fraction, int digits, char between);
 char *text_interval(char *to, duckdb_interval v);
 char *text_uuid(char *to, duckdb_hugeint v);
-void text_float(struct buf *b, float v);            /* finite: shortest that reads back */
 void put_quoted(struct buf *b, struct str s);       /* UTF-8 as a JSON string */
 void put_escaped(struct buf *b, struct str s);      /* without its quotes */
 enum { TEXT_ROOM = 128 };                           /* the longest of these */
+
+/* --- worker_real.c: finite reals, the shortest that reads back --- */
+char *text_double(char *to, double v); /* NULL: too large or too small to write without an exponent */
+char *text_float(char *to, float v);
+void put_double(struct buf *b, double v); /* any size */
+void put_float(struct buf *b, float v);
 
 /* --- worker_json.c: JSON text as cells hold it --- */
 enum json_style { JSON_COMPACT, JSON_PRETTY /* two spaces, keys in order, `undefined` stands */ };
@@ -154,6 +160,15 @@ void put_json(struct buf *b, struct str json, enum json_style style); /* what is
 
 /* --- worker_parts.c: rows into partitions, partitions onto the wire --- */
 struct libdeflate_compressor;
+struct packer { /* a second thread for results of several partitions */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	struct buf text;        /* its partition */
+	struct wire_part head;
+	uint64_t task;
+	bool started, busy, canceled;
+};
 struct parts {
 	struct lane *lane;
 	struct buf out;    /* the packet being filled */
@@ -161,10 +176,10 @@ struct parts {
 	struct buf packed; /* its compressed form */
 	struct libdeflate_compressor *gzip;
 	int64_t rows, row_bytes, part_limit; /* of the open one */
-	int64_t total_rows, total_bytes, sent;
+	int64_t total_rows, total_bytes, closed;
+	struct packer packer;
 };
 void parts_open(struct parts *p, struct lane *lane);
-void parts_close(struct parts *p);
 void parts_begin(struct parts *p, struct task *t); /* of a result */
 bool parts_rows(struct parts *p, struct task *t, struct column *cols, int n, duckdb_data_chunk chunk) NODISCARD;
 bool parts_end(struct parts *p, struct task *t) NODISCARD; /* the last partition, maybe empty */

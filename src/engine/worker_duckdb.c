@@ -211,6 +211,12 @@ void session_close(struct session *s)
 	duckdb_disconnect(&s->con);
 }
 
+void session_renew(struct task *t, duckdb_database db, struct session *s)
+{
+	if (!s->con && !session_open(t, db, t->ask.helpers, s))
+		s->con = NULL; /* the next statement tries again and says why */
+}
+
 bool session_timezone(struct task *t, struct session *s, struct str zone)
 {
 	OWNS(buf) sql = {0};

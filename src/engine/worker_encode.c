@@ -5,7 +5,6 @@
  * for the buffer; any thread.
  */
 #include "engine/worker.h"
-#include "json/json.h"
 
 #include <math.h>
 
@@ -186,9 +185,9 @@ static void put_real(struct buf *b, const struct column *col, idx_t row)
 	double v = real_value(col, row);
 
 	if (col->type == DUCKDB_TYPE_FLOAT)
-		text_float(b, (float)v);
+		put_float(b, (float)v);
 	else
-		json_real_text(b, v);
+		put_double(b, v);
 }
 
 static void real_native(struct buf *b, const struct column *col, idx_t row)

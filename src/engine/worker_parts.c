@@ -2,7 +2,9 @@
  *
  * A small result leaves as one packet: columns, partition, end. A partition
  * over WIRE_INLINE travels in a sealed memfd, at most WIRE_WINDOW of them
- * unacknowledged. Owned by one lane.
+ * unacknowledged. Owned by one lane. From the second partition on a thread of
+ * the lane's own packs and sends while the lane encodes the next: it has `out`,
+ * `packed` and the compressor while it is busy.
  */
 #include "engine/worker.h"
 
@@ -17,14 +19,8 @@ void parts_open(struct parts *p, struct lane *lane)
 {
 	*p = (struct parts){.lane = lane, .gzip = libdeflate_alloc_compressor(GZIP_LEVEL)};
 	INVARIANT(p->gzip);
-}
-
-void parts_close(struct parts *p)
-{
-	buf_drop(&p->out);
-	buf_drop(&p->text);
-	buf_drop(&p->packed);
-	libdeflate_free_compressor(p->gzip);
+	pthread_mutex_init(&p->packer.lock, NULL);
+	pthread_cond_init(&p->packer.news, NULL);
 }
 
 static void next_part(struct parts *p)
@@ -40,7 +36,8 @@ void parts_begin(struct parts *p, struct task *t)
 	int64_t limit = t->ask.max_result_bytes;
 
 	p->part_limit = t->ask.first_part_bytes > 0 ? t->ask.first_part_bytes : PART_MAX;
-	p->total_rows = p->total_bytes = p->sent = 0;
+	p->total_rows = p->total_bytes = p->closed = 0;
+	p->packer.canceled = false;
 	/* Brackets and commas of the partition do not count against the result. */
 	p->text.limit = limit > 0 && limit < WORKER_TEXT_MAX / 2 ? (size_t)limit * 2 + (1 << 20) : WORKER_TEXT_MAX;
 	next_part(p);
@@ -56,7 +53,7 @@ static void flush(struct parts *p)
 }
 
 /* One record; its body goes into a memfd when it is long. */
-static void put_record(struct parts *p, struct task *t, enum wire_kind kind, struct str head, struct str body)
+static void put_record(struct parts *p, uint64_t task, enum wire_kind kind, struct str head, struct str body)
 {
 	bool apart = body.n > WIRE_INLINE;
 	size_t at;
@@ -64,7 +61,7 @@ static void put_record(struct parts *p, struct task *t, enum wire_kind kind, str
 
 	if (apart || p->out.n + sizeof(struct wire_head) + head.n + body.n > WIRE_PACKET)
 		flush(p);
-	at = wire_begin_record(&p->out, kind, t->id);
+	at = wire_begin_record(&p->out, kind, task);
 	buf_add(&p->out, head);
 	if (!apart)
 		buf_add(&p->out, body);
@@ -81,16 +78,28 @@ static void put_record(struct parts *p, struct task *t, enum wire_kind kind, str
 
 void parts_columns(struct parts *p, struct task *t, struct str packed)
 {
-	put_record(p, t, WIRE_COLUMNS, (struct str){NULL, 0}, packed);
+	put_record(p, t->id, WIRE_COLUMNS, (struct str){NULL, 0}, packed);
+}
+
+/* False when the statement was canceled. */
+static bool send_part(struct parts *p, uint64_t task, const struct wire_part *head, struct str bytes)
+{
+	if (!lane_window(p->lane))
+		return false;
+	put_record(p, task, WIRE_PART, str_from((const char *)head, sizeof(*head)), bytes);
+	return true;
+}
+
+static bool interrupted(struct task *t)
+{
+	task_fails(t, "INTERRUPT", "Interrupted!");
+	t->end.outcome = ENGINE_INTERRUPTED;
+	return false;
 }
 
 bool parts_bytes(struct parts *p, struct task *t, const struct wire_part *head, struct str bytes)
 {
-	if (!lane_window(p->lane))
-		return task_fails(t, "INTERRUPT", "Interrupted!");
-	put_record(p, t, WIRE_PART, str_from((const char *)head, sizeof(*head)), bytes);
-	p->sent++;
-	return true;
+	return send_part(p, t->id, head, bytes) || interrupted(t);
 }
 
 /* --- partitions --- */
@@ -109,22 +118,89 @@ static struct str compress(struct parts *p, struct str text, bool *ret_gzip)
 	return buf_str(&p->packed);
 }
 
-static bool close_part(struct parts *p, struct task *t)
+static bool pack_and_send(struct parts *p, uint64_t task, struct wire_part head, struct str text)
 {
-	struct wire_part head = {.rows = p->rows, .row_bytes = p->row_bytes};
-	struct str bytes;
 	bool gzip;
+	struct str bytes = compress(p, text, &gzip);
+
+	head.gzip = gzip;
+	head.size = bytes.n;
+	return send_part(p, task, &head, bytes);
+}
+
+/* --- the packing thread --- */
+NORETURN static void *packer_main(void *arg)
+{
+	struct parts *p = arg;
+	struct packer *k = &p->packer;
+
+	pthread_mutex_lock(&k->lock);
+	for (;;) {
+		bool ok;
+
+		while (!k->busy)
+			pthread_cond_wait(&k->news, &k->lock);
+		pthread_mutex_unlock(&k->lock);
+		ok = pack_and_send(p, k->task, k->head, buf_str(&k->text));
+		flush(p);
+		pthread_mutex_lock(&k->lock);
+		k->busy = false;
+		k->canceled = k->canceled || !ok;
+		pthread_cond_broadcast(&k->news);
+	}
+}
+
+/* Until it has sent what it was given; false when that was canceled. */
+static bool packer_wait(struct parts *p)
+{
+	bool ok;
+
+	pthread_mutex_lock(&p->packer.lock);
+	while (p->packer.busy)
+		pthread_cond_wait(&p->packer.news, &p->packer.lock);
+	ok = !p->packer.canceled;
+	pthread_mutex_unlock(&p->packer.lock);
+	return ok;
+}
+
+static bool packer_give(struct parts *p, uint64_t task, const struct wire_part *head)
+{
+	struct packer *k = &p->packer;
+	struct buf empty;
+
+	if (!packer_wait(p))
+		return false;
+	if (!k->started && pthread_create(&k->thread, NULL, packer_main, p) != 0)
+		return pack_and_send(p, task, *head, buf_str(&p->text));
+	k->started = true;
+	empty = k->text;
+	empty.limit = p->text.limit;
+	pthread_mutex_lock(&k->lock);
+	k->text = p->text;
+	k->task = task;
+	k->head = *head;
+	k->busy = true;
+	pthread_cond_broadcast(&k->news);
+	pthread_mutex_unlock(&k->lock);
+	p->text = empty;
+	return true;
+}
+
+static bool close_part(struct parts *p, struct task *t, bool last)
+{
+	const struct wire_part head = {.rows = p->rows, .row_bytes = p->row_bytes};
+	bool ok;
 
 	p->text.limit += part_tail.n;
 	buf_add(&p->text, part_tail);
 	p->text.limit -= part_tail.n;
-	bytes = compress(p, buf_str(&p->text), &gzip);
-	head.gzip = gzip;
-	head.size = bytes.n;
-	if (!parts_bytes(p, t, &head, bytes))
-		return false;
+	if (last || p->closed == 0)
+		ok = packer_wait(p) && pack_and_send(p, t->id, head, buf_str(&p->text));
+	else
+		ok = packer_give(p, t->id, &head);
+	p->closed++;
 	next_part(p);
-	return true;
+	return ok || interrupted(t);
 }
 
 static bool too_large(struct task *t)
@@ -167,9 +243,10 @@ bool parts_rows(struct parts *p, struct task *t, struct column *cols, int n, duc
 	for (idx_t row = 0; row < rows; row++) {
 		/* Closed only when one more row comes: the last partition leaves with the end. */
 		if (p->rows && part_full(p, t)) {
-			if (!close_part(p, t))
+			if (!close_part(p, t, false))
 				return false;
-			flush(p);
+			if (p->closed == 1)
+				flush(p);
 			p->part_limit = p->part_limit < PART_MAX / 2 ? p->part_limit * 2 : PART_MAX;
 		}
 		if (!put_row(p, t, cols, n, row))
@@ -181,23 +258,26 @@ bool parts_rows(struct parts *p, struct task *t, struct column *cols, int n, duc
 bool parts_end(struct parts *p, struct task *t)
 {
 	t->end.rows = p->total_rows;
-	return close_part(p, t);
+	return close_part(p, t, true);
 }
 
 void parts_finish(struct parts *p, struct task *t)
 {
 	OWNS(buf) body = {0};
 
+	packer_wait(p);
 	wire_u8(&body, (uint8_t)t->end.outcome);
 	wire_i64(&body, t->end.rows);
 	wire_i64(&body, t->end.position);
 	wire_text(&body, t->end.class);
 	wire_text(&body, t->end.text);
 	wire_text(&body, t->end.bad_bind);
-	put_record(p, t, WIRE_END, (struct str){NULL, 0}, buf_str(&body));
+	put_record(p, t->id, WIRE_END, (struct str){NULL, 0}, buf_str(&body));
 	flush(p);
 	if (p->text.cap > PART_MAX * 2) /* one long row should not be kept for ever */
 		buf_drop(&p->text);
 	if (p->packed.cap > PART_MAX)
 		buf_drop(&p->packed);
+	if (p->packer.text.cap > PART_MAX * 2)
+		buf_drop(&p->packer.text);
 }

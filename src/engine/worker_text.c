@@ -5,9 +5,6 @@
  */
 #include "engine/worker.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 static const char digit_pairs[201] = "0001020304050607080910111213141516171819"
 				     "2021222324252627282930313233343536373839"
 				     "4041424344454647484950515253545556575859"
@@ -224,19 +221,6 @@ char *text_uuid(char *to, duckdb_hugeint v)
 		*to++ = hex[halves[i / 16] >> (60 - i % 16 * 4) & 15];
 	}
 	return to;
-}
-
-void text_float(struct buf *b, float v)
-{
-	char text[32];
-	int n = 0;
-
-	for (int precision = 6; precision <= 9; precision++) {
-		n = snprintf(text, sizeof(text), "%.*g", precision, (double)v);
-		if (strtof(text, NULL) == v)
-			break;
-	}
-	buf_add(b, str_from(text, (size_t)n));
 }
 
 /* --- JSON strings: what comes is UTF-8, DuckDB checked it --- */

@@ -242,7 +242,7 @@ static void add_head(struct http_req *r, struct str body)
 	buf_add(b, http_date(r->loop));
 	add_field(b, S("X-Request-Id"), r->call.request_id);
 	add_length(r, body);
-	if (res->packed.n)
+	if (res->packed.n || res->zip)
 		buf_lit(b, "Content-Encoding: gzip\r\n");
 	if (res->vary)
 		buf_lit(b, "Vary: Accept-Encoding\r\n");
@@ -299,12 +299,17 @@ static void deflate_on_pool(struct http_req *r)
 static bool compress(struct http_req *r)
 {
 	struct http_res *res = &r->res;
+	size_t least = res->compress_small ? 0 : HTTP_GZIP_LEAST;
 
-	if (res->body.n <= (res->compress_small ? 0 : HTTP_GZIP_LEAST) || res->ref.n || res->source || res->no_compress || res->has_encoding)
+	if (res->ref.n || res->no_compress || res->has_encoding || (res->source ? !res->source->blocks : res->body.n <= least))
 		return false;
 	res->vary = true;
 	if (!http_accepts_gzip(r))
 		return false;
+	if (res->source) {
+		http_zip_begin(res);
+		return false;
+	}
 	if (res->body.n > HTTP_GZIP_ON_LOOP && http_req_on_pool(r, deflate_on_pool, send_answer))
 		return true;
 	if (res->body.n <= HTTP_GZIP_ON_LOOP)

@@ -18,6 +18,45 @@ bool http_deflate(struct libdeflate_compressor *z, struct http_res *res)
 	return res->packed.n > 0;
 }
 
+/* --- streams: piece by piece, flushed only where the stream waits or ends --- */
+
+void http_zip_begin(struct http_res *res)
+{
+	res->zip = base_zalloc(sizeof(*res->zip));
+	INVARIANT(deflateInit2(res->zip, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+}
+
+void http_zip(struct http_res *res, struct buf *piece, enum http_more more)
+{
+	int flush = more == HTTP_END ? Z_FINISH : more == HTTP_WAIT ? Z_SYNC_FLUSH : Z_NO_FLUSH;
+	struct buf plain = *piece;
+	z_stream *z = res->zip;
+
+	buf_clear(&res->packed);
+	z->next_in = (Bytef *)plain.p;
+	z->avail_in = (uInt)plain.n;
+	do {
+		char *to = buf_room(&res->packed, PIECE);
+
+		z->next_out = (Bytef *)to;
+		z->avail_out = PIECE;
+		INVARIANT(deflate(z, flush) != Z_STREAM_ERROR);
+		res->packed.n += PIECE - z->avail_out;
+	} while (z->avail_out == 0);
+	*piece = res->packed;
+	res->packed = plain;
+}
+
+void http_zip_end(struct http_res *res)
+{
+	if (res->zip)
+		deflateEnd(res->zip);
+	free(res->zip);
+	res->zip = NULL;
+}
+
+/* --- request bodies --- */
+
 /* One step into `out`; Z_BUF_ERROR when its limit is reached. */
 static int inflate_step(z_stream *z, struct buf *out)
 {

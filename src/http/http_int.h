@@ -127,6 +127,7 @@ struct http_res {
 	struct buf fields;                  /* header lines as sent */
 	struct buf body;
 	struct buf packed;                  /* the body compressed */
+	struct z_stream_s *zip;             /* of a compressed stream */
 	struct str ref;
 	void (*release)(void *);
 	void *owner;
@@ -234,6 +235,9 @@ void http_res_reset(struct http_res *res);
 void http_inflate(struct http_req *r);        /* r->body, on the pool; an error is left in the call */
 /* r->res.body into r->res.packed; false: it did not get smaller. */
 bool http_deflate(struct libdeflate_compressor *z, struct http_res *res);
+void http_zip_begin(struct http_res *res);
+void http_zip(struct http_res *res, struct buf *piece, enum http_more more); /* the piece becomes its compressed form */
+void http_zip_end(struct http_res *res);
 
 /* stream.c */
 void http_stream_begin(struct http_req *r);   /* the head was sent */

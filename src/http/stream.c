@@ -64,6 +64,7 @@ void http_stream_end(struct http_req *r)
 
 	r->res.source = NULL;
 	uv_timer_stop(&r->timer);
+	http_zip_end(&r->res);
 	if (source && source->close)
 		source->close(r->res.self);
 }
@@ -161,6 +162,8 @@ static void pull(struct http_req *r)
 {
 	buf_clear(&r->piece);
 	r->more = r->res.source->pull(r->res.self, &r->piece);
+	if (r->res.zip && r->more != HTTP_BROKEN)
+		http_zip(&r->res, &r->piece, r->more);
 }
 
 static void on_pulled(struct http_req *r)

@@ -481,6 +481,60 @@ static void every_type_has_its_cell_in_both_forms(void **state)
 	}
 }
 
+static uint64_t next_random(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+static double some_double(uint64_t *x, int i)
+{
+	switch (i % 4) {
+	case 0:
+		return (double)(next_random(x) >> 11) / 9007199254740992.0;
+	case 1:
+		return (double)(next_random(x) % 100000000) / 100.0;
+	case 2:
+		return (double)(1ULL << next_random(x) % 53) / (double)(1ULL << next_random(x) % 13);
+	default:
+		return -(double)(next_random(x) % 10000000000000) / (double)(1 + next_random(x) % 1000);
+	}
+}
+
+static void reals_read_back_and_are_no_longer_than_needed(void **state)
+{
+	uint64_t x = 88172645463325252U;
+	char text[TEXT_ROOM], shorter[64];
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		double v = some_double(&x, i);
+		char *end = text_double(text, v);
+
+		if (!end)
+			continue;
+		*end = '\0';
+		assert_true(strtod(text, NULL) == v);
+		snprintf(shorter, sizeof(shorter), "%.15g", v);
+		if (strtod(shorter, NULL) == v && !strchr(shorter, 'e'))
+			assert_string_equal(text, shorter);
+	}
+	for (int i = 0; i < 200000; i++) {
+		uint32_t bits = (uint32_t)next_random(&x);
+		char *end;
+		float v;
+
+		memcpy(&v, &bits, sizeof(v));
+		end = text_float(text, v);
+		if (!end)
+			continue;
+		*end = '\0';
+		assert_true(strtof(text, NULL) == v);
+	}
+}
+
 static void a_null_of_every_type_is_null(void **state)
 {
 	(void)state;
@@ -1289,6 +1343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_select_comes_back_in_both_forms),
 		cmocka_unit_test(every_type_has_its_cell_in_both_forms),
+		cmocka_unit_test(reals_read_back_and_are_no_longer_than_needed),
 		cmocka_unit_test(a_null_of_every_type_is_null),
 		cmocka_unit_test(nulls_at_every_level_stay_in_their_rows),
 		cmocka_unit_test(json_that_is_not_quite_json_leaves_as_json),

@@ -1,0 +1,129 @@
+/* worker_real.c - the shortest decimal text that reads back as the same number.
+ *
+ * Exact, in 128-bit integers: v = m·2^e, and every decimal between the middles
+ * to its neighbours reads back as v. Scaled by a power of ten so that v has
+ * 17 or 18 digits, the interval holds an integer; digits are dropped as long
+ * as it holds one that is ten times shorter. Sizes outside LEAST..MOST, where
+ * the scaling would not fit or an exponent is better reading, go the slow way.
+ */
+#include "engine/worker.h"
+#include "json/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef unsigned __int128 u128;
+
+static const double LEAST = 1e-4;
+static const double MOST = 9007199254740992.0, MOST_FLOAT = 16777216.0; /* e <= 0 below them */
+
+static const uint64_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
+	100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000, 10000000000000000,
+	100000000000000000, 1000000000000000000, 10000000000000000000U};
+
+static u128 power_of_ten(int n)
+{
+	return n <= 19 ? (u128)tens[n] : (u128)tens[19] * tens[n - 19];
+}
+
+struct decimal { /* digits · 10^-places */
+	uint64_t digits;
+	int places;
+};
+
+/* v = m · 2^e with e <= 0 and `bits` bits in m. */
+static struct decimal shortest(uint64_t m, int e, int bits)
+{
+	int places = 16 - ((e + bits - 1) * 1233 >> 12), shift = 2 - e, dropped = 0;
+	bool even = m % 2 == 0, lowest = m == 1ULL << (bits - 1); /* the neighbour below is nearer */
+	u128 scale = power_of_ten(places), part = ((u128)1 << shift) - 1;
+	u128 low = (4 * m - (lowest ? 1 : 2)) * scale, high = (4 * m + 2) * scale, exact = 4 * m * scale;
+	uint64_t a = (uint64_t)(low >> shift) + ((low & part) != 0 || !even);
+	uint64_t b = (uint64_t)(high >> shift) - ((high & part) == 0 && !even);
+	uint64_t whole, rest, half, digits;
+
+	for (int step = 8; step > 0; step /= 2) {
+		while ((a + tens[step] - 1) / tens[step] <= b / tens[step]) {
+			a = (a + tens[step] - 1) / tens[step];
+			b /= tens[step];
+			dropped += step;
+		}
+	}
+	/* Of those in [a, b] the nearest to the exact value. */
+	whole = (uint64_t)(exact >> shift);
+	rest = whole % tens[dropped];
+	half = dropped ? tens[dropped] / 2 : 0;
+	digits = whole / tens[dropped];
+	if (dropped ? rest >= half : (exact & part) > part / 2)
+		digits++;
+	digits = digits < a ? a : digits > b ? b : digits;
+	return (struct decimal){digits, places - dropped};
+}
+
+static char *put_decimal(char *to, struct decimal d)
+{
+	if (d.places < 0)
+		return text_u64(to, d.digits * tens[-d.places]);
+	return text_decimal(to, (__int128)d.digits, d.places);
+}
+
+char *text_double(char *to, double v)
+{
+	uint64_t bits;
+	double size = fabs(v);
+
+	if (!(size >= LEAST && size < MOST))
+		return NULL;
+	if (v < 0)
+		*to++ = '-';
+	memcpy(&bits, &size, sizeof(bits));
+	return put_decimal(to, shortest((bits & ((1ULL << 52) - 1)) | 1ULL << 52, (int)(bits >> 52) - 1075, 53));
+}
+
+char *text_float(char *to, float v)
+{
+	uint32_t bits;
+	float size = fabsf(v);
+
+	if (!((double)size >= LEAST && (double)size < MOST_FLOAT))
+		return NULL;
+	if (v < 0)
+		*to++ = '-';
+	memcpy(&bits, &size, sizeof(bits));
+	return put_decimal(to, shortest((bits & ((1U << 23) - 1)) | 1U << 23, (int)(bits >> 23) - 150, 24));
+}
+
+/* The few that are very large or very small. */
+static void put_float_slowly(struct buf *b, float v)
+{
+	char text[32];
+	int n = 0;
+
+	for (int precision = 6; precision <= 9; precision++) {
+		n = snprintf(text, sizeof(text), "%.*g", precision, (double)v);
+		if (strtof(text, NULL) == v)
+			break;
+	}
+	buf_add(b, str_from(text, (size_t)n));
+}
+
+void put_float(struct buf *b, float v)
+{
+	char *to = buf_room(b, TEXT_ROOM), *end = to ? text_float(to, v) : to;
+
+	if (end)
+		b->n = (size_t)(end - b->p);
+	else
+		put_float_slowly(b, v);
+}
+
+void put_double(struct buf *b, double v)
+{
+	char *to = buf_room(b, TEXT_ROOM), *end = to ? text_double(to, v) : to;
+
+	if (end)
+		b->n = (size_t)(end - b->p);
+	else
+		json_real_text(b, v);
+}
