@@ -32,10 +32,22 @@ struct decimal { /* digits · 10^-places */
 	int places;
 };
 
+/* Is there a multiple of `by` in [a, b]? Then counts in those. */
+static inline int drop(uint64_t *a, uint64_t *b, uint64_t by)
+{
+	uint64_t low = (*a + by - 1) / by, high = *b / by;
+
+	if (low > high)
+		return 0;
+	*a = low;
+	*b = high;
+	return 1;
+}
+
 /* v = m · 2^e with e <= 0 and `bits` bits in m. */
 static struct decimal shortest(uint64_t m, int e, int bits)
 {
-	int places = 16 - ((e + bits - 1) * 1233 >> 12), shift = 2 - e, dropped = 0;
+	int places = 16 - ((e + bits - 1) * 1233 >> 12), shift = 2 - e, dropped;
 	bool even = m % 2 == 0, lowest = m == 1ULL << (bits - 1); /* the neighbour below is nearer */
 	u128 scale = power_of_ten(places), part = ((u128)1 << shift) - 1;
 	u128 low = (4 * m - (lowest ? 1 : 2)) * scale, high = (4 * m + 2) * scale, exact = 4 * m * scale;
@@ -43,13 +55,8 @@ static struct decimal shortest(uint64_t m, int e, int bits)
 	uint64_t b = (uint64_t)(high >> shift) - ((high & part) == 0 && !even);
 	uint64_t whole, rest, half, digits;
 
-	for (int step = 8; step > 0; step /= 2) {
-		while ((a + tens[step] - 1) / tens[step] <= b / tens[step]) {
-			a = (a + tens[step] - 1) / tens[step];
-			b /= tens[step];
-			dropped += step;
-		}
-	}
+	dropped = 8 * drop(&a, &b, 100000000) + 8 * drop(&a, &b, 100000000);
+	dropped += 4 * drop(&a, &b, 10000) + 2 * drop(&a, &b, 100) + drop(&a, &b, 10);
 	/* Of those in [a, b] the nearest to the exact value. */
 	whole = (uint64_t)(exact >> shift);
 	rest = whole % tens[dropped];
@@ -68,8 +75,22 @@ static char *put_decimal(char *to, struct decimal d)
 	return text_decimal(to, (__int128)d.digits, d.places);
 }
 
+/* Prices and the like: digits and power are exact, so their quotient is rounded as reading would. */
+static char *put_few_places(char *to, double size)
+{
+	for (int places = 0; places <= 4 && size < 1e9; places++) {
+		double power = (double)tens[places];
+		uint64_t digits = (uint64_t)(size * power + 0.5);
+
+		if ((double)digits / power == size)
+			return text_decimal(to, (__int128)digits, places);
+	}
+	return NULL;
+}
+
 char *text_double(char *to, double v)
 {
+	char *end;
 	uint64_t bits;
 	double size = fabs(v);
 
@@ -77,6 +98,9 @@ char *text_double(char *to, double v)
 		return NULL;
 	if (v < 0)
 		*to++ = '-';
+	end = put_few_places(to, size);
+	if (end)
+		return end;
 	memcpy(&bits, &size, sizeof(bits));
 	return put_decimal(to, shortest((bits & ((1ULL << 52) - 1)) | 1ULL << 52, (int)(bits >> 52) - 1075, 53));
 }

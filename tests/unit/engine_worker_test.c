@@ -1154,12 +1154,12 @@ static void at_most_a_window_of_partitions_is_unacknowledged(void **state)
 
 static void progress_is_told_of_long_statements(void **state)
 {
-	struct engine_ask ask = asking("SELECT count(*), sum(sin(a.x) * cos(b.y)) FROM many a, range(10000) b(y)", ENGINE_NATIVE);
+	struct engine_ask ask = asking("SELECT count(*), sum(sin(a.x) * cos(b.y)) FROM many a, range(100) b(y)", ENGINE_NATIVE);
 	uint64_t task;
 	OWNS(answer) a;
 
 	(void)state;
-	do_sql(&the, "CREATE OR REPLACE TABLE many AS SELECT * FROM range(1000000) t(x)");
+	do_sql(&the, "CREATE OR REPLACE TABLE many AS SELECT * FROM range(5000000) t(x)");
 	task = submit(&the, &ask);
 	poll(NULL, 0, 2500);
 	control_send(&the, WIRE_CANCEL, task, 0);
