@@ -1,38 +1,28 @@
 /* worker_functions.c - SQL functions that only the server's own code can give. */
 #include "engine/worker.h"
 
-#include <stdlib.h>
-
-static void *wait_copy(void *data)
-{
-	uint64_t *copy = base_alloc(sizeof(*copy));
-
-	*copy = *(const uint64_t *)data;
-	return copy;
-}
-
+/* The number of the connection travels as the pointer itself: nothing to copy or free. */
 static void wait_bind(duckdb_bind_info info)
 {
 	duckdb_client_context context;
-	uint64_t *connection = base_alloc(sizeof(*connection));
+	uintptr_t connection;
 
 	duckdb_scalar_function_get_client_context(info, &context);
-	*connection = duckdb_client_context_get_connection_id(context);
+	connection = duckdb_client_context_get_connection_id(context);
 	duckdb_destroy_client_context(&context);
-	duckdb_scalar_function_set_bind_data(info, connection, free);
-	duckdb_scalar_function_set_bind_data_copy(info, wait_copy);
+	duckdb_scalar_function_set_bind_data(info, (void *)connection, NULL);
 }
 
 static void wait_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
 	struct worker *w = duckdb_scalar_function_get_extra_info(info);
-	const uint64_t *connection = duckdb_scalar_function_get_bind_data(info);
+	uintptr_t connection = (uintptr_t)duckdb_scalar_function_get_bind_data(info);
 	const int64_t *seconds = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 0));
 	idx_t n = duckdb_data_chunk_get_size(input);
 	OWNS(buf) text = {0};
 
 	for (idx_t i = 0; i < n; i++) {
-		if (!worker_wait(w, *connection, seconds[i])) {
+		if (!worker_wait(w, connection, seconds[i])) {
 			duckdb_scalar_function_set_error(info, "Interrupted!");
 			return;
 		}

@@ -89,6 +89,15 @@ REFUSED = [
     "select * from '{data}/tenants/*/*'",
     "select * from kept join '{secret}' on true",
     "select * from range(1), '{secret}'",
+    # other tenants' and workers' folders
+    "select * from glob('{data}/tenants/**')",
+    "select * from read_blob('{data}/tenants/victim/*')",
+    "select * from '{data}/tenants/default/../victim/main.db'",
+    "select * from read_text('{data}/spool/*')",
+    "copy (select 1) to '{data}/tenants/victim/tmp/x'",
+    "copy (select 1) to '{data}/tenants/default/main.db' (use_tmp_file false)",
+    "select * from glob('/proc/*/environ')",
+    "select * from read_text('/proc/1/cmdline')",
     # writing
     "copy (select 1) to '{folder}/written.csv'",
     "copy kept to '{folder}/written.csv'",

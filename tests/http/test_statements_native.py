@@ -251,6 +251,18 @@ def test_a_finished_statement_is_forgotten(client):
     problem(client.result(handle), 404, "not_found")
 
 
+def test_variables_temporary_tables_and_transactions_end_with_their_statement(client):
+    client.run("set variable mine = 42")
+    assert client.rows("select getvariable('mine')") == [[None]]
+    client.run("create temp table brief(a int)")
+    assert client.native("select * from brief").json["status"] == "FAILED"
+    client.native("begin")
+    name = unique("committed")
+    client.run(f"create table {name}(a int)")
+    client.native("rollback")
+    assert client.rows(f"select count(*) from {name}") == [[0]]
+
+
 # --- lists ---
 
 @pytest.fixture

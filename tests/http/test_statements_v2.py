@@ -842,6 +842,13 @@ def test_variables_end_with_their_request(client):
     assert client.submit("select $v").status == 422
 
 
+def test_an_unknown_session_is_a_404_and_nothing_runs(client):
+    name = unique("unmade")
+    a = client.submit(f"create table {name}(a int)", headers={"X-Mayfly-Session": str(uuid.uuid4())})
+    assert a.status == 404 and a.json["code"]
+    failure(client.submit(f"select * from {name}"), 422, "002003")
+
+
 def test_parallel_statements_all_succeed(client):
     answers = in_parallel(*[lambda i=i: client.cell(f"select {i} + sum(i) from range(100000) t(i)") for i in range(8)])
     assert answers == [str(4999950000 + i) for i in range(8)]

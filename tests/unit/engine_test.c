@@ -98,6 +98,7 @@ static int begin(void **state)
 	struct engine_options o = {.max_workers = 2, .idle_ms = 3600000, .cancel_grace_ms = 5000, .uid_base = 640000,
 				   .limits = limits_of, .arg = &f->limits, .program = getenv("MAYFLY_BINARY")};
 
+	assert_non_null(getenv("MAYFLY_BINARY")); /* else this program would be started as its own worker */
 	call_open(&f->c, &f->arena);
 	strcpy(f->dir, "/tmp/mayfly-engine-test-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));

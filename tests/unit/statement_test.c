@@ -43,6 +43,7 @@ static int begin(void **state)
 	struct statement_options so = {.default_ttl_s = 3600, .max_ttl_s = 86400, .max_result_bytes = 64 << 20,
 				       .max_part_rows = 10000, .memory_bytes = 1 << 20, .caps = caps_of, .arg = &f->caps};
 
+	assert_non_null(getenv("MAYFLY_BINARY")); /* else this program would be started as its own worker */
 	call_open(&f->c, &f->arena);
 	f->c.tenant = S("acme");
 	f->caps = (struct statement_caps){1000000, 1LL << 40};
