@@ -437,6 +437,10 @@ static int serve(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	char *const help[] = {argv[0], (char *)"help", (char *)"serve", NULL};
+
+	if (argc > 2 && strcmp(argv[1], "serve") == 0 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
+		return cli_main(3, (char **)help);
 	if (argc > 1 && strcmp(argv[1], "serve") == 0)
 		return serve(argc - 2, argv + 2);
 	if (argc > 1 && strcmp(argv[1], "engine") == 0)

@@ -17,11 +17,15 @@ static void wait_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 {
 	struct worker *w = duckdb_scalar_function_get_extra_info(info);
 	uintptr_t connection = (uintptr_t)duckdb_scalar_function_get_bind_data(info);
-	const int64_t *seconds = duckdb_vector_get_data(duckdb_data_chunk_get_vector(input, 0));
+	duckdb_vector column = duckdb_data_chunk_get_vector(input, 0);
+	const int64_t *seconds = duckdb_vector_get_data(column);
+	uint64_t *valid = duckdb_vector_get_validity(column);
 	idx_t n = duckdb_data_chunk_get_size(input);
 	OWNS(buf) text = {0};
 
 	for (idx_t i = 0; i < n; i++) {
+		if (valid && !duckdb_validity_row_is_valid(valid, i))
+			continue; /* DuckDB makes NULL of it */
 		if (!worker_wait(w, connection, seconds[i])) {
 			duckdb_scalar_function_set_error(info, "Interrupted!");
 			return;

@@ -129,6 +129,7 @@ static enum engine_counts counts_of(const struct stmt_ask *ask, const struct sql
 	case SQL_UPDATE:
 		return ENGINE_UPDATED;
 	case SQL_DELETE:
+	case SQL_TRUNCATE:
 		return ENGINE_DELETED;
 	case SQL_SELECT:
 	case SQL_SHOW:
@@ -141,25 +142,41 @@ static enum engine_counts counts_of(const struct stmt_ask *ask, const struct sql
 	}
 }
 
-static bool gate_text(struct call *c, struct str text)
+static bool gate_text(struct call *c, struct str text, struct sql_tokens *ret)
 {
 	const struct sql_gate gate = {catalogs, false};
-	struct sql_tokens t;
 	struct sql_span *spans;
 	int n;
 
-	return sql_lex(c, SQL_DUCKDB, text, &t) && sql_split(c, &t, &spans, &n) &&
-	       (n == 1 || fail(c, ERR_NOT_ALLOWED, "one statement is expected")) && sql_gate(c, &t, spans[0], &gate);
+	return sql_lex(c, SQL_DUCKDB, text, ret) && sql_split(c, ret, &spans, &n) &&
+	       (n == 1 || fail(c, ERR_NOT_ALLOWED, "one statement is expected")) && sql_gate(c, ret, spans[0], &gate);
+}
+
+/* Blanks out IF EXISTS, so that the engine says whether there was anything: its "does not
+ * exist" is then the answer and no error. Other offsets stay. */
+static struct str without_if_exists(struct call *c, const struct sql_tokens *t)
+{
+	char *text = arena_cstr(c->arena, t->text);
+
+	for (int i = 0; i + 1 < t->n; i++) {
+		if (!sql_is(t, i, "IF") || !sql_is(t, i + 1, "EXISTS"))
+			continue;
+		memset(text + t->v[i].at, ' ', 2);
+		memset(text + t->v[i + 1].at, ' ', 6);
+		break;
+	}
+	return str_from(text, t->text.n);
 }
 
 static bool compile_snowflake(struct call *c, const struct stmt_ask *ask, const struct sql_tokens *t, struct sql_span span,
 			      struct compiled *ret)
 {
+	struct sql_tokens run;
 	struct sql_rewrite rw;
 
-	if (!may_stand_alone(c, ret->class.kind) || !sql_rewrite_snowflake(c, t, span, &rw) || !gate_text(c, rw.text))
+	if (!may_stand_alone(c, ret->class.kind) || !sql_rewrite_snowflake(c, t, span, &rw) || !gate_text(c, rw.text, &run))
 		return false;
-	ret->ask.sql = rw.text;
+	ret->ask.sql = stmt_drops_if_exists(&ret->class) ? without_if_exists(c, &run) : rw.text;
 	ret->ask.helpers = true;
 	return bind_by_rewrite(c, ask, t, &rw, &ret->ask);
 }

@@ -309,6 +309,11 @@ static struct stmt_error *sql_error(struct stmt *st, const struct engine_end *en
 	return e;
 }
 
+bool stmt_error_is_missing(const struct engine_end *end)
+{
+	return end->outcome == ENGINE_FAILED && str_eq(str_of(row_of(end->class, end->text)->native), S("002003"));
+}
+
 struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end)
 {
 	struct stmt_error *e;

@@ -53,17 +53,27 @@ static void count_changes(struct stmt *st, int64_t n)
 		break;
 	case ENGINE_ROWS:
 	case ENGINE_STATUS:
-		return;
+		break;
 	}
-	stmt_shape_counter(st, n);
+}
+
+/* What Snowflake shows where DuckDB shows nothing. */
+static void shape(struct stmt *st, int64_t n, bool missing)
+{
+	if (st->status_shape)
+		stmt_shape_status(st, missing);
+	else if (st->snowflake && st->counting != ENGINE_ROWS)
+		stmt_shape_counter(st, n);
 }
 
 static void on_ended(void *arg, const struct engine_end *end)
 {
 	struct stmt *st = arg;
+	bool missing = st->may_be_missing && stmt_error_is_missing(end);
 
-	if (end->outcome == ENGINE_OK) {
+	if (end->outcome == ENGINE_OK || missing) {
 		count_changes(st, end->rows);
+		shape(st, end->rows, missing);
 		stmt_end(st, STMT_SUCCEEDED, NULL);
 	} else {
 		stmt_end(st, end->outcome == ENGINE_INTERRUPTED ? STMT_CANCELED : STMT_FAILED, stmt_error_of_engine(st, end));

@@ -32,8 +32,6 @@ void stmt_shape_counter(struct stmt *st, int64_t n)
 	struct engine_column columns[2];
 	int ncolumns = 1;
 
-	if (!st->snowflake)
-		return;
 	buf_fmt(&row, "[\"%lld\"", (long long)n);
 	if (st->counting == ENGINE_INSERTED) {
 		columns[0] = counter_column("number of rows inserted");
@@ -49,17 +47,6 @@ void stmt_shape_counter(struct stmt *st, int64_t n)
 	set_result(st, columns, ncolumns, buf_str(&row));
 }
 
-void stmt_shape_status(struct stmt *st, struct str text)
-{
-	OWNS(buf) row = {0};
-	const struct engine_column column = {.name = S("status"), .type = S("VARCHAR"), .kind = ENGINE_T_TEXT, .nullable = true};
-
-	buf_addc(&row, '[');
-	json_quote(&row, text);
-	buf_addc(&row, ']');
-	set_result(st, &column, 1, buf_str(&row));
-}
-
 static void add_object(const struct sql_class *k, struct buf *out)
 {
 	struct str s = k->object;
@@ -68,14 +55,39 @@ static void add_object(const struct sql_class *k, struct buf *out)
 		buf_addc(out, i ? ascii_lower(s.p[i]) : ascii_upper(s.p[i]));
 }
 
-void stmt_status_text(const struct sql_class *k, struct buf *out)
+static void status_text(const struct sql_class *k, bool missing, struct buf *out)
 {
 	if (k->kind == SQL_CREATE && k->leaf.n) {
 		add_object(k, out);
 		buf_fmt(out, " %.*s successfully created.", SARG(k->leaf));
+	} else if (k->kind == SQL_DROP && k->leaf.n && missing) {
+		buf_fmt(out, "Drop statement executed successfully (%.*s already dropped).", SARG(k->leaf));
 	} else if (k->kind == SQL_DROP && k->leaf.n) {
 		buf_fmt(out, "%.*s successfully dropped.", SARG(k->leaf));
 	} else {
 		buf_lit(out, "Statement executed successfully.");
 	}
+}
+
+/* The class again, from the text: it is asked for once, at the end. */
+void stmt_shape_status(struct stmt *st, bool missing)
+{
+	const struct engine_column column = {.name = S("status"), .type = S("VARCHAR"), .kind = ENGINE_T_TEXT, .nullable = true};
+	OWNS(arena) a = {0};
+	OWNS(buf) text = {0};
+	OWNS(buf) row = {0};
+	struct sql_tokens t;
+	struct sql_span *spans;
+	struct sql_class k = {0};
+	struct call c;
+	int n;
+
+	call_open(&c, &a);
+	if (sql_lex(&c, SQL_SNOWFLAKE, st->sql, &t) && sql_split(&c, &t, &spans, &n) && n > 0)
+		sql_classify(&c, &t, spans[0], &k);
+	status_text(&k, missing, &text);
+	buf_addc(&row, '[');
+	json_quote(&row, buf_str(&text));
+	buf_addc(&row, ']');
+	set_result(st, &column, 1, buf_str(&row));
 }

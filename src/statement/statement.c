@@ -262,6 +262,8 @@ static bool give_to_engine(struct call *c, struct stmt *st, struct compiled *k)
 
 	stmt_lock(st);
 	st->counting = k->ask.counts;
+	st->status_shape = st->snowflake && (k->ask.counts == ENGINE_STATUS || k->class.kind == SQL_TRUNCATE);
+	st->may_be_missing = st->snowflake && stmt_drops_if_exists(&k->class);
 	stmt_unlock(st);
 	stmt_ref(st); /* the engine's, until ended() */
 	if (!engine_run(c, st->room->o.engine, &k->ask, &stmt_listener, st, &task)) {
@@ -295,13 +297,6 @@ static bool start(struct call *c, struct stmt *st, const struct stmt_ask *ask)
 
 	if (stmt_compile(c, ask, &k)) {
 		engine_limits_of(st->room, &k.ask);
-		if (st->snowflake && k.ask.counts == ENGINE_STATUS) {
-			struct buf text = {0};
-
-			stmt_status_text(&k.class, &text);
-			stmt_shape_status(st, buf_str(&text));
-			buf_drop(&text);
-		}
 		return give_to_engine(c, st, &k);
 	}
 	if (!belongs_to_statement(c, ask))

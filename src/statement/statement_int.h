@@ -55,6 +55,8 @@ struct stmt {
 	char handle[ID_LEN];
 	/* shard lock from here */
 	bool snowflake, null_text, expired, forgotten, spooling;
+	bool status_shape;          /* answers with a status text, not a counter */
+	bool may_be_missing;        /* DROP IF EXISTS: an object that does not exist is no error */
 	enum engine_form form;
 	enum engine_counts counting;
 	enum stmt_state state;
@@ -112,10 +114,15 @@ struct compiled {
 	struct sql_class class;
 };
 bool stmt_compile(struct call *c, const struct stmt_ask *ask, struct compiled *ret) NODISCARD;
+static inline bool stmt_drops_if_exists(const struct sql_class *k)
+{
+	return k->kind == SQL_DROP && k->if_exists && k->leaf.n > 0;
+}
 
 /* errors.c: what clients are told */
 struct stmt_error *stmt_error_of_call(const struct call *c); /* a failed compile */
 struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end);
+bool stmt_error_is_missing(const struct engine_end *end); /* the object of the statement does not exist */
 struct stmt_error *stmt_error_simple(enum err_kind kind, int64_t timeout_ms);
 
 /* life.c: the one owner of every move */
@@ -130,8 +137,7 @@ extern const struct engine_listener stmt_listener;
 
 /* shapes.c: result of statements that have none of their own (specification, section 10) */
 void stmt_shape_counter(struct stmt *st, int64_t n);
-void stmt_shape_status(struct stmt *st, struct str text);
-void stmt_status_text(const struct sql_class *k, struct buf *out);
+void stmt_shape_status(struct stmt *st, bool missing); /* missing: DROP IF EXISTS found nothing */
 
 /* results.c */
 bool stmt_add_part(struct stmt *st, const struct engine_part *p); /* takes p->bytes */

@@ -216,7 +216,6 @@ def test_serve_prints_a_banner_with_lines_that_work(server):
     assert one.url() in one.stderr() and one.data in one.stderr()
 
 
-@pytest.mark.xfail(strict=True, reason="`mayfly serve --help` asks for a value")
 def test_serve_explains_its_options():
     done = mayfly("serve", "--help")
     assert "--listen" in done.stdout + done.stderr and "--data" in done.stdout + done.stderr

@@ -488,10 +488,28 @@ def test_a_memory_bomb_fails_alone(server):
     other.forget(handle)
 
 
-def test_a_large_sort_spills_to_its_own_folder_and_leaves_nothing(server):
-    one = server(tenants__memory_bytes=268435456)
-    a = one.client.native("select count(*) from (select hash(i) h from range(20000000) t(i) order by h limit 19000000 offset 1)")
-    assert a.json["status"] in ("SUCCEEDED", "FAILED")
+SPILLING = "select count(distinct hash(i)) from range(4000000) t(i)"
+
+
+def temp_files(server):
+    return glob.glob(os.path.join(server.data, "tenants", "*", "tmp", "*"))
+
+
+def test_a_large_statement_spills_to_its_tenants_folder_and_leaves_nothing(server):
+    one = server(tenants__memory_bytes=67108864)
+    handle = one.client.native(SPILLING, wait=0).json["handle"]
+    until(lambda: temp_files(one), "a spill")
+    assert one.client.document(handle, wait=60).json["status"] == "SUCCEEDED"
+    assert one.client.result(handle).json["rows"] == [[4000000]]
+    until(lambda: not temp_files(one), "the spill to be cleared")
+
+
+def test_a_spill_over_the_limit_fails_alone(server):
+    one = server(tenants__memory_bytes=67108864, tenants__temp_bytes=1000000)
+    a = one.client.native(SPILLING)
+    assert a.status == 200 and a.json["status"] == "FAILED", a
+    b = one.client.submit(SPILLING)
+    assert b.status == 422 and b.json["code"] == "000603", b
     assert one.client.rows("select 1") == [[1]]
 
 

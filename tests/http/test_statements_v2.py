@@ -815,13 +815,11 @@ def test_definitions_answer_a_status_text(client):
     assert status_text(client, f"drop schema {s}") == f"{s} successfully dropped."
 
 
-@pytest.mark.xfail(strict=True, reason="the status text does not look whether anything was dropped")
 def test_dropping_what_is_not_there_if_exists_says_so(client):
     assert status_text(client, "drop table if exists not_there") == (
         "Drop statement executed successfully (NOT_THERE already dropped).")
 
 
-@pytest.mark.xfail(strict=True, reason="TRUNCATE has no stats")
 def test_a_truncate_answers_a_status_and_the_deleted_rows(client, items):
     a = client.submit(f"truncate table {items}")
     assert a.status == 200 and row_type(a)[0]["name"] == "status"

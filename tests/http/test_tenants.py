@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mayfly import Client, mayfly, unique, until
+from mayfly import Client, Server, in_parallel, mayfly, unique, until
 
 LONG = "select count(*) from range(1000000000000) t(i) where i % 7 = 3"
 
@@ -134,7 +134,6 @@ def test_without_authentication_a_token_is_ignored(shared):
 
 @pytest.fixture(scope="module")
 def guarded():
-    from mayfly import Server
     server = Server({"auth.mode": "token"})
     yield server
     server.check_end()
@@ -157,9 +156,9 @@ def test_a_token_names_its_tenant(guarded):
 
 
 def test_principals_see_their_own_and_admins_see_all(guarded):
-    (ann, _, _), (bob, _, _) = (token(guarded, "acme", "user", "--principal", name) for name in ("ann", "bob"))
-    admin, _, _ = token(guarded, "acme", "admin")
-    stranger, _, _ = token(guarded, "umbrella", "admin")
+    (ann, _, _), (bob, _, _), (admin, _, _), (stranger, _, _) = in_parallel(
+        lambda: token(guarded, "acme", "user", "--principal", "ann"), lambda: token(guarded, "acme", "user", "--principal", "bob"),
+        lambda: token(guarded, "acme", "admin"), lambda: token(guarded, "umbrella", "admin"))
     handle = ann.run("select 'hers'")["handle"]
     sees_nothing(bob, handle)
     sees_nothing(stranger, handle)
@@ -169,13 +168,14 @@ def test_principals_see_their_own_and_admins_see_all(guarded):
 
 
 def test_two_tokens_of_one_principal_see_the_same(guarded):
-    (one, _, _), (two, _, _) = (token(guarded, "acme", "user", "--principal", "cleo") for _ in range(2))
+    (one, _, _), (two, _, _) = in_parallel(*[lambda: token(guarded, "acme", "user", "--principal", "cleo")] * 2)
     handle = one.run("select 1")["handle"]
     assert two.document(handle).status == 200
 
 
 def test_request_ids_are_of_their_principal_only(guarded):
-    (ann, _, _), (bob, _, _) = (token(guarded, "acme", "user", "--principal", name) for name in ("dan", "eve"))
+    (ann, _, _), (bob, _, _) = in_parallel(*[lambda name=name: token(guarded, "acme", "user", "--principal", name)
+                                            for name in ("dan", "eve")])
     query = {"requestId": unique("request"), "retry": "true"}
     a, b = ann.submit("select 1", query=query), bob.submit("select 2", query=query)
     assert a.json["data"] == [["1"]] and b.json["data"] == [["2"]]
@@ -251,7 +251,6 @@ def claims(**more):
 
 @pytest.fixture(scope="module")
 def signed(tmp_path_factory):
-    from mayfly import Server
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
     keys.write_text(json.dumps({"keys": [{"alg": "HS256", "secret": base64.b64encode(SECRET).decode()}]}))
     server = Server({"auth.mode": "jwt", "auth.jwt_keys": str(keys)})
