@@ -1,6 +1,7 @@
 """The life of statements: states, TTLs, caps, spooling, drain, crashed workers."""
 import glob
 import os
+import random
 import re
 import signal
 import subprocess
@@ -538,3 +539,46 @@ def test_a_second_server_on_a_data_folder_in_use_is_refused(server):
             second.terminate()
     assert second.returncode == 2 and "in use" in said
     assert one.client.result(handle).json["row_count"] == 30000
+
+
+# --- all at once ---
+
+def test_a_storm_of_mixed_calls_leaves_a_healthy_and_empty_server(server):
+    one = server(tenants__concurrent_statements=3, tenants__queued_statements=20, statements__memory_bytes=200000)
+    statements = ["select 1", "select i, 'row ' || i from range(20000) t(i)", LONG, "select * from nope", "selec",
+                  "call system$wait(1)", "create or replace table storm as select 1 as a", "select count(*) from storm"]
+
+    def client(seed):
+        chance = random.Random(seed)
+        me = one.as_tenant(chance.choice(["a", "b"]))
+        handles = []
+        for _ in range(40):
+            sql, kind = chance.choice(statements), chance.randrange(8)
+            if kind < 3:
+                a = me.submit(sql, query={"async": "true"}, timeout=chance.choice([1, 60]))
+                handles += [a.json["statementHandle"]] if a.status in (200, 202) else []
+            elif kind == 3:
+                a = me.native(sql, wait=0, timeout_seconds=chance.choice([1, 60]))
+                handles += [a.json["handle"]] if a.status == 202 else []
+            elif handles:
+                handle = chance.choice(handles)
+                a = chance.choice([me.status, me.document, me.result, me.cancel, me.forget,
+                                   lambda h: me.status(h, partition=1), lambda h: me.result(h, "text/csv")])(handle)
+            else:
+                a = me.get("/v1/statements?limit=5")
+            assert a.status < 500 and a.status != 403, a
+
+    in_parallel(*[lambda seed=seed: client(seed) for seed in range(8)])
+    for name in ("a", "b"):
+        me = one.as_tenant(name)
+        for item in me.get("/v1/statements?limit=1000").json["items"]:
+            me.forget(item["handle"])
+        assert me.get("/v1/statements").json["items"] == []
+        assert me.rows("select 42") == [[42]]
+
+    def quiet():
+        text = one.client.get("/metrics").text
+        return all(line in text for line in ('mayfly_statements{state="running"} 0', 'mayfly_statements{state="queued"} 0',
+                                             "mayfly_statements_live 2", 'mayfly_result_bytes{place="spooled"} 0'))
+    until(quiet, "the server to be quiet")
+    until(lambda: not spooled(one), "the spool to be empty")
