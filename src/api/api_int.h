@@ -31,6 +31,7 @@ bool api_query_int(struct call *c, const struct http_req *in, const char *name, 
 bool api_query_flag(struct call *c, const struct http_req *in, const char *name); /* true in any case; else false */
 bool api_read_body(struct call *c, const struct http_req *in, const json_node **ret) NODISCARD; /* a JSON object */
 bool api_prefer_wait(struct call *c, const struct http_req *in, int64_t *ret_ms);               /* Prefer: wait=N */
+bool api_no_session(struct call *c, struct str session) NODISCARD; /* fails when one is named */
 void api_json(struct http_res *out, int status);
 bool api_result_ttl(struct call *c, const struct http_req *in, int64_t *ret_seconds) NODISCARD;
 

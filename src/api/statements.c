@@ -179,7 +179,7 @@ static bool read_ask(struct call *c, struct api *a, const struct http_req *in, s
 	if (!ask->sql.p)
 		return fail(c, ERR_INVALID_FIELD, "sql is missing");
 	if (session.p)
-		return fail(c, ERR_NOT_FOUND, "no session %.*s", SARG(str_head(session, 64)));
+		return api_no_session(c, session);
 	ask->timeout_ms = timeout * 1000;
 	return true;
 }

@@ -20,6 +20,7 @@
 	X(UNAUTHENTICATED, "unauthenticated", "Not authenticated") \
 	X(FORBIDDEN, "forbidden", "Forbidden") \
 	X(NOT_FOUND, "not_found", "Not found") \
+	X(NO_SESSION, "not_found", "Not found") \
 	X(RESULT_EXPIRED, "result_expired", "The result has expired") \
 	X(METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed") \
 	X(NOT_ACCEPTABLE, "not_acceptable", "No acceptable format") \

@@ -28,6 +28,7 @@ struct link {
 	int nsent, slot;
 	enum link_state state;
 	bool greeted, dismissed; /* it was ready once; it was told to go */
+	bool short_of_memory;    /* a statement found none: a fresh process has its memory in one piece */
 	struct buf control_out; /* packets that did not fit yet: u32 size, bytes */
 	struct list unsent;     /* tasks of `sent` that did not fit yet */
 	int64_t since_ms;       /* of the state; of the last work when READY */
@@ -280,7 +281,10 @@ static bool hear_end(struct link *k, struct engine_task *t, struct str body)
 	list_del(&t->node);
 	count_running(k, -1);
 	k->since_ms = clock_mono_ms();
+	k->short_of_memory = k->short_of_memory || str_eq(end.class, S("Out of Memory"));
 	task_end(t, &end);
+	if (k->short_of_memory && k->nsent == 0)
+		link_quit(k);
 	return true;
 }
 

@@ -3,8 +3,9 @@
  *   main      sandbox, DuckDB, sandbox, HELLO; then the control thread
  *   lanes     one thread each: take a packet of jobs, run it, answer
  *   control   cancels and acknowledgements as they come; while statements run a
- *             tick: interrupts again who was canceled, tells progress, gives
- *             DuckDB more threads when one runs long
+ *             tick: interrupts again who was canceled, tells progress
+ *   governor  gives DuckDB all threads while a statement runs long, else one:
+ *             small statements are twice as dear with two
  *
  * One lock guards what control and lanes share. The process ends when the
  * control socket does; what is not committed then is lost, as a client was
@@ -42,7 +43,9 @@ struct worker {
 	bool asleep;                  /* control waits without a tick */
 	bool quitting;
 	int busy;
-	int threads;                  /* DuckDB has now */
+	int threads, wanted;          /* DuckDB's: it has, it should have */
+	pthread_cond_t wants;
+	duckdb_connection governor;
 	int64_t heavy_ms;             /* when one ran long last */
 };
 
@@ -352,15 +355,37 @@ static void read_control(struct worker *w)
 	}
 }
 
-static void set_threads(struct worker *w, int n)
+/* Taking threads away waits until they have done their share of a statement,
+ * so it has a thread of its own. */
+NORETURN static void *governor_main(void *arg)
 {
+	struct worker *w = arg;
 	char sql[64];
 	duckdb_result r;
 
-	w->threads = n;
-	snprintf(sql, sizeof(sql), "SET GLOBAL threads = %d", n);
-	duckdb_query(w->con, sql, &r); /* refused: then as before */
-	duckdb_destroy_result(&r);
+	for (;;) {
+		int n;
+
+		pthread_mutex_lock(&w->lock);
+		while (w->wanted == w->threads)
+			pthread_cond_wait(&w->wants, &w->lock);
+		n = w->wanted;
+		pthread_mutex_unlock(&w->lock);
+		snprintf(sql, sizeof(sql), "SET GLOBAL threads = %d", n);
+		duckdb_query(w->governor, sql, &r); /* refused: then as before */
+		duckdb_destroy_result(&r);
+		pthread_mutex_lock(&w->lock);
+		w->threads = n;
+		pthread_mutex_unlock(&w->lock);
+	}
+}
+
+static void want_threads(struct worker *w, int n)
+{
+	pthread_mutex_lock(&w->lock);
+	w->wanted = n;
+	pthread_cond_signal(&w->wants);
+	pthread_mutex_unlock(&w->lock);
 }
 
 /* Per mille of the lane's statement when it is time to tell, else -1. */
@@ -414,10 +439,10 @@ static void tick(struct worker *w)
 		heavy |= tend(w, &w->lanes[i], now);
 	if (heavy)
 		w->heavy_ms = now;
-	if (heavy && w->threads < w->o.threads)
-		set_threads(w, w->o.threads);
-	else if (!heavy && w->threads > 1 && now - w->heavy_ms > LIGHT_MS)
-		set_threads(w, 1);
+	if (heavy)
+		want_threads(w, w->o.threads);
+	else if (now - w->heavy_ms > LIGHT_MS)
+		want_threads(w, 1);
 }
 
 /* With statements running or threads to give back there is a tick, else sleep. */
@@ -426,7 +451,7 @@ static int patience(struct worker *w)
 	bool idle;
 
 	pthread_mutex_lock(&w->lock);
-	idle = w->busy == 0 && w->threads == 1;
+	idle = w->busy == 0 && w->wanted == 1;
 	w->asleep = idle;
 	pthread_mutex_unlock(&w->lock);
 	return idle ? -1 : TICK_MS;
@@ -533,13 +558,13 @@ static void open_database(struct worker *w)
 
 	call_open(&c, &a);
 	if (!database_open(&c, &w->o, &w->db) || duckdb_connect(w->db, &w->con) != DuckDBSuccess ||
-	    !functions_register(&c, w, w->con))
+	    duckdb_connect(w->db, &w->governor) != DuckDBSuccess || !functions_register(&c, w, w->con))
 		die(str_of(c.err.text));
 }
 
 int engine_worker_main(int argc, char **argv)
 {
-	struct worker w = {.threads = 1};
+	struct worker w = {.threads = 1, .wanted = 1};
 	struct sandbox sandbox = {0};
 
 	if (!read_options(argc - 1, argv + 1, &w.o) || chdir(w.o.dir) != 0)

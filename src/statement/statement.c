@@ -5,6 +5,8 @@
  */
 #include "statement/statement_int.h"
 
+#include "obs/obs.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -463,6 +465,7 @@ static void on_due(struct stmt *st)
 		return;
 	}
 	atomic_fetch_add(&st->room->swept, 1);
+	obs_observe(OBS_M_SWEEPER_LAG, (clock_mono_ms() - st->due.due_ms) * 1000000);
 	if (expired || atomic_load(&st->room->expired) >= TOMBSTONES)
 		unlink_stmt(st);
 	else
