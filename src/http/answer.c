@@ -177,6 +177,15 @@ static const int kind_status[ERR_KIND_COUNT] = {
 
 /* --- failed calls --- */
 
+/* The words of what a client did wrong may be its data: they stay out of the log. */
+static void log_failure(const struct http_req *r)
+{
+	bool ours = r->res.status >= 500;
+
+	obs_log_call(&r->call, ours ? OBS_ERROR : OBS_DEBUG, "http", "%.*s %.*s: %d %s%s%s", SARG(r->method), SARG(r->path),
+		     r->res.status, err_code(r->call.err.kind), ours ? ": " : "", ours ? r->call.err.text : "");
+}
+
 static void write_failure(struct http_req *r)
 {
 	const struct http_surface *s = &r->loop->server->surface;
@@ -196,9 +205,7 @@ static void write_failure(struct http_req *r)
 		r->res.status = r->status;
 	else if (r->res.status == 0)
 		r->res.status = kind_status[kind];
-	if (r->res.status >= 500)
-		obs_log_call(&r->call, OBS_ERROR, "http", "%.*s %.*s: %d %s: %s", SARG(r->method), SARG(r->path),
-			     r->res.status, err_code(kind), r->call.err.text);
+	log_failure(r);
 }
 
 /* --- the head of an answer --- */

@@ -210,6 +210,7 @@ class Server:
             until(self.healthy, "the server to start")
         except BaseException:
             self.kill()
+            self.drop()
             raise
 
     def connection(self, timeout=PATIENCE * 3):

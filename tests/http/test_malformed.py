@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from mayfly import ROOT, Client, Server, in_parallel, unique, until
+from mayfly import ROOT, Client, Server, in_parallel, until
 
 HEAD = b"Host: localhost\r\nContent-Type: application/json\r\n"
 SELECT = b'{"sql":"select 42"}'
@@ -466,11 +466,12 @@ def test_a_unix_socket_serves_too():
 
 
 def test_a_server_listens_on_several_addresses(server):
-    folder = tempfile.mkdtemp(prefix="mayfly-unix-")
-    path = os.path.join(folder, unique("socket"))
-    one = server({"listen": "127.0.0.1:{port},unix:" + path})
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(path)
-        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert s.recv(1000).startswith(b"HTTP/1.1 200")
-    assert one.client.get("/healthz").status == 200
+    with tempfile.TemporaryDirectory(prefix="mayfly-unix-") as folder:
+        path = os.path.join(folder, "socket")
+        one = server({"listen": "127.0.0.1:{port},unix:" + path})
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert s.recv(1000).startswith(b"HTTP/1.1 200")
+        assert one.client.get("/healthz").status == 200
+        assert one.stop() == 0

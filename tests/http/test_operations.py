@@ -227,7 +227,6 @@ def test_logs_are_json_lines_without_sql(server):
     assert mark not in one.stderr()
 
 
-@pytest.mark.xfail(strict=True, reason="failed calls below 500 are not logged, at no level")
 def test_a_failed_call_is_logged_once_with_its_request_id(server):
     one = server(log__level="debug")
     one.client.get("/v1/statements/x", **{"X-Request-Id": "trace-me"})
