@@ -48,6 +48,7 @@ void api_write_document(struct json_out *o, const struct stmt_view *v);
 http_handler api_result;
 /* park.c */
 void api_hold(struct call *c, struct stmt *st); /* the reference goes when the call ends */
+bool api_find(struct call *c, struct api *a, const struct http_req *in, struct stmt **ret) NODISCARD; /* by {handle}; held */
 /* Parks until the held statement ends; `done` finds it by http_kept(). Returns true. */
 bool api_wait_end(struct call *c, struct http_res *out, struct stmt *st, int64_t wait_ms, bool cancel_on_leave);
 

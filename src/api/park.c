@@ -11,6 +11,14 @@ void api_hold(struct call *c, struct stmt *st)
 	arena_defer(c->arena, unref, st);
 }
 
+bool api_find(struct call *c, struct api *a, const struct http_req *in, struct stmt **ret)
+{
+	if (!statement_find(c, a->statements, http_param(in, 0), ret))
+		return false;
+	api_hold(c, *ret);
+	return true;
+}
+
 struct wait {
 	struct stmt *st;
 	struct http_park *park;

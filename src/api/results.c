@@ -80,9 +80,8 @@ bool api_result(struct call *c, void *rooms, const struct http_req *in, struct h
 	struct stmt_view v;
 	struct stmt *st;
 
-	if (!statement_find(c, a->statements, http_param(in, 0), &st))
+	if (!api_find(c, a, in, &st))
 		return false;
-	api_hold(c, st);
 	statement_view(st, &v);
 	if (!type)
 		return fail(c, ERR_NOT_ACCEPTABLE, "results are application/json, application/x-ndjson, text/csv or application/vnd.apache.parquet");

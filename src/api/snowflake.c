@@ -163,20 +163,12 @@ bool api_post_statement_done(struct call *c, void *rooms, const struct http_req 
 	return api_write_statement(c, in, out, http_kept(out));
 }
 
-static bool find(struct call *c, struct api *a, const struct http_req *in, struct stmt **ret)
-{
-	if (!statement_find(c, a->statements, http_param(in, 0), ret))
-		return false;
-	api_hold(c, *ret);
-	return true;
-}
-
 bool api_get_statement(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	struct str partition;
 	struct stmt *st;
 
-	if (!find(c, rooms, in, &st))
+	if (!api_find(c, rooms, in, &st))
 		return false;
 	if (http_query(c, in, "partition", &partition))
 		return api_write_partition(c, in, out, st, partition);
@@ -190,7 +182,7 @@ bool api_cancel_statement(struct call *c, void *rooms, const struct http_req *in
 	struct json_out o = json_out(http_out(out));
 	struct stmt *st;
 
-	if (find(c, rooms, in, &st))
+	if (api_find(c, rooms, in, &st))
 		statement_cancel(st);
 	else
 		call_forgive(c);

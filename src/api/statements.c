@@ -221,20 +221,12 @@ bool api_document_done(struct call *c, void *rooms, const struct http_req *in, s
 
 /* --- looking --- */
 
-static bool find(struct call *c, struct api *a, const struct http_req *in, struct stmt **ret)
-{
-	if (!statement_find(c, a->statements, http_param(in, 0), ret))
-		return false;
-	api_hold(c, *ret);
-	return true;
-}
-
 bool api_document(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	int64_t wait = 0;
 	struct stmt *st;
 
-	if (!find(c, rooms, in, &st) || !api_query_int(c, in, "wait", 0, 3600, &wait))
+	if (!api_find(c, rooms, in, &st) || !api_query_int(c, in, "wait", 0, 3600, &wait))
 		return false;
 	if (wait && !ended(st))
 		return api_wait_end(c, out, st, wait * 1000, false);
@@ -245,7 +237,7 @@ bool api_forget(struct call *c, void *rooms, const struct http_req *in, struct h
 {
 	struct stmt *st;
 
-	if (!find(c, rooms, in, &st))
+	if (!api_find(c, rooms, in, &st))
 		return false;
 	statement_forget(st);
 	http_status(out, 204);
