@@ -108,6 +108,12 @@ static bool call_allowed(const struct walk *w, int i)
 	       word_is(sql_name_of(w->c->arena, w->t->dialect, &w->t->v[i + 1]), allowed);
 }
 
+/* UPDATE EXTENSIONS [(…)] goes to the network; a table of that name has a SET behind it. */
+static bool updates_extensions(const struct walk *w, int i)
+{
+	return sql_is(w->t, i + 1, "extensions") && (i + 2 >= w->to || is_punct(&w->t->v[i + 2], '('));
+}
+
 static bool object_allowed(struct str object)
 {
 	static const struct str allowed[] = {S_INIT("TABLE"), S_INIT("VIEW"),  S_INIT("SCHEMA"), S_INIT("SEQUENCE"),
@@ -128,6 +134,7 @@ static bool statement_allowed(const struct walk *w)
 	if (k->kind == SQL_UNKNOWN)
 		return unknown_statement(w->c, w->t, &w->head, w->to);
 	if (!(allowed_kinds & KIND(k->kind)) || (k->kind == SQL_CALL && !call_allowed(w, i)) ||
+	    (k->kind == SQL_UPDATE && updates_extensions(w, i)) ||
 	    ((k->kind == SQL_SET || k->kind == SQL_RESET) && !setting_allowed(w, i)))
 		return refuse(w, i, "The statement", str_of(sql_kind_name(k->kind)), "");
 	if (k->kind >= SQL_CREATE && k->kind <= SQL_COMMENT && !object_allowed(k->object))

@@ -16,7 +16,7 @@ static const struct {
 	const char *name;
 } not_alone[] = {
 	{SQL_BEGIN, "TRANSACTION_BEGIN"}, {SQL_COMMIT, "COMMIT"}, {SQL_ROLLBACK, "ROLLBACK"},
-	{SQL_USE, "USE"}, {SQL_PUT, "PUT_FILES"}, {SQL_GET, "GET_FILES"},
+	{SQL_USE, "USE"}, {SQL_PUT, "PUT"}, {SQL_GET, "GET"},
 };
 
 static bool may_stand_alone(struct call *c, enum sql_kind kind)

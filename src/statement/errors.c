@@ -30,6 +30,14 @@ static void set_codes(struct stmt_error *e, const char *sqlstate, const char *na
 	snprintf(e->native, sizeof(e->native), "%s", native);
 }
 
+/* What sql/ says is in Snowflake's words; natively its prefix says nothing. */
+static struct str without_prefix(struct str text)
+{
+	struct str prefix = S("SQL compilation error:");
+
+	return str_starts(text, prefix) ? str_trim(str_tail(text, prefix.n)) : text;
+}
+
 struct stmt_error *stmt_error_of_call(const struct call *c)
 {
 	const struct err *err = &c->err;
@@ -38,7 +46,7 @@ struct stmt_error *stmt_error_of_call(const struct call *c)
 	struct stmt_error *e;
 
 	buf_fmt(&sf, "%s%s", gate ? "SQL compilation error:\nUnsupported feature: " : "", err->text);
-	e = error_new(err->kind, str_of(err->text), buf_str(&sf));
+	e = error_new(err->kind, without_prefix(str_of(err->text)), buf_str(&sf));
 	e->position = err->position;
 	set_codes(e, gate ? "0A000" : err->sqlstate, gate ? "000002" : err->native);
 	buf_drop(&sf);
@@ -282,7 +290,7 @@ static struct stmt_error *bad_bind(const struct engine_end *end)
 	struct stmt_error *e;
 
 	buf_fmt(&b, "SQL compilation error:\nInvalid bind value (%.*s) for type (%.*s).", SARG(end->bad_bind), SARG(end->class));
-	e = error_new(ERR_SQL, str_tail(buf_str(&b), 23), buf_str(&b));
+	e = error_new(ERR_SQL, without_prefix(buf_str(&b)), buf_str(&b));
 	set_codes(e, "22000", "002086");
 	buf_drop(&b);
 	return e;

@@ -393,6 +393,7 @@ static void expect_gate(const char *const *v, bool pass, bool select_only)
 static void statement_kinds_are_allowed_by_list(void **state)
 {
 	static const char *const refused[] = {
+		"update extensions", "update extensions (json)",
 		"copy t to 'x'", "copy (select 1) to 'x'", "export database 'x'", "import database 'x'", "attach 'x' as y", "detach y",
 		"install httpfs", "load httpfs", "checkpoint", "pragma version", "use x", "prepare p as select 1",
 		"execute p", "deallocate p", "call pragma_version()", "call read_csv('x')", "call \"read_csv\"('x')", "set threads = 1", "set global timezone = 'UTC'",
@@ -401,7 +402,7 @@ static void statement_kinds_are_allowed_by_list(void **state)
 		"create persistent secret s (type s3)", "drop secret s", "create database d", "grant select on t to r", "put 'x' y",
 		"with a as (select 1) copy t to 'x'", NULL};
 	static const char *const passed[] = {
-		"begin", "commit", "rollback", "vacuum", "vacuum t", "analyze t", "explain select 1", "explain (format json) select 1",
+		"begin", "commit", "rollback", "update extensions set a = 1", "vacuum", "vacuum t", "analyze t", "explain select 1", "explain (format json) select 1",
 		"set variable x = 1", "reset variable x", "set timezone = 'UTC'", "set session timezone = 'UTC'", "set time zone 'UTC'",
 		"call system$wait(1)", "create schema s", "create sequence s", "create type m as enum ('a')", "create index i on t (a)",
 		"create macro f(x) as x + 1", "create or replace temp view v as select 1", "drop table if exists t", "show tables",
