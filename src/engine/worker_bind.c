@@ -5,7 +5,6 @@
  */
 #include "engine/worker.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 

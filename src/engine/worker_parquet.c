@@ -8,7 +8,6 @@
 #include "engine/worker.h"
 #include "sql/sql.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -5,9 +5,6 @@
  */
 #include "engine/worker.h"
 #include "json/json.h"
-#include "sql/sql.h"
-
-#include <stdio.h>
 
 /* --- failures --- */
 bool task_fails(struct task *t, const char *class, const char *fmt, ...)
