@@ -261,6 +261,17 @@ bool parts_end(struct parts *p, struct task *t)
 	return close_part(p, t, true);
 }
 
+/* An end stays in its packet: texts can be as long as the user makes them. */
+static struct str cut(struct str s)
+{
+	enum { TEXT_CUT = 8192 };
+	size_t n = s.n < TEXT_CUT ? s.n : TEXT_CUT;
+
+	while (n < s.n && n > 0 && (s.p[n] & 0xC0) == 0x80) /* inside a character */
+		n--;
+	return str_head(s, n);
+}
+
 void parts_finish(struct parts *p, struct task *t)
 {
 	OWNS(buf) body = {0};
@@ -269,9 +280,9 @@ void parts_finish(struct parts *p, struct task *t)
 	wire_u8(&body, (uint8_t)t->end.outcome);
 	wire_i64(&body, t->end.rows);
 	wire_i64(&body, t->end.position);
-	wire_text(&body, t->end.class);
-	wire_text(&body, t->end.text);
-	wire_text(&body, t->end.bad_bind);
+	wire_text(&body, cut(t->end.class));
+	wire_text(&body, cut(t->end.text));
+	wire_text(&body, cut(t->end.bad_bind));
 	put_record(p, t->id, WIRE_END, (struct str){NULL, 0}, buf_str(&body));
 	flush(p);
 	if (p->text.cap > PART_MAX * 2) /* one long row should not be kept for ever */

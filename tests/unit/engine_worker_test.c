@@ -886,6 +886,18 @@ static void errors_have_class_text_and_place(void **state)
 	}
 }
 
+static void an_endless_error_is_cut_between_characters(void **state)
+{
+	struct engine_ask ask = asking("SELECT error('x' || repeat('\xC3\xA9', 100000))", ENGINE_NATIVE);
+	OWNS(answer) a;
+
+	(void)state;
+	run(&the, &ask, &a);
+	assert_int_equal(a.end.outcome, ENGINE_FAILED);
+	assert_in_range(a.end.text.n, 8000, 8192);
+	assert_true(str_is_utf8(a.end.text));
+}
+
 /* --- partitions --- */
 static void partitions_close_at_their_sizes_and_double(void **state)
 {
@@ -1376,6 +1388,7 @@ int main(void)
 		cmocka_unit_test(a_cached_statement_takes_binds_of_other_types),
 		cmocka_unit_test(changes_are_counted_without_rows),
 		cmocka_unit_test(errors_have_class_text_and_place),
+		cmocka_unit_test(an_endless_error_is_cut_between_characters),
 		cmocka_unit_test(partitions_close_at_their_sizes_and_double),
 		cmocka_unit_test(a_partition_holds_at_most_so_many_rows),
 		cmocka_unit_test(no_rows_are_one_empty_partition),
