@@ -24,7 +24,7 @@ static void fill(unsigned char *to, size_t n)
 
 void id_random(void *to, size_t n)
 {
-	static _Thread_local unsigned char pool[1024];
+	static _Thread_local unsigned char pool[4096];
 	static _Thread_local size_t left;
 
 	if (n > sizeof(pool) / 4) {

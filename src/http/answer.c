@@ -279,13 +279,17 @@ static void send_answer(struct http_req *r)
 	if (!r->keep_alive || atomic_load_explicit(&r->loop->server->draining, memory_order_relaxed))
 		res->close = true;
 	add_head(r, body);
-	r->bufs[0] = uv_buf_init(r->line.p, (unsigned)r->line.n);
+	if (r->is_head || res->source || has_no_body(res->status))
+		body.n = 0;
 	r->nbufs = 1;
-	if (body.n && !r->is_head && !res->source && !has_no_body(res->status)) {
+	if (body.n > HTTP_ONE_WRITE) {
 		r->bufs[1].base = (char *)(uintptr_t)body.p;
 		r->bufs[1].len = body.n;
 		r->nbufs = 2;
+	} else {
+		buf_add(&r->line, body);
 	}
+	r->bufs[0] = uv_buf_init(r->line.p, (unsigned)r->line.n);
 	r->sent = on_head_sent;
 	if (http_wire_send(r))
 		on_head_sent(r);

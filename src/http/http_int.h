@@ -23,6 +23,7 @@ enum {
 	HTTP_FIELDS = 128,             /* header lines of a request */
 	HTTP_SPARE_REQS = 64,          /* kept a loop, each with one arena block and small buffers */
 	HTTP_KEEP_BYTES = 16 * 1024,   /* a buffer larger than this is not kept */
+	HTTP_ONE_WRITE = 4096,         /* smaller bodies are copied behind the head: one buffer is cheaper to send */
 	HTTP_GZIP_LEAST = 1024,        /* smaller bodies are sent as they are */
 	HTTP_GZIP_ON_LOOP = 64 * 1024, /* larger ones are compressed on the pool */
 	HTTP_DISCARD = 64 * 1024,      /* body of a failed request that is read to keep the connection */
