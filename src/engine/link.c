@@ -240,6 +240,21 @@ static struct engine_bytes *take_memfd(int *fd, size_t size)
 	return ok ? engine_bytes_adopt(p, size, mapped) : NULL;
 }
 
+static bool hear_columns(struct link *k, struct engine_task *t, const struct wire_head *h, struct str body, int *fd)
+{
+	struct engine_bytes *large = NULL;
+
+	if (h->in_fd) {
+		large = *fd >= 0 ? take_memfd(fd, wire_fd_size(*fd)) : NULL;
+		if (!large)
+			return bad_packet(k, "columns");
+		body = engine_bytes_str(large);
+	}
+	t->listener->columns(t->arg, body);
+	engine_bytes_unref(large);
+	return true;
+}
+
 static bool hear_part(struct link *k, struct engine_task *t, const struct wire_head *h, struct str body, int *fd)
 {
 	struct wire_part p;
@@ -296,8 +311,7 @@ static bool hear_task(struct link *k, const struct wire_head *h, struct str body
 		return bad_packet(k, "unknown task");
 	switch (h->kind) {
 	case WIRE_COLUMNS:
-		t->listener->columns(t->arg, body);
-		return true;
+		return hear_columns(k, t, h, body, fd);
 	case WIRE_PART:
 		return hear_part(k, t, h, body, fd);
 	case WIRE_PROGRESS: {

@@ -371,6 +371,27 @@ static void a_large_statement_travels_in_a_memfd(void **state)
 	buf_drop(&sql);
 }
 
+static void thousands_of_columns_come_in_a_memfd(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_column *columns;
+	struct buf sql = {0};
+	struct told t;
+	int n;
+
+	buf_lit(&sql, "select 0 as a0");
+	for (int i = 1; i < 5000; i++)
+		buf_fmt(&sql, ", %d as a_column_of_some_name_%d", i, i);
+	start(f, &t, buf_cstr(&sql));
+	wait_for(&t, &t.ended);
+	assert_int_equal(t.outcome, ENGINE_OK);
+	assert_true(engine_columns(&f->c, buf_str(&t.columns), &columns, &n));
+	assert_int_equal(n, 5000);
+	assert_str_equal(columns[4999].name, "a_column_of_some_name_4999");
+	finish(&t);
+	buf_drop(&sql);
+}
+
 static void a_large_result_comes_in_growing_parts(void **state)
 {
 	struct fixture *f = *state;
@@ -403,6 +424,7 @@ int main(void)
 		CASE(a_stopped_worker_that_ignores_its_cancel_is_ended),
 		CASE(an_idle_worker_makes_room_and_busy_ones_do_not),
 		CASE(a_large_statement_travels_in_a_memfd),
+		CASE(thousands_of_columns_come_in_a_memfd),
 		CASE(a_large_result_comes_in_growing_parts),
 	};
 
