@@ -264,19 +264,36 @@ static void a_full_queue_refuses_and_a_queued_task_can_be_canceled(void **state)
 	}
 }
 
-/* The only child of this process whose command is `mayfly engine`. */
+static pid_t parent_of(const char *pid)
+{
+	char path[300];
+	FILE *f;
+	int parent = 0;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
+		parent = 0;
+	fclose(f);
+	return parent;
+}
+
+/* The only child of this process. */
 static pid_t worker_pid(void)
 {
-	FILE *p;
-	int pid = 0;
-	char command[64];
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+	pid_t found = 0;
 
-	snprintf(command, sizeof(command), "pgrep -P %d", (int)getpid());
-	p = popen(command, "r");
-	assert_non_null(p);
-	assert_int_equal(fscanf(p, "%d", &pid), 1);
-	pclose(p);
-	return pid;
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		if (ascii_digit(e->d_name[0]) && parent_of(e->d_name) == getpid())
+			found = atoi(e->d_name);
+	closedir(d);
+	assert_true(found > 0);
+	return found;
 }
 
 static void a_killed_worker_loses_what_ran_and_nothing_else(void **state)
