@@ -149,11 +149,14 @@ static bool needs_pool(struct stmt *st, const struct stmt_view *v, int i)
 /* The rows of partition i, `[[…],…]`, in the call's arena or longer. */
 static bool rows_text(struct call *c, struct stmt *st, int i, struct str *ret)
 {
+	const struct str begin = S("{\"data\":"), end = S("}");
 	struct str object;
 
 	if (!statement_part_plain(c, st, i, ENGINE_SNOWFLAKE, &object))
 		return false;
-	*ret = str_head(str_tail(object, strlen("{\"data\":")), object.n - strlen("{\"data\":}"));
+	if (object.n < begin.n + end.n || !str_starts(object, begin) || !str_ends(object, end))
+		return fail(c, ERR_INTERNAL, "a stored partition is damaged");
+	*ret = str_from(object.p + begin.n, object.n - begin.n - end.n);
 	return true;
 }
 

@@ -55,9 +55,15 @@ struct stmt_error *stmt_error_of_call(const struct call *c)
 
 struct stmt_error *stmt_error_simple(enum err_kind kind, int64_t timeout_ms)
 {
-	struct stmt_error *e;
 	struct buf text = {0};
+	struct stmt_error *e;
 
+	if (kind == ERR_RESULT_TOO_LARGE) {
+		e = error_new(kind, S("the result is larger than max_result_size_mb allows"),
+			      S("The result set size exceeded the maximum number of bytes allowed."));
+		set_codes(e, "54000", "391908");
+		return e;
+	}
 	if (kind == ERR_STATEMENT_TIMEOUT)
 		buf_fmt(&text, "Statement reached its statement or warehouse timeout of %lld second(s) and was canceled.",
 			(long long)((timeout_ms + 999) / 1000));
@@ -330,10 +336,7 @@ struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end
 	case ENGINE_INTERRUPTED:
 		return stmt_error_simple(ERR_CANCELED, 0);
 	case ENGINE_TOO_LARGE:
-		e = error_new(ERR_RESULT_TOO_LARGE, S("the result is larger than max_result_size_mb allows"),
-			      S("The result set size exceeded the maximum number of bytes allowed."));
-		set_codes(e, "54000", "391908");
-		return e;
+		return stmt_error_simple(ERR_RESULT_TOO_LARGE, 0);
 	case ENGINE_LOST:
 		e = error_new(ERR_ENGINE_LOST, end->text, S("The statement ended because its engine worker ended."));
 		set_codes(e, "XX000", "000603");

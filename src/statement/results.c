@@ -176,7 +176,9 @@ static void spool_oldest(struct statements *s)
 	struct stmt *st;
 
 	while (over > 0 && (st = oldest_in_memory(s)) != NULL) {
+		stmt_lock(st);
 		over -= st->memory_bytes;
+		stmt_unlock(st);
 		spool_soon(st);
 		statement_unref(st);
 	}
@@ -184,11 +186,17 @@ static void spool_oldest(struct statements *s)
 
 /* --- adding and dropping --- */
 
+/* A worker keeps to the limits; one that was taken over might not. */
+static bool within_limits(const struct stmt *st, const struct part *p)
+{
+	int64_t most = st->room->o.max_result_bytes + (int64_t)(st->nparts + 1) * PART_ENVELOPE;
+
+	return st->stored_bytes + p->stored <= most && (p->rows > 0 || st->nparts == 0);
+}
+
 static bool append(struct stmt *st, const struct part *p)
 {
-	bool taken = !fsm_terminal(stmt_fsm, st->state);
-
-	if (!taken)
+	if (fsm_terminal(stmt_fsm, st->state))
 		return false;
 	if (st->nparts == st->parts_cap) {
 		st->parts_cap = st->parts_cap ? st->parts_cap * 2 : 1;
@@ -206,12 +214,15 @@ bool stmt_add_part(struct stmt *st, const struct engine_part *ep)
 {
 	struct part p = {.bytes = ep->bytes, .stored = (int64_t)engine_bytes_str(ep->bytes).n, .rows = ep->rows,
 			 .row_bytes = ep->row_bytes, .gzip = ep->gzip};
-	bool taken, large;
+	bool fits, taken, large;
 
 	stmt_lock(st);
-	taken = append(st, &p);
+	fits = within_limits(st, &p);
+	taken = fits && append(st, &p);
 	large = st->stored_bytes > INLINE_RESULT_BYTES;
 	stmt_unlock(st);
+	if (!fits)
+		stmt_end(st, STMT_FAILED, stmt_error_simple(ERR_RESULT_TOO_LARGE, 0));
 	if (!taken) {
 		engine_bytes_unref(ep->bytes);
 		return false;

@@ -258,6 +258,22 @@ static bool claim_request(struct call *c, struct stmt *st, const struct stmt_ask
 
 /* --- submitting --- */
 
+/* The task stays with the statement while it runs; one that has ended meanwhile lets it go. */
+static void keep_task(struct stmt *st, struct engine_task *task)
+{
+	bool ended;
+
+	stmt_lock(st);
+	ended = fsm_terminal(stmt_fsm, st->state);
+	if (!ended)
+		st->task = task;
+	stmt_unlock(st);
+	if (!ended)
+		return;
+	engine_cancel(task);
+	engine_task_unref(task);
+}
+
 static bool give_to_engine(struct call *c, struct stmt *st, struct compiled *k)
 {
 	struct engine_task *task;
@@ -272,9 +288,7 @@ static bool give_to_engine(struct call *c, struct stmt *st, struct compiled *k)
 		statement_unref(st);
 		return false;
 	}
-	stmt_lock(st);
-	st->task = task;
-	stmt_unlock(st);
+	keep_task(st, task);
 	return true;
 }
 

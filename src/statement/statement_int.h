@@ -17,6 +17,7 @@ enum {
 	SWEEP_MS = 250,
 	INLINE_RESULT_BYTES = 10 * 1024 * 1024, /* stored bytes; larger results are spooled */
 	FIRST_PART_BYTES = 100 * 1024,
+	PART_ENVELOPE = 64 * 1024,              /* what a stored part may have around its row texts */
 	TOMBSTONES = 100000,                    /* expired handles that are remembered */
 	TOMBSTONE_MS = 24 * 3600 * 1000,
 };
