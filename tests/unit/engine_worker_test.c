@@ -150,7 +150,8 @@ static void control_send(struct peer *w, enum wire_kind kind, uint64_t task, uin
 	if (kind == WIRE_ACK)
 		wire_u32(&b, n);
 	wire_end_record(&b, at);
-	assert_int_equal(wire_send(w->control, buf_str(&b), -1), 0);
+	if (wire_send(w->control, buf_str(&b), -1) != 0)
+		assert_true(errno == EPIPE || errno == ECONNRESET); /* it went; the answer tells */
 }
 
 static uint64_t submit(struct peer *w, const struct engine_ask *ask)
