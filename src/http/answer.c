@@ -84,11 +84,6 @@ void http_compress_small(struct http_res *out)
 	out->compress_small = true;
 }
 
-void http_close_after(struct http_res *out)
-{
-	out->close = true;
-}
-
 bool http_on_pool(struct http_res *out)
 {
 	out->want_pool = true;
@@ -164,15 +159,10 @@ static void add_status_line(struct buf *b, int status)
 	buf_fmt(b, "HTTP/1.1 %d Status\r\n", status);
 }
 
-/* When the surface leaves the status unset. */
-static const int kind_status[ERR_KIND_COUNT] = {
-	[ERR_INVALID_JSON] = 400, [ERR_UNKNOWN_FIELD] = 400, [ERR_INVALID_FIELD] = 400, [ERR_INVALID_TENANT] = 400,
-	[ERR_BAD_REQUEST] = 400, [ERR_UNAUTHENTICATED] = 401, [ERR_FORBIDDEN] = 403, [ERR_NOT_FOUND] = 404, [ERR_NO_SESSION] = 404,
-	[ERR_RESULT_EXPIRED] = 410, [ERR_METHOD_NOT_ALLOWED] = 405, [ERR_NOT_ACCEPTABLE] = 406,
-	[ERR_NOT_FINISHED] = 409, [ERR_CONFLICT] = 409, [ERR_BODY_TOO_LARGE] = 413, [ERR_UNSUPPORTED_MEDIA] = 415,
-	[ERR_HEADERS_TOO_LARGE] = 431, [ERR_REQUEST_TIMEOUT] = 408, [ERR_NOT_ALLOWED] = 422, [ERR_SQL] = 422,
-	[ERR_SQL_EMPTY] = 422, [ERR_RESULT_TOO_LARGE] = 422, [ERR_STATEMENT_TIMEOUT] = 408, [ERR_CANCELED] = 422,
-	[ERR_ENGINE_LOST] = 500, [ERR_TOO_MANY] = 429, [ERR_UNAVAILABLE] = 503, [ERR_INTERNAL] = 500,
+/* What http/ itself fails with, where no surface sets a status; anything else is a 500. */
+static const int own_status[ERR_KIND_COUNT] = {
+	[ERR_BAD_REQUEST] = 400, [ERR_NOT_FOUND] = 404, [ERR_METHOD_NOT_ALLOWED] = 405, [ERR_REQUEST_TIMEOUT] = 408,
+	[ERR_BODY_TOO_LARGE] = 413, [ERR_UNSUPPORTED_MEDIA] = 415, [ERR_HEADERS_TOO_LARGE] = 431, [ERR_UNAVAILABLE] = 503,
 };
 
 /* --- failed calls --- */
@@ -204,7 +194,7 @@ static void write_failure(struct http_req *r)
 	if (r->status)
 		r->res.status = r->status;
 	else if (r->res.status == 0)
-		r->res.status = kind_status[kind];
+		r->res.status = own_status[kind] ? own_status[kind] : 500;
 	log_failure(r);
 }
 

@@ -28,14 +28,11 @@ struct http_header {
 };
 struct str http_method(const struct http_req *in);
 struct str http_path(const struct http_req *in);             /* percent-decoded, no query */
-struct str http_query_text(const struct http_req *in);       /* raw */
 struct str http_header(const struct http_req *in, const char *name); /* empty when absent; p = NULL tells absent */
 struct str http_body(const struct http_req *in);             /* decoded (chunks, gzip) */
 struct str http_param(const struct http_req *in, int i);     /* the i-th {…} of the route */
 /* A query parameter, percent-decoded into the call's arena; false when absent. The last one wins. */
 bool http_query(struct call *c, const struct http_req *in, const char *name, struct str *ret);
-/* Walks the parameters: for (size_t it = 0; http_query_each(c, in, &it, &name, &value);) */
-bool http_query_each(struct call *c, const struct http_req *in, size_t *it, struct str *name, struct str *value);
 bool http_peer_is_local(const struct http_req *in);          /* loopback address or unix socket */
 bool http_accepts_gzip(const struct http_req *in);           /* by Accept-Encoding and its q values */
 /* The best of `offers` (NULL-terminated) by Accept; NULL when none is acceptable. No Accept = the first. */
@@ -50,7 +47,6 @@ void http_body_ref(struct http_res *out, struct str body, void (*release)(void *
 /* By default the server gzips bodies over 1 KB when the client accepts it. */
 void http_no_compress(struct http_res *out);
 void http_compress_small(struct http_res *out); /* smaller ones as well */
-void http_close_after(struct http_res *out);
 
 /* --- streaming with back-pressure: pull is called while the socket can take more --- */
 enum http_more { HTTP_MORE, HTTP_WAIT, HTTP_END, HTTP_BROKEN };

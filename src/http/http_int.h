@@ -190,7 +190,6 @@ struct http_req {
 void http_loop_open(struct http_loop *l, struct http_server *s, struct exec_loop *exec);
 void http_loop_close(struct http_loop *l);
 void http_loop_push(struct http_loop *l, struct http_item *it); /* any thread */
-void http_loop_run_items(void *loop);
 void http_loop_cut(struct http_loop *l);        /* closes all its connections */
 void http_listeners_close(struct http_loop *l);
 void http_clock_set(struct http_conn *c, enum http_clock kind);
@@ -213,9 +212,9 @@ void http_req_left(struct http_req *r); /* the connection closes */
 void http_req_over(struct http_req *r); /* the answer was sent */
 void http_req_woken(struct http_req *r);
 /* Runs work on a pool thread, then back on the loop; false: the pool is full. */
+bool http_req_on_pool(struct http_req *r, void (*work)(struct http_req *), void (*back)(struct http_req *)) NODISCARD;
 /* Runs back on the loop after others had their turn. */
 void http_req_later(struct http_req *r, void (*back)(struct http_req *));
-bool http_req_on_pool(struct http_req *r, void (*work)(struct http_req *), void (*back)(struct http_req *)) NODISCARD;
 
 /* parse.c: the head into fields, path and query */
 bool http_parse(struct http_req *r);

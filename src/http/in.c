@@ -11,11 +11,6 @@ struct str http_path(const struct http_req *in)
 	return in->path;
 }
 
-struct str http_query_text(const struct http_req *in)
-{
-	return in->query;
-}
-
 struct str http_header(const struct http_req *in, const char *name)
 {
 	struct str n = str_of(name);
@@ -42,7 +37,8 @@ bool http_peer_is_local(const struct http_req *in)
 	return in->local;
 }
 
-bool http_query_each(struct call *c, const struct http_req *in, size_t *it, struct str *name, struct str *value)
+/* Walks the parameters: for (size_t it = 0; each_parameter(c, in, &it, &name, &value);) */
+static bool each_parameter(struct call *c, const struct http_req *in, size_t *it, struct str *name, struct str *value)
 {
 	struct str rest = str_tail(in->query, *it);
 
@@ -65,7 +61,7 @@ bool http_query(struct call *c, const struct http_req *in, const char *name, str
 	struct str key = str_of(name), k, v;
 	bool found = false;
 
-	for (size_t it = 0; http_query_each(c, in, &it, &k, &v);) {
+	for (size_t it = 0; each_parameter(c, in, &it, &k, &v);) {
 		if (!str_eq(k, key))
 			continue;
 		*ret = v;

@@ -79,6 +79,43 @@ void http_loop_open(struct http_loop *l, struct http_server *s, struct exec_loop
 	uv_timer_start(&l->sweep, on_sweep, (uint64_t)sweep_ms(&s->limits), (uint64_t)sweep_ms(&s->limits));
 }
 
+/* --- items --- */
+
+static void run_items(void *loop)
+{
+	struct http_loop *l = loop;
+	struct http_item *newest = atomic_exchange_explicit(&l->items, NULL, memory_order_acq_rel);
+	struct http_item *oldest = NULL;
+
+	while (newest) {
+		struct http_item *next = newest->next;
+
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+	}
+	while (oldest) {
+		struct http_item *next = oldest->next;
+
+		oldest->fn(oldest);
+		oldest = next;
+	}
+}
+
+void http_loop_push(struct http_loop *l, struct http_item *it)
+{
+	struct http_item *first = atomic_load_explicit(&l->items, memory_order_relaxed);
+
+	do
+		it->next = first;
+	while (!atomic_compare_exchange_weak_explicit(&l->items, &first, it, memory_order_acq_rel,
+						      memory_order_relaxed));
+	if (!first)
+		exec_post(l->exec, run_items, l);
+}
+
+/* --- the end --- */
+
 static void on_sweep_closed(uv_handle_t *h)
 {
 	struct http_loop *l = h->data;
@@ -132,10 +169,10 @@ void http_loop_cut(struct http_loop *l)
 
 void http_loop_close(struct http_loop *l)
 {
-	http_loop_run_items(l);
+	run_items(l);
 	http_listeners_close(l);
 	http_loop_cut(l);
-	http_loop_run_items(l);
+	run_items(l);
 	while (atomic_load(&l->connections) > 0)
 		uv_run(l->uv, UV_RUN_NOWAIT);
 	while (!list_empty(&l->spare))
@@ -145,41 +182,6 @@ void http_loop_close(struct http_loop *l)
 		uv_run(l->uv, UV_RUN_NOWAIT);
 	libdeflate_free_compressor(l->gzip);
 	free(l->read);
-}
-
-/* --- items --- */
-
-void http_loop_push(struct http_loop *l, struct http_item *it)
-{
-	struct http_item *first = atomic_load_explicit(&l->items, memory_order_relaxed);
-
-	do
-		it->next = first;
-	while (!atomic_compare_exchange_weak_explicit(&l->items, &first, it, memory_order_acq_rel,
-						      memory_order_relaxed));
-	if (!first)
-		exec_post(l->exec, http_loop_run_items, l);
-}
-
-void http_loop_run_items(void *loop)
-{
-	struct http_loop *l = loop;
-	struct http_item *newest = atomic_exchange_explicit(&l->items, NULL, memory_order_acq_rel);
-	struct http_item *oldest = NULL;
-
-	while (newest) {
-		struct http_item *next = newest->next;
-
-		newest->next = oldest;
-		oldest = newest;
-		newest = next;
-	}
-	while (oldest) {
-		struct http_item *next = oldest->next;
-
-		oldest->fn(oldest);
-		oldest = next;
-	}
 }
 
 /* --- requests --- */

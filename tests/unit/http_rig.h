@@ -209,9 +209,14 @@ UNUSED static bool guard(struct call *c, void *rooms, const struct http_req *in,
 
 UNUSED static void failed(struct call *c, void *rooms, const struct http_req *in, struct http_res *out, const struct http_route *route)
 {
+	static const int statuses[ERR_KIND_COUNT] = { /* of what handlers and the guard fail with; the rest is the server's */
+		[ERR_INVALID_FIELD] = 400, [ERR_FORBIDDEN] = 403, [ERR_NOT_ACCEPTABLE] = 406};
+
 	(void)rooms;
 	(void)in;
 	(void)route;
+	if (statuses[c->err.kind])
+		http_status(out, statuses[c->err.kind]);
 	buf_fmt(http_out(out), "%s: %s", err_code(c->err.kind), c->err.text);
 }
 
