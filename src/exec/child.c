@@ -63,11 +63,6 @@ struct exec_child *exec_child_open(struct call *c, struct exec_loop *l, const st
 	return ch;
 }
 
-pid_t exec_child_pid(const struct exec_child *ch)
-{
-	return uv_process_get_pid(&ch->uv);
-}
-
 void exec_child_kill(struct exec_child *ch, int signo)
 {
 	if (!ch->exited)

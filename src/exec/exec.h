@@ -66,7 +66,6 @@ struct exec_child_spec {
 typedef void exec_child_fn(void *arg, int status, int signo);
 struct exec_child *exec_child_open(struct call *c, struct exec_loop *l, const struct exec_child_spec *spec,
 				   exec_child_fn *on_exit, void *arg) NODISCARD;
-pid_t exec_child_pid(const struct exec_child *ch);
 void exec_child_kill(struct exec_child *ch, int signo); /* nothing once it has exited */
 void exec_child_close(struct exec_child *ch);           /* after on_exit, or to be told nothing */
 

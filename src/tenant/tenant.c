@@ -33,7 +33,6 @@ struct tenant_options tenant_options(const struct conf *f)
 	        .tenant_claim = f->auth_tenant_claim,
 	        .require_tenant = f->auth_require_tenant,
 	        .hosts = f->server_hosts,
-	        .conf = f,
 	};
 }
 
@@ -159,11 +158,6 @@ void tenant_close(struct tenants *t)
 		token_watch_close(t->tokens);
 	arena_close(&t->arena);
 	free(t);
-}
-
-const struct conf_caps *tenant_caps(const struct tenants *t, struct str tenant)
-{
-	return conf_caps_of(t->o.conf, tenant);
 }
 
 bool tenant_refuse(struct call *c, const char *native, const char *why)

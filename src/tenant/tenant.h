@@ -25,7 +25,6 @@ struct tenant_options {
 	struct str tenant_claim;   /* mode jwt only */
 	bool require_tenant;       /* mode none only */
 	struct conf_list hosts;    /* Host names besides loopback ones, mode none only */
-	const struct conf *conf;   /* for tenant_caps; outlives the room */
 };
 struct tenant_options tenant_options(const struct conf *f);
 
@@ -46,7 +45,6 @@ struct tenant_claim_in {
 bool tenant_identify(struct call *c, struct tenants *t, const struct tenant_claim_in *in) NODISCARD;
 
 bool tenant_name_valid(struct str name); /* [a-z0-9][a-z0-9_-]{0,62} */
-const struct conf_caps *tenant_caps(const struct tenants *t, struct str tenant);
 
 /* --- bearer tokens: `<data>/tokens`, one JSON object a line, replaced as a whole --- */
 struct tenant_token {
