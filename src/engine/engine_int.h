@@ -68,7 +68,6 @@ void lane_pump_all(struct engine *e);                      /* on the loop */
 void lane_pump(struct lane *lane);                         /* on the loop: start a worker, send what fits */
 void lane_fail_queue(struct lane *lane, const char *text); /* on the loop: every queued task ends LOST */
 void lane_take_back(struct lane *lane, struct engine_task *t); /* on the loop: a task that was not sent, to the queue's front */
-void lane_pump_soon(struct lane *lane);                    /* lock held */
 void task_end(struct engine_task *t, const struct engine_end *end); /* on the loop, lock not held */
 void task_end_lost(struct engine_task *t, const char *text);
 
@@ -82,7 +81,6 @@ int link_room(const struct link *k);                        /* tasks that it tak
 void link_send(struct link *k, struct engine_task *t);      /* takes it into link.sent */
 void link_cancel(struct link *k, struct engine_task *t);
 void link_quit(struct link *k);
-void link_kill(struct link *k);
 void link_tick(struct link *k, int64_t now_ms);             /* grace, idleness */
 
 #endif

@@ -1,9 +1,6 @@
 /* lane.c - one tenant's queue in front of its worker. */
 #include "engine/engine_int.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 struct lane *lane_of(struct engine *e, struct str tenant)
 {
 	struct lane *lane = map_get(&e->lanes, tenant);
@@ -21,16 +18,6 @@ struct lane *lane_of(struct engine *e, struct str tenant)
 	return lane;
 }
 
-void lane_add(struct lane *lane, struct engine_task *t)
-{
-	t->id = ++lane->engine->next_task;
-	t->lane = lane;
-	list_add_tail(&lane->queue, &t->node);
-	lane->queued++;
-	lane->engine->report.queued++;
-	lane_pump_soon(lane);
-}
-
 static void pump_posted(void *arg)
 {
 	struct lane *lane = arg;
@@ -41,12 +28,23 @@ static void pump_posted(void *arg)
 	lane_pump(lane);
 }
 
-void lane_pump_soon(struct lane *lane)
+/* Lock held. */
+static void pump_soon(struct lane *lane)
 {
 	if (lane->pump_posted)
 		return;
 	lane->pump_posted = true;
 	exec_post(lane->engine->o.loop, pump_posted, lane);
+}
+
+void lane_add(struct lane *lane, struct engine_task *t)
+{
+	t->id = ++lane->engine->next_task;
+	t->lane = lane;
+	list_add_tail(&lane->queue, &t->node);
+	lane->queued++;
+	lane->engine->report.queued++;
+	pump_soon(lane);
 }
 
 void task_end(struct engine_task *t, const struct engine_end *end)
@@ -170,8 +168,7 @@ void lane_pump(struct lane *lane)
 			start_worker(lane);
 		return; /* goes on when the worker said hello */
 	}
-	if (link_state(lane->link) != LINK_READY)
-		return;
-	while (link_room(lane->link) > 0 && (t = pop(lane, TASK_SENT)) != NULL)
+	/* Sending may find the worker dead. */
+	while (link_state(lane->link) == LINK_READY && link_room(lane->link) > 0 && (t = pop(lane, TASK_SENT)) != NULL)
 		link_send(lane->link, t);
 }

@@ -11,12 +11,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PACKETS_A_WAKE = 64, SOCKET_BUFFER = 4 * 1024 * 1024, STOP_GRACE_MS = 10000, START_GRACE_MS = 30000 };
+enum { PACKETS_A_WAKE = 64, SOCKET_BUFFER = 4 * 1024 * 1024, STOP_GRACE_MS = 10000, START_GRACE_MS = 30000,
+       COLUMNS_MAX = 4 * 1024 * 1024, UNREAD_MAX = 1024 * 1024 };
 
 struct link {
 	struct engine *engine;
@@ -182,7 +182,7 @@ void link_quit(struct link *k)
 	set_state(k, LINK_STOPPING);
 }
 
-void link_kill(struct link *k)
+static void kill_worker(struct link *k)
 {
 	exec_child_kill(k->child, SIGKILL);
 }
@@ -206,6 +206,14 @@ static bool bad_packet(struct link *k, const char *what)
 	return false;
 }
 
+static bool is_printable(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~')
+			return false;
+	return true;
+}
+
 static bool hear_hello(struct link *k, struct str body)
 {
 	struct wire_in in = wire_in(body);
@@ -213,7 +221,7 @@ static bool hear_hello(struct link *k, struct str body)
 	bool landlock = wire_get_u8(&in), seccomp = wire_get_u8(&in), rlimits = wire_get_u8(&in);
 	struct engine_report *r = &k->engine->report;
 
-	if (in.bad || k->state > LINK_STOPPING)
+	if (in.bad || k->greeted || k->state > LINK_STOPPING || !is_printable(version))
 		return bad_packet(k, "hello");
 	pthread_mutex_lock(&k->engine->lock);
 	snprintf(r->version, sizeof(r->version), "%.*s", (int)(version.n < 31 ? version.n : 31), version.p);
@@ -250,9 +258,10 @@ static bool hear_columns(struct link *k, struct engine_task *t, const struct wir
 			return bad_packet(k, "columns");
 		body = engine_bytes_str(large);
 	}
-	t->listener->columns(t->arg, body);
+	if (body.n <= COLUMNS_MAX)
+		t->listener->columns(t->arg, body);
 	engine_bytes_unref(large);
-	return true;
+	return body.n <= COLUMNS_MAX || bad_packet(k, "columns");
 }
 
 static bool hear_part(struct link *k, struct engine_task *t, const struct wire_head *h, struct str body, int *fd)
@@ -278,7 +287,7 @@ static bool hear_part(struct link *k, struct engine_task *t, const struct wire_h
 	part.row_bytes = p.row_bytes;
 	t->listener->part(t->arg, &part);
 	send_control(k, WIRE_ACK, t->id, &one);
-	return true;
+	return k->control_out.n <= UNREAD_MAX || bad_packet(k, "parts without reading acknowledgements");
 }
 
 static bool hear_end(struct link *k, struct engine_task *t, struct str body)
@@ -440,7 +449,7 @@ static void link_died(struct link *k)
 	close(k->jobs);
 	close(k->control);
 	if (!k->dismissed)
-		link_kill(k);
+		kill_worker(k);
 	end_sent(k, text);
 	give_back_unsent(k);
 }
@@ -455,6 +464,15 @@ static void count_exit(struct link *k, bool crashed)
 	k->lane->has_worker = false;
 	e->report.crashed += crashed;
 	pthread_mutex_unlock(&e->lock);
+}
+
+/* The uid is the next worker's, of another tenant: it shall not open this folder. */
+static void take_folder_back(const struct link *k)
+{
+	OWNS(arena) a = {0};
+
+	if (k->engine->report.own_uid)
+		(void)!lchown(arena_fmt(&a, "%s/tenants/%s", k->engine->data_dir, k->lane->name).p, geteuid(), getegid());
 }
 
 static void on_exit_of_worker(void *arg, int status, int signo)
@@ -472,6 +490,7 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 	lane->link = NULL;
 	if (!k->greeted) /* a worker that cannot start will not start the next time either */
 		lane_fail_queue(lane, k->why[0] ? k->why : "the engine worker cannot start");
+	take_folder_back(k);
 	engine_worker_gone(k->engine);
 	buf_drop(&k->control_out);
 	free(k);
@@ -497,8 +516,8 @@ void link_tick(struct link *k, int64_t now)
 	}
 	if (k->state == LINK_READY && k->nsent == 0 && age > e->o.idle_ms)
 		link_quit(k);
-	else if ((k->state == LINK_STOPPING && age > STOP_GRACE_MS) || (k->state == LINK_STARTING && age > START_GRACE_MS))
-		link_kill(k);
+	else if (k->state == LINK_STARTING ? age > START_GRACE_MS : k->state >= LINK_STOPPING && age > STOP_GRACE_MS)
+		kill_worker(k);
 }
 
 /* --- starting --- */

@@ -145,7 +145,6 @@ char *text_timestamp(char *to, int64_t seconds, int64_t fraction, int digits, ch
 char *text_interval(char *to, duckdb_interval v);
 char *text_uuid(char *to, duckdb_hugeint v);
 void put_quoted(struct buf *b, struct str s);       /* UTF-8 as a JSON string */
-void put_escaped(struct buf *b, struct str s);      /* without its quotes */
 enum { TEXT_ROOM = 128 };                           /* the longest of these */
 
 /* --- worker_real.c: finite reals, the shortest that reads back --- */

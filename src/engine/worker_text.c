@@ -273,7 +273,7 @@ static char *escape(char *to, const char *p, const char *end)
 	return to;
 }
 
-void put_escaped(struct buf *b, struct str s)
+static void put_escaped(struct buf *b, struct str s)
 {
 	enum { PIECE = 4096, WORST = 6 };
 

@@ -97,7 +97,7 @@ static enum sql_kind kind_of_word(const struct sql_token *t)
 	return SQL_UNKNOWN;
 }
 
-int behind_with(const struct sql_tokens *t, int i, int to)
+static int behind_with(const struct sql_tokens *t, int i, int to)
 {
 	for (i++; i < to; i++) {
 		bool body = is_punct(&t->v[i], '(') && (sql_is(t, i - 1, "as") || sql_is(t, i - 1, "materialized"));

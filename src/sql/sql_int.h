@@ -43,7 +43,6 @@ void head_of(struct call *c, const struct sql_tokens *t, struct sql_span s, stru
 /* The syntax error of a statement whose deciding word we do not know. */
 bool unknown_statement(struct call *c, const struct sql_tokens *t, const struct sql_head *h, int to);
 /* First token behind the list of common table expressions that begins at `i`. */
-int behind_with(const struct sql_tokens *t, int i, int to);
 
 /* The bytes a SQL_STRING stands for. */
 struct str string_value(struct arena *a, enum sql_dialect d, struct str text);

@@ -13,7 +13,8 @@
 
 /* --- one stored partition --- */
 
-bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain_part *ret)
+/* ret is empty, but for memory to use again. */
+static bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain_part *ret)
 {
 	bool gzip;
 
@@ -39,7 +40,7 @@ static void plain_part_close(struct plain_part *p)
 	p->text = (struct str){0};
 }
 
-void plain_part_drop(struct plain_part *p)
+static void plain_part_drop(struct plain_part *p)
 {
 	plain_part_close(p);
 	buf_drop(&p->plain);

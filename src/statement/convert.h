@@ -25,8 +25,6 @@ struct plain_part {
 	struct engine_bytes *stored;
 	struct buf plain;
 };
-bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain_part *ret) NODISCARD; /* ret is empty */
-void plain_part_drop(struct plain_part *p);
 /* Adds what was made; an empty buffer without a limit takes it over. */
 void buf_give(struct buf *to, struct buf *made);
 
