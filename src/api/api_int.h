@@ -21,7 +21,6 @@ bool api_guard(struct call *c, void *rooms, const struct http_req *in, const str
 /* errors.c */
 void api_failed(struct call *c, void *rooms, const struct http_req *in, struct http_res *out, const struct http_route *route);
 void api_snowflake_error(struct http_res *out, const struct stmt_error *e, struct str handle);
-int api_native_status(enum err_kind kind);
 
 /* routes.c */
 extern const struct http_route api_routes[];
@@ -43,7 +42,6 @@ bool api_write_partition(struct call *c, const struct http_req *in, struct http_
 
 /* statements.c */
 http_handler api_submit, api_document_done, api_list, api_document, api_forget, api_events;
-void api_write_document(struct json_out *o, const struct stmt_view *v);
 /* results.c */
 http_handler api_result;
 /* park.c */

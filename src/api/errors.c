@@ -6,8 +6,6 @@
  */
 #include "api/api_int.h"
 
-#include <stdio.h>
-
 static const struct {
 	int native, snowflake; /* HTTP */
 	const char *code, *sqlstate;
@@ -42,11 +40,6 @@ static const struct {
 	[ERR_UNAVAILABLE] = {503, 503, "390503", "", NULL},
 	[ERR_INTERNAL] = {500, 500, "000603", "XX000", NULL},
 };
-
-int api_native_status(enum err_kind kind)
-{
-	return kinds[kind].native;
-}
 
 /* --- Snowflake --- */
 

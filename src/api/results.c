@@ -1,8 +1,6 @@
 /* results.c - GET /v1/statements/{handle}/result in every native format. */
 #include "api/api_int.h"
 
-#include <stdlib.h>
-
 enum { SMALL_RESULT = 64 * 1024 };
 
 static const char *const media[] = {"application/json", "application/x-ndjson", "text/csv", "application/vnd.apache.parquet", NULL};

@@ -6,8 +6,6 @@
  */
 #include "api/api_int.h"
 
-#include <stdio.h>
-
 /* --- rowType --- */
 
 static const struct {
@@ -26,7 +24,7 @@ static const struct {
 	[ENGINE_T_BLOB] = {"binary", -1, -1, 8388608, 8388608},
 	[ENGINE_T_DATE] = {"date", -1, -1, -1, -1},
 	[ENGINE_T_TIME] = {"time", 0, 9, -1, -1},
-	[ENGINE_T_TIMETZ] = {"time", 0, 9, -1, -1},
+	[ENGINE_T_TIMETZ] = {"text", -1, -1, 16777216, 67108864}, /* with its offset */
 	[ENGINE_T_TIMESTAMP] = {"timestamp_ntz", 0, 9, -1, -1},
 	[ENGINE_T_TIMESTAMPTZ] = {"timestamp_ltz", 0, 9, -1, -1},
 	[ENGINE_T_JSON] = {"variant", -1, -1, -1, -1},

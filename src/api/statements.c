@@ -55,7 +55,7 @@ static void put_result_counts(struct json_out *o, const struct stmt_view *v)
 	JSON_FIELD_INT(o, "partition_count", done || v->state == STMT_RUNNING ? v->parts : 0); /* stored so far */
 }
 
-void api_write_document(struct json_out *o, const struct stmt_view *v)
+static void write_document(struct json_out *o, const struct stmt_view *v)
 {
 	json_begin_object(o);
 	JSON_FIELD_TEXT(o, "handle", v->handle);
@@ -84,7 +84,7 @@ static bool write_statement(struct http_res *out, int status, struct stmt *st)
 
 	statement_view(st, &v);
 	api_json(out, status);
-	api_write_document(&o, &v);
+	write_document(&o, &v);
 	return true;
 }
 
@@ -299,7 +299,7 @@ bool api_list(struct call *c, void *rooms, const struct http_req *in, struct htt
 	json_begin_array(&o);
 	for (int i = 0; i < n; i++) {
 		statement_view(items[i], &v);
-		api_write_document(&o, &v);
+		write_document(&o, &v);
 		statement_unref(items[i]);
 	}
 	json_end_array(&o);
@@ -341,7 +341,7 @@ static void tell(struct live *l, struct buf *into, const char *event, const stru
 	struct json_out o = json_out(&data);
 
 	buf_i64(&id, ++l->sequence);
-	api_write_document(&o, v);
+	write_document(&o, v);
 	http_sse_event(into, buf_str(&id), str_of(event), buf_str(&data));
 }
 
