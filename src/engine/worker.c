@@ -1,13 +1,13 @@
-/* worker.c - `mayfly engine`: start, lanes, control.
+/* worker.c - `mayfly engine`: start, executors, control.
  *
  *   main      sandbox, DuckDB, sandbox, HELLO; then the control thread
- *   lanes     one thread each: take a packet of jobs, run it, answer
+ *   executors one thread each: take a packet of jobs, run it, answer
  *   control   cancels and acknowledgements as they come; while statements run a
  *             tick: interrupts again who was canceled, tells progress
  *   governor  gives DuckDB all threads while a statement runs long, else one:
  *             small statements are twice as dear with two
  *
- * One lock guards what control and lanes share. The process ends when the
+ * One lock guards what control and executors share. The process ends when the
  * control socket does; what is not committed then is lost, as a client was
  * never told otherwise.
  */
@@ -27,7 +27,7 @@ enum {
 	PROGRESS_EVERY_MS = 500,
 	HEAVY_MS = 20,    /* a statement that runs longer is worth DuckDB's other threads */
 	LIGHT_MS = 2000,  /* without one for so long they go again */
-	LANES_MAX = 256,
+	EXECUTORS_MAX = 256,
 	THREADS_MAX = 256,
 };
 
@@ -35,9 +35,9 @@ struct worker {
 	struct worker_options o;
 	duckdb_database db;
 	duckdb_connection con;        /* control's own */
-	int wake;                     /* eventfd: a lane got work while control slept */
+	int wake;                     /* eventfd: an executor got work while control slept */
 	pthread_mutex_t lock;
-	struct lane *lanes;
+	struct executor *executors;
 	uint64_t early[WORKER_EARLY]; /* canceled before they were picked up */
 	size_t nearly;                /* how many ever; the ring's next place */
 	bool asleep;                  /* control waits without a tick */
@@ -49,50 +49,49 @@ struct worker {
 	int64_t heavy_ms;             /* when one ran long last */
 };
 
-/* --- what lanes ask --- */
-duckdb_database lane_database(const struct lane *l)
+/* --- what executors ask --- */
+duckdb_database executor_database(const struct executor *x)
 {
-	return l->w->db;
+	return x->w->db;
 }
 
-bool lane_runs(struct lane *l, const struct session *s)
+bool executor_runs(struct executor *x, const struct session *s)
 {
 	bool canceled;
 
-	pthread_mutex_lock(&l->w->lock);
-	l->running = s ? s->con : NULL;
-	l->running_number = s ? s->number : 0;
-	canceled = l->canceled;
-	pthread_mutex_unlock(&l->w->lock);
+	pthread_mutex_lock(&x->w->lock);
+	x->running = s ? s->con : NULL;
+	x->running_number = s ? s->number : 0;
+	canceled = x->canceled;
+	pthread_mutex_unlock(&x->w->lock);
 	return !canceled;
 }
 
-bool lane_canceled(struct lane *l)
+bool executor_canceled(struct executor *x)
 {
 	bool canceled;
 
-	pthread_mutex_lock(&l->w->lock);
-	canceled = l->canceled;
-	pthread_mutex_unlock(&l->w->lock);
+	pthread_mutex_lock(&x->w->lock);
+	canceled = x->canceled;
+	pthread_mutex_unlock(&x->w->lock);
 	return canceled;
 }
 
-bool lane_window(struct lane *l)
+bool executor_window(struct executor *x)
 {
 	bool ok;
 
-	pthread_mutex_lock(&l->w->lock);
-	while (l->unacked >= WIRE_WINDOW && !l->canceled)
-		pthread_cond_wait(&l->news, &l->w->lock);
-	ok = !l->canceled;
-	l->unacked++;
-	pthread_mutex_unlock(&l->w->lock);
+	pthread_mutex_lock(&x->w->lock);
+	while (x->unacked >= WIRE_WINDOW && !x->canceled)
+		pthread_cond_wait(&x->news, &x->w->lock);
+	ok = !x->canceled;
+	x->unacked++;
+	pthread_mutex_unlock(&x->w->lock);
 	return ok;
 }
 
-void lane_send(struct lane *l, struct str packet, int fd)
+void worker_send(struct str packet, int fd)
 {
-	(void)l;
 	if (wire_send(WIRE_JOBS_FD, packet, fd) != 0)
 		_exit(0);
 }
@@ -100,24 +99,24 @@ void lane_send(struct lane *l, struct str packet, int fd)
 bool worker_wait(struct worker *w, uint64_t connection, int64_t seconds)
 {
 	struct timespec until;
-	struct lane *l = NULL;
+	struct executor *x = NULL;
 	bool ok;
 
 	pthread_mutex_lock(&w->lock);
 	for (int i = 0; i < w->o.concurrent; i++)
-		if (w->lanes[i].running && w->lanes[i].running_number == connection)
-			l = &w->lanes[i];
+		if (w->executors[i].running && w->executors[i].running_number == connection)
+			x = &w->executors[i];
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += seconds < 0 ? 0 : seconds > 1 << 30 ? 1 << 30 : seconds;
-	while (l && !l->canceled && seconds > 0)
-		if (pthread_cond_timedwait(&l->news, &w->lock, &until) == ETIMEDOUT)
+	while (x && !x->canceled && seconds > 0)
+		if (pthread_cond_timedwait(&x->news, &w->lock, &until) == ETIMEDOUT)
 			break;
-	ok = l && !l->canceled;
+	ok = x && !x->canceled;
 	pthread_mutex_unlock(&w->lock);
 	return ok;
 }
 
-/* --- lanes --- */
+/* --- executors --- */
 static bool was_canceled_early(const struct worker *w, uint64_t task)
 {
 	for (size_t i = 0; i < WORKER_EARLY && i < w->nearly; i++)
@@ -126,17 +125,17 @@ static bool was_canceled_early(const struct worker *w, uint64_t task)
 	return false;
 }
 
-static void lane_begin(struct lane *l, uint64_t task)
+static void executor_begin(struct executor *x, uint64_t task)
 {
-	struct worker *w = l->w;
+	struct worker *w = x->w;
 	const uint64_t one = 1;
 	bool asleep;
 
 	pthread_mutex_lock(&w->lock);
-	l->task = task;
-	l->canceled = was_canceled_early(w, task);
-	l->unacked = 0;
-	l->began_ms = l->told_ms = clock_mono_ms();
+	x->task = task;
+	x->canceled = was_canceled_early(w, task);
+	x->unacked = 0;
+	x->began_ms = x->told_ms = clock_mono_ms();
 	w->busy++;
 	asleep = w->asleep;
 	w->asleep = false;
@@ -145,14 +144,14 @@ static void lane_begin(struct lane *l, uint64_t task)
 		_exit(WORKER_EXIT_FATAL);
 }
 
-static void lane_end(struct lane *l)
+static void executor_end(struct executor *x)
 {
-	struct worker *w = l->w;
+	struct worker *w = x->w;
 	const uint64_t one = 1;
 	bool last;
 
 	pthread_mutex_lock(&w->lock);
-	l->task = 0;
+	x->task = 0;
 	w->busy--;
 	last = w->quitting && w->busy == 0;
 	pthread_mutex_unlock(&w->lock);
@@ -171,29 +170,29 @@ NORETURN static void die(struct str why)
 	_exit(WORKER_EXIT_FATAL);
 }
 
-static void run_record(struct lane *l, const struct wire_head *h, struct str body)
+static void run_record(struct executor *x, const struct wire_head *h, struct str body)
 {
 	struct task t = {.id = h->task};
 
-	call_open(&t.call, &l->arena);
-	lane_begin(l, h->task);
+	call_open(&t.call, &x->arena);
+	executor_begin(x, h->task);
 	if (h->kind == WIRE_PARQUET)
-		run_parquet(l, &t, body);
+		run_parquet(x, &t, body);
 	else if (wire_get_ask(&t.call, body, &t.ask))
-		run_statement(l, &t);
+		run_statement(x, &t);
 	else
 		_exit(WORKER_EXIT_BAD_PACKET);
-	parts_finish(&l->parts, &t);
+	parts_finish(&x->parts, &t);
 	if (t.broken)
 		die(t.end.text);
 	if (h->kind == WIRE_RUN)
-		session_renew(&t, l->w->db, &l->sessions[t.ask.helpers]);
-	lane_end(l);
-	arena_reset(&l->arena);
+		session_renew(&t, x->w->db, &x->sessions[t.ask.helpers]);
+	executor_end(x);
+	arena_reset(&x->arena);
 }
 
 /* A body too long for its packet came in a memfd. */
-static void run_memfd(struct lane *l, const struct wire_head *h, int fd)
+static void run_memfd(struct executor *x, const struct wire_head *h, int fd)
 {
 	struct call c;
 	size_t size = wire_fd_size(fd);
@@ -201,15 +200,15 @@ static void run_memfd(struct lane *l, const struct wire_head *h, int fd)
 	bool mapped;
 	void *p;
 
-	call_open(&c, &l->arena);
+	call_open(&c, &x->arena);
 	if (!wire_take_memfd(&c, fd, size, &p, &mapped))
 		_exit(WORKER_EXIT_BAD_PACKET);
 	b = engine_bytes_adopt(p, size, mapped);
-	run_record(l, h, engine_bytes_str(b));
+	run_record(x, h, engine_bytes_str(b));
 	engine_bytes_unref(b);
 }
 
-static void run_packet(struct lane *l, struct str packet, int fd)
+static void run_packet(struct executor *x, struct str packet, int fd)
 {
 	struct wire_in in = wire_in(packet);
 	struct wire_head h;
@@ -219,10 +218,10 @@ static void run_packet(struct lane *l, struct str packet, int fd)
 		if ((h.kind != WIRE_RUN && h.kind != WIRE_PARQUET) || h.in_fd > 1 || (h.in_fd && fd < 0))
 			_exit(WORKER_EXIT_BAD_PACKET);
 		if (!h.in_fd) {
-			run_record(l, &h, body);
+			run_record(x, &h, body);
 			continue;
 		}
-		run_memfd(l, &h, fd);
+		run_memfd(x, &h, fd);
 		fd = -1;
 	}
 	if (in.bad)
@@ -231,9 +230,9 @@ static void run_packet(struct lane *l, struct str packet, int fd)
 		close(fd);
 }
 
-static void *lane_main(void *arg)
+static void *executor_main(void *arg)
 {
-	struct lane *l = arg;
+	struct executor *x = arg;
 	char *packet = base_alloc(WIRE_PACKET);
 
 	for (;;) {
@@ -244,58 +243,58 @@ static void *lane_main(void *arg)
 			break; /* the control socket ends too, and says what to do */
 		if (n < 0)
 			_exit(WORKER_EXIT_BAD_PACKET);
-		run_packet(l, str_from(packet, (size_t)n), fd);
+		run_packet(x, str_from(packet, (size_t)n), fd);
 	}
 	free(packet);
 	return NULL;
 }
 
-static void start_lane(struct worker *w, struct lane *l)
+static void start_executor(struct worker *w, struct executor *x)
 {
 	pthread_condattr_t clock;
 
-	l->w = w;
-	parts_open(&l->parts, l);
+	x->w = w;
+	parts_open(&x->parts, x);
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&l->news, &clock);
+	pthread_cond_init(&x->news, &clock);
 	pthread_condattr_destroy(&clock);
-	if (pthread_create(&l->thread, NULL, lane_main, l) != 0)
-		die(S("no thread for a lane"));
-	pthread_detach(l->thread);
+	if (pthread_create(&x->thread, NULL, executor_main, x) != 0)
+		die(S("no thread for an executor"));
+	pthread_detach(x->thread);
 }
 
 /* --- control --- */
-static struct lane *lane_of(struct worker *w, uint64_t task)
+static struct executor *executor_of(struct worker *w, uint64_t task)
 {
 	for (int i = 0; i < w->o.concurrent; i++)
-		if (w->lanes[i].task == task)
-			return &w->lanes[i];
+		if (w->executors[i].task == task)
+			return &w->executors[i];
 	return NULL;
 }
 
 static void cancel(struct worker *w, uint64_t task)
 {
-	struct lane *l = lane_of(w, task);
+	struct executor *x = executor_of(w, task);
 
-	if (!l) {
+	if (!x) {
 		w->early[w->nearly++ % WORKER_EARLY] = task;
 		return;
 	}
-	l->canceled = true;
-	pthread_cond_broadcast(&l->news);
-	if (l->running)
-		duckdb_interrupt(l->running);
+	x->canceled = true;
+	pthread_cond_broadcast(&x->news);
+	if (x->running)
+		duckdb_interrupt(x->running);
 }
 
 static void acknowledge(struct worker *w, uint64_t task, uint32_t parts)
 {
-	struct lane *l = lane_of(w, task);
+	struct executor *x = executor_of(w, task);
 
-	if (!l)
+	if (!x)
 		return;
-	l->unacked = (uint32_t)l->unacked > parts ? l->unacked - (int)parts : 0;
-	pthread_cond_broadcast(&l->news);
+	x->unacked = (uint32_t)x->unacked > parts ? x->unacked - (int)parts : 0;
+	pthread_cond_broadcast(&x->news);
 }
 
 static void control_record(struct worker *w, const struct wire_head *h, struct str body)
@@ -388,15 +387,15 @@ static void want_threads(struct worker *w, int n)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* Per mille of the lane's statement when it is time to tell, else -1. */
-static int progress_of(struct lane *l, int64_t now)
+/* Per mille of the executor's statement when it is time to tell, else -1. */
+static int progress_of(struct executor *x, int64_t now)
 {
 	double percent;
 
-	if (!l->running || now - l->began_ms < PROGRESS_AFTER_MS || now - l->told_ms < PROGRESS_EVERY_MS)
+	if (!x->running || now - x->began_ms < PROGRESS_AFTER_MS || now - x->told_ms < PROGRESS_EVERY_MS)
 		return -1;
-	l->told_ms = now;
-	percent = duckdb_query_progress(l->running).percentage;
+	x->told_ms = now;
+	percent = duckdb_query_progress(x->running).percentage;
 	return percent >= 0 && percent <= 100 ? (int)(percent * 10) : -1;
 }
 
@@ -407,23 +406,22 @@ static void tell_progress(uint64_t task, int per_mille)
 
 	wire_u32(&b, (uint32_t)per_mille);
 	wire_end_record(&b, at);
-	if (wire_send(WIRE_JOBS_FD, buf_str(&b), -1) != 0)
-		_exit(0);
+	worker_send(buf_str(&b), -1);
 }
 
-/* Looks after one lane; tells whether its statement is heavy. */
-static bool tend(struct worker *w, struct lane *l, int64_t now)
+/* Looks after one executor; tells whether its statement is heavy. */
+static bool tend(struct worker *w, struct executor *x, int64_t now)
 {
 	uint64_t task;
 	bool heavy;
 	int told;
 
 	pthread_mutex_lock(&w->lock);
-	task = l->task;
-	heavy = l->running && now - l->began_ms > HEAVY_MS;
-	told = task ? progress_of(l, now) : -1;
-	if (l->canceled && l->running)
-		duckdb_interrupt(l->running); /* the first may have come before it began */
+	task = x->task;
+	heavy = x->running && now - x->began_ms > HEAVY_MS;
+	told = task ? progress_of(x, now) : -1;
+	if (x->canceled && x->running)
+		duckdb_interrupt(x->running); /* the first may have come before it began */
 	pthread_mutex_unlock(&w->lock);
 	if (told >= 0)
 		tell_progress(task, told);
@@ -436,7 +434,7 @@ static void tick(struct worker *w)
 	bool heavy = false;
 
 	for (int i = 0; i < w->o.concurrent; i++)
-		heavy |= tend(w, &w->lanes[i], now);
+		heavy |= tend(w, &w->executors[i], now);
 	if (heavy)
 		w->heavy_ms = now;
 	if (heavy)
@@ -511,7 +509,7 @@ static bool number_option(const char *name, const char *value, struct worker_opt
 		o->threads = (int)n;
 		return true;
 	}
-	if (strcmp(name, "--concurrent") == 0 && number(value, 1, LANES_MAX, &n)) {
+	if (strcmp(name, "--concurrent") == 0 && number(value, 1, EXECUTORS_MAX, &n)) {
 		o->concurrent = (int)n;
 		return true;
 	}
@@ -547,8 +545,7 @@ static void hello(const struct sandbox *s)
 	wire_u8(&b, s->seccomp);
 	wire_u8(&b, s->rlimits);
 	wire_end_record(&b, at);
-	if (wire_send(WIRE_JOBS_FD, buf_str(&b), -1) != 0)
-		_exit(0);
+	worker_send(buf_str(&b), -1);
 }
 
 static void open_database(struct worker *w)
@@ -581,13 +578,13 @@ int engine_worker_main(int argc, char **argv)
 	if (w.o.require_sandbox && !(sandbox.landlock && sandbox.seccomp))
 		die(S("the kernel cannot sandbox this worker"));
 	w.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w.lanes = base_zalloc(sizeof(*w.lanes) * (size_t)w.o.concurrent);
+	w.executors = base_zalloc(sizeof(*w.executors) * (size_t)w.o.concurrent);
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.wants, NULL);
 	hello(&sandbox);
 	if (pthread_create(&governor, NULL, governor_main, &w) != 0)
 		die(S("no thread for the governor"));
 	for (int i = 0; i < w.o.concurrent; i++)
-		start_lane(&w, &w.lanes[i]);
+		start_executor(&w, &w.executors[i]);
 	control_main(&w);
 }

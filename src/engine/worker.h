@@ -1,8 +1,8 @@
 /* worker.h - inside the worker side of engine/: one process, one tenant's DuckDB.
  *
- *   fd 3 ──▶ lane ──▶ session ──▶ DuckDB        a lane is one thread that takes a
- *            lane       (connection, cache)     statement, runs it, answers it
- *            lane ──▶ parts ──▶ fd 3
+ *   fd 3 ──▶ executor ──▶ session ──▶ DuckDB    an executor is one thread that takes
+ *            executor       (connection, cache)  a statement, runs it, answers it
+ *            executor ──▶ parts ──▶ fd 3
  *   fd 4 ──▶ control: cancels, acknowledgements, progress, how many threads DuckDB gets
  *
  * Only worker_*.c include duckdb.h. Everything from the server is checked for
@@ -27,7 +27,7 @@ enum {
 	WORKER_EXIT_FATAL = 3,
 };
 
-/* --- worker.c: options, lanes, control --- */
+/* --- worker.c: options, executors, control --- */
 struct worker_options {
 	const char *dir;
 	const char *samples; /* load these and exit */
@@ -37,7 +37,7 @@ struct worker_options {
 	bool require_sandbox, no_rlimit_as;
 };
 struct worker;
-struct lane;
+struct executor;
 
 /* --- worker_samples.c, worker_uid.c --- */
 int worker_load_samples(const char *dir); /* an exit code */
@@ -169,7 +169,7 @@ struct packer { /* a second thread for results of several partitions */
 	bool started, busy, canceled;
 };
 struct parts {
-	struct lane *lane;
+	struct executor *executor;
 	struct buf out;    /* the packet being filled */
 	struct buf text;   /* the open partition: {"data":[ … */
 	struct buf packed; /* its compressed form */
@@ -178,7 +178,7 @@ struct parts {
 	int64_t total_rows, total_bytes, closed;
 	struct packer packer;
 };
-void parts_open(struct parts *p, struct lane *lane);
+void parts_open(struct parts *p, struct executor *x);
 void parts_begin(struct parts *p, struct task *t); /* of a result */
 bool parts_rows(struct parts *p, struct task *t, struct column *cols, int n, duckdb_data_chunk chunk) NODISCARD;
 bool parts_end(struct parts *p, struct task *t) NODISCARD; /* the last partition, maybe empty */
@@ -187,11 +187,11 @@ void parts_columns(struct parts *p, struct task *t, struct str packed);
 void parts_finish(struct parts *p, struct task *t); /* END, and all that was waiting */
 
 /* --- worker_run.c, worker_parquet.c --- */
-void run_statement(struct lane *lane, struct task *t);
-void run_parquet(struct lane *lane, struct task *t, struct str body);
+void run_statement(struct executor *x, struct task *t);
+void run_parquet(struct executor *x, struct task *t, struct str body);
 
-/* --- lanes --- */
-struct lane {
+/* --- executors --- */
+struct executor {
 	struct worker *w;
 	pthread_t thread;
 	struct arena arena;
@@ -206,13 +206,13 @@ struct lane {
 	int64_t began_ms, told_ms;
 	pthread_cond_t news;        /* canceled, or a part was acknowledged */
 };
-duckdb_database lane_database(const struct lane *l);
+duckdb_database executor_database(const struct executor *x);
 /* From here on a cancel interrupts con; NULL: no longer. False when it was canceled before. */
-bool lane_runs(struct lane *l, const struct session *s);
-bool lane_canceled(struct lane *l);
+bool executor_runs(struct executor *x, const struct session *s);
+bool executor_canceled(struct executor *x);
 /* Room for one more part in the window; false: canceled. */
-bool lane_window(struct lane *l);
-void lane_send(struct lane *l, struct str packet, int fd); /* ends the process when the server is gone */
+bool executor_window(struct executor *x);
+void worker_send(struct str packet, int fd); /* ends the process when the server is gone */
 /* Sleeps for the statement that runs on this connection; false when it was canceled. */
 bool worker_wait(struct worker *w, uint64_t connection, int64_t seconds);
 

@@ -131,7 +131,7 @@ static bool insert_all(struct task *t, duckdb_connection con, const char *sql, s
 }
 
 /* --- the file --- */
-static bool send_pieces(struct lane *lane, struct task *t, int fd)
+static bool send_pieces(struct executor *x, struct task *t, int fd)
 {
 	OWNS(buf) piece = {0};
 	char *to = buf_room(&piece, PIECE);
@@ -140,13 +140,13 @@ static bool send_pieces(struct lane *lane, struct task *t, int fd)
 	while ((n = read(fd, to, PIECE)) > 0) {
 		const struct wire_part head = {.size = (uint64_t)n};
 
-		if (!parts_bytes(&lane->parts, t, &head, str_from(to, (size_t)n)))
+		if (!parts_bytes(&x->parts, t, &head, str_from(to, (size_t)n)))
 			return false;
 	}
 	return n == 0 || task_fails(t, "IO", "The Parquet file cannot be read back");
 }
 
-static bool send_file(struct lane *lane, struct task *t, duckdb_connection con)
+static bool send_file(struct executor *x, struct task *t, duckdb_connection con)
 {
 	const char *path = arena_fmt(t->call.arena, "tmp/rows-%llu.parquet", (unsigned long long)t->id).p;
 	const char *copy = arena_fmt(t->call.arena, "COPY rows TO '%s' (FORMAT parquet, COMPRESSION zstd)", path).p;
@@ -158,12 +158,12 @@ static bool send_file(struct lane *lane, struct task *t, duckdb_connection con)
 		return false;
 	if (fd < 0)
 		return task_fails(t, "IO", "The Parquet file cannot be read back");
-	ok = send_pieces(lane, t, fd);
+	ok = send_pieces(x, t, fd);
 	close(fd);
 	return ok;
 }
 
-static bool convert(struct lane *lane, struct task *t, duckdb_connection con, struct wire_in *in)
+static bool convert(struct executor *x, struct task *t, duckdb_connection con, struct wire_in *in)
 {
 	OWNS(buf) create = {0}, insert = {0};
 	struct engine_column *v;
@@ -175,23 +175,23 @@ static bool convert(struct lane *lane, struct task *t, duckdb_connection con, st
 		return task_fails(t, "Invalid Input", "A Parquet file has at least one column");
 	put_create(t, &create, v, n);
 	put_insert(&insert, v, n);
-	return query(t, con, buf_cstr(&create)) && insert_all(t, con, buf_cstr(&insert), in) && send_file(lane, t, con);
+	return query(t, con, buf_cstr(&create)) && insert_all(t, con, buf_cstr(&insert), in) && send_file(x, t, con);
 }
 
-void run_parquet(struct lane *lane, struct task *t, struct str body)
+void run_parquet(struct executor *x, struct task *t, struct str body)
 {
 	struct wire_in in = wire_in(body);
 	struct session s;
 
 	t->end.position = -1;
-	if (!session_open(t, lane_database(lane), false, &s))
+	if (!session_open(t, executor_database(x), false, &s))
 		return;
-	if (lane_runs(lane, &s))
-		convert(lane, t, s.con, &in);
+	if (executor_runs(x, &s))
+		convert(x, t, s.con, &in);
 	else
 		task_fails(t, "INTERRUPT", "Interrupted!");
-	lane_runs(lane, NULL);
-	if (t->end.outcome == ENGINE_FAILED && lane_canceled(lane))
+	executor_runs(x, NULL);
+	if (t->end.outcome == ENGINE_FAILED && executor_canceled(x))
 		t->end.outcome = ENGINE_INTERRUPTED;
 	t->end.position = -1; /* there is no text of the client's */
 	session_close(&s);

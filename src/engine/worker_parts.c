@@ -2,8 +2,8 @@
  *
  * A small result leaves as one packet: columns, partition, end. A partition
  * over WIRE_INLINE travels in a sealed memfd, at most WIRE_WINDOW of them
- * unacknowledged. Owned by one lane. From the second partition on a thread of
- * the lane's own packs and sends while the lane encodes the next: it has `out`,
+ * unacknowledged. Owned by one executor. From the second partition on a thread of
+ * its own packs and sends while the executor encodes the next: it has `out`,
  * `packed` and the compressor while it is busy.
  */
 #include "engine/worker.h"
@@ -15,9 +15,9 @@ enum { PART_MAX = 16 << 20, GZIP_LEAST = 4096, GZIP_LEVEL = 1 };
 
 static const struct str part_head = S_INIT("{\"data\":["), part_tail = S_INIT("]}");
 
-void parts_open(struct parts *p, struct lane *lane)
+void parts_open(struct parts *p, struct executor *x)
 {
-	*p = (struct parts){.lane = lane, .gzip = libdeflate_alloc_compressor(GZIP_LEVEL)};
+	*p = (struct parts){.executor = x, .gzip = libdeflate_alloc_compressor(GZIP_LEVEL)};
 	INVARIANT(p->gzip);
 	pthread_mutex_init(&p->packer.lock, NULL);
 	pthread_cond_init(&p->packer.news, NULL);
@@ -48,7 +48,7 @@ static void flush(struct parts *p)
 {
 	if (p->out.n == 0)
 		return;
-	lane_send(p->lane, buf_str(&p->out), -1);
+	worker_send(buf_str(&p->out), -1);
 	buf_clear(&p->out);
 }
 
@@ -71,7 +71,7 @@ static void put_record(struct parts *p, uint64_t task, enum wire_kind kind, stru
 	p->out.p[at + offsetof(struct wire_head, in_fd)] = 1;
 	fd = wire_memfd(body);
 	INVARIANT(fd >= 0); /* without memory for it the process cannot go on */
-	lane_send(p->lane, buf_str(&p->out), fd);
+	worker_send(buf_str(&p->out), fd);
 	buf_clear(&p->out);
 	close(fd);
 }
@@ -84,7 +84,7 @@ void parts_columns(struct parts *p, struct task *t, struct str packed)
 /* False when the statement was canceled. */
 static bool send_part(struct parts *p, uint64_t task, const struct wire_part *head, struct str bytes)
 {
-	if (!lane_window(p->lane))
+	if (!executor_window(p->executor))
 		return false;
 	put_record(p, task, WIRE_PART, str_from((const char *)head, sizeof(*head)), bytes);
 	return true;

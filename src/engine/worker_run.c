@@ -1,6 +1,6 @@
 /* worker_run.c - one statement: prepare, bind, execute, stream.
  *
- * Runs on its lane's thread, on a connection nobody else has. A SELECT streams,
+ * Runs on its executor's thread, on a connection nobody else has. A SELECT streams,
  * everything else is complete before its first row is read.
  */
 #include "engine/worker.h"
@@ -148,7 +148,7 @@ static bool fetch(struct task *t, duckdb_result *r, duckdb_data_chunk *ret)
 	return !error || task_failed_by_duckdb(t, error);
 }
 
-static bool send_rows(struct lane *lane, struct task *t, duckdb_result *r)
+static bool send_rows(struct executor *x, struct task *t, duckdb_result *r)
 {
 	int n = (int)duckdb_column_count(r);
 	OWNS(buf) packed = {0};
@@ -159,15 +159,15 @@ static bool send_rows(struct lane *lane, struct task *t, duckdb_result *r)
 	if (!columns_of(t, r, &cols))
 		return false;
 	pack_columns(t, r, &packed);
-	parts_columns(&lane->parts, t, buf_str(&packed));
-	parts_begin(&lane->parts, t);
+	parts_columns(&x->parts, t, buf_str(&packed));
+	parts_begin(&x->parts, t);
 	while ((ok = fetch(t, r, &chunk)) && chunk) {
-		ok = parts_rows(&lane->parts, t, cols, n, chunk);
+		ok = parts_rows(&x->parts, t, cols, n, chunk);
 		duckdb_destroy_data_chunk(&chunk);
 		if (!ok)
 			break;
 	}
-	return ok && parts_end(&lane->parts, t);
+	return ok && parts_end(&x->parts, t);
 }
 
 /* A counter is the only cell of the result. */
@@ -208,44 +208,44 @@ static bool execute(struct task *t, duckdb_prepared_statement st, duckdb_result 
 	return ok;
 }
 
-static bool run_prepared(struct lane *lane, struct task *t, duckdb_prepared_statement st)
+static bool run_prepared(struct executor *x, struct task *t, duckdb_prepared_statement st)
 {
 	duckdb_result r;
 	bool ok;
 
 	if (!bind_all(t, st) || !execute(t, st, &r))
 		return false;
-	ok = t->ask.counts == ENGINE_ROWS ? send_rows(lane, t, &r) : count_changes(t, &r);
+	ok = t->ask.counts == ENGINE_ROWS ? send_rows(x, t, &r) : count_changes(t, &r);
 	duckdb_destroy_result(&r);
 	return ok;
 }
 
-static bool run_on(struct lane *lane, struct task *t, struct session *s)
+static bool run_on(struct executor *x, struct task *t, struct session *s)
 {
 	duckdb_prepared_statement st;
 	bool kept, ok;
 
 	if (!session_timezone(t, s, t->ask.timezone) || !session_prepare(t, s, &st, &kept))
 		return false;
-	ok = run_prepared(lane, t, st);
+	ok = run_prepared(x, t, st);
 	if (!kept)
 		duckdb_destroy_prepare(&st);
 	return ok;
 }
 
-void run_statement(struct lane *lane, struct task *t)
+void run_statement(struct executor *x, struct task *t)
 {
-	struct session *s = &lane->sessions[t->ask.helpers];
+	struct session *s = &x->sessions[t->ask.helpers];
 
 	t->end.position = -1;
-	if (!s->con && !session_open(t, lane_database(lane), t->ask.helpers, s))
+	if (!s->con && !session_open(t, executor_database(x), t->ask.helpers, s))
 		return;
-	if (lane_runs(lane, s))
-		run_on(lane, t, s);
+	if (executor_runs(x, s))
+		run_on(x, t, s);
 	else
 		task_fails(t, "INTERRUPT", "Interrupted!");
-	lane_runs(lane, NULL);
-	if (t->end.outcome == ENGINE_FAILED && lane_canceled(lane) && !t->broken)
+	executor_runs(x, NULL);
+	if (t->end.outcome == ENGINE_FAILED && executor_canceled(x) && !t->broken)
 		t->end.outcome = ENGINE_INTERRUPTED;
 	if (t->end.outcome == ENGINE_OK && t->ask.counts == ENGINE_STATUS)
 		session_forget(s);

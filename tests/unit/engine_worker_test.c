@@ -342,7 +342,7 @@ static void do_sql(struct peer *w, const char *sql)
 	assert_int_equal(a.parts, 0);
 }
 
-static struct peer the; /* most tests share one worker: four lanes */
+static struct peer the; /* most tests share one worker: four executors */
 
 static int shared_start(void **state)
 {
@@ -1014,7 +1014,7 @@ static void run_state(struct peer *w, const char *sql, const char *rows)
 
 static void what_a_session_leaves_is_gone_with_it(void **state)
 {
-	struct peer w = start("400000000", "1"); /* one lane: the same thread every time */
+	struct peer w = start("400000000", "1"); /* one executor: the same thread every time */
 	struct engine_ask ask = asking("SELECT * FROM left_behind", ENGINE_NATIVE);
 	OWNS(answer) a;
 
@@ -1049,7 +1049,7 @@ static void a_cached_statement_reads_the_clock_again(void **state)
 	OWNS(answer) b;
 
 	(void)state;
-	for (int i = 0; i < 5; i++) { /* on every lane */
+	for (int i = 0; i < 5; i++) { /* on every executor */
 		OWNS(answer) warm;
 
 		run(&the, &ask, &warm);
