@@ -49,6 +49,8 @@ static void put_params(struct json_out *o, const struct http_route *r)
 	json_begin_array(o);
 	if (strstr(r->path, "{handle}"))
 		put_param(o, "handle", "path", "string", "statement handle");
+	if (!(r->flags & API_OPEN))
+		put_param(o, "X-Mayfly-Tenant", "header", "string", "auth.mode none: the tenant, else `default`");
 	for (size_t i = 0; i < COUNT_OF(params); i++)
 		if (str_eq(str_of(params[i].path), str_of(r->path)) && str_eq(str_of(params[i].method), str_of(r->method)))
 			put_param(o, params[i].name, params[i].in, params[i].type, params[i].what);
@@ -60,14 +62,18 @@ static void put_params(struct json_out *o, const struct http_route *r)
 static const struct answer {
 	const char *path, *method;
 	int status;
-	const char *media, *schema, *what;
+	const char *media, *schema, *what; /* the schema is that of the first medium */
 } answers[] = {
 	{"/api/v2/statements", "POST", 200, "application/json", "ResultSet", "finished"},
 	{"/api/v2/statements", "POST", 202, "application/json", "QueryStatus", "still running"},
+	{"/api/v2/statements", "POST", 400, "application/json", "QueryFailureStatus", "no payload, or an empty statement"},
 	{"/api/v2/statements", "POST", 408, "application/json", "QueryFailureStatus", "timed out"},
 	{"/api/v2/statements", "POST", 422, "application/json", "QueryFailureStatus", "compile or run error"},
+	{"/api/v2/statements", "POST", 429, "application/json", "QueryFailureStatus", "too many statements; see Retry-After"},
 	{"/api/v2/statements/{handle}", "GET", 200, "application/json", "ResultSet", "finished, or rows of a partition"},
 	{"/api/v2/statements/{handle}", "GET", 202, "application/json", "QueryStatus", "still running"},
+	{"/api/v2/statements/{handle}", "GET", 400, "application/json", "QueryFailureStatus", "unknown handle, expired, or no such partition"},
+	{"/api/v2/statements/{handle}", "GET", 408, "application/json", "QueryFailureStatus", "timed out"},
 	{"/api/v2/statements/{handle}", "GET", 422, "application/json", "QueryFailureStatus", "failed or canceled"},
 	{"/api/v2/statements/{handle}/cancel", "POST", 200, "application/json", "CancelStatus", "canceled"},
 	{"/v1/statements", "POST", 200, "application/json", "Statement", "ended within Prefer: wait"},
@@ -76,7 +82,9 @@ static const struct answer {
 	{"/v1/statements", "GET", 200, "application/json", "StatementList", "a page"},
 	{"/v1/statements/{handle}", "GET", 200, "application/json", "Statement", "the document"},
 	{"/v1/statements/{handle}", "DELETE", 204, NULL, NULL, "forgotten"},
-	{"/v1/statements/{handle}/result", "GET", 200, "application/json", "Result", "the rows"},
+	{"/v1/statements/{handle}/result", "GET", 200,
+	 "application/json application/x-ndjson text/csv application/vnd.apache.parquet", "Result", "the rows"},
+	{"/v1/statements/{handle}/result", "GET", 406, "application/problem+json", "Problem", "no such format"},
 	{"/v1/statements/{handle}/result", "GET", 409, "application/problem+json", "Problem", "not finished"},
 	{"/v1/statements/{handle}/result", "GET", 410, "application/problem+json", "Problem", "expired"},
 	{"/v1/statements/{handle}/events", "GET", 200, "text/event-stream", "Event", "live"},
@@ -92,17 +100,22 @@ static const struct answer {
 static void put_schema_ref(struct json_out *o, const char *media, const char *schema)
 {
 	OWNS(buf) ref = {0};
+	struct str rest = str_of(media);
 
 	buf_fmt(&ref, "#/components/schemas/%s", schema);
 	json_key(o, S("content"));
 	json_begin_object(o);
-	json_key(o, str_of(media));
+	json_key(o, str_cut(&rest, ' '));
 	json_begin_object(o);
 	json_key(o, S("schema"));
 	json_begin_object(o);
 	JSON_FIELD_TEXT(o, "$ref", buf_str(&ref));
 	json_end_object(o);
 	json_end_object(o);
+	while (rest.n) {
+		json_key(o, str_cut(&rest, ' '));
+		json_put_raw(o, S("{}"));
+	}
 	json_end_object(o);
 }
 
@@ -276,6 +289,8 @@ void api_write_openapi(struct buf *out)
 	json_key(&o, S("info"));
 	json_put_raw(&o, S("{\"title\":\"Mayfly\",\"version\":\"" MAYFLY_VERSION "\",\"license\":{\"name\":\"Apache-2.0\","
 			   "\"identifier\":\"Apache-2.0\"}}"));
+	json_key(&o, S("security")); /* none in auth.mode none */
+	json_put_raw(&o, S("[{},{\"bearer\":[]}]"));
 	put_paths(&o);
 	json_key(&o, S("components"));
 	json_begin_object(&o);

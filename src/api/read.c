@@ -35,7 +35,19 @@ bool api_read_body(struct call *c, const struct http_req *in, const json_node **
 	return json_read_object(c, http_body(in), ret);
 }
 
-/* RFC 7240: "wait=10", among other preferences. */
+/* Is it `wait=10`? RFC 7240 also lets one write `wait = "10"; parameters`. */
+static bool is_wait(struct str preference, int64_t *ret_seconds)
+{
+	struct str value = str_cut(&preference, ';');
+	struct str name = str_trim(str_cut(&value, '='));
+
+	value = str_trim(value);
+	if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
+		value = str_from(value.p + 1, value.n - 2);
+	return str_ieq(name, S("wait")) && str_to_i64(value, ret_seconds) && *ret_seconds >= 0;
+}
+
+/* Among other preferences. */
 bool api_prefer_wait(struct call *c, const struct http_req *in, int64_t *ret_ms)
 {
 	struct str rest = http_header(in, "Prefer");
@@ -43,9 +55,7 @@ bool api_prefer_wait(struct call *c, const struct http_req *in, int64_t *ret_ms)
 
 	(void)c;
 	while (rest.n) {
-		struct str one = str_trim(str_cut(&rest, ','));
-
-		if (!str_istarts(one, S("wait=")) || !str_to_i64(str_tail(one, 5), &seconds) || seconds < 0)
+		if (!is_wait(str_cut(&rest, ','), &seconds))
 			continue;
 		*ret_ms = (seconds > 3600 ? 3600 : seconds) * 1000;
 		return true;

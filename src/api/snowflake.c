@@ -75,17 +75,31 @@ static bool read_binds(struct call *c, const json_node *body, struct stmt_ask *a
 	return true;
 }
 
-/* A parameter of the session, keys in any case, values text, number or bool. */
-static void read_parameters(const json_node *body, struct stmt_ask *ask)
+/* A whole number from 0, as a number or as text. */
+static bool read_count(struct call *c, const json_node *n, int64_t *ret)
+{
+	if (json_kind(n) == JSON_KIND_TEXT ? !str_to_i64(json_text(n), ret) : json_kind(n) != JSON_KIND_INT)
+		return bad_payload(c);
+	if (json_kind(n) == JSON_KIND_INT)
+		*ret = json_int(n);
+	return *ret >= 0 || bad_payload(c);
+}
+
+/* Parameters of the session, keys in any case, values text, number or bool. */
+static bool read_parameters(struct call *c, const json_node *body, struct stmt_ask *ask)
 {
 	const json_node *o = json_get(body, "parameters"), *value;
 	struct str name;
 
 	if (!o || json_kind(o) != JSON_KIND_OBJECT)
-		return;
-	for (void *it = NULL; json_each(o, &it, &name, &value);)
+		return true;
+	for (void *it = NULL; json_each(o, &it, &name, &value);) {
 		if (str_ieq(name, S("TIMEZONE")) && json_kind(value) == JSON_KIND_TEXT)
 			ask->timezone = json_text(value);
+		if (str_ieq(name, S("MULTI_STATEMENT_COUNT")) && !read_count(c, value, &ask->statements))
+			return false;
+	}
+	return true;
 }
 
 /* Seconds; 0 and anything over the maximum are the maximum (some clients send milliseconds). */
@@ -96,12 +110,8 @@ static bool read_timeout(struct call *c, const json_node *body, struct stmt_ask 
 
 	if (!n || json_kind(n) == JSON_KIND_NULL)
 		return true;
-	if (json_kind(n) == JSON_KIND_TEXT ? !str_to_i64(json_text(n), &s) : json_kind(n) != JSON_KIND_INT)
-		return bad_payload(c);
-	if (json_kind(n) == JSON_KIND_INT)
-		s = json_int(n);
-	if (s < 0)
-		return bad_payload(c);
+	if (!read_count(c, n, &s))
+		return false;
 	ask->timeout_ms = (s == 0 || s > MAX_TIMEOUT_S ? MAX_TIMEOUT_S : s) * 1000;
 	return true;
 }
@@ -119,7 +129,7 @@ static bool read_ask(struct call *c, const struct http_req *in, struct stmt_ask 
 	const json_node *body, *statement;
 	struct str nullable;
 
-	*ask = (struct stmt_ask){.snowflake = true, .ttl_seconds = -1};
+	*ask = (struct stmt_ask){.snowflake = true, .statements = 1, .ttl_seconds = -1};
 	if (!check_session(c, in) || !api_read_body(c, in, &body))
 		return false;
 	statement = json_get(body, "statement");
@@ -132,8 +142,7 @@ static bool read_ask(struct call *c, const struct http_req *in, struct stmt_ask 
 	ask->retry = api_query_flag(c, in, "retry");
 	http_query(c, in, "requestId", &ask->request_id);
 	ask->request_id = str_head(ask->request_id, 256);
-	read_parameters(body, ask);
-	return read_timeout(c, body, ask) && api_result_ttl(c, in, &ask->ttl_seconds) && read_binds(c, body, ask);
+	return read_parameters(c, body, ask) && read_timeout(c, body, ask) && api_result_ttl(c, in, &ask->ttl_seconds) && read_binds(c, body, ask);
 }
 
 /* --- handlers --- */

@@ -7,7 +7,8 @@ static int run_help(struct call *c, const struct cli_verb *v, int argc, char **a
 static int run_version(struct call *c, const struct cli_verb *v, int argc, char **argv);
 
 static const struct cli_verb verbs[] = {
-	{"serve", NULL, "serve [--config FILE] [--listen ADDR] [--data DIR] [--set KEY=VALUE]...", "run the server", NULL},
+	{"serve", NULL, "serve [--config FILE] [--listen ADDR] [--data DIR] [--samples DIR] [--set KEY=VALUE]...", "run the server",
+	 NULL},
 	{"sql", cli_sql,
 	 "sql [--url URL] [--token T] [--tenant T] [--format table|json|ndjson|csv] [--timeout SECONDS]\n"
 	 "    [--snowflake] [-f FILE | \"SQL\"]",

@@ -32,16 +32,21 @@ static bool may_stand_alone(struct call *c, enum sql_kind kind)
 
 static bool one_statement(struct call *c, const struct stmt_ask *ask, int n)
 {
-	if (n == 1)
-		return true;
 	if (n == 0)
 		return fail(c, ERR_SQL_EMPTY, "the statement is empty");
+	if (ask->snowflake && ask->statements && ask->statements != n) {
+		fail(c, ERR_SQL, "Actual statement count %d did not match the desired statement count %lld.", n,
+		     (long long)ask->statements);
+		return fail_state(c, "0A000", "000008");
+	}
+	if (n == 1)
+		return true;
 	if (!ask->snowflake) {
 		fail(c, ERR_SQL, "one statement is expected, %d were given", n);
 		return fail_state(c, "42601", "000008");
 	}
-	fail(c, ERR_SQL, "Actual statement count %d did not match the desired statement count 1.", n);
-	return fail_state(c, "0A000", "000008");
+	fail(c, ERR_SQL, "Unsupported feature 'multi-statement requests'.");
+	return fail_state(c, "0A000", "000002");
 }
 
 /* --- binds --- */

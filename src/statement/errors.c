@@ -131,6 +131,7 @@ static const struct row {
 	{"TransactionContext", "", "000625", "57014", PLAIN, "", 0},
 	{"Not implemented", "", "000002", "0A000", PLAIN, "", 0},
 	{"Permission", "", "003001", "42501", PLAIN, "", 0},
+	{"Invalid Input", "Unknown time zone", "001008", "22023", COMPILE, "", 0},
 	{"Invalid Input", "", "100132", "P0000", PLAIN, "", 0},
 	{"", "", "000603", "XX000", PLAIN, "", 0},
 };

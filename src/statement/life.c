@@ -110,6 +110,10 @@ static void enter_end(struct stmt *st, enum stmt_state to, struct stmt_error *er
 	st->expires_ms = st->completed_ms + st->ttl_ms;
 	if (to == STMT_SUCCEEDED)
 		st->progress = 1;
+	if (st->withdrawn)
+		return;
+	atomic_fetch_add(&st->room->ended[to], 1);
+	obs_observe(OBS_M_STATEMENT_SECONDS, (clock_mono_ms() - st->created_mono_ms) * 1000000);
 }
 
 static void after_end(struct stmt *st, enum stmt_state to, struct watch *watches)
@@ -117,8 +121,6 @@ static void after_end(struct stmt *st, enum stmt_state to, struct watch *watches
 	struct statements *s = st->room;
 
 	atomic_fetch_sub(&s->active, 1);
-	atomic_fetch_add(&s->ended[to], 1);
-	obs_observe(OBS_M_STATEMENT_SECONDS, (clock_mono_ms() - st->created_mono_ms) * 1000000);
 	if (to == STMT_SUCCEEDED)
 		stmt_results_done(st);
 	else

@@ -322,6 +322,16 @@ static bool start(struct call *c, struct stmt *st, const struct stmt_ask *ask)
 	return true;
 }
 
+/* The caller's statement is none after all. */
+static void withdraw(struct stmt *st)
+{
+	stmt_lock(st);
+	st->withdrawn = true;
+	stmt_unlock(st);
+	statement_forget(st);
+	statement_unref(st);
+}
+
 bool statement_submit(struct call *c, struct statements *s, const struct stmt_ask *ask, struct stmt **ret)
 {
 	struct stmt *st, *former;
@@ -336,16 +346,14 @@ bool statement_submit(struct call *c, struct statements *s, const struct stmt_as
 	}
 	enter(st);
 	if (!claim_request(c, st, ask, &former)) {
-		statement_forget(st);
-		statement_unref(st);
+		withdraw(st);
 		*ret = former;
 		return true;
 	}
 	if (!start(c, st, ask)) {
 		struct err err = c->err;
 
-		statement_forget(st);
-		statement_unref(st);
+		withdraw(st);
 		c->err = err;
 		return false;
 	}

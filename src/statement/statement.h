@@ -46,6 +46,7 @@ struct stmt_ask {
 	bool retry;                /* request_id may have been seen: then that handle is the answer */
 	struct str request_id;     /* idempotency key; empty = none */
 	struct str timezone;
+	int64_t statements;        /* how many the text must hold, 0 = any; natively it is one */
 	int64_t timeout_ms;        /* 0 = none */
 	int64_t ttl_seconds;       /* -1 = default; clamped to the maximum */
 };

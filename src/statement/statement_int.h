@@ -56,6 +56,7 @@ struct stmt {
 	char handle[ID_LEN];
 	/* shard lock from here */
 	bool snowflake, null_text, expired, forgotten, spooling;
+	bool withdrawn;             /* refused before it began: nobody got the handle, nothing counts it */
 	bool status_shape;          /* answers with a status text, not a counter */
 	bool may_be_missing;        /* DROP IF EXISTS: an object that does not exist is no error */
 	enum engine_form form;

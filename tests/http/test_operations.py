@@ -78,6 +78,8 @@ def test_metrics_count_what_happens(client):
     before = metrics(client)[1]
     client.run("select 1")
     client.native("select * from nope")
+    for refused in ("copy t to 'x'", " -- nothing"):
+        assert client.native(refused).status == 422  # there was no statement: nothing is counted
     handle = client.start("call system$wait(30)")
     client.running(handle)
     assert metrics(client)[1]["mayfly_statements", '{state="running"}'] >= 1
@@ -184,6 +186,15 @@ def test_a_document_has_the_fields_that_the_schema_promises(client):
     doc = document(client)
     schema = doc["components"]["schemas"]["Statement"]
     assert set(schema["properties"]) == set(client.run("select 1"))
+
+
+def test_a_result_is_documented_in_each_of_its_formats(client):
+    ok = document(client)["paths"]["/v1/statements/{handle}/result"]["get"]["responses"]["200"]
+    handle = client.run("select 1")["handle"]
+    assert len(ok["content"]) == 4
+    for media in ok["content"]:
+        a = client.result(handle, media)
+        assert a.status == 200 and a.type == media
 
 
 def test_every_documented_get_is_served(client):

@@ -68,8 +68,9 @@ def test_a_preference_that_cannot_be_read_is_ignored(client, prefer):
     assert client.native("select 1", wait=0, headers={"Prefer": prefer}).status == 202
 
 
-def test_one_preference_of_several_is_found(client):
-    assert client.native("select 1", headers={"Prefer": "respond-async, wait=10"}).status == 200
+@pytest.mark.parametrize("prefer", ["respond-async, wait=10", "WAIT=10", "wait = 10", 'wait="10"', "wait=10; a=b, return=minimal"])
+def test_a_wait_is_found_among_preferences_however_it_is_written(client, prefer):
+    assert client.native("select 1", headers={"Prefer": prefer}).status == 200
 
 
 def test_sql_is_in_duckdbs_own_dialect(client):

@@ -315,6 +315,17 @@ def test_the_time_zone_parameter_moves_local_instants(client):
     assert client.cell(sql, parameters={"timezone": "Asia/Tokyo"}) == "1704034800.000000000"
 
 
+def test_an_unknown_time_zone_is_an_error(client):
+    a = client.submit("select 1", parameters={"TIMEZONE": "Nope/Zone"})
+    assert a.status == 422 and (a.json["code"], a.json["sqlState"]) == ("001008", "22023")
+
+
+def test_a_time_with_an_offset_is_text(client):
+    a = client.submit("select '10:00:00+02:00'::timetz")
+    assert a.json["data"] == [["10:00:00.000000+02:00"]]
+    assert a.json["resultSetMetaData"]["rowType"][0]["type"] == "text"
+
+
 def test_a_time_zone_holds_for_its_request_only(client):
     sql = "select '2024-01-01 00:00:00'::timestamp_ltz"
     client.cell(sql, parameters={"TIMEZONE": "Asia/Tokyo"})
@@ -335,6 +346,12 @@ def test_unquoted_names_are_folded_to_upper_case(client):
                                         ("12.50::number(10,4)", "12.50::NUMBER(10,4)"), ("?", "?"), ("'a' || 'b'", "'a' || 'b'")])
 def test_an_expression_without_a_name_is_named_by_its_text(client, item, name):
     assert row_type(client.submit("select " + item, bind("FIXED", "1")))[0]["name"] == name
+
+
+@pytest.mark.parametrize("word", ["current_date", "current_timestamp", "localtimestamp", "current_user"])
+def test_a_value_function_needs_no_parentheses(client, word):
+    a = client.submit(f"select {word}")
+    assert a.status == 200 and a.json["resultSetMetaData"]["rowType"][0]["name"] == word.upper()
 
 
 def test_columns_may_have_the_same_name(client):
@@ -715,6 +732,20 @@ def test_one_trailing_semicolon_and_comments_are_fine(client):
 def test_a_statement_count_that_allows_one_statement_is_a_plain_result(client, count):
     a = client.submit("select 1", parameters={"MULTI_STATEMENT_COUNT": count})
     assert a.json["data"] == [["1"]] and "statementHandles" not in a.json
+
+
+@pytest.mark.parametrize("sql, count, code", [
+    ("select 1", "2", "000008"), ("select 1; select 2", 3, "000008"), ("select 1; select 2", 1, "000008"),
+    ("select 1; select 2", "2", "000002"), ("select 1; select 2", 0, "000002")])
+def test_a_statement_count_that_is_not_the_texts_is_refused(client, sql, count, code):
+    a = client.submit(sql, parameters={"multi_statement_count": count})
+    assert a.status == 422 and (a.json["code"], a.json["sqlState"]) == (code, "0A000")
+
+
+@pytest.mark.parametrize("count", [-1, "-1", "many", 1.5, True])
+def test_a_statement_count_that_is_no_count_is_a_bad_payload(client, count):
+    a = client.submit("select 1", parameters={"MULTI_STATEMENT_COUNT": count})
+    assert a.status == 400 and a.json["code"] == "390142"
 
 
 # --- 11.10: safe resend ---

@@ -99,7 +99,7 @@ static struct stmt *submit(struct fixture *f, const struct stmt_ask *ask)
 
 static struct stmt *submit_sql(struct fixture *f, const char *sql)
 {
-	return submit(f, &(struct stmt_ask){.sql = str_of(sql), .ttl_seconds = -1, .snowflake = true});
+	return submit(f, &(struct stmt_ask){.sql = str_of(sql), .ttl_seconds = -1, .snowflake = true, .statements = 1});
 }
 
 struct waiter {
