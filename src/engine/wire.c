@@ -274,13 +274,13 @@ static bool read_all(int fd, char *to, size_t size)
 
 static bool take(struct call *c, int fd, size_t size, void **ret, bool *ret_mapped)
 {
-	int seals;
+	int seals = fcntl(fd, F_GET_SEALS); /* before the size: a file without them may still shrink */
 	void *p;
 
 	if (size == 0 || size > WIRE_BODY_MAX || wire_fd_size(fd) < size)
 		return fail(c, ERR_BAD_REQUEST, "a descriptor on the wire does not hold the %zu bytes promised", size);
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals >= 0 && (seals & SEALS) == SEALS) {
+	/* Bytes that would have fitted a packet take no mapping: a process has only so many. */
+	if (size > WIRE_INLINE && seals >= 0 && (seals & SEALS) == SEALS) {
 		p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 		if (p == MAP_FAILED)
 			return fail(c, ERR_INTERNAL, "mapping %zu bytes: %s", size, strerror(errno));

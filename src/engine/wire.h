@@ -88,7 +88,7 @@ int wire_memfd(struct str bytes);
 /* How many bytes a received memfd holds, where no record says it; 0 when it is none. */
 size_t wire_fd_size(int fd);
 /* Maps a received memfd after checking its seals and size; closes fd. Without the
- * seals it is read into memory instead. ret_mapped tells munmap from free. */
+ * seals, and up to WIRE_INLINE, it is read into memory instead. ret_mapped tells munmap from free. */
 bool wire_take_memfd(struct call *c, int fd, size_t size, void **ret, bool *ret_mapped) NODISCARD;
 /* Counted bytes that own what wire_take_memfd gave. */
 struct engine_bytes;

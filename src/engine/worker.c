@@ -569,6 +569,7 @@ int engine_worker_main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (w.o.samples)
 		return worker_load_samples(w.o.samples);
+	close_range(WIRE_CONTROL_FD + 1, ~0U, 0); /* what whoever started the server left open */
 	if (w.o.uid && !worker_become(w.o.uid))
 		die(S("the worker cannot take its own uid"));
 	setenv("TZ", "UTC", 1); /* no file of the system is asked */

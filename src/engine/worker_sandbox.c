@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/sockios.h>
 #include <malloc.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -131,6 +132,8 @@ void sandbox_enter(const struct worker_options *o, struct sandbox *ret)
 }
 
 /* --- seccomp --- */
+/* Numbers that are the same on every machine; from FIRST_UNKNOWN on they are newer than Linux 6.8. */
+enum { FCHMODAT2 = 452, FIRST_UNKNOWN = 457, LAST_UNKNOWN = 600 };
 static const int denied[] = {
 	/* network */
 	SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
@@ -143,7 +146,15 @@ static const int denied[] = {
 	/* names of files: an older Landlock has no right for these */
 	SCMP_SYS(truncate), SCMP_SYS(chmod), SCMP_SYS(fchmodat), SCMP_SYS(chown), SCMP_SYS(lchown), SCMP_SYS(fchownat),
 	SCMP_SYS(mknod), SCMP_SYS(mknodat), SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at),
-	SCMP_SYS(setxattr), SCMP_SYS(lsetxattr), SCMP_SYS(fsetxattr),
+	SCMP_SYS(setxattr), SCMP_SYS(lsetxattr), SCMP_SYS(fsetxattr), SCMP_SYS(removexattr), SCMP_SYS(lremovexattr),
+	SCMP_SYS(utime), SCMP_SYS(utimes), SCMP_SYS(futimesat), SCMP_SYS(utimensat), FCHMODAT2,
+	/* memory and queues that others see, or that stay */
+	SCMP_SYS(shmget), SCMP_SYS(shmat), SCMP_SYS(shmctl), SCMP_SYS(semget), SCMP_SYS(semop), SCMP_SYS(semtimedop),
+	SCMP_SYS(semctl), SCMP_SYS(msgget), SCMP_SYS(msgsnd), SCMP_SYS(msgrcv), SCMP_SYS(msgctl), SCMP_SYS(mq_open),
+	SCMP_SYS(mq_unlink),
+	/* the share of the machine that others have */
+	SCMP_SYS(setpriority), SCMP_SYS(ioprio_set), SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam),
+	SCMP_SYS(sched_setattr), SCMP_SYS(migrate_pages), SCMP_SYS(move_pages),
 	/* the system */
 	SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(move_mount), SCMP_SYS(open_tree), SCMP_SYS(fsopen), SCMP_SYS(fsmount),
 	SCMP_SYS(mount_setattr), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(setns), SCMP_SYS(unshare),
@@ -158,8 +169,34 @@ static const int denied[] = {
 	SCMP_SYS(setresgid), SCMP_SYS(setgroups), SCMP_SYS(setfsuid), SCMP_SYS(setfsgid), SCMP_SYS(capset),
 };
 
+/* A signal by way of a descriptor's owner. */
+static bool deny_owners(scmp_filter_ctx f)
+{
+	static const scmp_datum_t commands[] = {F_SETOWN, F_SETOWN_EX, F_SETSIG}, requests[] = {FIOSETOWN, SIOCSPGRP};
+	bool ok = true;
+
+	for (size_t i = 0; i < COUNT_OF(commands); i++)
+		ok = ok && seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+					    SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, commands[i])) == 0;
+	for (size_t i = 0; i < COUNT_OF(requests); i++)
+		ok = ok && seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+					    SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i])) == 0;
+	return ok;
+}
+
+/* Calls newer than this list. */
+static bool deny_unknown(scmp_filter_ctx f)
+{
+	bool ok = true;
+
+	for (int nr = FIRST_UNKNOWN; ok && nr < LAST_UNKNOWN; nr++)
+		ok = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), nr, 0) == 0;
+	return ok;
+}
+
 static bool add_rules(scmp_filter_ctx f)
 {
+	const struct scmp_arg_cmp of_another = SCMP_A0(SCMP_CMP_NE, 0);
 	const struct scmp_arg_cmp no_thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
 	const struct scmp_arg_cmp others = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid());
 
@@ -168,7 +205,9 @@ static bool add_rules(scmp_filter_ctx f)
 		seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), denied[i], 0);
 	return seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, no_thread) == 0 &&
 	       seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
-	       seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, others) == 0;
+	       seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, others) == 0 &&
+	       seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, of_another) == 0 && deny_owners(f) &&
+	       deny_unknown(f);
 }
 
 void sandbox_seal(struct sandbox *ret)

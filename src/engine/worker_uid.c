@@ -6,6 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A file with names elsewhere may be another's. */
+static bool is_shared(const FTSENT *e)
+{
+	return e->fts_info != FTS_D && e->fts_statp->st_nlink > 1;
+}
+
 /* The folder becomes the uid's, links themselves and not what they point to. */
 static bool own_folder(uid_t uid)
 {
@@ -16,7 +22,7 @@ static bool own_folder(uid_t uid)
 	bool ok = walk != NULL;
 
 	while (ok && (e = fts_read(walk)) != NULL)
-		if (e->fts_info != FTS_DP && e->fts_statp->st_uid != uid)
+		if (e->fts_info != FTS_DP && e->fts_statp->st_uid != uid && !is_shared(e))
 			ok = lchown(e->fts_accpath, uid, (gid_t)uid) == 0;
 	if (walk)
 		fts_close(walk);

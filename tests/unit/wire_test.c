@@ -165,6 +165,7 @@ static void a_count_of_columns_that_cannot_be_there_is_not_allocated(void **stat
 
 static void a_sealed_memfd_crosses_a_socket_and_is_mapped(void **state)
 {
+	static char partition[WIRE_INLINE + 1];
 	int pair[2], fd;
 	char packet[64];
 	void *p;
@@ -174,24 +175,42 @@ static void a_sealed_memfd_crosses_a_socket_and_is_mapped(void **state)
 
 	(void)state;
 	call_open(&c, &a);
+	memset(partition, 'x', sizeof(partition));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	fd = wire_memfd(S("partition"));
+	fd = wire_memfd(str_from(partition, sizeof(partition)));
 	assert_true(fd >= 0);
 	assert_int_equal(wire_send(pair[0], S("head"), fd), 0);
 	close(fd);
 	assert_int_equal(wire_recv(pair[1], packet, sizeof(packet), &fd, 0), 4);
 	assert_true(fd >= 0);
-	assert_int_equal(wire_fd_size(fd), 9);
-	assert_true(wire_take_memfd(&c, fd, 9, &p, &mapped));
+	assert_int_equal(wire_fd_size(fd), sizeof(partition));
+	assert_true(wire_take_memfd(&c, fd, sizeof(partition), &p, &mapped));
 	assert_true(mapped);
-	struct engine_bytes *b = engine_bytes_adopt(p, 9, mapped);
-	assert_str_equal(engine_bytes_str(b), "partition");
+	struct engine_bytes *b = engine_bytes_adopt(p, sizeof(partition), mapped);
+	assert_int_equal(engine_bytes_str(b).n, sizeof(partition));
+	assert_memory_equal(engine_bytes_str(b).p, partition, sizeof(partition));
 	engine_bytes_unref(engine_bytes_ref(b));
 	engine_bytes_unref(b);
 	close(pair[0]);
 	assert_int_equal(wire_recv(pair[1], packet, sizeof(packet), &fd, 0), 0);
 	assert_int_equal(fd, -1);
 	close(pair[1]);
+}
+
+/* Mappings are few: what would have fitted a packet takes none, sealed or not. */
+static void a_small_memfd_is_read_though_it_is_sealed(void **state)
+{
+	OWNS(arena) a = {0};
+	struct call c;
+	bool mapped;
+	void *p;
+
+	(void)state;
+	call_open(&c, &a);
+	assert_true(wire_take_memfd(&c, wire_memfd(S("small")), 5, &p, &mapped));
+	assert_false(mapped);
+	assert_memory_equal(p, "small", 5);
+	free(p);
 }
 
 static void an_unsealed_memfd_is_read_and_a_short_one_refused(void **state)
@@ -243,6 +262,7 @@ int main(void)
 		cmocka_unit_test(columns_are_packed_and_every_byte_is_checked),
 		cmocka_unit_test(a_count_of_columns_that_cannot_be_there_is_not_allocated),
 		cmocka_unit_test(a_sealed_memfd_crosses_a_socket_and_is_mapped),
+		cmocka_unit_test(a_small_memfd_is_read_though_it_is_sealed),
 		cmocka_unit_test(an_unsealed_memfd_is_read_and_a_short_one_refused),
 		cmocka_unit_test(a_packet_too_long_is_an_error_not_a_part_of_one),
 	};
