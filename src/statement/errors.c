@@ -7,7 +7,6 @@
 #include "statement/statement_int.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* --- building --- */
 
@@ -217,7 +216,7 @@ static bool find_place(struct call *c, struct stmt *st, int64_t position, struct
 	position = source_position(c, &t, position);
 	if (position < 0)
 		position = position_of_name(c, &t, name);
-	if (position < 0)
+	if (position < 0 || (size_t)position > st->sql.n) /* a worker's word */
 		return false;
 	at = (size_t)position;
 	*ret = (struct place){.at = at, .token = S("<EOF>"), .known = true};

@@ -189,9 +189,10 @@ static void spool_oldest(struct statements *s)
 /* A worker keeps to the limits; one that was taken over might not. */
 static bool within_limits(const struct stmt *st, const struct part *p)
 {
-	int64_t most = st->room->o.max_result_bytes + (int64_t)(st->nparts + 1) * PART_ENVELOPE;
+	/* Commas may be as long as the row texts; then what is around each part. */
+	int64_t most = 2 * st->room->o.max_result_bytes + (int64_t)(st->nparts + 1) * PART_ENVELOPE;
 
-	return st->stored_bytes + p->stored <= most && (p->rows > 0 || st->nparts == 0);
+	return st->stored_bytes + p->stored <= most && (p->rows > 0 ? st->nparts < PARTS_MAX : st->nparts == 0);
 }
 
 static bool append(struct stmt *st, const struct part *p)
@@ -316,7 +317,7 @@ static bool read_spooled(struct call *c, struct stmt *st, const struct part *p, 
 	return n == p->stored || fail(c, ERR_INTERNAL, "a stored partition of statement %.*s cannot be read", ID_LEN, st->handle);
 }
 
-bool statement_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip)
+bool stmt_stored_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip)
 {
 	struct part p = {0};
 	bool there;

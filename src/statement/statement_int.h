@@ -17,7 +17,8 @@ enum {
 	SWEEP_MS = 250,
 	INLINE_RESULT_BYTES = 10 * 1024 * 1024, /* stored bytes; larger results are spooled */
 	FIRST_PART_BYTES = 100 * 1024,
-	PART_ENVELOPE = 64 * 1024,              /* what a stored part may have around its row texts */
+	PART_ENVELOPE = 64,                     /* bytes that a stored part may have around its row texts */
+	PARTS_MAX = 1 << 18,                    /* of a result */
 	TOMBSTONES = 100000,                    /* expired handles that are remembered */
 	TOMBSTONE_MS = 24 * 3600 * 1000,
 };
@@ -145,6 +146,11 @@ void stmt_shape_status(struct stmt *st, bool missing); /* missing: DROP IF EXIST
 bool stmt_add_part(struct stmt *st, const struct engine_part *p); /* takes p->bytes */
 void stmt_results_done(struct stmt *st);  /* after success: spool what must be */
 void stmt_drop_results(struct stmt *st);  /* shard lock not held */
+/* A reference to the bytes of partition i as stored. Blocks when it is spooled. */
+bool stmt_stored_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip) NODISCARD;
+
+/* convert.c: partition i in `form` as {"data":[…]}, plain; blocks */
+bool stmt_part_as(struct call *c, struct stmt *st, int i, enum engine_form form, struct buf *ret) NODISCARD;
 
 /* statement.c */
 void stmt_due(struct stmt *st, int64_t due_mono_ms);
