@@ -158,6 +158,17 @@ static bool rows_text(struct call *c, struct stmt *st, int i, struct str *ret)
 	return true;
 }
 
+/* Percent-encoded where a URL needs it. */
+static void add_encoded(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (ascii_alpha(s.p[i]) || ascii_digit(s.p[i]) || s.p[i] == '-')
+			buf_addc(b, s.p[i]);
+		else
+			buf_fmt(b, "%%%02X", (unsigned char)s.p[i]);
+	}
+}
+
 static void write_tail(struct json_out *o, const struct stmt_view *v, struct str request_id)
 {
 	OWNS(buf) url = {0};
@@ -165,7 +176,7 @@ static void write_tail(struct json_out *o, const struct stmt_view *v, struct str
 	buf_lit(&url, "/api/v2/statements/");
 	buf_add(&url, v->handle);
 	buf_lit(&url, "?requestId=");
-	buf_add(&url, request_id);
+	add_encoded(&url, request_id);
 	JSON_FIELD_TEXT(o, "code", S("090001"));
 	JSON_FIELD_TEXT(o, "statementStatusUrl", buf_str(&url));
 	JSON_FIELD_TEXT(o, "requestId", request_id);

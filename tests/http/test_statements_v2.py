@@ -3,6 +3,7 @@ import gzip
 import json
 import re
 import time
+import urllib.parse
 import uuid
 
 import pytest
@@ -106,6 +107,14 @@ def test_a_request_id_is_made_when_none_is_given(client):
     a = client.submit("select 1")
     assert uuid.UUID(a.json["requestId"])
     assert a.json["statementStatusUrl"].endswith("?requestId=" + a.json["requestId"])
+
+
+def test_a_strange_request_id_stays_one_parameter_of_the_url(client):
+    request_id = "a&b=\"c\n>\u00e9"
+    a = client.submit("select 1", query={"requestId": request_id})
+    assert a.json["requestId"] == request_id
+    url = urllib.parse.urlsplit(a.json["statementStatusUrl"])
+    assert urllib.parse.parse_qs(url.query) == {"requestId": [request_id]} and url.query.isascii()
 
 
 # --- 11.2: bindings in, cells out ---
