@@ -20,6 +20,16 @@ struct buf buf_take(struct buf *b)
 	return out;
 }
 
+void buf_give(struct buf *to, struct buf *made)
+{
+	if (to->p || to->limit) {
+		buf_add(to, buf_str(made));
+		return;
+	}
+	*to = buf_take(made);
+	to->limit = 0;
+}
+
 bool buf_grow(struct buf *b, size_t more)
 {
 	size_t need = b->n + more;

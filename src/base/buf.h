@@ -28,6 +28,7 @@ static inline void buf_clear(struct buf *b)    /* keeps the memory */
 	b->bad = false;
 }
 struct buf buf_take(struct buf *b);            /* moves the bytes out, leaves b empty */
+void buf_give(struct buf *to, struct buf *made); /* adds `made`; an empty `to` without a limit takes it over */
 
 /* size */
 bool buf_grow(struct buf *b, size_t more);     /* slow path of buf_room */

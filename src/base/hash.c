@@ -87,20 +87,12 @@ void hash_hex(struct str bytes, struct buf *out)
 	out->n += bytes.n * 2;
 }
 
-static int hex_digit(char c)
-{
-	if (ascii_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool hash_unhex(struct str text, struct buf *out)
 {
 	if (text.n % 2)
 		return false;
 	for (size_t i = 0; i < text.n; i += 2) {
-		int hi = hex_digit(text.p[i]), lo = hex_digit(text.p[i + 1]);
+		int hi = ascii_hex(text.p[i]), lo = ascii_hex(text.p[i + 1]);
 
 		if (hi < 0 || lo < 0)
 			return false;

@@ -82,5 +82,13 @@ static inline bool ascii_alpha(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
+/* The value of a hex digit, or -1. */
+static inline int ascii_hex(char c)
+{
+	if (ascii_digit(c))
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 #endif

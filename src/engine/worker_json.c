@@ -4,6 +4,7 @@
  * here is JSON. Numbers keep their digits. Pure, any thread.
  */
 #include "engine/worker.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 
@@ -85,39 +86,6 @@ static bool string(struct walk *w, struct str *ret)
 	return true;
 }
 
-static struct str digits(struct str s)
-{
-	while (s.n && ascii_digit(s.p[0]))
-		s = str_tail(s, 1);
-	return s;
-}
-
-static bool is_number(struct str s)
-{
-	struct str rest;
-
-	if (s.n && s.p[0] == '-')
-		s = str_tail(s, 1);
-	rest = digits(s);
-	if (rest.n == s.n || (s.p[0] == '0' && s.n - rest.n > 1))
-		return false;
-	if (rest.n && rest.p[0] == '.') {
-		s = str_tail(rest, 1);
-		rest = digits(s);
-		if (rest.n == s.n)
-			return false;
-	}
-	if (rest.n && (rest.p[0] == 'e' || rest.p[0] == 'E')) {
-		s = str_tail(rest, 1);
-		if (s.n && (s.p[0] == '+' || s.p[0] == '-'))
-			s = str_tail(s, 1);
-		rest = digits(s);
-		if (rest.n == s.n)
-			return false;
-	}
-	return rest.n == 0;
-}
-
 static bool is_word(struct str s, enum json_style style)
 {
 	return str_eq(s, S("true")) || str_eq(s, S("false")) || str_eq(s, S("null")) ||
@@ -138,7 +106,7 @@ static bool scalar(struct walk *w)
 	while (w->p < w->end && (ascii_alpha(*w->p) || ascii_digit(*w->p) || strchr("+-.", *w->p)) && *w->p)
 		w->p++;
 	s.n = (size_t)(w->p - s.p);
-	if (is_number(s) || is_word(s, w->style)) {
+	if (json_is_number(s) || is_word(s, w->style)) {
 		put(w, s);
 		return true;
 	}

@@ -30,7 +30,7 @@ static bool is_text(char ch)
 
 static enum state on_size(struct http_chunks *c, char ch)
 {
-	int v = http_hex(ch);
+	int v = ascii_hex(ch);
 
 	if (v >= 0) {
 		c->left = c->left * 16 + (unsigned)v;

@@ -41,6 +41,5 @@ struct http_chunks {
 enum http_frame http_chunks_next(struct http_chunks *c, struct str *in, struct str *ret);
 
 bool http_is_token(struct str s); /* RFC 9110 5.6.2, not empty */
-int http_hex(char ch);            /* value of a hex digit, or -1 */
 
 #endif

@@ -37,14 +37,6 @@ bool http_is_token(struct str s)
 	return s.n > 0 && span(s, token_char) == s.n;
 }
 
-int http_hex(char ch)
-{
-	if (ascii_digit(ch))
-		return ch - '0';
-	ch = ascii_lower(ch);
-	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
 static bool bad(struct http_head_scan *h, const char *why)
 {
 	h->why = why;

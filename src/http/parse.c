@@ -73,8 +73,8 @@ bool http_unescape(struct arena *a, struct str in, bool plus, struct str *ret)
 		char ch = in.p[i];
 
 		if (ch == '%') {
-			int hi = i + 2 < in.n ? http_hex(in.p[i + 1]) : -1;
-			int lo = hi >= 0 ? http_hex(in.p[i + 2]) : -1;
+			int hi = i + 2 < in.n ? ascii_hex(in.p[i + 1]) : -1;
+			int lo = hi >= 0 ? ascii_hex(in.p[i + 2]) : -1;
 
 			if (lo < 0 || hi + lo == 0)
 				return false;

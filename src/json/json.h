@@ -89,6 +89,7 @@ static inline struct json_scan json_scan(struct str rows)
 }
 bool json_scan_row(struct json_scan *s);                             /* moves into the next row; false after the last */
 bool json_scan_cell(struct json_scan *s, struct json_cell *ret);     /* false at the row's end */
+bool json_is_number(struct str s);                                   /* is all of it one JSON number? */
 /* The text of a quoted cell without its escapes; points into raw where there are none. */
 struct str json_unescape(struct arena *a, struct str raw);
 

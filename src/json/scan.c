@@ -29,15 +29,6 @@ static bool take(struct json_scan *s, char c)
 	return true;
 }
 
-static int hex_value(char c)
-{
-	char l = ascii_lower(c);
-
-	if (ascii_digit(c))
-		return c - '0';
-	return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 /* The four hex digits at p, or -1. */
 static int hex4(const char *p, const char *end)
 {
@@ -46,7 +37,7 @@ static int hex4(const char *p, const char *end)
 	if (end - p < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
-		int digit = hex_value(p[i]);
+		int digit = ascii_hex(p[i]);
 
 		if (digit < 0)
 			return -1;
@@ -133,6 +124,13 @@ static bool skip_nested(struct json_scan *s)
 			depth--;
 	} while (depth);
 	return true;
+}
+
+bool json_is_number(struct str text)
+{
+	struct json_scan s = json_scan(text);
+
+	return skip_number(&s) && s.p == s.end;
 }
 
 static bool skip_word(struct json_scan *s, struct str word)

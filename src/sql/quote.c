@@ -59,14 +59,6 @@ struct str sql_name_of(struct arena *a, enum sql_dialect d, const struct sql_tok
 	return str_from(p, t->text.n);
 }
 
-static int hex_digit(char c)
-{
-	if (ascii_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static char *put_utf8(char *to, unsigned v)
 {
 	if (v < 0x80) {
@@ -98,9 +90,9 @@ static size_t numeric_escape(struct str s, unsigned *ret)
 		return i;
 	}
 	for (i = 2; i < 2 + want; i++) {
-		if (i >= s.n || hex_digit(s.p[i]) < 0)
+		if (i >= s.n || ascii_hex(s.p[i]) < 0)
 			return 0;
-		v = v * 16 + (unsigned)hex_digit(s.p[i]);
+		v = v * 16 + (unsigned)ascii_hex(s.p[i]);
 	}
 	*ret = v;
 	return i;

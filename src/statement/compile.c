@@ -5,8 +5,6 @@
  */
 #include "statement/statement_int.h"
 
-#include <stdio.h>
-
 static const char *const catalogs[] = {"MAYFLY", NULL};
 
 /* --- what a single statement of the SQL API may not be (specification, 6.1) --- */

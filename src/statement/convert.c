@@ -18,7 +18,7 @@ static bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain
 {
 	bool gzip;
 
-	if (!statement_part(c, st, i, &ret->stored, &gzip))
+	if (!stmt_stored_part(c, st, i, &ret->stored, &gzip))
 		return false;
 	ret->text = engine_bytes_str(ret->stored);
 	if (!gzip)
@@ -44,16 +44,6 @@ static void plain_part_drop(struct plain_part *p)
 {
 	plain_part_close(p);
 	buf_drop(&p->plain);
-}
-
-void buf_give(struct buf *to, struct buf *made)
-{
-	if (to->p || to->limit) {
-		buf_add(to, buf_str(made));
-		return;
-	}
-	*to = buf_take(made);
-	to->limit = 0;
 }
 
 /* --- one partition in the other form --- */
@@ -82,7 +72,7 @@ static bool convert_part(struct call *c, const struct stmt_view *v, struct str p
 	return true;
 }
 
-bool statement_part_as(struct call *c, struct stmt *st, int i, enum engine_form form, struct buf *ret)
+bool stmt_part_as(struct call *c, struct stmt *st, int i, enum engine_form form, struct buf *ret)
 {
 	OWNS(plain_part) part = {0};
 	OWNS(buf) out = {.limit = CONVERT_PLAIN_MAX};

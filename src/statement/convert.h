@@ -25,8 +25,6 @@ struct plain_part {
 	struct engine_bytes *stored;
 	struct buf plain;
 };
-/* Adds what was made; an empty buffer without a limit takes it over. */
-void buf_give(struct buf *to, struct buf *made);
 
 /* --- convert_rows.c: partitions --- */
 /* The bytes of one gzip member; false when it is none, is followed by anything or is too large. */
@@ -78,7 +76,6 @@ struct convert_layout {
 	bool (*leaf)(const void *arg, struct str raw, bool quoted, struct buf *out);
 	const void *arg;
 };
-bool convert_is_number(struct str s);
 bool convert_json(struct str json, struct convert_layout layout, struct buf *out) NODISCARD;
 
 #endif

@@ -63,7 +63,7 @@ static bool is_fixed(struct str s, bool point)
 	for (size_t i = 0; i < s.n; i++)
 		if (!ascii_digit(s.p[i]) && !(i == 0 && s.p[i] == '-') && !(point && s.p[i] == '.'))
 			return false;
-	return convert_is_number(s);
+	return json_is_number(s);
 }
 
 static bool int_native(const struct source *s, struct buf *out)
@@ -90,7 +90,7 @@ static bool real_native(const struct source *s, struct buf *out)
 	for (size_t i = 0; i < COUNT_OF(real_words); i++)
 		if (str_eq(s->raw, real_words[i].snowflake))
 			return put_quoted_raw(out, real_words[i].native);
-	if (!convert_is_number(s->raw))
+	if (!json_is_number(s->raw))
 		return false;
 	buf_add(out, s->raw);
 	if (is_fixed(s->raw, false))
@@ -105,7 +105,7 @@ static bool real_snowflake(const struct source *s, struct buf *out)
 	for (size_t i = 0; i < COUNT_OF(real_words); i++)
 		if (str_eq(raw, real_words[i].native))
 			return put_quoted_raw(out, real_words[i].snowflake);
-	if (!convert_is_number(raw))
+	if (!json_is_number(raw))
 		return false;
 	return put_quoted_raw(out, str_ends(raw, S(".0")) ? str_head(raw, raw.n - 2) : raw);
 }
@@ -195,7 +195,7 @@ static bool real_inner(const struct source *s, struct buf *out)
 
 	if (!real_snowflake(s, out))
 		return false;
-	if (!convert_is_number(s->raw) || !buf_ok(out))
+	if (!json_is_number(s->raw) || !buf_ok(out))
 		return true;
 	out->n -= 2; /* the quotes */
 	memmove(out->p + from, out->p + from + 1, out->n - from);

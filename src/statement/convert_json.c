@@ -108,44 +108,11 @@ static struct str scalar(struct layout *l)
 	return str_head(l->in, n);
 }
 
-/* Drops digits from the front; false when there are none. */
-static bool drop_digits(struct str *s)
-{
-	size_t n = 0;
-
-	while (n < s->n && ascii_digit(s->p[n]))
-		n++;
-	*s = str_tail(*s, n);
-	return n > 0;
-}
-
-static bool drop(struct str *s, char c)
-{
-	if (s->n == 0 || s->p[0] != c)
-		return false;
-	*s = str_tail(*s, 1);
-	return true;
-}
-
-bool convert_is_number(struct str s)
-{
-	drop(&s, '-');
-	if (!drop(&s, '0') && !drop_digits(&s))
-		return false;
-	if (drop(&s, '.') && !drop_digits(&s))
-		return false;
-	if (!drop(&s, 'e') && !drop(&s, 'E'))
-		return s.n == 0;
-	if (!drop(&s, '+'))
-		drop(&s, '-');
-	return drop_digits(&s) && s.n == 0;
-}
-
 static bool put_scalar(struct layout *l)
 {
 	struct str s = scalar(l);
 
-	if (str_eq(s, S("true")) || str_eq(s, S("false")) || str_eq(s, S("null")) || convert_is_number(s))
+	if (str_eq(s, S("true")) || str_eq(s, S("false")) || str_eq(s, S("null")) || json_is_number(s))
 		return copy(l, s.n);
 	return false;
 }

@@ -191,7 +191,7 @@ static bool native_parts(struct call *c, struct stmt *st, struct engine_bytes **
 	for (int i = 0; i < n; i++) {
 		OWNS(buf) text = {0};
 
-		if (!statement_part_as(c, st, i, ENGINE_NATIVE, &text))
+		if (!stmt_part_as(c, st, i, ENGINE_NATIVE, &text))
 			return false;
 		total += text.n;
 		if (total > PARQUET_MAX)

@@ -26,12 +26,12 @@ bool statement_part_plain(struct call *c, struct stmt *st, int i, enum engine_fo
 
 	arena_defer(c->arena, drop_buf, b);
 	if (form != st->form) {
-		if (!statement_part_as(c, st, i, form, b))
+		if (!stmt_part_as(c, st, i, form, b))
 			return false;
 		*ret = buf_str(b);
 		return true;
 	}
-	if (!statement_part(c, st, i, &bytes, &gzip))
+	if (!stmt_stored_part(c, st, i, &bytes, &gzip))
 		return false;
 	arena_defer(c->arena, unref_bytes, bytes);
 	*ret = engine_bytes_str(bytes);
@@ -51,7 +51,7 @@ bool statement_part_gzipped(struct call *c, struct stmt *st, int i, enum engine_
 	bool gzip;
 
 	if (form == st->form) {
-		if (!statement_part(c, st, i, ret, &gzip))
+		if (!stmt_stored_part(c, st, i, ret, &gzip))
 			return false;
 		if (gzip)
 			return true;

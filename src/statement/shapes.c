@@ -6,8 +6,6 @@
 
 #include "json/json.h"
 
-#include <stdlib.h>
-
 static void set_result(struct stmt *st, const struct engine_column *columns, int n, struct str row)
 {
 	OWNS(buf) packed = {0};

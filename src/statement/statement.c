@@ -372,9 +372,9 @@ void statement_view(struct stmt *st, struct stmt_view *v)
 {
 	stmt_lock(st);
 	*v = (struct stmt_view){
-		.handle = stmt_handle(st), .tenant = str_of(st->tenant->name), .sql = st->sql, .request_id = st->request_id,
+		.handle = stmt_handle(st), .tenant = str_of(st->tenant->name), .sql = st->sql,
 		.state = st->state, .created_ms = st->created_ms, .started_ms = st->started_ms,
-		.completed_ms = st->completed_ms, .expires_ms = st->expires_ms, .timeout_ms = st->timeout_ms,
+		.completed_ms = st->completed_ms, .expires_ms = st->expires_ms,
 		.progress = st->progress, .form = st->form, .columns = st->columns, .parts = st->nparts,
 		.rows = st->rows, .row_bytes = st->row_bytes, .counts = st->counts, .error = st->error,
 	};

@@ -64,10 +64,9 @@ struct stmt_counts {
 	int64_t inserted, updated, deleted;
 };
 struct stmt_view { /* one consistent look; texts live as long as the reference */
-	struct str handle, tenant, session_id, sql, request_id;
+	struct str handle, tenant, session_id, sql;
 	enum stmt_state state;
 	int64_t created_ms, started_ms, completed_ms, expires_ms; /* wall; 0 = not yet */
-	int64_t timeout_ms;
 	double progress;          /* 0..1, or -1 */
 	enum engine_form form;    /* of the stored partitions */
 	struct str columns;       /* packed, see engine_columns(); final once SUCCEEDED */
@@ -83,9 +82,6 @@ struct stmt_part {
 	bool gzip, in_memory;
 };
 bool statement_part_info(struct stmt *st, int i, struct stmt_part *ret);
-/* A reference to the bytes of partition i as stored. Blocks when it is spooled. */
-bool statement_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip) NODISCARD;
-
 /* Partition i as {"data":[…]} in `form`: plain, living as long as the call; or as one gzip member. Both block. */
 bool statement_part_plain(struct call *c, struct stmt *st, int i, enum engine_form form, struct str *ret) NODISCARD;
 bool statement_part_gzipped(struct call *c, struct stmt *st, int i, enum engine_form form, struct engine_bytes **ret) NODISCARD;
@@ -123,8 +119,6 @@ struct stmt_reader *statement_reader(struct call *c, struct stmt *st, enum stmt_
 enum stmt_read { STMT_READ_MORE, STMT_READ_END, STMT_READ_BROKEN };
 enum stmt_read statement_read(struct stmt_reader *r, struct buf *into); /* about one partition's worth at most */
 void statement_reader_close(struct stmt_reader *r);
-/* Partition i in `form` as {"data":[…]}, plain. */
-bool statement_part_as(struct call *c, struct stmt *st, int i, enum engine_form form, struct buf *ret) NODISCARD;
 /* The whole result as a Parquet file, made by the tenant's worker. */
 bool statement_parquet(struct call *c, struct statements *s, struct stmt *st, struct buf *ret) NODISCARD;
 

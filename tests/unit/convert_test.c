@@ -575,16 +575,16 @@ static void a_partition_comes_in_the_other_form(void **state)
 	(void)state;
 	add_part(f, S("[1,\"a\",[1,null]]"), 1, true);
 	add_part(f, S("[1,2,3]"), 1, true);
-	assert_true(statement_part_as(&f->call, f->st, 0, ENGINE_SNOWFLAKE, &out));
+	assert_true(stmt_part_as(&f->call, f->st, 0, ENGINE_SNOWFLAKE, &out));
 	assert_str_equal(buf_str(&out), "{\"data\":[[\"1\",\"a\",\"[\\n  1,\\n  undefined\\n]\"]]}");
 	buf_clear(&out);
-	assert_true(statement_part_as(&f->call, f->st, 0, ENGINE_NATIVE, &out));
+	assert_true(stmt_part_as(&f->call, f->st, 0, ENGINE_NATIVE, &out));
 	assert_str_equal(buf_str(&out), "{\"data\":[[1,\"a\",[1,null]]]}");
-	assert_false(statement_part_as(&f->call, f->st, 1, ENGINE_SNOWFLAKE, &out));
+	assert_false(stmt_part_as(&f->call, f->st, 1, ENGINE_SNOWFLAKE, &out));
 	assert_int_equal(f->call.err.kind, ERR_INTERNAL);
 	assert_str_equal(buf_str(&out), "{\"data\":[[1,\"a\",[1,null]]]}");
 	call_forgive(&f->call);
-	assert_false(statement_part_as(&f->call, f->st, 2, ENGINE_SNOWFLAKE, &out));
+	assert_false(stmt_part_as(&f->call, f->st, 2, ENGINE_SNOWFLAKE, &out));
 	finished_drop(f);
 }
 
