@@ -47,7 +47,6 @@ void engine_pack_columns(const struct engine_column *v, int n, struct buf *out);
 enum engine_form {
 	ENGINE_SNOWFLAKE, /* jsonv2: every cell a string or null (specification, 5.1) */
 	ENGINE_NATIVE,    /* the native result shape (contract, section 0) */
-	ENGINE_PARQUET,   /* of engine_convert only: bytes are a piece of a Parquet file */
 };
 struct engine_bytes; /* reference-counted: heap or a mapped, sealed memfd */
 struct engine_bytes *engine_bytes_copy(struct str s);
@@ -119,7 +118,7 @@ bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, 
 		void *arg, struct engine_task **ret) NODISCARD;
 /* Interrupts; ended() follows within engine.cancel_grace_seconds. After ended() nothing. Any thread. */
 void engine_cancel(struct engine_task *t);
-/* engine_run's reference; after ended() or to be told nothing any more is not possible: only after. */
+/* Gives back engine_run's reference, at any time: the task goes on, and ended() still comes. */
 void engine_task_unref(struct engine_task *t);
 
 /* Rewrites stored native partitions as a Parquet file in the worker of the call's tenant;

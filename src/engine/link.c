@@ -479,6 +479,7 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 {
 	struct link *k = arg;
 	struct lane *lane = k->lane;
+
 	while (k->state != LINK_DEAD && hear_one(k) > 0) /* what it sent before it went */
 		;
 	link_died(k);

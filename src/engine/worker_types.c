@@ -4,6 +4,7 @@
  * the vectors of each chunk.
  */
 #include "engine/worker.h"
+#include "sql/sql.h"
 
 #include <stdlib.h>
 
@@ -206,23 +207,12 @@ static bool is_plain_name(struct str s)
 	return plain;
 }
 
-static void marked(struct buf *b, struct str s, char mark)
-{
-	buf_addc(b, mark);
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == mark)
-			buf_addc(b, mark);
-		buf_addc(b, s.p[i]);
-	}
-	buf_addc(b, mark);
-}
-
 static void field_name(struct buf *b, struct str name)
 {
 	if (is_plain_name(name))
 		buf_add(b, name);
 	else
-		marked(b, name, '"');
+		sql_quote_name(b, name);
 	buf_addc(b, ' ');
 }
 
@@ -252,7 +242,7 @@ static void enum_values(struct buf *b, duckdb_logical_type type)
 
 		if (i)
 			buf_lit(b, ", ");
-		marked(b, str_of(name), '\'');
+		sql_quote_literal(b, str_of(name));
 		duckdb_free(name);
 	}
 }
