@@ -265,7 +265,6 @@ static bool open_rooms(struct server *s)
 	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements};
 	if (!open_http(s))
 		return false;
-	s->api.http = s->http;
 	obs_source_add(scrape, s);
 	return listen_all(s);
 }

@@ -17,7 +17,6 @@ struct api {
 	struct tenants *tenants;
 	struct engine *engine;
 	struct statements *statements;
-	struct http_server *http;
 	atomic_bool draining; /* no new work */
 };
 

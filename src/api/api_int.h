@@ -13,7 +13,12 @@ enum {
 	API_TEST = 8,      /* only with server.test_clock */
 };
 
-enum { API_LARGE_BODY = 64 * 1024 }; /* parsed on the pool, not on a loop */
+enum {
+	API_LARGE_BODY = 64 * 1024, /* parsed on the pool, not on a loop */
+	API_TIMEOUT_MAX_S = 604800, /* of a statement */
+	API_WAIT_MAX_S = 3600,      /* of a long poll */
+	API_REQUEST_ID_MAX = 256,   /* bytes that count */
+};
 
 /* guard.c */
 bool api_guard(struct call *c, void *rooms, const struct http_req *in, const struct http_route *route);
@@ -47,6 +52,8 @@ http_handler api_result;
 /* park.c */
 void api_hold(struct call *c, struct stmt *st); /* the reference goes when the call ends */
 bool api_find(struct call *c, struct api *a, const struct http_req *in, struct stmt **ret) NODISCARD; /* by {handle}; held */
+/* Wakes the park, whose reference it takes: once, at the end or on any change. */
+void api_wake_by(struct stmt *st, struct http_park *park, bool on_change);
 /* Parks until the held statement ends; `done` finds it by http_kept(). Returns true. */
 bool api_wait_end(struct call *c, struct http_res *out, struct stmt *st, int64_t wait_ms, bool cancel_on_leave);
 

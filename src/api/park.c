@@ -34,6 +34,11 @@ static void drop(void *arg)
 	http_unref(arg);
 }
 
+void api_wake_by(struct stmt *st, struct http_park *park, bool on_change)
+{
+	statement_watch(st, &(struct stmt_watch){.fn = wake, .drop = drop, .arg = park, .on_change = on_change});
+}
+
 /* When the call ends, answered or left. */
 static void stop_waiting(void *arg)
 {
@@ -56,6 +61,6 @@ bool api_wait_end(struct call *c, struct http_res *out, struct stmt *st, int64_t
 	arena_defer(c->arena, stop_waiting, w);
 	if (cancel_on_leave)
 		http_on_leave(w->park, cancel, st);
-	statement_watch(st, &(struct stmt_watch){.fn = wake, .drop = drop, .arg = w->park});
+	api_wake_by(st, w->park, false);
 	return true;
 }

@@ -57,7 +57,7 @@ bool api_prefer_wait(struct call *c, const struct http_req *in, int64_t *ret_ms)
 	while (rest.n) {
 		if (!is_wait(str_cut(&rest, ','), &seconds))
 			continue;
-		*ret_ms = (seconds > 3600 ? 3600 : seconds) * 1000;
+		*ret_ms = (seconds > API_WAIT_MAX_S ? API_WAIT_MAX_S : seconds) * 1000;
 		return true;
 	}
 	return false;

@@ -5,7 +5,7 @@
  */
 #include "api/api_int.h"
 
-enum { MAX_TIMEOUT_S = 604800, MAX_BINDS = 100000 };
+enum { MAX_BINDS = 100000 };
 
 /* --- reading the body --- */
 
@@ -112,7 +112,7 @@ static bool read_timeout(struct call *c, const json_node *body, struct stmt_ask 
 		return true;
 	if (!read_count(c, n, &s))
 		return false;
-	ask->timeout_ms = (s == 0 || s > MAX_TIMEOUT_S ? MAX_TIMEOUT_S : s) * 1000;
+	ask->timeout_ms = (s == 0 || s > API_TIMEOUT_MAX_S ? API_TIMEOUT_MAX_S : s) * 1000;
 	return true;
 }
 
@@ -141,7 +141,7 @@ static bool read_ask(struct call *c, const struct http_req *in, struct stmt_ask 
 	ask->null_text = http_query(c, in, "nullable", &nullable) && str_ieq(nullable, S("false"));
 	ask->retry = api_query_flag(c, in, "retry");
 	http_query(c, in, "requestId", &ask->request_id);
-	ask->request_id = str_head(ask->request_id, 256);
+	ask->request_id = str_head(ask->request_id, API_REQUEST_ID_MAX);
 	return read_parameters(c, body, ask) && read_timeout(c, body, ask) && api_result_ttl(c, in, &ask->ttl_seconds) && read_binds(c, body, ask);
 }
 

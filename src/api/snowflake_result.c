@@ -204,7 +204,7 @@ static struct str request_id_of(struct call *c, const struct http_req *in)
 	struct str given;
 	struct id fresh;
 
-	if (http_query(c, in, "requestId", &given) && given.n && given.n <= 256)
+	if (http_query(c, in, "requestId", &given) && given.n && given.n <= API_REQUEST_ID_MAX)
 		return given;
 	fresh = id_v4();
 	return arena_dup(c->arena, id_str(&fresh));

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_PARAMS = 10000, MAX_TIMEOUT_S = 604800, LIST_MAX = 1000, LIST_DEFAULT = 100 };
+enum { MAX_PARAMS = 10000, LIST_MAX = 1000, LIST_DEFAULT = 100 };
 
 /* --- the document --- */
 
@@ -172,7 +172,7 @@ static bool read_ask(struct call *c, struct api *a, const struct http_req *in, s
 	*ask = (struct stmt_ask){.ttl_seconds = -1};
 	if (!api_read_body(c, in, &body) || !json_only(c, body, keys) || !json_want_text(c, body, "sql", &ask->sql) ||
 	    !json_want_text(c, body, "session_id", &session) ||
-	    !json_want_int(c, body, "timeout_seconds", 0, MAX_TIMEOUT_S, &timeout) ||
+	    !json_want_int(c, body, "timeout_seconds", 0, API_TIMEOUT_MAX_S, &timeout) ||
 	    !json_want_int(c, body, "ttl_seconds", 1, a->conf->storage_max_ttl_seconds, &ask->ttl_seconds) ||
 	    !read_params(c, body, ask))
 		return false;
@@ -226,7 +226,7 @@ bool api_document(struct call *c, void *rooms, const struct http_req *in, struct
 	int64_t wait = 0;
 	struct stmt *st;
 
-	if (!api_find(c, rooms, in, &st) || !api_query_int(c, in, "wait", 0, 3600, &wait))
+	if (!api_find(c, rooms, in, &st) || !api_query_int(c, in, "wait", 0, API_WAIT_MAX_S, &wait))
 		return false;
 	if (wait && !ended(st))
 		return api_wait_end(c, out, st, wait * 1000, false);
@@ -324,16 +324,6 @@ struct live {
 	int64_t sequence;
 };
 
-static void wake(void *arg)
-{
-	http_wake(arg);
-}
-
-static void drop(void *arg)
-{
-	http_unref(arg);
-}
-
 static void tell(struct live *l, struct buf *into, const char *event, const struct stmt_view *v)
 {
 	OWNS(buf) data = {0};
@@ -354,7 +344,7 @@ static enum http_more pull_live(void *self, struct buf *into)
 	if (l->over)
 		return HTTP_END;
 	statement_unwatch(l->st, l->park);
-	statement_watch(l->st, &(struct stmt_watch){.fn = wake, .drop = drop, .arg = http_park_of(l->out), .on_change = true});
+	api_wake_by(l->st, http_park_of(l->out), true);
 	statement_view(l->st, &v);
 	if (!l->began || v.state != l->told)
 		tell(l, into, "status", &v);
