@@ -70,6 +70,17 @@ static struct str member(const json_node *n, const char *key)
 	return m && json_kind(m) == JSON_KIND_TEXT ? json_text(m) : (struct str){NULL, 0};
 }
 
+/* DuckDB's parser counts characters where everything behind it counts bytes. */
+static int64_t byte_of_character(struct str text, int64_t character)
+{
+	size_t at = 0;
+
+	for (; at < text.n && character > 0; character--)
+		for (at++; at < text.n && ((unsigned char)text.p[at] & 0xC0) == 0x80;)
+			at++;
+	return (int64_t)at;
+}
+
 static bool json_message(struct task *t, struct str message)
 {
 	const json_node *n;
@@ -90,6 +101,8 @@ static bool json_message(struct task *t, struct str message)
 		at -= (int64_t)t->prefix;
 	else
 		at = -1;
+	if (at > 0 && str_eq(class, S("Parser")))
+		at = byte_of_character(t->ask.sql, at);
 	t->end.position = at >= 0 && (uint64_t)at <= t->ask.sql.n ? at : -1;
 	return true;
 }

@@ -615,6 +615,7 @@ def test_a_timeout_that_is_no_number_is_a_bad_payload(client, timeout):
     ("select '{'::variant", "100069", "22P02", None),
     ("select 100000::number(3,0)", "100039", "22003", None),
     ("select (select * from range(2))", "090150", "22000", None),
+    ("select 'é🦆'\n, 'ü' x y", "001003", "42000", "SQL compilation error:\nsyntax error line 2 at position 8 unexpected 'y'."),
     ("select 1; select 2", "000008", "0A000", "Actual statement count 2 did not match the desired statement count 1."),
     ("commit", "391911", "0A000", "Command not supported by SQL API: COMMIT"),
     ("rollback", "391911", "0A000", "Command not supported by SQL API: ROLLBACK"),
