@@ -169,6 +169,12 @@ void link_cancel(struct link *k, struct engine_task *t)
 {
 	if (!k || k->state == LINK_DEAD)
 		return;
+	if (t->body.n) { /* still ours: the worker does not read */
+		list_del(&t->node);
+		count_running(k, -1);
+		task_end_lost(t, "");
+		return;
+	}
 	t->kill_at_ms = clock_mono_ms() + k->engine->o.cancel_grace_ms;
 	send_control(k, WIRE_CANCEL, t->id, NULL);
 }
