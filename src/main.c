@@ -52,34 +52,33 @@ static bool add_set(struct server *s, struct str *sets, int *n, const char *key,
 {
 	if (*n == MAX_SETS)
 		return fail(&s->call, ERR_INVALID_FIELD, "more than %d options", MAX_SETS);
-	sets[(*n)++] = key ? arena_fmt(&s->arena, "%s=%s", key, value) : str_of(value);
+	sets[(*n)++] = *key ? arena_fmt(&s->arena, "%s=%s", key, value) : str_of(value);
 	return true;
 }
 
+static const struct {
+	const char *flag;
+	const char *key; /* of an option; "" = the flag's value is one, NULL = not an option */
+} serve_flags[] = {{"--listen", "server.listen"}, {"--data", "data.dir"}, {"--set", ""}, {"--config", NULL}, {"--samples", NULL}};
+
 static bool read_args(struct server *s, int argc, char **argv, struct str *ret_file, struct str *sets, int *n)
 {
-	static const struct {
-		const char *flag, *key;
-	} flags[] = {{"--listen", "server.listen"}, {"--data", "data.dir"}, {"--set", NULL}};
-
 	for (int i = 0; i < argc; i += 2) {
-		bool known = false;
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		size_t f = 0;
 
-		if (i + 1 == argc)
-			return fail(&s->call, ERR_INVALID_FIELD, "%s needs a value", argv[i]);
-		for (size_t f = 0; f < COUNT_OF(flags); f++) {
-			if (strcmp(argv[i], flags[f].flag) != 0)
-				continue;
-			known = true;
-			if (!add_set(s, sets, n, flags[f].key, argv[i + 1]))
-				return false;
-		}
-		if (strcmp(argv[i], "--config") == 0)
-			*ret_file = str_of(argv[i + 1]);
-		else if (strcmp(argv[i], "--samples") == 0)
-			s->samples = argv[i + 1];
-		else if (!known)
+		while (f < COUNT_OF(serve_flags) && strcmp(argv[i], serve_flags[f].flag) != 0)
+			f++;
+		if (f == COUNT_OF(serve_flags))
 			return fail(&s->call, ERR_INVALID_FIELD, "unknown option %s; see `mayfly help serve`", argv[i]);
+		if (!value)
+			return fail(&s->call, ERR_INVALID_FIELD, "%s needs a value", argv[i]);
+		if (serve_flags[f].key && !add_set(s, sets, n, serve_flags[f].key, value))
+			return false;
+		if (strcmp(argv[i], "--config") == 0)
+			*ret_file = str_of(value);
+		else if (strcmp(argv[i], "--samples") == 0)
+			s->samples = value;
 	}
 	return true;
 }

@@ -113,6 +113,16 @@ static bool parse_fraction_and_zone(struct str s, int64_t *ret_ms)
 	return true;
 }
 
+/* Does the calendar have this day? */
+static bool is_day(unsigned year, unsigned month, unsigned day)
+{
+	unsigned m, d;
+	int64_t y;
+
+	clock_civil_from_days(clock_days_from_civil(year, month, day), &y, &m, &d);
+	return y == year && m == month && d == day;
+}
+
 bool clock_parse_rfc3339(struct str s, int64_t *ret_wall_ms)
 {
 	unsigned century, year, month, day, hour, minute, second;
@@ -127,6 +137,8 @@ bool clock_parse_rfc3339(struct str s, int64_t *ret_wall_ms)
 	    !two_digits(s.p + 17, 60, &second) || month == 0 || day == 0)
 		return false;
 	if (!parse_fraction_and_zone(str_tail(s, 19), &rest))
+		return false;
+	if (!is_day(century * 100 + year, month, day))
 		return false;
 	*ret_wall_ms = clock_days_from_civil((int64_t)century * 100 + year, month, day) * 86400000 +
 		       ((int64_t)hour * 3600 + minute * 60 + second) * 1000 + rest;

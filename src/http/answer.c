@@ -171,8 +171,9 @@ static const int own_status[ERR_KIND_COUNT] = {
 static void log_failure(const struct http_req *r)
 {
 	bool ours = r->res.status >= 500;
+	enum obs_level level = !ours ? OBS_DEBUG : r->call.err.kind == ERR_UNAVAILABLE ? OBS_WARN : OBS_ERROR;
 
-	obs_log_call(&r->call, ours ? OBS_ERROR : OBS_DEBUG, "http", "%.*s %.*s: %d %s%s%s", SARG(r->method), SARG(r->path),
+	obs_log_call(&r->call, level, "http", "%.*s %.*s: %d %s%s%s", SARG(r->method), SARG(r->path),
 		     r->res.status, err_code(r->call.err.kind), ours ? ": " : "", ours ? r->call.err.text : "");
 }
 
