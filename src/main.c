@@ -201,6 +201,7 @@ static bool open_statements(struct server *s)
 	const struct conf *f = &s->conf;
 	const struct statement_options o = {
 		.engine = s->engine, .loop = s->loops[0], .pool = s->pool, .kv = s->kv, .data_dir = f->data_dir,
+		.cleanup_ms = f->storage_cleanup_interval_seconds * 1000,
 		.default_ttl_s = f->storage_default_ttl_seconds, .max_ttl_s = f->storage_max_ttl_seconds,
 		.max_result_bytes = f->storage_max_result_size_mb * 1024 * 1024, .max_part_rows = f->storage_result_batch_size,
 		.memory_bytes = f->statements_memory_bytes, .whole_first = str_eq(f->snowflake_first_partition, S("whole")),

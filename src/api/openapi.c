@@ -87,14 +87,14 @@ static const struct answer {
 	{"/v1/statements/{handle}/result", "GET", 406, "application/problem+json", "Problem", "no such format"},
 	{"/v1/statements/{handle}/result", "GET", 409, "application/problem+json", "Problem", "not finished"},
 	{"/v1/statements/{handle}/result", "GET", 410, "application/problem+json", "Problem", "expired"},
-	{"/v1/statements/{handle}/events", "GET", 200, "text/event-stream", "Event", "live"},
+	{"/v1/statements/{handle}/events", "GET", 200, "text/event-stream", "Text", "live"},
 	{"/healthz", "GET", 200, "application/json", "Health", "alive"},
 	{"/readyz", "GET", 200, "application/json", "Readiness", "ready"},
 	{"/readyz", "GET", 503, "application/json", "Readiness", "draining"},
 	{"/version", "GET", 200, "application/json", "Version", "versions"},
-	{"/metrics", "GET", 200, "text/plain", "Event", "series"},
-	{"/openapi.json", "GET", 200, "application/json", "Health", "this document"},
-	{"/", "GET", 200, "text/html", "Event", "a page"},
+	{"/metrics", "GET", 200, "text/plain", "Text", "series"},
+	{"/openapi.json", "GET", 200, "application/json", "OpenApi", "this document"},
+	{"/", "GET", 200, "text/html", "Text", "a page"},
 };
 
 static void put_schema_ref(struct json_out *o, const char *media, const char *schema)
@@ -240,7 +240,8 @@ static const struct {
 	 "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
 	 "\"code\":{\"type\":\"string\"},\"request_id\":{\"type\":\"string\"},\"sqlstate\":{\"type\":\"string\"},"
 	 "\"position\":{\"type\":\"integer\"}}}"},
-	{"Event", "{\"type\":\"string\"}"},
+	{"Text", "{\"type\":\"string\"}"},
+	{"OpenApi", "{\"type\":\"object\"}"},
 	{"Health", "{\"type\":\"object\"}"},
 	{"Readiness",
 	 "{\"type\":\"object\",\"properties\":{\"status\":{\"type\":\"string\"},\"engine\":{\"type\":\"object\"},"

@@ -116,21 +116,13 @@ static bool read_timeout(struct call *c, const json_node *body, struct stmt_ask 
 	return true;
 }
 
-/* Sessions that a client may name come later: until then each one is unknown. */
-static bool check_session(struct call *c, const struct http_req *in)
-{
-	struct str id = http_header(in, "X-Mayfly-Session");
-
-	return !id.p || fail(c, ERR_NOT_FOUND, "no session %.*s", SARG(str_head(id, 64)));
-}
-
 static bool read_ask(struct call *c, const struct http_req *in, struct stmt_ask *ask)
 {
 	const json_node *body, *statement;
 	struct str nullable;
 
 	*ask = (struct stmt_ask){.snowflake = true, .statements = 1, .ttl_seconds = -1};
-	if (!check_session(c, in) || !api_read_body(c, in, &body))
+	if (!api_no_session(c, http_header(in, "X-Mayfly-Session")) || !api_read_body(c, in, &body))
 		return false;
 	statement = json_get(body, "statement");
 	if (!statement || json_kind(statement) == JSON_KIND_NULL)

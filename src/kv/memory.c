@@ -128,17 +128,24 @@ static bool memory_drop(struct call *c, struct kv *kv, struct str key, uint64_t 
 	return ok;
 }
 
-static void memory_sweep(struct kv *kv)
+static int sweep_some(struct memory *m)
 {
-	struct memory *m = self(kv);
 	struct list due;
+	int n;
 
 	list_init(&due);
 	pthread_mutex_lock(&m->lock);
-	wheel_advance(&m->wheel, clock_wall_ms(), &due, A_SWEEP);
+	n = wheel_advance(&m->wheel, clock_wall_ms(), &due, A_SWEEP);
 	LIST_EACH(&due, it)
 		forget(m, CONTAINER_OF(LIST_ITEM(it, struct wheel_node, link), struct record, due));
 	pthread_mutex_unlock(&m->lock);
+	return n;
+}
+
+static void memory_sweep(struct kv *kv)
+{
+	while (sweep_some(self(kv)) == A_SWEEP)
+		;
 }
 
 static uint64_t memory_count(struct kv *kv)

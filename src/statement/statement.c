@@ -525,6 +525,9 @@ static void on_timer(void *arg)
 	struct statements *s = arg;
 
 	statements_sweep(s);
+	if (clock_mono_ms() < s->next_cleanup_ms)
+		return;
+	s->next_cleanup_ms = clock_mono_ms() + s->o.cleanup_ms;
 	s->o.kv->ops->sweep(s->o.kv);
 }
 

@@ -133,6 +133,7 @@ struct statement_options {
 	struct kv *kv;              /* idempotency keys */
 	struct str data_dir;        /* spool/ below it is emptied at open */
 	int64_t default_ttl_s, max_ttl_s;
+	int64_t cleanup_ms;         /* between sweeps of the keys; deadlines are kept four times a second */
 	int64_t max_result_bytes, max_part_rows, memory_bytes;
 	bool whole_first;           /* the first partition holds a result under 10 MB */
 	void (*caps)(void *arg, struct str tenant, struct statement_caps *ret);

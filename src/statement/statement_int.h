@@ -87,6 +87,7 @@ struct statements {
 	pthread_mutex_t due_lock;
 	struct wheel wheel;
 	struct exec_timer *timer;
+	int64_t next_cleanup_ms;    /* on the loop */
 	char *spool_dir;
 	_Atomic int64_t memory_bytes, spooled_bytes;
 	_Atomic int64_t live, expired, active;
