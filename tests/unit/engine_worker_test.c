@@ -1329,16 +1329,10 @@ static void sql_that_breaks_duckdb_ends_only_the_worker(void **state)
 	struct peer w = start("400000000", "1");
 	struct engine_ask ask = asking("SELECT * FROM enable_logging('QueryLog', storage='file', storage_path='/tmp/mayfly-x')", ENGINE_NATIVE);
 	OWNS(answer) a;
-	OWNS(answer) b;
 
 	(void)state;
-	ask.session_state = true;
+	ask.session_state = true; /* the connection is closed behind it, which is where DuckDB aborts */
 	run(&w, &ask, &a);
-	ask.sql = S("SELECT 1");
-	if (!a.gone)
-		run(&w, &ask, &b);
-	else
-		b = (struct answer){0};
 	close(w.control);
 	wait_gone(&w);
 	close(w.jobs);
