@@ -141,6 +141,7 @@ static void flush_tasks(struct link *k)
 		list_del(&t->node);
 		list_add_tail(&k->sent, &t->node);
 		buf_drop(&t->body);
+		t->listener->started(t->arg);
 	}
 	exec_watch_set(k->jobs_watch, EXEC_READ | (list_empty(&k->unsent) ? 0 : EXEC_WRITE));
 }
@@ -160,7 +161,6 @@ void link_send(struct link *k, struct engine_task *t)
 
 	count_running(k, 1);
 	list_add_tail(&k->unsent, &t->node);
-	t->listener->started(t->arg);
 	if (!waiting)
 		flush_tasks(k);
 }
