@@ -68,7 +68,7 @@ struct wire_in {
 };
 static inline struct wire_in wire_in(struct str s)
 {
-	return (struct wire_in){s.p, s.p + s.n, false};
+	return (struct wire_in){s.p, s.p ? s.p + s.n : NULL, false};
 }
 uint8_t wire_get_u8(struct wire_in *in);
 uint32_t wire_get_u32(struct wire_in *in);
