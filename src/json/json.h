@@ -85,7 +85,7 @@ struct json_cell {
 };
 static inline struct json_scan json_scan(struct str rows)
 {
-	return (struct json_scan){rows.p, rows.p + rows.n, false};
+	return (struct json_scan){rows.p, rows.p ? rows.p + rows.n : NULL, false};
 }
 bool json_scan_row(struct json_scan *s);                             /* moves into the next row; false after the last */
 bool json_scan_cell(struct json_scan *s, struct json_cell *ret);     /* false at the row's end */
