@@ -21,6 +21,20 @@ static const struct {
 	[ERR_NOT_FOUND] = {404, 400, "000709", "02000", NULL},
 	[ERR_NO_SESSION] = {404, 404, "390111", "", NULL},
 	[ERR_RESULT_EXPIRED] = {410, 400, "000710", "02000", NULL},
+	[ERR_NO_TENANT_BINDING] = {403, 403, "390186", "", NULL},
+	[ERR_SESSION_CLOSED] = {410, 410, "390111", "", NULL},
+	[ERR_SESSION_EXPIRED] = {410, 410, "390112", "", NULL},
+	[ERR_WRONG_SERVER] = {409, 409, "390111", "", NULL},
+	[ERR_INVALID_NAME] = {400, 422, "001003", "42602", NULL},
+	[ERR_NAME_TOO_LONG] = {400, 422, "001003", "42622", NULL},
+	[ERR_DUPLICATE_TABLE] = {409, 422, "002002", "42710", NULL},
+	[ERR_UNKNOWN_TABLE] = {404, 422, "002003", "42S02", NULL},
+	[ERR_SCHEMA_MISMATCH] = {422, 422, "100038", "22018", NULL},
+	[ERR_CONSTRAINT] = {409, 422, "100072", "23505", NULL},
+	[ERR_READ_ONLY] = {422, 422, "003001", "42501", NULL},
+	[ERR_QUOTA] = {429, 429, "390505", "", NULL},
+	[ERR_PARTIAL_DELETION] = {500, 500, "000603", "XX000", NULL},
+	[ERR_STORAGE] = {500, 500, "000603", "XX000", NULL},
 	[ERR_METHOD_NOT_ALLOWED] = {405, 405, "", "", ""},
 	[ERR_NOT_ACCEPTABLE] = {406, 406, "391902", "", NULL},
 	[ERR_NOT_FINISHED] = {409, 409, "333334", "", NULL},
@@ -123,6 +137,8 @@ static void fail_native(struct call *c, struct http_res *out)
 		JSON_FIELD_TEXT(&o, "sqlstate", str_of(e->sqlstate));
 	if (e->position)
 		JSON_FIELD_INT(&o, "position", e->position);
+	if (e->more.n)
+		json_put_raw(&o, e->more);
 	json_end_object(&o);
 }
 

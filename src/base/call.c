@@ -47,6 +47,26 @@ bool fail_state(struct call *c, const char *sqlstate, const char *native)
 	return false;
 }
 
+bool fail_more(struct call *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	c->err.more = arena_vfmt(c->arena, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+bool fail_as(struct call *c, const struct err *e)
+{
+	INVARIANT(e->kind != ERR_NONE);
+	if (c->err.kind != ERR_NONE)
+		return false;
+	c->err = *e;
+	c->err.more = arena_dup(c->arena, e->more);
+	return false;
+}
+
 void call_forgive(struct call *c)
 {
 	c->err = (struct err){0};

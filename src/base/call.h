@@ -36,6 +36,10 @@ bool fail(struct call *c, enum err_kind kind, const char *fmt, ...) PRINTF(3, 4)
 bool fail_at(struct call *c, enum err_kind kind, int position, const char *fmt, ...) PRINTF(4, 5);
 /* Adds to the error just left: `return fail_state(c, "22023", "391922")` after fail(). */
 bool fail_state(struct call *c, const char *sqlstate, const char *native);
+/* Adds members to the native answer, as JSON: fail_more(c, "\"max\":%d", 24). */
+bool fail_more(struct call *c, const char *fmt, ...) PRINTF(2, 3);
+/* Takes over an error that outlived its call; copies. */
+bool fail_as(struct call *c, const struct err *e);
 /* Forgets the error, for a caller that handles it. */
 void call_forgive(struct call *c);
 

@@ -22,6 +22,20 @@
 	X(NOT_FOUND, "not_found", "Not found") \
 	X(NO_SESSION, "not_found", "Not found") \
 	X(RESULT_EXPIRED, "result_expired", "The result has expired") \
+	X(NO_TENANT_BINDING, "no_tenant_binding", "No tenant is bound to the caller") \
+	X(SESSION_CLOSED, "session_closed", "The session is closed") \
+	X(SESSION_EXPIRED, "session_expired", "The session has expired") \
+	X(WRONG_SERVER, "wrong_server", "The session lives on another server") \
+	X(INVALID_NAME, "invalid_name", "Invalid name") \
+	X(NAME_TOO_LONG, "name_too_long", "The name is too long") \
+	X(DUPLICATE_TABLE, "duplicate_table", "The table exists already") \
+	X(UNKNOWN_TABLE, "unknown_table", "Unknown table") \
+	X(SCHEMA_MISMATCH, "schema_mismatch", "A row does not fit its table") \
+	X(CONSTRAINT, "constraint_violation", "Constraint violation") \
+	X(READ_ONLY, "read_only", "Only reading is allowed here") \
+	X(QUOTA, "quota_exceeded", "Quota exceeded") \
+	X(PARTIAL_DELETION, "partial_deletion_failure", "Some tables could not be dropped") \
+	X(STORAGE, "storage_error", "Storage error") \
 	X(METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed") \
 	X(NOT_ACCEPTABLE, "not_acceptable", "No acceptable format") \
 	X(NOT_FINISHED, "not_finished", "The statement has not finished") \
@@ -58,6 +72,7 @@ struct err {
 	char sqlstate[6];   /* SQLSTATE, or "" */
 	char native[8];     /* Snowflake's six-digit code where it is more exact than the kind's, or "" */
 	char text[512];     /* for the client, in words */
+	struct str more;    /* further members of the native answer, `"max":24`; in the call's arena; empty = none */
 };
 
 #endif

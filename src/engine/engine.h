@@ -12,53 +12,9 @@
 #define MAYFLY_ENGINE_H
 
 #include "base/base.h"
+#include "engine/catalog.h"
+#include "engine/result.h"
 #include "exec/exec.h"
-
-struct engine;
-struct engine_task;
-
-/* --- columns of a result --- */
-enum engine_type { /* how a cell is written; the exact SQL type is text */
-	ENGINE_T_BOOL, ENGINE_T_INT,     /* up to 64 bits, signed or not */
-	ENGINE_T_HUGE,                   /* HUGEINT, UHUGEINT: digits */
-	ENGINE_T_DECIMAL, ENGINE_T_REAL, /* FLOAT, DOUBLE */
-	ENGINE_T_TEXT,                   /* VARCHAR, ENUM, BIT */
-	ENGINE_T_UUID, ENGINE_T_INTERVAL, ENGINE_T_BLOB, ENGINE_T_DATE,
-	ENGINE_T_TIME, ENGINE_T_TIMETZ, ENGINE_T_TIMESTAMP, ENGINE_T_TIMESTAMPTZ,
-	ENGINE_T_JSON,                   /* DuckDB's JSON, VARIANT */
-	ENGINE_T_LIST,                   /* LIST, ARRAY */
-	ENGINE_T_STRUCT,                 /* STRUCT, MAP, UNION */
-	ENGINE_T_COUNT
-};
-struct engine_column {
-	struct str name;
-	struct str type;       /* DuckDB's name: "DECIMAL(10,2)", "VARCHAR[]" */
-	enum engine_type kind;
-	int precision, scale;  /* of DECIMAL; 0 else */
-	bool nullable;         /* false only where it is known */
-};
-/* Columns are stored and sent packed; ret borrows from `packed`. Checks every byte. */
-bool engine_columns(struct call *c, struct str packed, struct engine_column **ret, int *ret_n) NODISCARD;
-void engine_pack_columns(const struct engine_column *v, int n, struct buf *out);
-
-/* --- one partition of a result ---
- * Bytes are the JSON object {"data":[[cell,…],…]}, plain or as one gzip member.
- * Cells are in the task's form: */
-enum engine_form {
-	ENGINE_SNOWFLAKE, /* jsonv2: every cell a string or null (specification, 5.1) */
-	ENGINE_NATIVE,    /* the native result shape (contract, section 0) */
-};
-struct engine_bytes; /* reference-counted: heap or a mapped, sealed memfd */
-struct engine_bytes *engine_bytes_copy(struct str s);
-struct engine_bytes *engine_bytes_ref(struct engine_bytes *b);
-void engine_bytes_unref(struct engine_bytes *b); /* NULL is fine */
-struct str engine_bytes_str(const struct engine_bytes *b);
-struct engine_part {
-	struct engine_bytes *bytes; /* the receiver takes this reference */
-	bool gzip;
-	int64_t rows;
-	int64_t row_bytes;          /* of the row texts, without what stands between them */
-};
 
 /* --- what to run --- */
 enum engine_bind_type { /* the specification, section 3 */
@@ -91,10 +47,19 @@ struct engine_ask {
 	int64_t max_result_bytes, max_part_rows; /* 0 = no limit */
 	int64_t first_part_bytes; /* the first partition closes here; later ones double */
 	struct str tenant;
+	/* of a statement inside a session; NULL = the tenant's own database alone */
+	struct engine_catalog *catalog;
+	bool writes;            /* it may change tables: all or nothing, and the catalog's limits hold */
+	bool outlives;          /* dropping the catalog does not interrupt it */
 };
 
 /* --- how it ended --- */
-enum engine_outcome { ENGINE_OK, ENGINE_FAILED, ENGINE_INTERRUPTED, ENGINE_TOO_LARGE, ENGINE_LOST };
+enum engine_outcome {
+	ENGINE_OK, ENGINE_FAILED, ENGINE_INTERRUPTED, ENGINE_TOO_LARGE,
+	ENGINE_LOST,           /* the worker ended */
+	ENGINE_GONE,           /* the catalog is not there any more, or is being dropped */
+	ENGINE_FULL,           /* a limit of the catalog: class is "tables", "rows" or "bytes" */
+};
 struct engine_end {
 	enum engine_outcome outcome;
 	int64_t rows;          /* of the result, or changed */
@@ -102,6 +67,8 @@ struct engine_end {
 	struct str text;       /* its message, one or more lines */
 	int64_t position;      /* byte offset in sql, or -1 */
 	struct str bad_bind;   /* not empty: the value of this bind could not be read; type in class */
+	int64_t row;           /* of an ingest: the row that does not fit, from 1; 0 else */
+	struct str column;     /* and its column; empty = the whole row */
 };
 /* What the worker tells of a task. The strs of columns and ended live during the call only. */
 struct engine_listener {

@@ -63,6 +63,18 @@ void http_stream(struct http_res *out, const struct http_source *source, void *s
 void http_stream_sse(struct http_res *out, const struct http_source *source, void *self);
 void http_sse_event(struct buf *into, struct str id, struct str event, struct str data); /* empty = left out; data may have lines */
 
+/* --- bodies that stream: routes with `upload` set. Their handler runs when the head has come; it
+ * either answers, or calls http_upload() and parks: the body then goes to the sink. --- */
+enum http_took { HTTP_TOOK, HTTP_FULL /* took it; no more until http_upload_go() */, HTTP_ENOUGH /* reads no more */ };
+struct http_sink {
+	enum http_took (*take)(void *self, struct str bytes); /* decoded, in order; on the loop, must not block */
+	/* Once, on the loop: complete = the whole body came; else the client left, was too slow, or sent what is no body,
+	 * too large or not gzip: then the call has the error and `done` will not run. */
+	void (*close)(void *self, bool complete);
+};
+void http_upload(struct http_res *out, const struct http_sink *sink, void *self, size_t max_bytes); /* max: decoded */
+void http_upload_go(struct http_park *p);  /* after HTTP_FULL; any thread */
+
 /* --- running elsewhere and parking --- */
 bool http_on_pool(struct http_res *out);  /* return its value: run this handler again on a pool thread */
 bool http_is_on_pool(const struct http_res *out);
@@ -89,6 +101,7 @@ struct http_route {
 	http_handler *done;      /* for parked requests; NULL when the route never parks */
 	unsigned flags;          /* the surface's own, see struct http_surface */
 	const char *summary;     /* for OpenAPI and the index page */
+	bool upload;             /* the body streams; `done` runs once woken and the body was taken, or was ENOUGH */
 };
 
 /* What the server asks the rooms above: all in api/. */

@@ -171,7 +171,10 @@ static void memory_close(struct kv *kv)
 	free(m);
 }
 
-static const struct kv_ops memory_ops = {"memory", memory_get, memory_put, memory_drop, memory_sweep, memory_count, memory_close};
+static const struct kv_ops memory_ops = {
+	.name = "memory", .get = memory_get, .put = memory_put, .drop = memory_drop, .sweep = memory_sweep,
+	.count = memory_count, .close = memory_close,
+};
 
 struct kv *kv_memory_open(uint64_t max_records)
 {

@@ -89,7 +89,7 @@ void sql_classify(struct call *c, const struct sql_tokens *t, struct sql_span s,
 /* --- the gate: the contract, section 0, "SQL gate" --- */
 struct sql_gate {
 	const char *const *catalogs; /* the caller's catalogs, NULL-terminated; others are refused when named */
-	bool select_only;            /* one SELECT (views, session queries) */
+	bool select_only;            /* one SELECT (views, session queries); ERR_READ_ONLY else */
 };
 /* For the text that will run: of a Snowflake statement, what sql_rewrite_snowflake made of it.
  * Fails with ERR_NOT_ALLOWED naming what and where, with ERR_SQL (001003) at a statement
@@ -114,6 +114,28 @@ struct sql_mark {
  * CALL f(…) becomes SELECT f(…). */
 bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_rewrite *ret) NODISCARD;
 size_t sql_source_position(const struct sql_rewrite *r, size_t at_out);
+
+/* --- inside a session (contract, section 2) --- */
+enum { SQL_EPHEMERAL_HEX = 32 };
+#define SQL_EPHEMERAL "__eph_" /* no name of a user begins so */
+struct sql_scope {
+	struct str catalog; /* "__eph_<32 hex>": the session's own; empty = no session */
+	bool share;         /* physical names of other sessions are let through */
+};
+/* Physical names become what the engine knows: mutable.public."__eph_<hex>_t" is "__eph_<hex>".public."t", also as the
+ * qualifier of a column; where t begins the marks go on. Names of other sessions, and anything else of the catalog `mutable`
+ * or that begins with __eph_, fail with ERR_NOT_ALLOWED. A CREATE or RENAME TABLE whose table falls into the session
+ * fails with ERR_INVALID_NAME or ERR_NAME_TOO_LONG unless its name is one that the session may have; CREATE and DROP SCHEMA
+ * there with ERR_NOT_ALLOWED. SHOW TABLES becomes a SELECT over both. Without a session only the refusals.
+ * ret->text is the source itself where nothing changes. */
+bool sql_rewrite_scope(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_scope *scope,
+		       struct sql_rewrite *ret) NODISCARD;
+/* {table} and {table:name} outside of strings and comments become `reference(arg, name)`, which gives NULL p for an unknown
+ * table: ERR_UNKNOWN_TABLE. `table` is what a bare {table} means; empty: ERR_INVALID_FIELD when one is there. */
+bool sql_template(struct call *c, struct str text, struct str table, struct str (*reference)(void *arg, struct str name), void *arg,
+		  struct str *ret) NODISCARD;
+/* Letters, digits, `_`, at most `max` bytes, not beginning with a digit or __eph_: ERR_INVALID_NAME, ERR_NAME_TOO_LONG. */
+bool sql_name_check(struct call *c, struct str name, size_t max) NODISCARD;
 
 /* What to run, in order, to fill a catalog attached as `_sf`; NULL-terminated. Put `_sf.main`
  * behind the caller's schema on the search path of Snowflake statements. */

@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "exec/exec.h"
 #include "kv/kv.h"
+#include "lifecycle/lifecycle.h"
 
 struct statements;
 struct stmt; /* reference-counted */
@@ -37,6 +38,13 @@ struct stmt_bind {
 	enum engine_bind_type type;
 	struct str value;
 };
+struct stmt_scope {            /* of a named session; zeroed = the principal's default session */
+	struct str session_id;
+	struct engine_catalog *catalog;
+	struct lease *owner;       /* the statement ends, and is forgotten, with it: ERR_SESSION_CLOSED when it is over */
+	bool share;                /* other sessions of the tenant may be named */
+	bool detached;             /* owner is for running only: the handle outlives it */
+};
 struct stmt_ask {
 	struct str sql;
 	bool snowflake;            /* dialect, form and errors of /api/v2; else DuckDB's */
@@ -49,6 +57,8 @@ struct stmt_ask {
 	int64_t statements;        /* how many the text must hold, 0 = any; natively it is one */
 	int64_t timeout_ms;        /* 0 = none */
 	int64_t ttl_seconds;       /* -1 = default; clamped to the maximum */
+	bool read_only;            /* one SELECT, else ERR_READ_ONLY */
+	struct stmt_scope scope;
 };
 /* The statement is recorded and on its way, or FAILED already (SQL that cannot be compiled).
  * Fails for an empty statement, a full tenant, and natively for what the gate refuses. The
@@ -131,10 +141,13 @@ struct statement_options {
 	struct exec_loop *loop;     /* the engine's */
 	struct exec_pool *pool;
 	struct kv *kv;              /* idempotency keys */
+	struct lifecycle *lifecycle;
+	struct events *events;      /* NULL = none are told */
 	struct str data_dir;        /* spool/ below it is emptied at open */
 	int64_t default_ttl_s, max_ttl_s;
 	int64_t cleanup_ms;         /* between sweeps of the keys; deadlines are kept four times a second */
 	int64_t max_result_bytes, max_part_rows, memory_bytes;
+	int64_t max_per_session;    /* live handles of one named session: ERR_TOO_MANY beyond */
 	bool whole_first;           /* the first partition holds a result under 10 MB */
 	void (*caps)(void *arg, struct str tenant, struct statement_caps *ret);
 	void *arg;
