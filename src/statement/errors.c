@@ -341,6 +341,10 @@ struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end
 		e = error_new(ERR_ENGINE_LOST, end->text, S("The statement ended because its engine worker ended."));
 		set_codes(e, "XX000", "000603");
 		return e;
+	case ENGINE_GONE:
+		return error_new(ERR_SESSION_CLOSED, end->text, S("The session of the statement has ended."));
+	case ENGINE_FULL:
+		return error_new(ERR_QUOTA, end->text, end->text);
 	case ENGINE_OK:
 	case ENGINE_FAILED:
 		break;

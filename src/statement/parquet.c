@@ -151,6 +151,9 @@ static bool check_outcome(struct call *c, struct making *m)
 		return fail(c, ERR_CANCELED, "the making of the Parquet file was canceled");
 	case ENGINE_TOO_LARGE:
 		return fail(c, ERR_RESULT_TOO_LARGE, "the result is too large for one Parquet file");
+	case ENGINE_GONE:
+	case ENGINE_FULL: /* of catalogs only */
+		break;
 	case ENGINE_LOST:
 		return fail(c, ERR_UNAVAILABLE, "the engine worker ended while it made the Parquet file");
 	}
