@@ -63,7 +63,7 @@ void http_stream(struct http_res *out, const struct http_source *source, void *s
 void http_stream_sse(struct http_res *out, const struct http_source *source, void *self);
 void http_sse_event(struct buf *into, struct str id, struct str event, struct str data); /* empty = left out; data may have lines */
 
-/* --- bodies that stream: routes with `upload` set. Their handler runs when the head has come; it
+/* --- bodies that stream: routes with HTTP_UPLOAD. Their handler runs when the head has come; it
  * either answers, or calls http_upload() and parks: the body then goes to the sink. --- */
 enum http_took { HTTP_TOOK, HTTP_FULL /* took it; no more until http_upload_go() */, HTTP_ENOUGH /* reads no more */ };
 struct http_sink {
@@ -93,15 +93,15 @@ void http_keep(struct http_res *out, void *value);
 void *http_kept(const struct http_res *out);
 
 /* --- routes --- */
+enum { HTTP_UPLOAD = 1 << 30 /* the body streams; `done` runs once woken and the body was taken, or was ENOUGH */ };
 typedef bool http_handler(struct call *c, void *rooms, const struct http_req *in, struct http_res *out);
 struct http_route {
 	const char *method;      /* "GET", …; a GET row also answers HEAD */
 	const char *path;        /* "/v1/things/{id}"; a {…} matches one non-empty segment */
 	http_handler *handler;
 	http_handler *done;      /* for parked requests; NULL when the route never parks */
-	unsigned flags;          /* the surface's own, see struct http_surface */
+	unsigned flags;          /* the surface's own, and HTTP_UPLOAD */
 	const char *summary;     /* for OpenAPI and the index page */
-	bool upload;             /* the body streams; `done` runs once woken and the body was taken, or was ENOUGH */
 };
 
 /* What the server asks the rooms above: all in api/. */
