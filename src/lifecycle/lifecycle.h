@@ -124,4 +124,10 @@ struct events_stats {
 };
 void events_stats(struct events *e, struct events_stats *ret);
 
+/* --- identity.c: the server's id and key in `<data>/server.json` --- */
+struct server_identity {
+	struct str id, key; /* a UUID; 32 bytes, secret; in the call's arena */
+};
+bool server_identity(struct call *c, struct str data_dir, bool make, struct server_identity *ret) NODISCARD; /* make: when it is missing */
+
 #endif
