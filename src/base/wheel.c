@@ -56,8 +56,10 @@ int wheel_advance(struct wheel *w, int64_t now_ms, struct list *due, int max)
 		ticks = WHEEL_SLOTS - 1; /* every slot once */
 	for (int64_t i = ticks; i >= 0; i--) {
 		taken += take_due(slot_of(w, now_ms - i * w->tick_ms), now_ms, due, max - taken);
-		if (taken == max)
-			return taken; /* now_ms stays behind: the next advance goes on here */
+		if (taken < max)
+			continue;
+		w->now_ms = now_ms - i * w->tick_ms; /* the next advance goes on in this slot */
+		return taken;
 	}
 	w->now_ms = now_ms;
 	return taken;

@@ -18,7 +18,9 @@ struct lease_kind { /* one a kind of state */
 	const char *name;              /* "statement", for logs */
 	void (*hold)(struct lease *l); /* takes a reference on what the lease is in; with the room's lock held */
 	void (*drop)(struct lease *l); /* gives it back; no lock held */
-	void (*due)(struct lease *l);  /* its time is over: on the sweeper's loop, must not block; may set it anew */
+	/* Its time is over: on the sweeper's loop, must not block; may set it anew. Also comes to a lease that was moved
+	 * or cleared just then, so it looks at its own state. */
+	void (*due)(struct lease *l);
 	void (*end)(struct lease *l);  /* its owner has ended; on the thread that ended it */
 };
 struct lease { /* inside what it is for */
@@ -30,14 +32,15 @@ struct lease { /* inside what it is for */
 void lease_init(struct lease *l, const struct lease_kind *kind);
 void lease_set(struct lifecycle *lc, struct lease *l, int64_t due_mono_ms); /* moves it when it is set already */
 void lease_clear(struct lifecycle *lc, struct lease *l);                    /* no time any more; leaves its owner as well */
-/* False: the owner is over. A child is in at most one owner; it must be cleared before it is freed. */
+/* False: the owner is over. A child is in at most one owner. Any lease must be cleared before its last
+ * reference goes, an owner have ended or own nothing. */
 bool lease_own(struct lifecycle *lc, struct lease *owner, struct lease *child) NODISCARD;
 void lease_end_owned(struct lifecycle *lc, struct lease *owner);            /* from now on it owns nothing; calls end() of each */
 
 struct lifecycle_options {
 	struct exec_loop *loop;
 	int64_t tick_ms;  /* 250 */
-	int batch;        /* leases a tick at most; what is left is due in the next */
+	int batch;        /* leases a pass at most; the next comes at once when it was full, but lets the loop work in between */
 };
 struct lifecycle_stats {
 	uint64_t leases;               /* with a time */
