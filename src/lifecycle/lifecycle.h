@@ -87,12 +87,14 @@ struct event_item {
 	enum event_topic topic;
 	struct str line;               /* the JSON object as the contract has it, one line, without its end */
 	struct str payload;            /* inside line */
+	struct str cursor;             /* that stands behind it: where a reader of this item goes on */
 	int64_t offset;
 };
 struct event_filter {
 	struct str tenant;             /* always */
 	int topic;                     /* -1 = all */
 	struct str event, session_id;  /* of the payload; empty = any */
+	struct str principal;          /* with p != NULL: only items whose payload names this principal */
 };
 /* Reads at most `limit` items that pass, in the order of their time, from `cursor` (empty: from the oldest that is
  * kept) and moves it. ERR_INVALID_FIELD for a cursor that is none. *ret_lost: how many items behind the cursor
