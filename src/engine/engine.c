@@ -24,10 +24,12 @@ void engine_task_unref(struct engine_task *t)
 	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
 		return;
 	buf_drop(&t->body);
+	if (t->fd >= 0)
+		close(t->fd);
 	free(t);
 }
 
-static struct engine_task *task_new(struct engine *e, enum wire_kind kind, const struct engine_listener *l, void *arg)
+struct engine_task *task_new(struct engine *e, enum wire_kind kind, const struct engine_listener *l, void *arg)
 {
 	struct engine_task *t = base_zalloc(sizeof(*t));
 
@@ -35,6 +37,7 @@ static struct engine_task *task_new(struct engine *e, enum wire_kind kind, const
 	atomic_init(&t->refs, 2); /* the caller's and ours until ended() */
 	t->engine = e;
 	t->kind = kind;
+	t->fd = -1;
 	t->listener = l;
 	t->arg = arg;
 	return t;
@@ -56,8 +59,7 @@ static bool no_worker_for(struct engine *e, const struct lane *lane)
 	return busy >= e->o.max_workers;
 }
 
-/* Puts a task on its tenant's queue; drops it when there is no place. */
-static bool task_queue(struct call *c, struct engine_task *t, struct str tenant)
+bool task_queue(struct call *c, struct engine_task *t, struct str tenant)
 {
 	struct engine *e = t->engine;
 	enum err_kind refused = ERR_NONE;
@@ -85,7 +87,7 @@ bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, 
 {
 	struct engine_task *t = task_new(e, WIRE_RUN, l, arg);
 
-	wire_put_ask(&t->body, ask);
+	wire_put_ask(&t->body, ask, NULL);
 	if (!task_queue(c, t, ask->tenant))
 		return false;
 	*ret = t;

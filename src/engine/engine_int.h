@@ -22,6 +22,9 @@ struct engine_task {
 	uint64_t id;
 	enum wire_kind kind;
 	struct buf body;  /* of the record; freed once sent */
+	int fd;           /* goes with the record, closed once sent; -1 = none */
+	struct engine_catalog *catalog, *to; /* references; NULL = none */
+	bool express;     /* of a whole catalog: ahead of the statements */
 	const struct engine_listener *listener;
 	void *arg;
 	enum task_state state;
@@ -54,7 +57,10 @@ struct engine {
 	unsigned char *slots;        /* taken uids, on the loop */
 };
 
-/* engine.c */
+/* engine.c: a task with two references, the caller's and ours until ended(); its catalog takes a reference of its own. */
+struct engine_task *task_new(struct engine *e, enum wire_kind kind, const struct engine_listener *l, void *arg);
+/* Puts it on its tenant's queue; where there is no place it is gone and the call has the error. */
+bool task_queue(struct call *c, struct engine_task *t, struct str tenant) NODISCARD;
 void engine_worker_gone(struct engine *e); /* on the loop, after report.workers went down */
 struct lane **engine_lanes(struct engine *e, struct arena *a, size_t *ret_n); /* all of them */
 

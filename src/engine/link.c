@@ -104,7 +104,7 @@ static int send_task(struct link *k, struct engine_task *t)
 {
 	OWNS(buf) packet = {0};
 	bool in_fd = t->body.n > WIRE_INLINE;
-	int fd = in_fd ? wire_memfd(buf_str(&t->body)) : -1;
+	int fd = in_fd ? wire_memfd(buf_str(&t->body)) : t->fd;
 	size_t at;
 	int rc;
 
@@ -119,8 +119,10 @@ static int send_task(struct link *k, struct engine_task *t)
 	rc = wire_send(k->jobs, buf_str(&packet), fd);
 	if (rc != 0)
 		rc = errno == EAGAIN || errno == ENOBUFS ? 1 : -1;
-	if (fd >= 0)
+	if (fd >= 0 && (in_fd || rc == 0))
 		close(fd);
+	if (rc == 0)
+		t->fd = -1;
 	return rc;
 }
 
@@ -305,7 +307,10 @@ static bool hear_end(struct link *k, struct engine_task *t, struct str body)
 	end.class = wire_get_text(&in);
 	end.text = wire_get_text(&in);
 	end.bad_bind = wire_get_text(&in);
-	if (in.bad || outcome > ENGINE_TOO_LARGE)
+	end.row = wire_get_i64(&in);
+	end.column = wire_get_text(&in);
+	wire_get_usage(&in);
+	if (in.bad || outcome > ENGINE_FULL || outcome == ENGINE_LOST || end.row < 0)
 		return bad_packet(k, "end");
 	end.outcome = outcome;
 	list_del(&t->node);

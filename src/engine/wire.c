@@ -129,8 +129,84 @@ bool wire_next(struct wire_in *in, struct wire_head *ret, struct str *ret_body)
 	return true;
 }
 
+/* --- catalogs --- */
+void wire_put_usage(struct buf *b, const struct engine_usage *u)
+{
+	wire_i64(b, u->tables);
+	wire_i64(b, u->rows);
+	wire_i64(b, u->bytes);
+}
+
+struct engine_usage wire_get_usage(struct wire_in *in)
+{
+	struct engine_usage u = {.tables = wire_get_i64(in)};
+
+	u.rows = wire_get_i64(in);
+	u.bytes = wire_get_i64(in);
+	return u;
+}
+
+void wire_put_catalog(struct buf *b, const struct wire_catalog *k)
+{
+	static const struct wire_catalog none = {0};
+
+	k = k ? k : &none;
+	wire_text(b, k->name);
+	wire_u8(b, k->persistent);
+	wire_put_usage(b, &k->max);
+}
+
+static bool is_catalog(struct str name)
+{
+	if (name.n != WIRE_CATALOG_NAME || !str_starts(name, S(WIRE_CATALOG_PREFIX)))
+		return false;
+	for (size_t i = sizeof(WIRE_CATALOG_PREFIX) - 1; i < name.n; i++)
+		if (ascii_hex(name.p[i]) < 0 || ascii_lower(name.p[i]) != name.p[i])
+			return false;
+	return true;
+}
+
+bool wire_get_catalog(struct wire_in *in, struct wire_catalog *ret)
+{
+	struct wire_catalog k = {.name = wire_get_text(in)};
+	uint8_t persistent = wire_get_u8(in);
+
+	k.persistent = persistent == 1;
+	k.max = wire_get_usage(in);
+	if (in->bad || persistent > 1 || (k.name.n && !is_catalog(k.name)))
+		return false;
+	*ret = k;
+	return true;
+}
+
+void wire_put_ingest(struct buf *b, const struct wire_ingest *g)
+{
+	wire_put_catalog(b, &g->catalog);
+	wire_text(b, g->table);
+	wire_u8(b, (uint8_t)g->format);
+}
+
+bool wire_get_ingest(struct call *c, struct str body, struct wire_ingest *ret)
+{
+	struct wire_in in = wire_in(body);
+	struct wire_ingest g;
+	uint8_t format;
+
+	if (!wire_get_catalog(&in, &g.catalog) || g.catalog.name.n == 0)
+		return fail(c, ERR_BAD_REQUEST, "an ingest on the wire is not well-formed");
+	g.table = wire_get_text(&in);
+	format = wire_get_u8(&in);
+	if (in.bad || in.p != in.end || format > ENGINE_ROWS_PARQUET)
+		return fail(c, ERR_BAD_REQUEST, "an ingest on the wire is not well-formed");
+	g.format = (enum engine_rows_format)format;
+	*ret = g;
+	return true;
+}
+
 /* --- engine_ask --- */
-enum ask_flag { ASK_NULL_TEXT = 1, ASK_SESSION_STATE = 2, ASK_HELPERS = 4, ASK_NAMED = 8 };
+enum ask_flag {
+	ASK_NULL_TEXT = 1, ASK_SESSION_STATE = 2, ASK_HELPERS = 4, ASK_NAMED = 8, ASK_WRITES = 16, ASK_OUTLIVES = 32
+};
 
 static uint8_t ask_flags(const struct engine_ask *ask)
 {
@@ -140,11 +216,14 @@ static uint8_t ask_flags(const struct engine_ask *ask)
 	flags |= ask->session_state ? ASK_SESSION_STATE : 0U;
 	flags |= ask->helpers ? ASK_HELPERS : 0U;
 	flags |= ask->bind_names ? ASK_NAMED : 0U;
+	flags |= ask->writes ? ASK_WRITES : 0U;
+	flags |= ask->outlives ? ASK_OUTLIVES : 0U;
 	return (uint8_t)flags;
 }
 
-void wire_put_ask(struct buf *b, const struct engine_ask *ask)
+void wire_put_ask(struct buf *b, const struct engine_ask *ask, const struct wire_catalog *k)
 {
+	wire_put_catalog(b, k);
 	wire_u8(b, (uint8_t)ask->form);
 	wire_u8(b, (uint8_t)ask->counts);
 	wire_u8(b, ask_flags(ask));
@@ -200,6 +279,8 @@ static bool get_ask(struct call *c, struct wire_in *in, struct engine_ask *ask)
 		.null_text = flags & ASK_NULL_TEXT,
 		.session_state = flags & ASK_SESSION_STATE,
 		.helpers = flags & ASK_HELPERS,
+		.writes = flags & ASK_WRITES,
+		.outlives = flags & ASK_OUTLIVES,
 	};
 	ask->max_result_bytes = wire_get_i64(in);
 	ask->max_part_rows = wire_get_i64(in);
@@ -209,14 +290,16 @@ static bool get_ask(struct call *c, struct wire_in *in, struct engine_ask *ask)
 	return get_binds(c, in, flags & ASK_NAMED, ask) && in->p == in->end;
 }
 
-bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret)
+bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret, struct wire_catalog *ret_k)
 {
 	struct wire_in in = wire_in(body);
+	struct wire_catalog k;
 	struct engine_ask ask;
 
-	if (!get_ask(c, &in, &ask))
+	if (!wire_get_catalog(&in, &k) || !get_ask(c, &in, &ask))
 		return fail(c, ERR_BAD_REQUEST, "a statement on the wire is not well-formed");
 	*ret = ask;
+	*ret_k = k;
 	return true;
 }
 

@@ -14,7 +14,7 @@
 #ifndef MAYFLY_ENGINE_WIRE_H
 #define MAYFLY_ENGINE_WIRE_H
 
-#include "base/base.h"
+#include "engine/catalog.h"
 
 #include <sys/types.h>
 
@@ -25,6 +25,9 @@ enum wire_kind {
 	/* down, jobs */
 	WIRE_RUN = 1,   /* struct engine_ask, see wire_put_ask */
 	WIRE_PARQUET,   /* packed columns (text), u32 n, then n texts: {"data":…} objects in native form */
+	WIRE_CATALOG,   /* u8 verb, catalog, catalog `to` (empty but for a fork) */
+	WIRE_INGEST,    /* struct wire_ingest; with the packet comes the read end of a stream socket: frames of u32 length and
+	                 * bytes, length 0 = that was all, end of file without it = keep nothing. Alone in its packet. */
 	/* down, control */
 	WIRE_CANCEL,    /* nothing */
 	WIRE_ACK,       /* u32: this many more parts of the task were stored */
@@ -34,7 +37,8 @@ enum wire_kind {
 	WIRE_COLUMNS,   /* packed columns */
 	WIRE_PART,      /* struct wire_part, then the bytes (or in_fd: only bytes, the struct in the packet) */
 	WIRE_PROGRESS,  /* u32: per mille */
-	WIRE_END,       /* u8 outcome, i64 rows, i64 position, text class, text text, text bad_bind */
+	WIRE_END,       /* u8 outcome, i64 rows, i64 position, text class, text text, text bad_bind, i64 row, text column,
+	                 * i64 tables, i64 rows, i64 bytes: the catalog after a task that may have changed it; tables -1: unknown */
 	WIRE_FATAL,     /* text; task 0: the worker could not start, or DuckDB is broken; it exits */
 };
 struct wire_head {
@@ -77,10 +81,33 @@ struct str wire_get_text(struct wire_in *in);
 /* The next record of a packet; false at the end or when bad. ret_body borrows. */
 bool wire_next(struct wire_in *in, struct wire_head *ret, struct str *ret_body);
 
-/* --- engine_ask both ways; tenant is not sent --- */
+/* --- catalogs: text name, u8 persistent, i64 tables, i64 rows, i64 bytes (limits) --- */
+#define WIRE_CATALOG_PREFIX "__eph_"
+enum { WIRE_CATALOG_NAME = 6 + 32 }; /* the prefix and lower-case hex */
+struct wire_catalog {
+	struct str name;         /* empty: none */
+	bool persistent;
+	struct engine_usage max;
+};
+void wire_put_catalog(struct buf *b, const struct wire_catalog *k); /* NULL: none */
+bool wire_get_catalog(struct wire_in *in, struct wire_catalog *ret) NODISCARD;
+
+/* --- engine_ask both ways: its catalog first; tenant is not sent --- */
 struct engine_ask;
-void wire_put_ask(struct buf *b, const struct engine_ask *ask);
-bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret) NODISCARD; /* arrays in the arena, texts borrowed */
+void wire_put_ask(struct buf *b, const struct engine_ask *ask, const struct wire_catalog *k);
+/* Arrays in the arena, texts borrowed; ret->catalog is NULL. */
+bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret, struct wire_catalog *ret_k) NODISCARD;
+
+struct wire_ingest {     /* catalog, text table, u8 format */
+	struct wire_catalog catalog; /* named */
+	struct str table;
+	enum engine_rows_format format;
+};
+void wire_put_ingest(struct buf *b, const struct wire_ingest *g);
+bool wire_get_ingest(struct call *c, struct str body, struct wire_ingest *ret) NODISCARD;
+
+void wire_put_usage(struct buf *b, const struct engine_usage *u);
+struct engine_usage wire_get_usage(struct wire_in *in); /* unchecked */
 
 /* --- descriptors --- */
 /* A sealed memfd with these bytes; -1 and errno. */

@@ -172,13 +172,13 @@ NORETURN static void die(struct str why)
 
 static void run_record(struct executor *x, const struct wire_head *h, struct str body)
 {
-	struct task t = {.id = h->task};
+	struct task t = {.id = h->task, .usage.tables = -1};
 
 	call_open(&t.call, &x->arena);
 	executor_begin(x, h->task);
 	if (h->kind == WIRE_PARQUET)
 		run_parquet(x, &t, body);
-	else if (wire_get_ask(&t.call, body, &t.ask))
+	else if (wire_get_ask(&t.call, body, &t.ask, &t.scope))
 		run_statement(x, &t);
 	else
 		_exit(WORKER_EXIT_BAD_PACKET);

@@ -57,7 +57,9 @@ struct task {
 	uint64_t id;
 	struct call call;      /* its arena is the statement's memory */
 	struct engine_ask ask;
-	struct engine_end end; /* texts in the arena */
+	struct wire_catalog scope; /* where it runs; no name: the tenant's database alone */
+	struct engine_end end;     /* texts in the arena */
+	struct engine_usage usage; /* of the catalog after it; tables -1: unknown */
 	size_t prefix;         /* bytes put before ask.sql when it was prepared */
 	bool broken;           /* DuckDB cannot go on */
 };
@@ -189,6 +191,35 @@ void parts_finish(struct parts *p, struct task *t); /* END, and all that was wai
 /* --- worker_run.c, worker_parquet.c --- */
 void run_statement(struct executor *x, struct task *t);
 void run_parquet(struct executor *x, struct task *t, struct str body);
+
+/* --- worker_catalog.c: sessions' own databases in this process ---
+ *
+ *   enter ──▶ session ──▶ begin ──▶ …changes… ──▶ commit ──▶ leave
+ *
+ * A task of a catalog (t->scope) enters it, gets a connection whose default it is, and leaves it. Until then a
+ * drop waits for it, or cancels it: executor_canceled() turns true and a wait on the connection is interrupted. */
+struct change { /* a transaction that may change the catalog */
+	struct session *session;     /* NULL: not open */
+	struct engine_usage before;
+	uint64_t version;
+};
+bool catalog_enter(struct executor *x, struct task *t, bool outlives) NODISCARD; /* attaches it when need be */
+void catalog_leave(struct executor *x, struct task *t, struct session *s);       /* s goes back, to be used again; NULL is fine */
+struct session *catalog_session(struct executor *x, struct task *t);             /* NULL: t->end says why */
+bool catalog_begin(struct task *t, struct session *s, struct change *ret) NODISCARD;
+void catalog_rollback(struct change *ch);                                        /* not open is fine */
+/* Would so many more rows and bytes fit? Else t->end is ENGINE_FULL. */
+bool catalog_fits(struct executor *x, struct task *t, const struct engine_usage *more) NODISCARD;
+/* COMMIT within the limits, and t->usage; else ROLLBACK and t->end. What `sql` may have changed is measured; … */
+bool catalog_commit(struct executor *x, struct task *t, struct change *ch, struct str sql) NODISCARD;
+/* … or so many rows and bytes came to one table. */
+bool catalog_commit_rows(struct executor *x, struct task *t, struct change *ch, const struct engine_usage *more,
+			 struct str table) NODISCARD;
+void run_catalog(struct executor *x, struct task *t, struct str body);
+
+/* --- worker_ingest.c --- */
+/* fd: see WIRE_INGEST; closed here. The body is read with wire_get_ingest; t->scope is set by it. */
+void run_ingest(struct executor *x, struct task *t, struct str body, int fd);
 
 /* --- executors --- */
 struct executor {

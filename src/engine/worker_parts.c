@@ -283,6 +283,9 @@ void parts_finish(struct parts *p, struct task *t)
 	wire_text(&body, cut(t->end.class));
 	wire_text(&body, cut(t->end.text));
 	wire_text(&body, cut(t->end.bad_bind));
+	wire_i64(&body, t->end.row);
+	wire_text(&body, cut(t->end.column));
+	wire_put_usage(&body, &t->usage);
 	put_record(p, t->id, WIRE_END, (struct str){NULL, 0}, buf_str(&body));
 	flush(p);
 	if (p->text.cap > PART_MAX * 2) /* one long row should not be kept for ever */

@@ -161,7 +161,7 @@ static uint64_t submit(struct peer *w, const struct engine_ask *ask)
 	size_t at = wire_begin_record(&b, WIRE_RUN, task);
 	int fd = -1;
 
-	wire_put_ask(&body, ask);
+	wire_put_ask(&body, ask, NULL);
 	if (body.n > WIRE_INLINE)
 		fd = wire_memfd(buf_str(&body));
 	else
@@ -233,6 +233,9 @@ static void take_end(struct answer *a, struct str body)
 	a->end.class = wire_get_text(&in);
 	a->end.text = wire_get_text(&in);
 	a->end.bad_bind = wire_get_text(&in);
+	a->end.row = wire_get_i64(&in);
+	a->end.column = wire_get_text(&in);
+	wire_get_usage(&in);
 	assert_false(in.bad);
 }
 

@@ -57,6 +57,9 @@ static void end_task(uint64_t task, int64_t position)
 	wire_i64(&b, position);
 	for (int i = 0; i < 3; i++)
 		wire_text(&b, S(""));
+	wire_i64(&b, 0);
+	wire_text(&b, S(""));
+	wire_put_usage(&b, &(struct engine_usage){.tables = -1});
 	wire_end_record(&b, at);
 	wire_send(WIRE_JOBS_FD, buf_str(&b), -1);
 }

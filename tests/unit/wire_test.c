@@ -76,14 +76,15 @@ static void a_statement_survives_the_wire(void **state)
 {
 	const struct str names[] = {S_INIT("x"), S_INIT("why"), S_INIT("")};
 	struct engine_ask ask = an_ask(names), back;
+	struct wire_catalog k;
 	OWNS(arena) a = {0};
 	struct call c;
 	struct buf b = {0};
 
 	(void)state;
 	call_open(&c, &a);
-	wire_put_ask(&b, &ask);
-	assert_true(wire_get_ask(&c, buf_str(&b), &back));
+	wire_put_ask(&b, &ask, NULL);
+	assert_true(wire_get_ask(&c, buf_str(&b), &back, &k));
 	assert_str_equal(back.sql, "select ?, ?, ?");
 	assert_str_equal(back.timezone, "Europe/Paris");
 	assert_int_equal(back.nbinds, 3);
@@ -103,19 +104,71 @@ static void a_statement_survives_the_wire(void **state)
 static void a_cut_statement_is_refused_at_every_length(void **state)
 {
 	struct engine_ask ask = an_ask(NULL), back;
+	struct wire_catalog k;
 	struct buf b = {0};
 
 	(void)state;
-	wire_put_ask(&b, &ask);
+	wire_put_ask(&b, &ask, NULL);
 	for (size_t n = 0; n < b.n; n++) {
 		OWNS(arena) a = {0};
 		struct call c;
 
 		call_open(&c, &a);
-		assert_false(wire_get_ask(&c, str_head(buf_str(&b), n), &back));
+		assert_false(wire_get_ask(&c, str_head(buf_str(&b), n), &back, &k));
 		assert_int_equal(c.err.kind, ERR_BAD_REQUEST);
 	}
 	buf_drop(&b);
+}
+
+#define A_CATALOG "__eph_0123456789abcdef0123456789abcdef"
+
+static void catalogs_and_ingests_survive_the_wire(void **state)
+{
+	const struct wire_catalog k = {S(A_CATALOG), true, {3, 1000, 1 << 30}};
+	const struct wire_ingest g = {k, S("t"), ENGINE_ROWS_CSV};
+	struct engine_ask ask = an_ask(NULL), back;
+	struct wire_ingest there;
+	struct wire_catalog k2;
+	OWNS(arena) a = {0};
+	OWNS(buf) b = {0};
+	struct call c;
+
+	(void)state;
+	call_open(&c, &a);
+	ask.writes = true;
+	wire_put_ask(&b, &ask, &k);
+	assert_true(wire_get_ask(&c, buf_str(&b), &back, &k2));
+	assert_true(back.writes && !back.outlives);
+	assert_str_equal(k2.name, A_CATALOG);
+	assert_true(k2.persistent);
+	assert_int_equal(k2.max.tables, 3);
+	assert_int_equal(k2.max.bytes, 1 << 30);
+	buf_clear(&b);
+	wire_put_ingest(&b, &g);
+	assert_true(wire_get_ingest(&c, buf_str(&b), &there));
+	assert_str_equal(there.table, "t");
+	assert_int_equal(there.format, ENGINE_ROWS_CSV);
+	assert_int_equal(there.catalog.max.rows, 1000);
+	for (size_t n = 0; n < b.n; n++)
+		assert_false(wire_get_ingest(&c, str_head(buf_str(&b), n), &there));
+}
+
+static void a_catalog_has_one_shape_of_name(void **state)
+{
+	static const char *const bad[] = {"x", "__eph_", "__eph_0123456789abcdef0123456789abcdeF", "__eph_0123456789abcdef0123456789abcde'",
+					  "__eph_0123456789abcdef0123456789abcdef0", "mayfly0123456789abcdef0123456789abcdef"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		const struct wire_catalog k = {.name = str_of(bad[i])};
+		struct wire_catalog back;
+		OWNS(buf) b = {0};
+		struct wire_in in;
+
+		wire_put_catalog(&b, &k);
+		in = wire_in(buf_str(&b));
+		assert_false(wire_get_catalog(&in, &back));
+	}
 }
 
 static void columns_are_packed_and_every_byte_is_checked(void **state)
@@ -259,6 +312,8 @@ int main(void)
 		cmocka_unit_test(a_record_cut_short_is_refused_at_every_length),
 		cmocka_unit_test(a_statement_survives_the_wire),
 		cmocka_unit_test(a_cut_statement_is_refused_at_every_length),
+		cmocka_unit_test(catalogs_and_ingests_survive_the_wire),
+		cmocka_unit_test(a_catalog_has_one_shape_of_name),
 		cmocka_unit_test(columns_are_packed_and_every_byte_is_checked),
 		cmocka_unit_test(a_count_of_columns_that_cannot_be_there_is_not_allocated),
 		cmocka_unit_test(a_sealed_memfd_crosses_a_socket_and_is_mapped),
