@@ -2,8 +2,9 @@
  *
  * One ops table, one contract suite for every backend. Here: a folder. Keys are
  * paths of the form a/b/c (letters, digits, `_`, `-`, `.`, `=`, `$`; no part is empty,
- * `.` or `..`). What a put or a synced append acknowledged survives a crash; a put is
- * seen whole or not at all. Threads: any. Everything blocks.
+ * `.` or `..` or longer than 255; a key that begins with another and `/` conflicts with it).
+ * What a put, a drop or a synced append acknowledged survives a crash; a put
+ * is seen whole or not at all. Threads: any. Everything blocks.
  */
 #ifndef MAYFLY_STORE_H
 #define MAYFLY_STORE_H

@@ -1,0 +1,253 @@
+/* path.c - a key's way through the folders, without following links.
+ *
+ * A folder that a walk has seen is durable: who makes one holds the write
+ * lock until its parent is synced. Folders may go away between two steps when
+ * a drop leaves them empty; whoever puts then tries again.
+ */
+#include "store/store_int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NAME_CAP = 256, FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+
+/* `~` is in no key, so this folder hides no object. */
+static const char TEMP[] = "~tmp";
+
+static void close_keep(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+}
+
+static void name_of(struct str part, char ret[NAME_CAP])
+{
+	INVARIANT(part.n < NAME_CAP);
+	memcpy(ret, part.p, part.n);
+	ret[part.n] = 0;
+}
+
+static int make_one(int in, const char *name)
+{
+	if (mkdirat(in, name, 0700) < 0 && errno != EEXIST)
+		return -1;
+	if (fsync(in) < 0) {
+		int saved = errno;
+
+		unlinkat(in, name, AT_REMOVEDIR);
+		errno = saved;
+		return -1;
+	}
+	return openat(in, name, FOLDER);
+}
+
+static int step(int in, struct str part, enum store_walk how)
+{
+	char name[NAME_CAP];
+	int fd;
+
+	name_of(part, name);
+	fd = openat(in, name, FOLDER);
+	return fd < 0 && errno == ENOENT && how == STORE_WALK_AND_MAKE ? make_one(in, name) : fd;
+}
+
+static int walk(int root, struct str path, enum store_walk how)
+{
+	int fd = openat(root, ".", FOLDER);
+
+	while (fd >= 0 && path.n) {
+		int next = step(fd, str_cut(&path, '/'), how);
+
+		close_keep(fd);
+		fd = next;
+	}
+	return fd;
+}
+
+int store_path_folder(struct folder *f, struct str path, enum store_walk how)
+{
+	int fd;
+
+	pthread_rwlock_rdlock(&f->making);
+	fd = walk(f->root, path, STORE_WALK);
+	pthread_rwlock_unlock(&f->making);
+	if (fd >= 0 || errno != ENOENT || how == STORE_WALK)
+		return fd;
+	pthread_rwlock_wrlock(&f->making);
+	fd = walk(f->root, path, STORE_WALK_AND_MAKE);
+	pthread_rwlock_unlock(&f->making);
+	return fd;
+}
+
+int store_path_open(struct folder *f, struct str key, int flags)
+{
+	int in = store_path_folder(f, store_key_folder(key), STORE_WALK);
+	char name[NAME_CAP];
+	struct stat st;
+	int fd;
+
+	if (in < 0)
+		return -1;
+	name_of(store_key_name(key), name);
+	fd = openat(in, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	close_keep(in);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		errno = EISDIR;
+		return -1;
+	}
+	return fd;
+}
+
+bool store_absent(int error)
+{
+	return error == ENOENT || error == ENOTDIR || error == EISDIR || error == ELOOP;
+}
+
+bool store_fail(struct call *c, const char *what, struct str key)
+{
+	if (errno == ENOTDIR || errno == EISDIR)
+		return fail(c, ERR_CONFLICT, "%.*s would be inside an object, or is a folder of others", SARG(key));
+	return fail(c, ERR_STORAGE, "cannot %s %.*s: %s", what, SARG(key), strerror(errno));
+}
+
+bool store_path_clear(int in, const char *name)
+{
+	int saved = errno;
+
+	if ((saved == EEXIST || saved == EISDIR) && unlinkat(in, name, AT_REMOVEDIR) == 0)
+		return true;
+	errno = saved;
+	return false;
+}
+
+/* Removes `path` and its parents while they are empty; syncs the first that stays. */
+static bool drop_empty(struct folder *f, struct str path)
+{
+	bool ok = true;
+	int in;
+
+	for (; path.n; path = store_key_folder(path)) {
+		char name[NAME_CAP];
+
+		name_of(store_key_name(path), name);
+		in = store_path_folder(f, store_key_folder(path), STORE_WALK);
+		if (in < 0 && errno != ENOENT)
+			return false;
+		if (in < 0)
+			continue;
+		ok = unlinkat(in, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+		close(in);
+		if (!ok)
+			break;
+	}
+	in = store_path_folder(f, path, STORE_WALK);
+	if (in < 0)
+		return errno == ENOENT;
+	ok = fsync(in) == 0;
+	close_keep(in);
+	return ok;
+}
+
+bool store_path_drop(struct folder *f, struct str key)
+{
+	int in = store_path_folder(f, store_key_folder(key), STORE_WALK);
+	char name[NAME_CAP];
+	bool ok;
+
+	if (in < 0)
+		return store_absent(errno);
+	name_of(store_key_name(key), name);
+	ok = unlinkat(in, name, 0) == 0;
+	close_keep(in);
+	if (!ok)
+		return store_absent(errno);
+	return drop_empty(f, store_key_folder(key));
+}
+
+/* Files only: that is all a process puts there. */
+static void remove_left(int in, const char *name)
+{
+	int fd = openat(in, name, FOLDER);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!d)
+		return;
+	if (flock(dirfd(d), LOCK_EX | LOCK_NB) == 0) {
+		while ((e = readdir(d)))
+			unlinkat(dirfd(d), e->d_name, 0);
+		unlinkat(in, name, AT_REMOVEDIR);
+	}
+	closedir(d);
+}
+
+static void remove_all_left(int temp)
+{
+	int fd = openat(temp, ".", FOLDER);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		if (id_valid(str_of(e->d_name)))
+			remove_left(temp, e->d_name);
+	}
+	if (d)
+		closedir(d);
+}
+
+bool store_temp_open(struct call *c, struct folder *f)
+{
+	int all = step(f->root, str_of(TEMP), STORE_WALK_AND_MAKE);
+	bool ok = all >= 0 && flock(all, LOCK_EX) == 0;
+
+	if (ok) {
+		remove_all_left(all);
+		f->temp_name = id_v4();
+		f->temp = step(all, id_str(&f->temp_name), STORE_WALK_AND_MAKE);
+		ok = f->temp >= 0 && flock(f->temp, LOCK_EX | LOCK_NB) == 0;
+	}
+	if (!ok)
+		fail(c, ERR_STORAGE, "cannot make a folder in %s of the store: %s", TEMP, strerror(errno));
+	if (all >= 0)
+		close(all);
+	return ok;
+}
+
+void store_temp_close(struct folder *f)
+{
+	int all = openat(f->root, TEMP, FOLDER);
+
+	if (f->temp < 0)
+		return;
+	close(f->temp);
+	if (all >= 0) {
+		unlinkat(all, f->temp_name.text, AT_REMOVEDIR);
+		close(all);
+	}
+}
+
+bool store_write_all(int fd, struct str bytes, int64_t offset)
+{
+	while (bytes.n) {
+		ssize_t n = pwrite(fd, bytes.p, bytes.n, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n < 0 ? errno : EIO;
+			return false;
+		}
+		bytes = str_tail(bytes, (size_t)n);
+		offset += n;
+	}
+	return true;
+}

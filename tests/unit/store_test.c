@@ -1,0 +1,836 @@
+/* store_test.c - the contract that every backend of store/ keeps, and what a folder adds to it. */
+#include "store/store.h"
+
+#include "folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+struct backend {
+	const char *name;
+	struct store *(*open)(struct call *c, const char *place);
+};
+
+static struct store *open_folder(struct call *c, const char *place)
+{
+	return store_folder_open(c, arena_fmt(c->arena, "%s/store", place));
+}
+
+static const struct backend backends[] = {{"folder", open_folder}};
+
+struct fixture {
+	struct arena arena;
+	struct call c;
+	const struct backend *backend;
+	char place[FOLDER_PATH_MAX];
+	struct store *s;
+};
+
+static void reopen(struct fixture *f)
+{
+	if (f->s)
+		f->s->ops->close(f->s);
+	f->s = f->backend->open(&f->c, f->place);
+	assert_non_null(f->s);
+	assert_string_equal(f->s->ops->name, f->backend->name);
+}
+
+static void begin(struct fixture *f, const struct backend *b)
+{
+	*f = (struct fixture){.backend = b};
+	call_open(&f->c, &f->arena);
+	folder_make(f->place);
+	reopen(f);
+}
+
+static void end(struct fixture *f)
+{
+	f->s->ops->close(f->s);
+	folder_remove(f->place);
+	arena_close(&f->arena);
+}
+
+static void expect_error(struct fixture *f, bool ok, enum err_kind kind)
+{
+	assert_false(ok);
+	assert_int_equal(f->c.err.kind, kind);
+	call_forgive(&f->c);
+}
+
+#define EACH_BACKEND(f) \
+	for (size_t i_ = 0; i_ < COUNT_OF(backends) && (begin((f), &backends[i_]), true); end(f), i_++)
+
+static bool put(struct fixture *f, const char *key, const char *bytes, enum store_put how)
+{
+	return f->s->ops->put(&f->c, f->s, str_of(key), str_of(bytes), how);
+}
+
+static bool append(struct fixture *f, const char *key, int64_t offset, const char *bytes)
+{
+	return f->s->ops->append(&f->c, f->s, str_of(key), offset, str_of(bytes), true);
+}
+
+static bool get(struct fixture *f, const char *key, int64_t offset, int64_t max, struct buf *ret)
+{
+	buf_clear(ret);
+	return f->s->ops->get(&f->c, f->s, str_of(key), offset, max, ret);
+}
+
+static void expect_bytes(struct fixture *f, const char *key, const char *want)
+{
+	OWNS(buf) b = {0};
+
+	assert_true(get(f, key, 0, INT64_MAX, &b));
+	assert_str_equal(buf_str(&b), want);
+}
+
+static void a_put_is_read_back_whole_and_in_ranges(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		OWNS(buf) b = {0};
+
+		expect_error(&f, get(&f, "a/b", 0, 10, &b), ERR_NOT_FOUND);
+		assert_true(put(&f, "a/b", "0123456789", STORE_NEW));
+		expect_error(&f, put(&f, "a/b", "other", STORE_NEW), ERR_CONFLICT);
+		expect_bytes(&f, "a/b", "0123456789");
+		assert_true(get(&f, "a/b", 3, 4, &b));
+		assert_str_equal(buf_str(&b), "3456");
+		assert_true(get(&f, "a/b", 8, 4, &b));
+		assert_str_equal(buf_str(&b), "89");
+		assert_true(get(&f, "a/b", 10, 4, &b));
+		assert_int_equal(b.n, 0);
+		assert_true(get(&f, "a/b", 1000, INT64_MAX, &b));
+		assert_int_equal(b.n, 0);
+		assert_true(put(&f, "a/b", "new", STORE_REPLACE));
+		expect_bytes(&f, "a/b", "new");
+		assert_true(put(&f, "a/c", "", STORE_REPLACE));
+		expect_bytes(&f, "a/c", "");
+		assert_true(f.s->ops->drop(&f.c, f.s, S("a/b")));
+		assert_true(f.s->ops->drop(&f.c, f.s, S("a/b")));
+		assert_true(f.s->ops->drop(&f.c, f.s, S("no/such/key")));
+		expect_error(&f, get(&f, "a/b", 0, 10, &b), ERR_NOT_FOUND);
+		expect_error(&f, get(&f, "a", 0, 10, &b), ERR_NOT_FOUND);
+		reopen(&f);
+		expect_bytes(&f, "a/c", "");
+	}
+}
+
+static void large_objects_and_small_buffers(void **state)
+{
+	enum { LARGE = 5 * 1024 * 1024 + 3 };
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		OWNS(buf) in = {0};
+		OWNS(buf) out = {0};
+		OWNS(buf) small = {.limit = 1000};
+
+		id_random(buf_room(&in, LARGE), LARGE);
+		in.n = LARGE;
+		assert_true(f.s->ops->put(&f.c, f.s, S("large"), buf_str(&in), STORE_NEW));
+		assert_true(get(&f, "large", 0, INT64_MAX, &out));
+		assert_true(str_eq(buf_str(&out), buf_str(&in)));
+		buf_lit(&small, "kept");
+		expect_error(&f, f.s->ops->get(&f.c, f.s, S("large"), 0, INT64_MAX, &small), ERR_RESULT_TOO_LARGE);
+		assert_str_equal(buf_str(&small), "kept");
+	}
+}
+
+static void keys_are_checked(void **state)
+{
+	static const char *const bad[] = {"", "/", "a/", "/a", "a//b", ".", "..", "a/..", "../a", "a/./b", "a b", "a\n",
+					  "\xc3\xa4", "a\\b", "~tmp", "a:b", "*"};
+	static const char *const good[] = {"a", "a/b/c", "...", ".a", "a..", "A-Z_0.9=$", "t=1/x"};
+	struct fixture f;
+	char key[STORE_KEY_MAX + 2];
+
+	(void)state;
+	assert_false(store_key_valid(str_from("a\0b", 3)));
+	memset(key, 'k', sizeof(key));
+	assert_false(store_key_valid(str_from(key, 256)));
+	for (size_t i = 2; i < sizeof(key); i += 3)
+		key[i] = '/';
+	assert_true(store_key_valid(str_from(key, STORE_KEY_MAX)));
+	assert_false(store_key_valid(str_from(key, STORE_KEY_MAX + 1)));
+	EACH_BACKEND(&f)
+	{
+		OWNS(buf) b = {0};
+
+		for (size_t i = 0; i < COUNT_OF(bad); i++) {
+			assert_false(store_key_valid(str_of(bad[i])));
+			expect_error(&f, put(&f, bad[i], "x", STORE_NEW), ERR_INVALID_FIELD);
+			expect_error(&f, get(&f, bad[i], 0, 1, &b), ERR_INVALID_FIELD);
+			expect_error(&f, f.s->ops->drop(&f.c, f.s, str_of(bad[i])), ERR_INVALID_FIELD);
+			expect_error(&f, append(&f, bad[i], 0, "x"), ERR_INVALID_FIELD);
+			expect_error(&f, f.s->ops->cut(&f.c, f.s, str_of(bad[i]), 0), ERR_INVALID_FIELD);
+		}
+		for (size_t i = 0; i < COUNT_OF(good); i++) {
+			if (strcmp(good[i], "a/b/c") == 0)
+				assert_true(f.s->ops->drop(&f.c, f.s, S("a")));
+			assert_true(put(&f, good[i], good[i], STORE_NEW));
+			expect_bytes(&f, good[i], good[i]);
+		}
+		assert_true(f.s->ops->put(&f.c, f.s, str_from(key, STORE_KEY_MAX), S("deep"), STORE_NEW));
+		assert_true(f.s->ops->drop(&f.c, f.s, str_from(key, STORE_KEY_MAX)));
+	}
+}
+
+static void a_key_is_not_the_folder_of_another(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		OWNS(buf) b = {0};
+
+		assert_true(put(&f, "a/b", "1", STORE_NEW));
+		expect_error(&f, put(&f, "a", "2", STORE_NEW), ERR_CONFLICT);
+		expect_error(&f, put(&f, "a", "2", STORE_REPLACE), ERR_CONFLICT);
+		expect_error(&f, put(&f, "a/b/c", "2", STORE_NEW), ERR_CONFLICT);
+		expect_error(&f, append(&f, "a", 0, "2"), ERR_CONFLICT);
+		expect_error(&f, append(&f, "a/b/c", 0, "2"), ERR_CONFLICT);
+		expect_error(&f, get(&f, "a/b/c", 0, 1, &b), ERR_NOT_FOUND);
+		assert_true(f.s->ops->drop(&f.c, f.s, S("a")));
+		assert_true(f.s->ops->drop(&f.c, f.s, S("a/b/c")));
+		expect_bytes(&f, "a/b", "1");
+		assert_true(f.s->ops->drop(&f.c, f.s, S("a/b")));
+		assert_true(put(&f, "a", "3", STORE_NEW));
+	}
+}
+
+/* --- races --- */
+
+struct own_call {
+	struct arena arena;
+	struct call c;
+};
+
+static void put_new_once(struct racer *r)
+{
+	struct fixture *f = r->arg;
+	struct own_call own = {0};
+	char text[16];
+
+	call_open(&own.c, &own.arena);
+	snprintf(text, sizeof(text), "by %d", r->number);
+	r->wins = f->s->ops->put(&own.c, f->s, S("race/deep/er"), str_of(text), STORE_NEW);
+	if (!r->wins)
+		INVARIANT(own.c.err.kind == ERR_CONFLICT);
+	arena_close(&own.arena);
+}
+
+static void of_many_racers_one_makes_the_object(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		for (int round = 0; round < 20; round++) {
+			OWNS(buf) b = {0};
+
+			assert_int_equal(race(put_new_once, &f), 1);
+			assert_true(get(&f, "race/deep/er", 0, 100, &b));
+			assert_true(str_starts(buf_str(&b), S("by ")));
+			assert_true(f.s->ops->drop(&f.c, f.s, S("race/deep/er")));
+		}
+	}
+}
+
+/* Folders come and go under each other's hands. */
+static void put_and_drop(struct racer *r)
+{
+	struct fixture *f = r->arg;
+	struct own_call own = {0};
+
+	call_open(&own.c, &own.arena);
+	for (int i = 0; i < 50; i++) {
+		struct str key = arena_fmt(&own.arena, "churn/%d/%d/x", i % 3, r->number % 4 == 0 ? 0 : r->number);
+		enum store_put how = i % 2 ? STORE_NEW : STORE_REPLACE;
+
+		if (!f->s->ops->put(&own.c, f->s, key, key, how)) {
+			INVARIANT(own.c.err.kind == ERR_CONFLICT && r->number % 4 == 0);
+			call_forgive(&own.c);
+		}
+		INVARIANT(f->s->ops->drop(&own.c, f->s, key));
+		INVARIANT(f->s->ops->append(&own.c, f->s, arena_fmt(&own.arena, "churn/%d/log%d", i % 3, r->number), 0, key, false));
+		INVARIANT(f->s->ops->drop(&own.c, f->s, arena_fmt(&own.arena, "churn/%d/log%d", i % 3, r->number)));
+	}
+	arena_close(&own.arena);
+}
+
+static void puts_and_drops_race_for_folders(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		struct store_entry *all;
+		size_t n;
+
+		race(put_and_drop, &f);
+		assert_true(f.s->ops->list(&f.c, f.s, S(""), S(""), &all, &n));
+		assert_int_equal(n, 0);
+		assert_true(put(&f, "churn", "its folders are gone", STORE_NEW));
+	}
+}
+
+static void append_in_turn(struct racer *r)
+{
+	struct fixture *f = r->arg;
+	struct own_call own = {0};
+
+	call_open(&own.c, &own.arena);
+	for (int64_t at = 0; at < 40 * 4;) {
+		if (f->s->ops->append(&own.c, f->s, S("logs/one"), at, S("line"), at % 16 == 0))
+			r->wins++;
+		else
+			INVARIANT(own.c.err.kind == ERR_CONFLICT);
+		call_forgive(&own.c);
+		at += 4;
+	}
+	arena_close(&own.arena);
+}
+
+static void each_offset_is_appended_once(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		OWNS(buf) b = {0};
+
+		assert_int_equal(race(append_in_turn, &f) * 4, 160);
+		assert_true(get(&f, "logs/one", 0, INT64_MAX, &b));
+		assert_int_equal(b.n, 160);
+		for (size_t i = 0; i < b.n; i += 4)
+			assert_memory_equal(b.p + i, "line", 4);
+	}
+}
+
+/* --- listing --- */
+
+struct model {
+	char keys[3000][48];
+	size_t n;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Few letters, so that names are often each other's beginnings. */
+static void random_key(char to[48])
+{
+	static const char letters[] = "ab-.=$_0";
+	unsigned char dice[16];
+	size_t n = 0;
+
+	id_random(dice, sizeof(dice));
+	for (size_t i = 0; i < (size_t)(2 + dice[0] % 10); i++) {
+		bool cut = i > 0 && to[n - 1] != '/' && dice[i + 1] % 4 == 0;
+
+		to[n++] = cut ? '/' : letters[dice[i + 1] / 4 % 8];
+	}
+	to[n] = 0;
+}
+
+static void fill(struct fixture *f, struct model *m)
+{
+	struct arena scratch = {0};
+
+	m->n = 0;
+	while (m->n < COUNT_OF(m->keys)) {
+		struct str key;
+		struct call c;
+
+		call_open(&c, &scratch);
+		random_key(m->keys[m->n]);
+		key = str_of(m->keys[m->n]);
+		if (store_key_valid(key) && f->s->ops->append(&c, f->s, key, 0, key, false))
+			m->n++;
+		arena_reset(&scratch);
+	}
+	arena_close(&scratch);
+	qsort(m->keys, m->n, sizeof(m->keys[0]), by_text);
+}
+
+static void expect_listing(struct fixture *f, const struct model *m, const char *prefix, const char *after)
+{
+	struct store_entry *all;
+	size_t n, at = 0;
+
+	assert_true(f->s->ops->list(&f->c, f->s, str_of(prefix), str_of(after), &all, &n));
+	for (size_t i = 0; i < m->n && at < STORE_LIST_MAX; i++) {
+		struct str key = str_of(m->keys[i]);
+
+		if (!str_starts(key, str_of(prefix)) || strcmp(m->keys[i], after) <= 0)
+			continue;
+		assert_true(at < n);
+		assert_true(str_eq(all[at].key, key));
+		assert_int_equal(all[at].size, key.n);
+		at++;
+	}
+	assert_int_equal(at, n);
+}
+
+static void listings_are_in_the_order_of_bytes(void **state)
+{
+	static const char *const prefixes[] = {"", "a", "a/", "a/b", "a-", "b/a/", ".", "-", "zz", "a//", "/", "//", "../", "../a", "a/../"};
+	struct model *m = base_zalloc(sizeof(*m));
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		char after[48] = "";
+
+		fill(&f, m);
+		for (size_t i = 0; i < COUNT_OF(prefixes); i++) {
+			expect_listing(&f, m, prefixes[i], "");
+			for (int j = 0; j < 40; j++) {
+				random_key(after);
+				expect_listing(&f, m, prefixes[i], after);
+			}
+		}
+		for (size_t i = 0; i < m->n; i += 97)
+			expect_listing(&f, m, "", m->keys[i]);
+		for (size_t i = 0; i < m->n; i += 97)
+			expect_listing(&f, m, m->keys[i], "");
+	}
+	free(m);
+}
+
+static void pages_follow_each_other(void **state)
+{
+	struct model *m = base_zalloc(sizeof(*m));
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		struct str after = S("");
+		struct store_entry *all;
+		size_t n, seen = 0;
+		int pages = 0;
+
+		fill(&f, m);
+		do {
+			assert_true(f.s->ops->list(&f.c, f.s, S(""), after, &all, &n));
+			for (size_t i = 0; i < n; i++)
+				assert_true(str_eq(all[i].key, str_of(m->keys[seen++])));
+			after = n ? all[n - 1].key : after;
+			pages++;
+		} while (n == STORE_LIST_MAX);
+		assert_int_equal(seen, m->n);
+		assert_int_equal(pages, 4);
+	}
+	free(m);
+}
+
+static void an_entry_tells_size_and_time(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		struct store_entry *all;
+		size_t n;
+
+		assert_true(put(&f, "x/y", "12345", STORE_NEW));
+		assert_true(f.s->ops->list(&f.c, f.s, S("x/"), S(""), &all, &n));
+		assert_int_equal(n, 1);
+		assert_int_equal(all[0].size, 5);
+		assert_true(llabs(all[0].changed_ms - clock_wall_ms()) < 60000);
+	}
+}
+
+/* --- appends --- */
+
+static void an_append_fits_the_size_or_conflicts(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		expect_error(&f, append(&f, "log", 4, "x"), ERR_CONFLICT);
+		expect_error(&f, f.s->ops->cut(&f.c, f.s, S("log"), 0), ERR_NOT_FOUND);
+		assert_true(append(&f, "log", 0, "one "));
+		expect_error(&f, append(&f, "log", 0, "x"), ERR_CONFLICT);
+		expect_error(&f, append(&f, "log", 3, "x"), ERR_CONFLICT);
+		expect_error(&f, append(&f, "log", 5, "x"), ERR_CONFLICT);
+		assert_true(append(&f, "log", 4, "two"));
+		expect_bytes(&f, "log", "one two");
+		expect_error(&f, f.s->ops->cut(&f.c, f.s, S("log"), 8), ERR_CONFLICT);
+		assert_true(f.s->ops->cut(&f.c, f.s, S("log"), 7));
+		assert_true(f.s->ops->cut(&f.c, f.s, S("log"), 4));
+		assert_true(append(&f, "log", 4, "three"));
+		reopen(&f);
+		expect_bytes(&f, "log", "one three");
+		assert_true(append(&f, "log", 9, "!"));
+		assert_true(f.s->ops->drop(&f.c, f.s, S("log")));
+		expect_error(&f, append(&f, "log", 10, "x"), ERR_CONFLICT);
+		assert_true(append(&f, "log", 0, "again"));
+		assert_true(put(&f, "log", "whole", STORE_REPLACE));
+		assert_true(append(&f, "log", 5, "!"));
+		expect_bytes(&f, "log", "whole!");
+	}
+}
+
+static void more_logs_grow_than_are_kept_open(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		for (int round = 0; round < 3; round++) {
+			for (int i = 0; i < 200; i++) {
+				struct str key = arena_fmt(&f.arena, "logs/%d", i);
+
+				assert_true(f.s->ops->append(&f.c, f.s, key, round * 3, S("abc"), false));
+			}
+		}
+		expect_bytes(&f, "logs/0", "abcabcabc");
+		expect_bytes(&f, "logs/199", "abcabcabc");
+	}
+}
+
+/* --- crashes --- */
+
+enum { CRASH_ROUNDS = 30, LINE = 100 };
+
+/* Bytes that tell which object they belong to; sizes up to three pages. */
+static struct str body_of(struct arena *a, int number)
+{
+	size_t n = 10 + (size_t)number * 7919 % 12000;
+	char *p = arena_alloc(a, n);
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = (char)('a' + ((size_t)number + i) % 26);
+	return str_from(p, n);
+}
+
+struct ack {
+	char what; /* 'p' or 'l' */
+	int number;
+};
+
+NORETURN static void write_until_killed(const struct backend *b, const char *place, int from, int out)
+{
+	struct own_call own = {0};
+	struct store *s;
+
+	call_open(&own.c, &own.arena);
+	s = b->open(&own.c, place);
+	INVARIANT(s);
+	for (int i = from;; i++) {
+		struct ack put_ack = {'p', i}, line_ack = {'l', i};
+		char line[LINE];
+
+		INVARIANT(s->ops->put(&own.c, s, arena_fmt(&own.arena, "p/%d/%d", i % 5, i), body_of(&own.arena, i), STORE_NEW));
+		INVARIANT(write(out, &put_ack, sizeof(put_ack)) == sizeof(put_ack));
+		memset(line, 'a' + i % 26, LINE);
+		INVARIANT(s->ops->append(&own.c, s, S("log"), (int64_t)i * LINE, str_from(line, LINE), true));
+		INVARIANT(write(out, &line_ack, sizeof(line_ack)) == sizeof(line_ack));
+		arena_reset(&own.arena);
+	}
+}
+
+/* Lets a child write, kills it, and tells what it had acknowledged: puts and lines. */
+static void crash_once(struct fixture *f, int from, int *ret_puts, int *ret_lines)
+{
+	unsigned char dice;
+	int acks[2], seen = 0;
+	struct ack a;
+	pid_t child;
+
+	assert_int_equal(pipe(acks), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		close(acks[0]);
+		write_until_killed(f->backend, f->place, from, acks[1]);
+	}
+	close(acks[1]);
+	id_random(&dice, 1);
+	while (read(acks[0], &a, sizeof(a)) == sizeof(a)) {
+		*(a.what == 'p' ? ret_puts : ret_lines) = a.number + 1;
+		if (seen++ == dice % 40)
+			kill(child, SIGKILL);
+	}
+	waitpid(child, NULL, 0);
+	close(acks[0]);
+}
+
+static void expect_puts(struct fixture *f, int acknowledged, int *ret_there)
+{
+	struct str after = S("");
+	struct store_entry *all;
+	OWNS(buf) b = {0};
+	size_t n;
+
+	*ret_there = 0;
+	do {
+		assert_true(f->s->ops->list(&f->c, f->s, S("p/"), after, &all, &n));
+		for (size_t i = 0; i < n; i++) {
+			int number = atoi(strrchr(arena_cstr(&f->arena, all[i].key), '/') + 1);
+
+			assert_true(get(f, arena_cstr(&f->arena, all[i].key), 0, INT64_MAX, &b));
+			assert_true(str_eq(buf_str(&b), body_of(&f->arena, number)));
+			*ret_there = number >= *ret_there ? number + 1 : *ret_there;
+		}
+		after = n ? all[n - 1].key : after;
+	} while (n == STORE_LIST_MAX);
+	for (int i = 0; i < acknowledged; i++)
+		assert_true(get(f, arena_cstr(&f->arena, arena_fmt(&f->arena, "p/%d/%d", i % 5, i)), 0, 1, &b));
+}
+
+static void expect_lines(struct fixture *f, int acknowledged)
+{
+	OWNS(buf) b = {0};
+
+	if (acknowledged == 0)
+		return;
+	assert_true(get(f, "log", 0, INT64_MAX, &b));
+	assert_true(b.n >= (size_t)acknowledged * LINE);
+	for (size_t i = 0; i < (size_t)acknowledged * LINE; i++)
+		assert_int_equal(b.p[i], 'a' + i / LINE % 26);
+}
+
+/* The next child goes on where everything is there: what was not acknowledged is dropped or cut. */
+static int settle(struct fixture *f, int puts, int there, int lines)
+{
+	int from = puts < lines ? puts : lines;
+
+	for (int i = from; i < there; i++)
+		assert_true(f->s->ops->drop(&f->c, f->s, arena_fmt(&f->arena, "p/%d/%d", i % 5, i)));
+	if (lines > 0)
+		assert_true(f->s->ops->cut(&f->c, f->s, S("log"), (int64_t)from * LINE));
+	else
+		assert_true(f->s->ops->drop(&f->c, f->s, S("log")));
+	return from;
+}
+
+static void what_was_acknowledged_survives_being_killed(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		int from = 0, total = 0;
+
+		for (int round = 0; round < CRASH_ROUNDS; round++) {
+			int puts = from, lines = from, there;
+
+			f.s->ops->close(f.s);
+			f.s = NULL;
+			crash_once(&f, from, &puts, &lines);
+			reopen(&f);
+			expect_puts(&f, puts, &there);
+			expect_lines(&f, lines);
+			total += puts - from;
+			from = settle(&f, puts, there, lines);
+			arena_reset(&f.arena);
+		}
+		assert_true(total > CRASH_ROUNDS);
+	}
+}
+
+/* --- what only the folder promises --- */
+
+static atomic_int fsyncs, fdatasyncs, sync_error;
+
+/* In the place of libc's, to count them and to have them fail. */
+int fsync(int fd)
+{
+	fsyncs++;
+	errno = sync_error;
+	return sync_error ? -1 : (int)syscall(SYS_fsync, fd);
+}
+int fdatasync(int fd)
+{
+	fdatasyncs++;
+	errno = sync_error;
+	return sync_error ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+static void syncs_are_as_many_as_needed(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, &backends[0]);
+	fsyncs = fdatasyncs = 0;
+	assert_true(put(&f, "a/b/c", "1", STORE_NEW));
+	assert_int_equal(fsyncs, 4); /* the file, two folders made, the name */
+	assert_true(put(&f, "a/b/d", "1", STORE_NEW));
+	assert_int_equal(fsyncs, 6);
+	assert_true(append(&f, "a/log", 0, "1"));
+	fsyncs = fdatasyncs = 0;
+	for (int i = 1; i < 10; i++)
+		assert_true(append(&f, "a/log", i, "1"));
+	assert_int_equal(fsyncs, 0);
+	assert_int_equal(fdatasyncs, 9);
+	assert_true(f.s->ops->append(&f.c, f.s, S("a/log"), 10, S("1"), false));
+	assert_int_equal(fdatasyncs, 9);
+	end(&f);
+}
+
+static void an_append_that_fails_may_be_tried_again(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, &backends[0]);
+	assert_true(append(&f, "log", 0, "one"));
+	sync_error = EIO;
+	expect_error(&f, append(&f, "log", 3, "two, torn"), ERR_STORAGE);
+	expect_error(&f, put(&f, "x/y", "z", STORE_NEW), ERR_STORAGE);
+	sync_error = ENOSPC;
+	expect_error(&f, append(&f, "log", 3, "two, torn"), ERR_STORAGE);
+	sync_error = 0;
+	expect_bytes(&f, "log", "one");
+	assert_true(append(&f, "log", 3, "two"));
+	expect_bytes(&f, "log", "onetwo");
+	assert_true(put(&f, "x/y", "z", STORE_NEW));
+	end(&f);
+}
+
+static int count_temp_folders(const struct fixture *f)
+{
+	char path[FOLDER_PATH_MAX + 16];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/store/~tmp", f->place);
+	assert_int_equal(stat(path, &st), 0);
+	return (int)st.st_nlink - 2;
+}
+
+static void torn_puts_of_ended_processes_are_removed(void **state)
+{
+	char path[FOLDER_PATH_MAX + 80];
+	struct fixture f;
+	struct store *other;
+
+	(void)state;
+	begin(&f, &backends[0]);
+	snprintf(path, sizeof(path), "%s/store/~tmp/%s", f.place, id_v4().text);
+	assert_int_equal(mkdir(path, 0700), 0);
+	strcat(path, "/torn");
+	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_int_equal(count_temp_folders(&f), 2);
+	other = open_folder(&f.c, f.place);
+	assert_non_null(other);
+	assert_int_equal(count_temp_folders(&f), 2); /* two that live */
+	assert_true(put(&f, "a", "still able to", STORE_NEW));
+	other->ops->close(other);
+	assert_int_equal(count_temp_folders(&f), 1);
+	end(&f);
+}
+
+static void links_are_not_followed(void **state)
+{
+	char path[FOLDER_PATH_MAX + 16];
+	struct store_entry *all;
+	OWNS(buf) b = {0};
+	struct fixture f;
+	size_t n;
+
+	(void)state;
+	begin(&f, &backends[0]);
+	assert_true(put(&f, "real/x", "1", STORE_NEW));
+	snprintf(path, sizeof(path), "%s/store/out", f.place);
+	assert_int_equal(symlink("/tmp", path), 0);
+	snprintf(path, sizeof(path), "%s/store/file", f.place);
+	assert_int_equal(symlink("real/x", path), 0);
+	snprintf(path, sizeof(path), "%s/store/fifo", f.place);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	expect_error(&f, get(&f, "out/x", 0, 1, &b), ERR_NOT_FOUND);
+	expect_error(&f, get(&f, "file", 0, 1, &b), ERR_NOT_FOUND);
+	expect_error(&f, get(&f, "fifo", 0, 1, &b), ERR_NOT_FOUND);
+	expect_error(&f, put(&f, "out/mayfly-test-outside", "1", STORE_NEW), ERR_CONFLICT);
+	expect_error(&f, append(&f, "file", 0, "1"), ERR_STORAGE);
+	assert_true(f.s->ops->list(&f.c, f.s, S(""), S(""), &all, &n));
+	assert_int_equal(n, 1);
+	assert_str_equal(all[0].key, "real/x");
+	end(&f);
+}
+
+static void empty_folders_are_not_in_the_way(void **state)
+{
+	char path[FOLDER_PATH_MAX + 16];
+	struct store_entry *all;
+	struct fixture f;
+	size_t n;
+
+	(void)state;
+	begin(&f, &backends[0]);
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/store/e%d", f.place, i);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	assert_true(f.s->ops->list(&f.c, f.s, S(""), S(""), &all, &n));
+	assert_int_equal(n, 0);
+	assert_true(put(&f, "e0", "1", STORE_NEW));
+	assert_true(put(&f, "e1", "1", STORE_REPLACE));
+	assert_true(append(&f, "e2", 0, "1"));
+	end(&f);
+}
+
+static void a_store_that_cannot_be_opened_says_so(void **state)
+{
+	struct arena arena = {0};
+	struct call c;
+
+	(void)state;
+	call_open(&c, &arena);
+	assert_null(store_folder_open(&c, S("/no/such/place/store")));
+	assert_int_equal(c.err.kind, ERR_STORAGE);
+	assert_non_null(strstr(c.err.text, "/no/such/place/store"));
+	arena_close(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_put_is_read_back_whole_and_in_ranges),
+		cmocka_unit_test(large_objects_and_small_buffers),
+		cmocka_unit_test(keys_are_checked),
+		cmocka_unit_test(a_key_is_not_the_folder_of_another),
+		cmocka_unit_test(of_many_racers_one_makes_the_object),
+		cmocka_unit_test(puts_and_drops_race_for_folders),
+		cmocka_unit_test(each_offset_is_appended_once),
+		cmocka_unit_test(listings_are_in_the_order_of_bytes),
+		cmocka_unit_test(pages_follow_each_other),
+		cmocka_unit_test(an_entry_tells_size_and_time),
+		cmocka_unit_test(an_append_fits_the_size_or_conflicts),
+		cmocka_unit_test(more_logs_grow_than_are_kept_open),
+		cmocka_unit_test(what_was_acknowledged_survives_being_killed),
+		cmocka_unit_test(syncs_are_as_many_as_needed),
+		cmocka_unit_test(an_append_that_fails_may_be_tried_again),
+		cmocka_unit_test(torn_puts_of_ended_processes_are_removed),
+		cmocka_unit_test(links_are_not_followed),
+		cmocka_unit_test(empty_folders_are_not_in_the_way),
+		cmocka_unit_test(a_store_that_cannot_be_opened_says_so),
+	};
+
+	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}
