@@ -17,6 +17,7 @@ struct rule {
 #define FUNCTION(group, pattern)
 #define TABLE_FUNCTION(group, pattern)
 #define VIEW(group, pattern)
+#define NAMING(name)
 #include "sql/gate.def"
 #undef GROUP
 #undef FUNCTION
@@ -39,13 +40,23 @@ static const struct rule table_functions[] = {
 static const struct rule views[] = {
 #include "sql/gate.def"
 };
+#undef VIEW
+#undef NAMING
+#define VIEW(group, pattern)
+#define NAMING(name) S_INIT(name),
+static const struct str naming[] = {
+#include "sql/gate.def"
+};
 #undef GROUP
 #undef FUNCTION
 #undef TABLE_FUNCTION
 #undef VIEW
+#undef NAMING
 
 /* Catalogs no statement names unless the caller's list has them. */
 static const char *const reserved[] = {"system", "temp", "memory", "_sf", "mutable", NULL};
+/* Those that are no alias either. */
+static const char *const made_up[] = {"_sf", "mutable", NULL};
 
 /* What DuckDB opens as a file when no table has the name. */
 static const struct str file_endings[] = {
@@ -76,6 +87,12 @@ static bool refuse(const struct walk *w, int i, const char *what, struct str nam
 	if (name.n > 200)
 		name.n = 200;
 	fail_at(w->c, ERR_NOT_ALLOWED, (int)w->t->v[i].at + 1, "%s %.*s is not allowed here%s%s", what, SARG(name), *why ? ": " : "", why);
+	return fail_state(w->c, "42501", "003001");
+}
+
+static bool read_only(const struct walk *w, int i, const char *what, struct str name)
+{
+	fail_at(w->c, ERR_READ_ONLY, (int)w->t->v[i].at + 1, "only a SELECT is allowed here, not %s %.*s", what, SARG(name));
 	return fail_state(w->c, "42501", "003001");
 }
 
@@ -140,7 +157,7 @@ static bool statement_allowed(const struct walk *w)
 	if (k->kind >= SQL_CREATE && k->kind <= SQL_COMMENT && !object_allowed(k->object))
 		return refuse(w, i, sql_kind_name(k->kind), k->object, "");
 	if (w->g->select_only && (k->kind != SQL_SELECT || w->head.explain))
-		return refuse(w, i, "The statement", str_of(sql_kind_name(k->kind)), "only a SELECT is");
+		return read_only(w, i, "the statement", str_of(w->head.explain ? "EXPLAIN" : sql_kind_name(k->kind)));
 	return true;
 }
 
@@ -194,6 +211,47 @@ static bool zone_argument(const struct walk *w, int i)
 	       word_is(string_value(w->c->arena, w->t->dialect, arg->text), S("timezone"));
 }
 
+static bool holds_reserved(struct str text)
+{
+	for (size_t i = 0; i + sizeof(SQL_EPHEMERAL) - 1 <= text.n; i++)
+		if (str_istarts(str_tail(text, i), S(SQL_EPHEMERAL)))
+			return true;
+	return false;
+}
+
+/* The last argument in the brackets at `open`: one string as it stands, maybe cast. It may be
+ * JSON, so escapes are not looked into. */
+static bool plain_name_argument(const struct walk *w, int open)
+{
+	const struct sql_token *v = w->t->v;
+	int close = v[open].match, from = open + 1;
+	struct str text;
+
+	for (int i = open + 1; i < close; i++) {
+		if (v[i].match > i)
+			i = v[i].match;
+		else if (is_punct(&v[i], ','))
+			from = i + 1;
+	}
+	if (v[from].kind != SQL_STRING || !(close == from + 1 || (close == from + 3 && is_operator(&v[from + 1], S("::")))))
+		return false;
+	text = string_value(w->c->arena, w->t->dialect, v[from].text);
+	return str_find(text, '\\') == text.n && !holds_reserved(text);
+}
+
+static bool check_naming(const struct walk *w, int end, struct str name)
+{
+	for (size_t i = 0; i < COUNT_OF(naming); i++) {
+		if (!word_is(name, naming[i]))
+			continue;
+		if (w->g->select_only && word_is(name, S("nextval")))
+			return read_only(w, end, "the function", name);
+		if (!plain_name_argument(w, end + 1))
+			return refuse(w, end, "The function", name, "but for a name written out, of what is the caller's own");
+	}
+	return true;
+}
+
 /* A function name of tokens [i, end], an opening bracket behind it. */
 static bool check_function(const struct walk *w, int i, int end)
 {
@@ -206,7 +264,7 @@ static bool check_function(const struct walk *w, int i, int end)
 		r = NULL;
 	if (r)
 		return refuse(w, end, "The function", name, r->reason);
-	return check_catalog(w, i, end, INT32_MAX);
+	return check_naming(w, end, name) && check_catalog(w, i, end, INT32_MAX);
 }
 
 static bool like_a_file(struct str name)
@@ -330,6 +388,23 @@ static bool keyword(struct walk *w, int i)
 	return true;
 }
 
+/* What no name may be, wherever it stands: a session's catalog that is not the caller's, a physical id that the
+ * scope's rewriting did not take away, the catalogs that are made up. */
+static bool check_reserved(const struct walk *w, int i, int end)
+{
+	bool qualified = end > i && !(i > 0 && is_punct(&w->t->v[i - 1], '.'));
+
+	for (int j = i; j <= end; j += 2) {
+		struct str name = name_of(w, j);
+
+		if (str_istarts(name, S(SQL_EPHEMERAL)) && !(j == i && qualified && in_list(name, w->g->catalogs)))
+			return refuse(w, j, "The name", name, "names that begin with " SQL_EPHEMERAL " are reserved");
+	}
+	if (qualified && in_list(name_of(w, i), made_up))
+		return check_catalog(w, i, end, INT32_MAX);
+	return true;
+}
+
 /* A dotted name: a function, a table, or something of no interest. */
 static bool check_name(struct walk *w, int i, int *ret_end)
 {
@@ -341,7 +416,8 @@ static bool check_name(struct walk *w, int i, int *ret_end)
 		w->lists[w->t->v[i].depth] = TABLES;
 	if (end == i && keyword(w, i))
 		return true;
-	if (called)
+	ok = check_reserved(w, i, end);
+	if (ok && called)
 		ok = check_function(w, i, end);
 	if (ok && w->table)
 		ok = check_table(w, i, end);
@@ -361,6 +437,17 @@ static void check_punct(struct walk *w, int i)
 	}
 }
 
+/* CREATE VIEW 'name' and RENAME TO 'name': DuckDB takes a string for a name there too. */
+static bool string_for_name(const struct walk *w, int i)
+{
+	static const char *const objects[] = {"view", "schema", "sequence", "index", "type", "macro", "function", "exists", NULL};
+	enum sql_kind k = w->head.class.kind;
+
+	if (i <= w->head.explained || w->t->v[i].depth > 0 || k < SQL_CREATE || k > SQL_ALTER)
+		return false;
+	return (k == SQL_ALTER && sql_is(w->t, i - 1, "to")) || (i < w->head.explained + 6 && word_in(&w->t->v[i - 1], objects));
+}
+
 static bool check_token(struct walk *w, int *i)
 {
 	const struct sql_token *k = &w->t->v[*i];
@@ -372,6 +459,8 @@ static bool check_token(struct walk *w, int *i)
 	case SQL_STRING:
 		if (w->table)
 			return refuse(w, *i, "The file", k->text, "tables are named, not files");
+		if (string_for_name(w, *i))
+			return refuse(w, *i, "The string", k->text, "names are written without quotes or with double ones");
 		return true;
 	case SQL_PUNCT:
 		check_punct(w, *i);

@@ -12,8 +12,7 @@ struct writer {
 	const struct sql_tokens *t;
 	struct plan plan;
 	struct buf out;
-	struct sql_mark *marks;
-	int nmarks, capmarks;
+	struct marks marks;
 	struct map seen;         /* placeholder name -> its number */
 	struct str *names;
 	int nnames, capnames, questions;
@@ -22,21 +21,26 @@ struct writer {
 
 enum { NAME_BUDGET = 64 * 1024 }; /* at least */
 
-static void mark(struct writer *w, size_t in)
+void mark_add(struct arena *a, struct marks *m, size_t out, size_t in)
 {
-	const struct sql_mark *last = w->nmarks ? &w->marks[w->nmarks - 1] : NULL;
+	const struct sql_mark *last = m->n ? &m->v[m->n - 1] : NULL;
 	struct sql_mark *more;
 
-	if (last && w->out.n - last->out == in - last->in)
+	if (last && out - last->out == in - last->in)
 		return;
-	if (w->nmarks == w->capmarks) {
-		w->capmarks = w->capmarks ? w->capmarks * 2 : 32;
-		more = arena_alloc(w->c->arena, sizeof(*more) * (size_t)w->capmarks);
-		if (w->nmarks)
-			memcpy(more, w->marks, sizeof(*more) * (size_t)w->nmarks);
-		w->marks = more;
+	if (m->n == m->cap) {
+		m->cap = m->cap ? m->cap * 2 : 32;
+		more = arena_alloc(a, sizeof(*more) * (size_t)m->cap);
+		if (m->n)
+			memcpy(more, m->v, sizeof(*more) * (size_t)m->n);
+		m->v = more;
 	}
-	w->marks[w->nmarks++] = (struct sql_mark){w->out.n, in};
+	m->v[m->n++] = (struct sql_mark){out, in};
+}
+
+static void mark(struct writer *w, size_t in)
+{
+	mark_add(w->c->arena, &w->marks, w->out.n, in);
 }
 
 static bool unsupported(struct writer *w, const struct sql_token *k)
@@ -253,7 +257,7 @@ bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sq
 		(void)buf_room(&w.out, (t->v[s.to - 1].at - t->v[s.from].at) * 2 + 256);
 	ok = make_plan(&w, s) && write_all(&w, s);
 	if (ok)
-		*ret = (struct sql_rewrite){arena_dup(c->arena, buf_str(&w.out)), w.marks, w.nmarks, w.nnames, w.names};
+		*ret = (struct sql_rewrite){arena_dup(c->arena, buf_str(&w.out)), w.marks.v, w.marks.n, w.nnames, w.names, NULL};
 	map_close(&w.seen);
 	buf_drop(&w.out);
 	return ok;

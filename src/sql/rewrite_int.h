@@ -1,8 +1,15 @@
-/* rewrite_int.h - the plan of a rewrite: what to do at which token, made before anything is written. */
+/* rewrite_int.h - what rewriters share: marks, and the plan of what to do at which token, made before anything is written. */
 #ifndef MAYFLY_SQL_REWRITE_INT_H
 #define MAYFLY_SQL_REWRITE_INT_H
 
 #include "sql/sql_int.h"
+
+/* Where output and source stand side by side; a pair that says nothing new is left out. */
+struct marks {
+	struct sql_mark *v;
+	int n, cap;
+};
+void mark_add(struct arena *a, struct marks *m, size_t out, size_t in);
 
 enum {
 	PLAN_NAME = 1,  /* a select item ends before this token: name it after its text */

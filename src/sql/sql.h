@@ -106,10 +106,9 @@ struct sql_rewrite {
 	int nmarks;
 	int placeholders;         /* how many distinct ones */
 	const struct str *names;  /* of placeholder i+1: "1", "2", … or the name; names[i] */
+	const char *const *catalogs; /* of sessions, that the scope let through, for the gate's; NULL-terminated or NULL */
 };
-struct sql_mark {
-	size_t out, in;
-};
+struct sql_mark { size_t out, in; };
 /* Fails with ERR_SQL: unknown statement 001003, $1 and $name 000002, X'…' that is not hexadecimal.
  * CALL f(…) becomes SELECT f(…). */
 bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_rewrite *ret) NODISCARD;
@@ -122,19 +121,18 @@ struct sql_scope {
 	struct str catalog; /* "__eph_<32 hex>": the session's own; empty = no session */
 	bool share;         /* physical names of other sessions are let through */
 };
-/* Physical names become what the engine knows: mutable.public."__eph_<hex>_t" is "__eph_<hex>".public."t", also as the
- * qualifier of a column; where t begins the marks go on. Names of other sessions, and anything else of the catalog `mutable`
- * or that begins with __eph_, fail with ERR_NOT_ALLOWED. A CREATE or RENAME TABLE whose table falls into the session
- * fails with ERR_INVALID_NAME or ERR_NAME_TOO_LONG unless its name is one that the session may have; CREATE and DROP SCHEMA
- * there with ERR_NOT_ALLOWED. SHOW TABLES becomes a SELECT over both. Without a session only the refusals.
- * ret->text is the source itself where nothing changes. */
+/* On the client's tokens, before all else. mutable.public."__eph_<hex>_t" becomes "__eph_<hex>".public."t", as a table and
+ * as the qualifier of a column. Names of other sessions, anything else of the catalog `mutable` or that begins with __eph_,
+ * and CREATE, ALTER or DROP SCHEMA in a session fail with ERR_NOT_ALLOWED; CREATE TABLE and RENAME TO with ERR_INVALID_NAME or
+ * ERR_NAME_TOO_LONG where the table falls into the session and its name may not. SHOW TABLES becomes a SELECT over both.
+ * Without a session only the refusals. ret->text is all of t->text with the changes, or itself. */
 bool sql_rewrite_scope(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_scope *scope,
 		       struct sql_rewrite *ret) NODISCARD;
 /* {table} and {table:name} outside of strings and comments become `reference(arg, name)`, which gives NULL p for an unknown
  * table: ERR_UNKNOWN_TABLE. `table` is what a bare {table} means; empty: ERR_INVALID_FIELD when one is there. */
 bool sql_template(struct call *c, struct str text, struct str table, struct str (*reference)(void *arg, struct str name), void *arg,
 		  struct str *ret) NODISCARD;
-/* Letters, digits, `_`, at most `max` bytes, not beginning with a digit or __eph_: ERR_INVALID_NAME, ERR_NAME_TOO_LONG. */
+/* Letters, digits, `_`, at most `max`, not beginning with a digit or __eph_: ERR_INVALID_NAME, ERR_NAME_TOO_LONG. */
 bool sql_name_check(struct call *c, struct str name, size_t max) NODISCARD;
 
 /* What to run, in order, to fill a catalog attached as `_sf`; NULL-terminated. Put `_sf.main`
