@@ -1,7 +1,8 @@
-/* sql_fuzz.c - libFuzzer entry: any bytes through lexer, split, classes, gate and rewriting.
+/* sql_fuzz.c - libFuzzer entry: any bytes through lexer, split, classes, gate, scope, template and rewriting.
  *
  * Beyond not crashing: what the gate lets through has been cut completely,
- * and what the rewriting writes can be cut again as DuckDB text.
+ * what the rewriting writes can be cut again as DuckDB text, and no text that
+ * comes out of a session's scope names another session.
  */
 #include "sql/sql.h"
 
@@ -37,6 +38,67 @@ static void check_rewrite(struct call *c, const struct sql_tokens *t, struct sql
 	call_forgive(c);
 }
 
+/* --- a session: nothing that passes scope and gate names another one --- */
+#define OWN "__eph_0123456789abcdef0123456789abcdef"
+
+static bool names_other(struct call *c, const struct sql_tokens *t)
+{
+	for (int i = 0; i < t->n; i++) {
+		struct str name;
+
+		if (t->v[i].kind != SQL_WORD && t->v[i].kind != SQL_QUOTED)
+			continue;
+		name = sql_name_of(c->arena, t->dialect, &t->v[i]);
+		if (str_istarts(name, S(SQL_EPHEMERAL)) && !str_ieq(name, S(OWN)))
+			return true;
+	}
+	return false;
+}
+
+static void check_scope(struct call *c, const struct sql_tokens *t, struct sql_span s)
+{
+	static const char *const catalogs[] = {"MAYFLY", OWN, NULL};
+	const struct sql_scope scope = {S(OWN), false}, none = {0};
+	struct sql_gate g = {catalogs, false};
+	struct sql_rewrite r;
+	struct sql_tokens again;
+	struct sql_span *spans;
+	int n;
+
+	if (!sql_rewrite_scope(c, t, s, &none, &r))
+		call_forgive(c);
+	if (!sql_rewrite_scope(c, t, s, &scope, &r)) {
+		call_forgive(c);
+		return;
+	}
+	for (size_t at = 0; at <= r.text.n; at++)
+		INVARIANT(sql_source_position(&r, at) <= t->text.n + r.text.n);
+	INVARIANT(sql_lex(c, t->dialect, r.text, &again) && sql_split(c, &again, &spans, &n));
+	check_tokens(&again);
+	for (int i = 0; i < n; i++)
+		if (!sql_gate(c, &again, spans[i], &g)) {
+			call_forgive(c);
+			return;
+		}
+	INVARIANT(n != 1 || !names_other(c, &again));
+}
+
+static struct str reference(void *arg, struct str name)
+{
+	(void)arg;
+	return name.n % 2 ? S("mutable.public.\"x\"") : (struct str){0};
+}
+
+static void check_template(struct call *c, struct str text)
+{
+	struct str out;
+
+	if (sql_template(c, text, S("t"), reference, NULL, &out))
+		INVARIANT(out.n <= text.n * 4);
+	else
+		call_forgive(c);
+}
+
 static void run(enum sql_dialect d, struct str text)
 {
 	static const char *const catalogs[] = {"main", NULL};
@@ -60,7 +122,10 @@ static void run(enum sql_dialect d, struct str text)
 			call_forgive(&c);
 		if (d == SQL_SNOWFLAKE)
 			check_rewrite(&c, &t, s[i]);
+		check_scope(&c, &t, s[i]);
 	}
+	if (d == SQL_DUCKDB)
+		check_template(&c, text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
