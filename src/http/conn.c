@@ -56,16 +56,22 @@ static void feed_ahead(struct http_conn *c)
 
 static bool is_busy(const struct http_conn *c)
 {
-	return c->req && c->req->state != REQ_HEAD && c->req->state != REQ_BODY;
+	return c->req && c->req->state != REQ_HEAD && c->req->state != REQ_BODY && c->req->state != REQ_UPLOAD;
 }
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf);
+
+static bool is_paused(const struct http_conn *c)
+{
+	return c->req && c->req->state == REQ_UPLOAD && c->req->up.paused;
+}
 
 /* After bytes were taken: reads on, or stops while enough is there. */
 static void settle(struct http_conn *c)
 {
 	const struct http_limits *m = &c->loop->server->limits;
-	bool enough = is_busy(c) && (c->ahead.n >= m->max_head_bytes || c->nahead >= m->max_pipelined);
+	bool enough = is_paused(c) ||
+		      (is_busy(c) && (c->ahead.n >= m->max_head_bytes || c->nahead >= m->max_pipelined));
 
 	if (c->closing || c->lingering)
 		return;

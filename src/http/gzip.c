@@ -55,7 +55,7 @@ void http_zip_end(struct http_res *res)
 	res->zip = NULL;
 }
 
-/* --- request bodies --- */
+/* --- request bodies that are read whole --- */
 
 /* One step into `out`; Z_BUF_ERROR when its limit is reached. */
 static int inflate_step(z_stream *z, struct buf *out)
@@ -85,7 +85,7 @@ static bool inflate_all(struct call *c, z_stream *z, struct buf *out)
 		if (out->n == out->limit)
 			return fail(c, ERR_BODY_TOO_LARGE, "The decoded body is larger than this server takes.");
 		if (rc != Z_OK || (z->avail_in == 0 && z->avail_out > 0))
-			return fail(c, ERR_BAD_REQUEST, "The body is not whole gzip.");
+			return fail(c, ERR_BAD_REQUEST, HTTP_NOT_GZIP);
 	}
 }
 
@@ -101,4 +101,47 @@ void http_inflate(struct http_req *r)
 	inflateEnd(&z);
 	buf_drop(&r->body);
 	r->body = buf_take(&out);
+}
+
+/* --- request bodies that stream --- */
+
+static void unzip_begin(struct http_unzip *u, struct http_loop *l)
+{
+	u->z = base_zalloc(sizeof(*u->z));
+	INVARIANT(inflateInit2(u->z, GZIP_WINDOW) == Z_OK);
+	if (!l->unzip)
+		l->unzip = base_alloc(PIECE);
+}
+
+bool http_unzip(struct http_unzip *u, struct http_loop *l, struct str *in, struct str *ret)
+{
+	int rc;
+
+	if (!u->z)
+		unzip_begin(u, l);
+	if (u->between)
+		inflateReset(u->z);
+	u->z->next_in = (Bytef *)(uintptr_t)in->p;
+	u->z->avail_in = (uInt)in->n;
+	u->z->next_out = (Bytef *)l->unzip;
+	u->z->avail_out = PIECE;
+	rc = inflate(u->z, Z_NO_FLUSH);
+	*in = str_tail(*in, in->n - u->z->avail_in);
+	*ret = str_from(l->unzip, PIECE - u->z->avail_out);
+	u->between = rc == Z_STREAM_END;
+	u->more = rc == Z_OK && u->z->avail_out == 0;
+	return rc == Z_OK || rc == Z_STREAM_END || rc == Z_BUF_ERROR; /* the last: it wants more bytes */
+}
+
+bool http_unzip_is_whole(const struct http_unzip *u)
+{
+	return !u->z || u->between;
+}
+
+void http_unzip_end(struct http_unzip *u)
+{
+	if (u->z)
+		inflateEnd(u->z);
+	free(u->z);
+	*u = (struct http_unzip){0};
 }

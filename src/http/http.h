@@ -63,17 +63,22 @@ void http_stream(struct http_res *out, const struct http_source *source, void *s
 void http_stream_sse(struct http_res *out, const struct http_source *source, void *self);
 void http_sse_event(struct buf *into, struct str id, struct str event, struct str data); /* empty = left out; data may have lines */
 
-/* --- bodies that stream: routes with HTTP_UPLOAD. Their handler runs when the head has come; it
- * either answers, or calls http_upload() and parks: the body then goes to the sink. --- */
-enum http_took { HTTP_TOOK, HTTP_FULL /* took it; no more until http_upload_go() */, HTTP_ENOUGH /* reads no more */ };
+/* --- bodies that stream: routes with HTTP_UPLOAD. Their handler runs when the head has come (on the
+ * pool if it asks), and answers, or calls http_upload() and parks: the body then goes to the sink, and
+ * `done` runs once woken and the body is complete or was ENOUGH. A wake, or the park's time over, before
+ * the end counts as ENOUGH. While the sink is full the socket is not read, so that a client that leaves
+ * is noticed only after http_upload_go(). --- */
+enum http_took { HTTP_TOOK, HTTP_FULL /* took it; no more until http_upload_go() */, HTTP_ENOUGH /* reads no more; closes */ };
 struct http_sink {
-	enum http_took (*take)(void *self, struct str bytes); /* decoded, in order; on the loop, must not block */
-	/* Once, on the loop: complete = the whole body came; else the client left, was too slow, or sent what is no body,
-	 * too large or not gzip: then the call has the error and `done` will not run. */
+	/* At most 64 KB, decoded, in order, lent during the call; on the loop, must not block. */
+	enum http_took (*take)(void *self, struct str bytes);
+	/* Once, on the loop, after http_upload(), also when the handler fails: complete = the whole body came. Else it was
+	 * ENOUGH, or the client left (`done` then runs as for all parked), or the body came too slowly, is too large, or
+	 * not gzip: that is answered at once, and `done` does not run. */
 	void (*close)(void *self, bool complete);
 };
 void http_upload(struct http_res *out, const struct http_sink *sink, void *self, size_t max_bytes); /* max: decoded */
-void http_upload_go(struct http_park *p);  /* after HTTP_FULL; any thread */
+void http_upload_go(struct http_park *p);  /* after HTTP_FULL; any thread, also before take has returned, also in vain */
 
 /* --- running elsewhere and parking --- */
 bool http_on_pool(struct http_res *out);  /* return its value: run this handler again on a pool thread */
@@ -93,7 +98,7 @@ void http_keep(struct http_res *out, void *value);
 void *http_kept(const struct http_res *out);
 
 /* --- routes --- */
-enum { HTTP_UPLOAD = 1 << 30 /* the body streams; `done` runs once woken and the body was taken, or was ENOUGH */ };
+enum { HTTP_UPLOAD = 1 << 30 /* the body streams */ };
 typedef bool http_handler(struct call *c, void *rooms, const struct http_req *in, struct http_res *out);
 struct http_route {
 	const char *method;      /* "GET", …; a GET row also answers HEAD */
@@ -116,7 +121,8 @@ struct http_surface {
 };
 
 struct http_limits {
-	int64_t head_ms, body_ms;    /* absolute: from the first byte of a request to the end of its head, of its body */
+	int64_t head_ms, body_ms;    /* absolute: from the first byte of a request to the end of its head, of its body;
+				      * for a body that streams, body_ms is between two arrivals, and not while it is FULL */
 	int64_t idle_ms;             /* keep-alive between requests, and before the first byte */
 	int64_t write_stall_ms;      /* no progress of a write */
 	size_t max_head_bytes;       /* request line and headers */

@@ -55,6 +55,7 @@ struct http_loop {
 	int64_t date_s;
 	char date[40];                      /* "Date: …\r\n" of that second */
 	char *read;                         /* HTTP_READ_SIZE, shared by all its connections */
+	char *unzip;                        /* a piece of a body, shared as well; NULL before the first */
 	struct libdeflate_compressor *gzip;
 	atomic_uint_least64_t connections, accepted, requests, refused, parked, in, out;
 };
@@ -118,6 +119,7 @@ enum http_req_state {
 	REQ_RUN,     /* a handler is on the stack */
 	REQ_POOL,    /* on a pool thread */
 	REQ_PARKED,
+	REQ_UPLOAD,  /* parked, and the body goes to its sink */
 	REQ_WRITE,   /* an answer, or a piece of a stream, is being written */
 	REQ_WAIT,    /* the stream has nothing now */
 	REQ_OVER,    /* the client left */
@@ -141,6 +143,22 @@ struct http_res {
 	bool framed;                        /* a stream in chunks */
 };
 
+struct http_unzip { /* zeroed is ready */
+	struct z_stream_s *z;
+	bool between;                       /* at the end of a member */
+	bool more;                          /* comes out without more going in */
+};
+
+struct http_upload { /* a body that streams */
+	const struct http_sink *sink;       /* NULL: none, or closed */
+	void *self;
+	size_t max, seen;                   /* decoded */
+	struct http_unzip unzip;
+	struct buf held;                    /* read, and not yet handed over: the sink is full */
+	bool paused;
+	bool ended;                         /* the framing says so */
+};
+
 struct http_req {
 	struct http_item item;              /* the way back from the pool */
 	struct list link;                   /* spare */
@@ -160,10 +178,14 @@ struct http_req {
 	const struct http_node *node;       /* of the path, for Allow */
 	bool is_head, keep_alive, gzipped, discard, expects, local;
 	bool linger;                        /* bytes of the client are left unread */
+	bool unread;                        /* its body is left to the handler, which has not asked for it */
+	bool some_is_here;                  /* bytes of the body came with the head */
+	bool answered;                      /* the handler ran before the body, which is only read past */
 	/* the body */
 	struct http_chunks chunks;
 	uint64_t left;                      /* of a body with a length */
 	struct buf body;
+	struct http_upload up;
 	/* running */
 	int status;                         /* that a kind of error does not tell: 417; else 0 */
 	http_handler *running;
@@ -202,7 +224,7 @@ void http_conn_accept(struct http_listener *li);
 void http_conn_bytes(struct http_conn *c, struct str bytes); /* plain ones */
 void http_conn_close(struct http_conn *c);                   /* at once */
 void http_conn_finish(struct http_conn *c, bool linger);     /* after an answer */
-void http_conn_next(struct http_conn *c);                    /* the request is over, the next may begin */
+void http_conn_next(struct http_conn *c);                    /* bytes can be taken again: of a body, or the next request */
 void http_conn_due(struct http_conn *c);                     /* its clock ran out */
 
 /* request.c */
@@ -215,6 +237,14 @@ void http_req_woken(struct http_req *r);
 bool http_req_on_pool(struct http_req *r, void (*work)(struct http_req *), void (*back)(struct http_req *)) NODISCARD;
 /* Runs back on the loop after others had their turn. */
 void http_req_later(struct http_req *r, void (*back)(struct http_req *));
+
+/* upload.c */
+void http_upload_begin(struct http_req *r, bool some_is_here); /* the handler has asked for the body and parked */
+bool http_upload_take(struct http_req *r, struct str piece);   /* of the body, without its chunks; false: OVER */
+void http_upload_ended(struct http_req *r);                    /* that was the last piece */
+void http_upload_enough(struct http_req *r);                   /* the rest is not read; still parked */
+void http_upload_resume(struct http_req *r);
+void http_upload_end(struct http_req *r, bool complete);       /* closes the sink, if there is one */
 
 /* parse.c: the head into fields, path and query */
 bool http_parse(struct http_req *r);
@@ -238,6 +268,11 @@ bool http_deflate(struct libdeflate_compressor *z, struct http_res *res);
 void http_zip_begin(struct http_res *res);
 void http_zip(struct http_res *res, struct buf *piece, enum http_more more); /* the piece becomes its compressed form */
 void http_zip_end(struct http_res *res);
+/* The next piece of a body: moves *in forward; *ret is the loop's until the next call. False: it is not gzip. */
+bool http_unzip(struct http_unzip *u, struct http_loop *l, struct str *in, struct str *ret);
+bool http_unzip_is_whole(const struct http_unzip *u);
+void http_unzip_end(struct http_unzip *u);
+#define HTTP_NOT_GZIP "The body is not whole gzip."
 
 /* stream.c */
 void http_stream_begin(struct http_req *r);   /* the head was sent */

@@ -182,6 +182,7 @@ void http_loop_close(struct http_loop *l)
 		uv_run(l->uv, UV_RUN_NOWAIT);
 	libdeflate_free_compressor(l->gzip);
 	free(l->read);
+	free(l->unzip);
 }
 
 /* --- requests --- */
@@ -241,7 +242,9 @@ void http_req_put(struct http_req *r)
 	r->route = NULL;
 	r->node = NULL;
 	r->is_head = r->keep_alive = r->gzipped = r->discard = r->expects = false;
-	r->woken = r->linger = false;
+	r->woken = r->linger = r->unread = r->some_is_here = r->answered = false;
+	INVARIANT(!r->up.sink);
+	r->up = (struct http_upload){0};
 	if (l->nspare == HTTP_SPARE_REQS) {
 		free_req(r);
 		return;

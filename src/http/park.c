@@ -9,6 +9,7 @@ struct http_park {
 	struct http_item item;
 	atomic_int refs;
 	atomic_bool queued;  /* the item is on its way to the loop */
+	atomic_bool wake, go; /* what it brings */
 	atomic_bool gone;
 	struct http_loop *loop;
 	struct http_req *req; /* the loop's; NULL when over */
@@ -16,12 +17,14 @@ struct http_park {
 	void *leave_arg;
 };
 
-static void on_wake(struct http_item *it)
+static void on_item(struct http_item *it)
 {
 	struct http_park *p = CONTAINER_OF(it, struct http_park, item);
 
 	atomic_store(&p->queued, false);
-	if (p->req)
+	if (atomic_exchange(&p->go, false) && p->req)
+		http_upload_resume(p->req);
+	if (atomic_exchange(&p->wake, false) && p->req)
 		http_req_woken(p->req);
 	http_unref(p);
 }
@@ -30,7 +33,7 @@ static struct http_park *new_park(struct http_req *r)
 {
 	struct http_park *p = base_zalloc(sizeof(*p));
 
-	p->item.fn = on_wake;
+	p->item.fn = on_item;
 	atomic_init(&p->refs, 1); /* the request's */
 	p->loop = r->loop;
 	p->req = r;
@@ -54,12 +57,25 @@ struct http_park *http_park(struct http_res *out, int64_t wait_ms)
 	return http_park_of(out);
 }
 
-void http_wake(struct http_park *p)
+static void bring(struct http_park *p, atomic_bool *what)
 {
-	if (atomic_load_explicit(&p->gone, memory_order_acquire) || atomic_exchange(&p->queued, true))
+	if (atomic_load_explicit(&p->gone, memory_order_acquire))
+		return;
+	atomic_store(what, true);
+	if (atomic_exchange(&p->queued, true))
 		return;
 	atomic_fetch_add(&p->refs, 1);
 	http_loop_push(p->loop, &p->item);
+}
+
+void http_wake(struct http_park *p)
+{
+	bring(p, &p->wake);
+}
+
+void http_upload_go(struct http_park *p)
+{
+	bring(p, &p->go);
 }
 
 bool http_park_gone(struct http_park *p)

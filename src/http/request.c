@@ -7,8 +7,17 @@
 
 #include "obs/obs.h"
 
+static void leave_park(struct http_req *r)
+{
+	uv_timer_stop(&r->timer);
+	STAT_SUB(r->loop->parked, 1);
+}
+
 void http_req_refuse(struct http_req *r)
 {
+	if (r->state == REQ_UPLOAD)
+		leave_park(r);
+	http_upload_end(r, false);
 	r->ok = r->keep_alive = false;
 	r->linger = true;
 	STAT_ADD(r->loop->refused, 1);
@@ -54,12 +63,14 @@ static void on_pool_thread(void *arg)
 /* The client left: who waits for the request is told, and `done` runs for what the handler kept. */
 static void abandon(struct http_req *r)
 {
-	bool parked = r->state == REQ_PARKED || (r->state == REQ_POOL && r->ok && r->res.want_park);
+	bool waits = r->state == REQ_PARKED || r->state == REQ_UPLOAD;
+	bool parked = waits || (r->state == REQ_POOL && r->ok && r->res.want_park);
 
-	if (r->state == REQ_PARKED)
-		STAT_SUB(r->loop->parked, 1);
+	if (waits)
+		leave_park(r);
 	uv_timer_stop(&r->timer);
 	r->state = REQ_OVER;
+	http_upload_end(r, false);
 	http_park_leave(r);
 	if (parked) {
 		r->running = r->route->done;
@@ -146,8 +157,9 @@ void http_req_over(struct http_req *r)
 
 static void unpark(struct http_req *r)
 {
-	uv_timer_stop(&r->timer);
-	STAT_SUB(r->loop->parked, 1);
+	if (r->state == REQ_UPLOAD)
+		http_upload_enough(r);
+	leave_park(r);
 	r->woken = false;
 	r->running = r->route->done;
 	run_on_loop(r);
@@ -175,12 +187,32 @@ static void park(struct http_req *r)
 
 void http_req_woken(struct http_req *r)
 {
-	if (r->state == REQ_PARKED)
+	if (r->state == REQ_PARKED || r->state == REQ_UPLOAD)
 		unpark(r);
 	else if (r->state == REQ_WAIT)
 		http_stream_pull(r);
 	else
 		r->woken = true;
+}
+
+static void read_past(struct http_req *r);
+
+/* The handler has returned, or failed. */
+static void end_run(struct http_req *r)
+{
+	if (r->ok && r->up.sink) {
+		INVARIANT(r->res.want_park);
+		park(r);
+		http_upload_begin(r, r->some_is_here || r->conn->ahead.n > 0);
+	} else if (r->ok && r->res.want_park) {
+		park(r);
+	} else {
+		http_upload_end(r, false);
+		if (r->unread)
+			read_past(r);
+		else
+			http_answer(r);
+	}
 }
 
 static void settle_run(struct http_req *r)
@@ -194,15 +226,16 @@ static void settle_run(struct http_req *r)
 		r->ok = fail(&r->call, ERR_UNAVAILABLE, "Too much work is queued.");
 	}
 	res->want_pool = res->on_pool = false;
-	if (r->ok && res->want_park)
-		park(r);
-	else
-		http_answer(r);
+	end_run(r);
 }
 
-/* Everything of the request is here. */
+/* Everything of the request is here, or its handler asks for the body. */
 static void dispatch(struct http_req *r)
 {
+	if (r->answered) {
+		http_answer(r);
+		return;
+	}
 	r->ok = r->call.err.kind == ERR_NONE;
 	if (!r->ok) {
 		http_answer(r);
@@ -216,6 +249,10 @@ static void dispatch(struct http_req *r)
 
 static void body_done(struct http_req *r)
 {
+	if (r->state == REQ_UPLOAD) {
+		http_upload_ended(r);
+		return;
+	}
 	if (r->gzipped && !r->discard && r->body.n > 0) {
 		if (http_req_on_pool(r, http_inflate, dispatch))
 			return;
@@ -228,6 +265,8 @@ static bool add_body(struct http_req *r, struct str piece)
 {
 	size_t most = r->loop->server->limits.max_body_bytes;
 
+	if (r->state == REQ_UPLOAD)
+		return http_upload_take(r, piece);
 	if (r->discard)
 		return true;
 	if (piece.n > most - r->body.n)
@@ -276,9 +315,26 @@ static size_t feed_chunks(struct http_req *r, struct str in)
 /* The body of a call that has failed already is read past when it is short, to keep the connection. */
 static bool is_worth_reading(const struct http_req *r)
 {
-	if (r->call.err.kind == ERR_NONE)
+	if (r->call.err.kind == ERR_NONE && !r->answered)
 		return true;
 	return !r->expects && !r->scan.chunked && r->scan.length <= HTTP_DISCARD;
+}
+
+/* The handler has answered before the body, of which it wants nothing. */
+static void read_past(struct http_req *r)
+{
+	r->unread = false;
+	r->answered = r->discard = true;
+	if (!is_worth_reading(r)) {
+		r->keep_alive = false;
+		r->linger = true;
+		http_answer(r);
+		return;
+	}
+	r->state = REQ_BODY;
+	r->left = r->scan.length;
+	http_clock_set(r->conn, CLOCK_BODY);
+	http_conn_next(r->conn);
 }
 
 static void begin_body(struct http_req *r, bool some_is_here)
@@ -359,7 +415,7 @@ static bool admit(struct http_req *r)
 
 static void take_head(struct http_req *r, bool some_is_here)
 {
-	bool parsed = http_parse(r);
+	bool parsed = http_parse(r), has_body;
 
 	r->began_ns = clock_mono_ns();
 	name_call(r);
@@ -368,7 +424,10 @@ static void take_head(struct http_req *r, bool some_is_here)
 		return;
 	}
 	(void)admit(r); /* its error is answered after the body */
-	if (r->scan.length == 0 && !r->scan.chunked)
+	has_body = r->scan.length > 0 || r->scan.chunked;
+	r->unread = has_body && r->call.err.kind == ERR_NONE && (r->route->flags & HTTP_UPLOAD);
+	r->some_is_here = some_is_here;
+	if (r->unread || !has_body)
 		dispatch(r);
 	else
 		begin_body(r, some_is_here);
@@ -409,7 +468,7 @@ size_t http_req_feed(struct http_req *r, struct str bytes)
 {
 	if (r->state == REQ_HEAD)
 		return feed_head(r, bytes);
-	if (r->state == REQ_BODY)
+	if (r->state == REQ_BODY || (r->state == REQ_UPLOAD && !r->up.paused))
 		return r->scan.chunked ? feed_chunks(r, bytes) : feed_length(r, bytes);
 	return 0;
 }

@@ -1,8 +1,6 @@
 /* http_wait_test.c - what takes time: the pool, parks, streams, TLS, listening, drain. */
-#include "http_rig.h"
+#include "http_rig_tls.h"
 
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <sys/stat.h>
 
 /* --- handlers --- */
@@ -339,30 +337,6 @@ static void events_are_sent_when_woken(void **state)
 
 /* --- unix sockets and inherited ones --- */
 
-static char scratch[40];
-
-static const char *scratch_file(const char *name)
-{
-	static char path[100];
-
-	snprintf(path, sizeof(path), "%s/%s", scratch, name);
-	return path;
-}
-
-static int make_scratch(void **state)
-{
-	snprintf(scratch, sizeof(scratch), "/tmp/http_test.XXXXXX");
-	return mkdtemp(scratch) ? make(state) : -1;
-}
-
-static int close_scratch(void **state)
-{
-	close_server(state);
-	unlink(scratch_file("cert.pem"));
-	unlink(scratch_file("key.pem"));
-	return rmdir(scratch); /* so every socket is unlinked */
-}
-
 static int dial_unix(const char *path)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -455,46 +429,6 @@ static void a_wrong_address_is_refused(void **state)
 
 /* --- TLS --- */
 
-static void write_pem(EVP_PKEY *key, X509 *cert)
-{
-	FILE *f = fopen(scratch_file("cert.pem"), "w");
-
-	PEM_write_X509(f, cert);
-	fclose(f);
-	f = fopen(scratch_file("key.pem"), "w");
-	PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
-	fclose(f);
-}
-
-static void make_certificate(void)
-{
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *cert = X509_new();
-
-	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-	X509_gmtime_adj(X509_getm_notBefore(cert), -60);
-	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-	X509_set_pubkey(cert, key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1,
-				   -1, 0);
-	X509_set_issuer_name(cert, X509_get_subject_name(cert));
-	assert_int_not_equal(X509_sign(cert, key, EVP_sha256()), 0);
-	write_pem(key, cert);
-	X509_free(cert);
-	EVP_PKEY_free(key);
-}
-
-static void start_tls(void)
-{
-	struct http_options o = options();
-	char cert[128];
-
-	make_certificate();
-	snprintf(cert, sizeof(cert), "%s", scratch_file("cert.pem"));
-	o.tls = (struct http_tls){cert, scratch_file("key.pem")};
-	start(&o, "127.0.0.1:0");
-}
-
 static size_t tls_read_all(SSL *ssl, struct buf *in, size_t n)
 {
 	while (in->n < n) {
@@ -505,16 +439,6 @@ static size_t tls_read_all(SSL *ssl, struct buf *in, size_t n)
 		in->n += (size_t)got;
 	}
 	return in->n;
-}
-
-static SSL *tls_dial(SSL_CTX *ctx, int fd)
-{
-	SSL *ssl = SSL_new(ctx);
-
-	SSL_set_fd(ssl, fd);
-	SSL_set_alpn_protos(ssl, (const unsigned char *)"\x02h2\x08http/1.1", 12);
-	assert_int_equal(SSL_connect(ssl), 1);
-	return ssl;
 }
 
 static void tls_answers_small_and_large(void **state)
@@ -654,8 +578,6 @@ static void closing_with_a_parked_request_leaks_nothing(void **state)
 	http_unref(await_held());
 	rig_close(&busy);
 }
-
-#define SCRATCH_TEST(name) cmocka_unit_test_setup_teardown(name, make_scratch, close_scratch)
 
 int main(void)
 {
