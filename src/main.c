@@ -10,6 +10,7 @@
 #include "exec/exec.h"
 #include "http/http.h"
 #include "kv/kv.h"
+#include "lifecycle/lifecycle.h"
 #include "obs/obs.h"
 #include "statement/statement.h"
 #include "tenant/tenant.h"
@@ -24,7 +25,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_LOOPS = 64, MAX_SETS = 256, POOL_QUEUE = 100000, MAX_REQUEST_KEYS = 10000000, STOP_TICK_MS = 50 };
+enum { MAX_LOOPS = 64, MAX_SETS = 256, POOL_QUEUE = 100000, MAX_REQUEST_KEYS = 10000000, STOP_TICK_MS = 50,
+       SWEEP_TICK_MS = 250, SWEEP_BATCH = 1000 };
 
 struct server {
 	struct arena arena;
@@ -35,6 +37,7 @@ struct server {
 	int nloops;
 	struct exec_pool *pool;
 	struct kv *kv;
+	struct lifecycle *lifecycle;
 	struct engine *engine;
 	struct tenants *tenants;
 	struct statements *statements;
@@ -118,6 +121,17 @@ static void statement_caps(void *arg, struct str tenant, struct statement_caps *
 	*ret = (struct statement_caps){.max_statements = caps->max_statements, .result_bytes = caps->result_bytes};
 }
 
+static void scrape_sweeper(struct lifecycle *lc)
+{
+	struct lifecycle_stats l;
+
+	lifecycle_stats(lc, &l);
+	obs_gauge_set(OBS_M_SWEEPER_LEASES, (int64_t)l.leases);
+	obs_gauge_set(OBS_M_SWEEPER_DUE, (int64_t)l.due);
+	obs_gauge_set(OBS_M_SWEEPER_SWEPT, (int64_t)l.swept);
+	obs_gauge_set(OBS_M_SWEEPER_FAILED, (int64_t)l.failed);
+}
+
 static void scrape(void *arg)
 {
 	struct server *s = arg;
@@ -142,7 +156,7 @@ static void scrape(void *arg)
 	obs_gauge_set(OBS_M_WORKERS_STARTED, (int64_t)e.started);
 	obs_gauge_set(OBS_M_WORKERS_CRASHED, (int64_t)e.crashed);
 	obs_gauge_set(OBS_M_WORKERS_KILLED, (int64_t)e.killed);
-	obs_gauge_set(OBS_M_SWEEPER_SWEPT, (int64_t)st.swept);
+	scrape_sweeper(s->lifecycle);
 }
 
 /* --- building --- */
@@ -180,6 +194,8 @@ static void open_threads(struct server *s)
 		s->loops[i] = exec_loop_open("loop");
 	s->pool = exec_pool_open("pool", (int)s->conf.server_pool_threads, POOL_QUEUE);
 	s->kv = kv_memory_open(MAX_REQUEST_KEYS);
+	s->lifecycle = lifecycle_open(&(struct lifecycle_options){.loop = s->loops[0], .tick_ms = SWEEP_TICK_MS,
+							    .batch = SWEEP_BATCH});
 }
 
 static bool open_engine(struct server *s)
@@ -200,10 +216,11 @@ static bool open_statements(struct server *s)
 {
 	const struct conf *f = &s->conf;
 	const struct statement_options o = {
-		.engine = s->engine, .loop = s->loops[0], .pool = s->pool, .kv = s->kv, .data_dir = f->data_dir,
-		.cleanup_ms = f->storage_cleanup_interval_seconds * 1000,
+		.engine = s->engine, .loop = s->loops[0], .pool = s->pool, .kv = s->kv, .lifecycle = s->lifecycle,
+		.data_dir = f->data_dir, .cleanup_ms = f->storage_cleanup_interval_seconds * 1000,
 		.default_ttl_s = f->storage_default_ttl_seconds, .max_ttl_s = f->storage_max_ttl_seconds,
 		.max_result_bytes = f->storage_max_result_size_mb * 1024 * 1024, .max_part_rows = f->storage_result_batch_size,
+		.max_per_session = f->storage_max_statements_per_session,
 		.memory_bytes = f->statements_memory_bytes, .whole_first = str_eq(f->snowflake_first_partition, S("whole")),
 		.caps = statement_caps, .arg = &s->conf,
 	};
@@ -262,7 +279,8 @@ static bool open_rooms(struct server *s)
 	open_threads(s);
 	if (!open_engine(s) || !(s->tenants = tenant_open(&s->call, &t)) || !open_statements(s))
 		return false;
-	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements};
+	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements,
+			      .lifecycle = s->lifecycle};
 	if (!open_http(s))
 		return false;
 	obs_source_add(scrape, s);
@@ -409,6 +427,8 @@ static void close_rooms(struct server *s)
 		tenant_close(s->tenants);
 	if (s->kv)
 		s->kv->ops->close(s->kv);
+	if (s->lifecycle)
+		lifecycle_close(s->lifecycle);
 	for (int i = 0; i < s->nloops; i++)
 		exec_loop_close(s->loops[i]);
 	buf_drop(&s->addresses);

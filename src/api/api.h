@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "engine/engine.h"
 #include "http/http.h"
+#include "lifecycle/lifecycle.h"
 #include "statement/statement.h"
 #include "tenant/tenant.h"
 
@@ -17,6 +18,7 @@ struct api {
 	struct tenants *tenants;
 	struct engine *engine;
 	struct statements *statements;
+	struct lifecycle *lifecycle;
 	atomic_bool draining; /* no new work */
 };
 

@@ -174,6 +174,17 @@ void lifecycle_sweep(struct lifecycle *lc)
 	sweep(lc);
 }
 
+static void sweep_all(void *lc)
+{
+	while (sweep(lc))
+		;
+}
+
+void lifecycle_sweep_all(struct lifecycle *lc)
+{
+	exec_call(lc->o.loop, sweep_all, lc);
+}
+
 void lifecycle_swept(struct lifecycle *lc, const struct lease *l, bool ok)
 {
 	atomic_fetch_add(ok ? &lc->swept : &lc->failed, 1);

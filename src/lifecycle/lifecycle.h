@@ -53,6 +53,7 @@ void lifecycle_every(struct lifecycle *lc, int64_t interval_ms, exec_fn *fn, voi
 void lifecycle_swept(struct lifecycle *lc, const struct lease *l, bool ok); /* a due lease was dealt with */
 void lifecycle_stats(struct lifecycle *lc, struct lifecycle_stats *ret);
 void lifecycle_sweep(struct lifecycle *lc); /* one pass now, on the loop's thread or before it runs; for tests */
+void lifecycle_sweep_all(struct lifecycle *lc); /* passes until nothing is due; any thread that is no loop's waits for it */
 void lifecycle_close(struct lifecycle *lc); /* the loop has stopped */
 
 /* --- identity.c: the server's id and key in `<data>/server.json` --- */

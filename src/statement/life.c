@@ -159,9 +159,8 @@ void stmt_expire(struct stmt *st)
 {
 	struct statements *s = st->room;
 
-	pthread_mutex_lock(&s->tenants_lock);
-	st->tenant->live--;
-	pthread_mutex_unlock(&s->tenants_lock);
+	if (!stmt_leave_place(st)) /* forgotten just now */
+		return;
 	stmt_lock(st);
 	st->expired = true;
 	stmt_unlock(st);

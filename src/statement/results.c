@@ -142,7 +142,7 @@ static void spool_soon(struct stmt *st)
 	bool start;
 
 	stmt_lock(st);
-	start = !st->spooling && !st->expired;
+	start = !st->spooling && !st->expired && !st->forgotten;
 	st->spooling = st->spooling || start;
 	stmt_unlock(st);
 	if (!start)
@@ -245,7 +245,8 @@ void stmt_results_done(struct stmt *st)
 	if (spooling)
 		return;
 	pthread_mutex_lock(&s->tenants_lock);
-	list_add_tail(&s->in_memory, &st->in_memory);
+	if (list_linked(&st->in_tenant)) /* not forgotten meanwhile */
+		list_add_tail(&s->in_memory, &st->in_memory);
 	pthread_mutex_unlock(&s->tenants_lock);
 	if (atomic_load(&s->memory_bytes) > s->o.memory_bytes)
 		spool_oldest(s);
@@ -256,6 +257,7 @@ void stmt_drop_results(struct stmt *st)
 	char path[PATH_MAX];
 	struct part *parts;
 	int64_t memory, spooled;
+	bool in_file;
 	int n;
 
 	stmt_lock(st);
@@ -263,6 +265,7 @@ void stmt_drop_results(struct stmt *st)
 	n = st->nparts;
 	memory = st->memory_bytes;
 	spooled = st->spooled_bytes;
+	in_file = spooled || st->spooling; /* a job may be writing its first bytes */
 	st->parts = NULL;
 	st->nparts = st->parts_cap = 0;
 	st->memory_bytes = st->spooled_bytes = 0;
@@ -275,7 +278,7 @@ void stmt_drop_results(struct stmt *st)
 	pthread_mutex_unlock(&st->room->tenants_lock);
 	if (memory || spooled)
 		count_bytes(st, -memory, -spooled);
-	if (!spooled)
+	if (!in_file)
 		return;
 	spool_path(st, path, sizeof(path));
 	unlink(path);

@@ -1,11 +1,9 @@
 /* statement.c - the room: handles found, listed, counted and forgotten.
  *
  * Not here: moves of state (life.c), the engine's answers (run.c), bytes of
- * results (results.c).
+ * results (results.c), counts and caps (places.c).
  */
 #include "statement/statement_int.h"
-
-#include "obs/obs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -90,16 +88,12 @@ static void unlink_stmt(struct stmt *st)
 	stmt_unlock(st);
 	if (!first)
 		return;
+	atomic_fetch_sub(stmt_leave_place(st) ? &s->live : &s->expired, 1);
 	pthread_mutex_lock(&s->tenants_lock);
-	if (!st->expired)
-		st->tenant->live--;
 	list_del(&st->in_tenant);
 	list_del(&st->in_memory);
 	pthread_mutex_unlock(&s->tenants_lock);
-	pthread_mutex_lock(&s->due_lock);
-	wheel_del(&st->due);
-	pthread_mutex_unlock(&s->due_lock);
-	atomic_fetch_sub(st->expired ? &s->expired : &s->live, 1);
+	lease_clear(s->o.lifecycle, &st->lease);
 	statement_unref(st);
 }
 
@@ -109,55 +103,81 @@ void statement_forget(struct stmt *st)
 	unlink_stmt(st);
 }
 
+/* --- the lease --- */
+
+static struct stmt *stmt_of(struct lease *l)
+{
+	return CONTAINER_OF(l, struct stmt, lease);
+}
+
+static void hold(struct lease *l)
+{
+	stmt_ref(stmt_of(l));
+}
+
+static void drop(struct lease *l)
+{
+	statement_unref(stmt_of(l));
+}
+
+/* One that was forgotten meanwhile is not left with a lease. */
+static void clear_if_forgotten(struct stmt *st)
+{
+	bool forgotten;
+
+	stmt_lock(st);
+	forgotten = st->forgotten;
+	stmt_unlock(st);
+	if (forgotten)
+		lease_clear(st->room->o.lifecycle, &st->lease);
+}
+
+void stmt_due(struct stmt *st, int64_t due_mono_ms)
+{
+	stmt_lock(st);
+	st->due_mono_ms = due_mono_ms;
+	stmt_unlock(st);
+	lease_set(st->room->o.lifecycle, &st->lease, due_mono_ms);
+	clear_if_forgotten(st);
+}
+
+/* A timeout, the end of a TTL, or the end of what is remembered of an expired handle. */
+static void on_due(struct lease *l)
+{
+	struct stmt *st = stmt_of(l);
+	bool running, expired, moved;
+
+	stmt_lock(st);
+	running = !fsm_terminal(stmt_fsm, st->state);
+	expired = st->expired;
+	moved = st->forgotten || clock_mono_ms() < st->due_mono_ms;
+	stmt_unlock(st);
+	if (moved)
+		return;
+	if (running)
+		stmt_end(st, STMT_FAILED, stmt_error_simple(ERR_STATEMENT_TIMEOUT, st->timeout_ms));
+	else if (expired || atomic_load(&st->room->expired) >= TOMBSTONES)
+		unlink_stmt(st);
+	else
+		stmt_expire(st);
+	lifecycle_swept(st->room->o.lifecycle, l, true);
+}
+
+/* Its session has ended: nothing is left of it, but for who reads a part just now. */
+static void on_owner_ended(struct lease *l)
+{
+	struct stmt *st = stmt_of(l);
+
+	if (st->detached)
+		return;
+	statement_cancel(st);
+	stmt_drop_results(st);
+	unlink_stmt(st);
+}
+
+static const struct lease_kind lease_kind = {"statement", hold, drop, on_due, on_owner_ended};
+
 /* --- a new handle --- */
-
-static struct tenant_use *use_of(struct statements *s, struct str tenant)
-{
-	struct tenant_use *u = map_get(&s->tenants, tenant);
-
-	if (u)
-		return u;
-	u = base_zalloc(sizeof(*u));
-	INVARIANT(tenant.n < sizeof(u->name));
-	memcpy(u->name, tenant.p, tenant.n);
-	list_init(&u->statements);
-	map_put(&s->tenants, str_of(u->name), u);
-	return u;
-}
-
-/* Newest first by handle; two of one millisecond may come in any order. */
-static void insert_by_handle(struct list *newest, struct stmt *st)
-{
-	struct list *at = newest->next;
-
-	while (at != newest && str_cmp(stmt_handle(LIST_ITEM(at, struct stmt, in_tenant)), stmt_handle(st)) > 0)
-		at = at->next;
-	list_add_tail(at, &st->in_tenant);
-}
-
-/* Takes a place under the tenant's caps, or says which one is full. */
-static bool claim_place(struct call *c, struct stmt *st)
-{
-	struct statements *s = st->room;
-	struct statement_caps caps;
-	bool full, heavy;
-
-	s->o.caps(s->o.arg, c->tenant, &caps);
-	pthread_mutex_lock(&s->tenants_lock);
-	st->tenant = use_of(s, c->tenant);
-	full = st->tenant->live >= caps.max_statements;
-	heavy = st->tenant->bytes >= caps.result_bytes;
-	if (!full && !heavy) {
-		st->tenant->live++;
-		insert_by_handle(&st->tenant->statements, st);
-	}
-	pthread_mutex_unlock(&s->tenants_lock);
-	if (full)
-		return fail(c, ERR_TOO_MANY, "tenants.max_statements: %lld live statement handles", (long long)caps.max_statements);
-	if (heavy)
-		return fail(c, ERR_TOO_MANY, "tenants.result_bytes: results of %lld bytes are stored", (long long)caps.result_bytes);
-	return true;
-}
 
 static struct str into(char **at, struct str s)
 {
@@ -182,7 +202,7 @@ static struct stmt *stmt_new(struct call *c, struct statements *s, const struct 
 	st->shard = shard_of(s, stmt_handle(st));
 	list_init(&st->in_tenant);
 	list_init(&st->in_memory);
-	list_init(&st->due.link);
+	lease_init(&st->lease, &lease_kind);
 	st->snowflake = ask->snowflake;
 	st->null_text = ask->null_text;
 	st->form = ask->snowflake ? ENGINE_SNOWFLAKE : ENGINE_NATIVE;
@@ -191,10 +211,11 @@ static struct stmt *stmt_new(struct call *c, struct statements *s, const struct 
 	st->timeout_ms = ask->timeout_ms;
 	st->ttl_ms = (ttl > s->o.max_ttl_s ? s->o.max_ttl_s : ttl) * 1000;
 	st->progress = -1;
-	st->tail = at = base_alloc(ask->sql.n + c->principal.n + ask->request_id.n);
+	st->detached = ask->scope.detached;
+	st->tail = at = base_alloc(ask->sql.n + c->principal.n + ask->scope.session_id.n);
 	st->sql = into(&at, ask->sql);
 	st->principal = into(&at, c->principal);
-	st->request_id = into(&at, ask->request_id);
+	st->session_id = into(&at, ask->scope.session_id);
 	return st;
 }
 
@@ -322,14 +343,29 @@ static bool start(struct call *c, struct stmt *st, const struct stmt_ask *ask)
 	return true;
 }
 
-/* The caller's statement is none after all. */
-static void withdraw(struct stmt *st)
+/* From here on it ends with its session. */
+static bool join_session(struct call *c, struct stmt *st, const struct stmt_scope *scope)
 {
+	if (!scope->owner)
+		return true;
+	if (!lease_own(st->room->o.lifecycle, scope->owner, &st->lease))
+		return fail(c, ERR_SESSION_CLOSED, "session %.*s has ended", SARG(scope->session_id));
+	clear_if_forgotten(st);
+	return true;
+}
+
+/* The caller's statement is none after all: false, for what failed in the call. */
+static bool withdraw(struct call *c, struct stmt *st)
+{
+	struct err err = c->err;
+
 	stmt_lock(st);
 	st->withdrawn = true;
 	stmt_unlock(st);
 	statement_forget(st);
 	statement_unref(st);
+	c->err = err;
+	return false;
 }
 
 bool statement_submit(struct call *c, struct statements *s, const struct stmt_ask *ask, struct stmt **ret)
@@ -339,24 +375,21 @@ bool statement_submit(struct call *c, struct statements *s, const struct stmt_as
 	if (find_former(c, s, ask, ret))
 		return true;
 	st = stmt_new(c, s, ask);
-	if (!claim_place(c, st)) {
+	if (!stmt_take_place(c, st)) {
 		atomic_store(&st->refs, 1);
 		statement_unref(st);
 		return false;
 	}
 	enter(st);
+	if (!join_session(c, st, &ask->scope))
+		return withdraw(c, st);
 	if (!claim_request(c, st, ask, &former)) {
-		withdraw(st);
+		withdraw(c, st);
 		*ret = former;
 		return true;
 	}
-	if (!start(c, st, ask)) {
-		struct err err = c->err;
-
-		withdraw(st);
-		c->err = err;
-		return false;
-	}
+	if (!start(c, st, ask))
+		return withdraw(c, st);
 	*ret = st;
 	return true;
 }
@@ -372,7 +405,7 @@ void statement_view(struct stmt *st, struct stmt_view *v)
 {
 	stmt_lock(st);
 	*v = (struct stmt_view){
-		.handle = stmt_handle(st), .tenant = str_of(st->tenant->name), .sql = st->sql,
+		.handle = stmt_handle(st), .tenant = str_of(st->tenant->name), .session_id = st->session_id, .sql = st->sql,
 		.state = st->state, .created_ms = st->created_ms, .started_ms = st->started_ms,
 		.completed_ms = st->completed_ms, .expires_ms = st->expires_ms,
 		.progress = st->progress, .form = st->form, .columns = st->columns, .parts = st->nparts,
@@ -388,7 +421,7 @@ static bool passes(struct stmt *st, const struct stmt_filter *f)
 	stmt_lock(st);
 	pass = !st->expired && (f->state < 0 || st->state == (enum stmt_state)f->state) &&
 	       (!f->since_ms || st->created_ms >= f->since_ms) && (!f->until_ms || st->created_ms <= f->until_ms) &&
-	       f->session_id.n == 0;
+	       (!f->session_id.n || str_eq(f->session_id, st->session_id));
 	stmt_unlock(st);
 	return pass;
 }
@@ -462,76 +495,14 @@ bool statement_list(struct call *c, struct statements *s, const struct stmt_filt
 	return true;
 }
 
-/* --- deadlines --- */
+/* --- the room --- */
 
-void stmt_due(struct stmt *st, int64_t due_mono_ms)
-{
-	struct statements *s = st->room;
-
-	pthread_mutex_lock(&s->due_lock);
-	wheel_put(&s->wheel, &st->due, due_mono_ms);
-	pthread_mutex_unlock(&s->due_lock);
-}
-
-/* A timeout, the end of a TTL, or the end of what is remembered of an expired handle. */
-static void on_due(struct stmt *st)
-{
-	bool running, expired;
-
-	stmt_lock(st);
-	running = !fsm_terminal(stmt_fsm, st->state);
-	expired = st->expired;
-	stmt_unlock(st);
-	if (running) {
-		stmt_end(st, STMT_FAILED, stmt_error_simple(ERR_STATEMENT_TIMEOUT, st->timeout_ms));
-		return;
-	}
-	atomic_fetch_add(&st->room->swept, 1);
-	obs_observe(OBS_M_SWEEPER_LAG, (clock_mono_ms() - st->due.due_ms) * 1000000);
-	if (expired || atomic_load(&st->room->expired) >= TOMBSTONES)
-		unlink_stmt(st);
-	else
-		stmt_expire(st);
-}
-
-void statements_sweep(struct statements *s)
-{
-	enum { A_SWEEP = 1000 };
-	struct stmt *v[A_SWEEP];
-	struct list due;
-	int n;
-
-	do {
-		n = 0;
-		list_init(&due);
-		pthread_mutex_lock(&s->due_lock);
-		wheel_advance(&s->wheel, clock_mono_ms(), &due, A_SWEEP);
-		LIST_EACH(&due, it) {
-			struct stmt *st = CONTAINER_OF(LIST_ITEM(it, struct wheel_node, link), struct stmt, due);
-
-			list_del(it);
-			v[n++] = stmt_ref(st);
-		}
-		pthread_mutex_unlock(&s->due_lock);
-		for (int i = 0; i < n; i++) {
-			on_due(v[i]);
-			statement_unref(v[i]);
-		}
-	} while (n == A_SWEEP);
-}
-
-static void on_timer(void *arg)
+static void clean_up(void *arg)
 {
 	struct statements *s = arg;
 
-	statements_sweep(s);
-	if (clock_mono_ms() < s->next_cleanup_ms)
-		return;
-	s->next_cleanup_ms = clock_mono_ms() + s->o.cleanup_ms;
 	s->o.kv->ops->sweep(s->o.kv);
 }
-
-/* --- the room --- */
 
 static bool empty_spool(struct call *c, struct statements *s)
 {
@@ -558,9 +529,7 @@ struct statements *statements_open(struct call *c, const struct statement_option
 	for (int i = 0; i < SHARDS; i++)
 		pthread_mutex_init(&s->shards[i].lock, NULL);
 	pthread_mutex_init(&s->tenants_lock, NULL);
-	pthread_mutex_init(&s->due_lock, NULL);
 	list_init(&s->in_memory);
-	wheel_open(&s->wheel, SWEEP_MS, clock_mono_ms());
 	if (asprintf(&s->spool_dir, "%.*s/spool", SARG(o->data_dir)) < 0)
 		s->spool_dir = NULL;
 	INVARIANT(s->spool_dir);
@@ -568,8 +537,7 @@ struct statements *statements_open(struct call *c, const struct statement_option
 		statements_close(s);
 		return NULL;
 	}
-	s->timer = exec_timer_open(o->loop, on_timer, s);
-	exec_timer_set(s->timer, SWEEP_MS, SWEEP_MS);
+	lifecycle_every(o->lifecycle, o->cleanup_ms, clean_up, s);
 	return s;
 }
 
@@ -581,7 +549,7 @@ void statements_stats(struct statements *s, struct statement_stats *ret)
 		.failed = atomic_load(&s->ended[STMT_FAILED]), .canceled = atomic_load(&s->ended[STMT_CANCELED]),
 		.memory_bytes = (uint64_t)atomic_load(&s->memory_bytes),
 		.spooled_bytes = (uint64_t)atomic_load(&s->spooled_bytes),
-		.swept = atomic_load(&s->swept), .active = atomic_load(&s->active),
+		.active = atomic_load(&s->active),
 	};
 }
 
@@ -627,9 +595,7 @@ void statements_close(struct statements *s)
 {
 	size_t n;
 	struct stmt **v = all_statements(s, &n);
-	struct map_slot slot;
 
-	exec_timer_close(s->timer);
 	for (size_t i = 0; i < n; i++) {
 		statement_forget(v[i]);
 		statement_unref(v[i]);
@@ -639,11 +605,8 @@ void statements_close(struct statements *s)
 		map_close(&s->shards[i].map);
 		pthread_mutex_destroy(&s->shards[i].lock);
 	}
-	for (size_t i = 0; map_next(&s->tenants, &i, &slot);)
-		free(slot.value);
-	map_close(&s->tenants);
+	stmt_places_close(s);
 	pthread_mutex_destroy(&s->tenants_lock);
-	pthread_mutex_destroy(&s->due_lock);
 	free(s->spool_dir);
 	free(s);
 }

@@ -145,7 +145,7 @@ struct statement_options {
 	struct events *events;      /* NULL = none are told */
 	struct str data_dir;        /* spool/ below it is emptied at open */
 	int64_t default_ttl_s, max_ttl_s;
-	int64_t cleanup_ms;         /* between sweeps of the keys; deadlines are kept four times a second */
+	int64_t cleanup_ms;         /* between sweeps of the keys */
 	int64_t max_result_bytes, max_part_rows, memory_bytes;
 	int64_t max_per_session;    /* live handles of one named session: ERR_TOO_MANY beyond */
 	bool whole_first;           /* the first partition holds a result under 10 MB */
@@ -154,12 +154,11 @@ struct statement_options {
 };
 struct statement_stats {
 	uint64_t live, expired, submitted, succeeded, failed, canceled;
-	uint64_t memory_bytes, spooled_bytes, swept;
+	uint64_t memory_bytes, spooled_bytes;
 	int64_t active;
 };
 struct statements *statements_open(struct call *c, const struct statement_options *o) NODISCARD;
 void statements_stats(struct statements *s, struct statement_stats *ret);
-void statements_sweep(struct statements *s);      /* what is due now; the room calls it itself four times a second */
 bool statements_idle(struct statements *s);       /* nothing submitted or running */
 void statements_cancel_all(struct statements *s); /* drain: what still runs ends as CANCELED */
 void statements_close(struct statements *s);      /* the engine has stopped */

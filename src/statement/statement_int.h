@@ -1,8 +1,9 @@
 /* statement_int.h - inside statement/.
  *
  * Locks, never two at once: a shard's lock guards the states, parts and watches
- * of its statements; `tenants_lock` the counts and lists by tenant; `due_lock`
- * the wheel. A statement is in its shard's map (one reference) until forgotten.
+ * of its statements; `tenants_lock` the counts and lists by tenant and session.
+ * A statement is in its shard's map (one reference) until forgotten; its lease
+ * is cleared before that reference goes.
  */
 #ifndef MAYFLY_STATEMENT_INT_H
 #define MAYFLY_STATEMENT_INT_H
@@ -14,7 +15,6 @@
 
 enum {
 	SHARDS = 16,
-	SWEEP_MS = 250,
 	INLINE_RESULT_BYTES = 10 * 1024 * 1024, /* stored bytes; larger results are spooled */
 	FIRST_PART_BYTES = 100 * 1024,
 	PART_ENVELOPE = 64,                     /* bytes that a stored part may have around its row texts */
@@ -41,6 +41,12 @@ struct tenant_use {
 	struct list statements; /* newest first */
 };
 
+struct session_use { /* of a session that has live handles */
+	int64_t live;
+	struct str id;
+	char text[];
+};
+
 struct shard {
 	pthread_mutex_t lock;
 	struct map map; /* handle -> struct stmt */
@@ -51,12 +57,15 @@ struct stmt {
 	struct statements *room;
 	struct shard *shard;
 	struct tenant_use *tenant;
+	struct session_use *session; /* while it is counted; NULL = no named session */
 	struct list in_tenant;      /* tenants_lock */
 	struct list in_memory;      /* tenants_lock: finished results with bytes in memory, oldest first */
-	struct wheel_node due;      /* due_lock: timeout while it runs, TTL and tombstone after */
+	struct lease lease;         /* timeout while it runs, TTL and tombstone after; owned by the session's */
 	char handle[ID_LEN];
+	bool detached;              /* outlives the owner of its lease */
 	/* shard lock from here */
 	bool snowflake, null_text, expired, forgotten, spooling;
+	bool counted;               /* has a place under the caps */
 	bool withdrawn;             /* refused before it began: nobody got the handle, nothing counts it */
 	bool status_shape;          /* answers with a status text, not a counter */
 	bool may_be_missing;        /* DROP IF EXISTS: an object that does not exist is no error */
@@ -66,6 +75,7 @@ struct stmt {
 	struct engine_task *task;
 	int64_t created_ms, started_ms, completed_ms, expires_ms; /* wall */
 	int64_t created_mono_ms, timeout_ms, ttl_ms;
+	int64_t due_mono_ms;        /* of the lease */
 	float progress;
 	int nparts, parts_cap;
 	struct part *parts;
@@ -74,7 +84,7 @@ struct stmt {
 	struct str columns;         /* owned */
 	struct stmt_error *error;   /* owned */
 	struct watch *watches;
-	struct str sql, principal, request_id; /* in tail */
+	struct str sql, principal, session_id; /* in tail */
 	char *tail;
 };
 
@@ -82,16 +92,13 @@ struct statements {
 	struct statement_options o;
 	struct shard shards[SHARDS];
 	pthread_mutex_t tenants_lock;
-	struct map tenants;
+	struct map tenants;         /* name -> struct tenant_use */
+	struct map sessions;        /* id -> struct session_use */
 	struct list in_memory;
-	pthread_mutex_t due_lock;
-	struct wheel wheel;
-	struct exec_timer *timer;
-	int64_t next_cleanup_ms;    /* on the loop */
 	char *spool_dir;
 	_Atomic int64_t memory_bytes, spooled_bytes;
 	_Atomic int64_t live, expired, active;
-	_Atomic uint64_t submitted, ended[STMT_STATES], swept;
+	_Atomic uint64_t submitted, ended[STMT_STATES];
 };
 
 static inline struct str stmt_handle(const struct stmt *st)
@@ -153,7 +160,12 @@ bool stmt_stored_part(struct call *c, struct stmt *st, int i, struct engine_byte
 /* convert.c: partition i in `form` as {"data":[…]}, plain; blocks */
 bool stmt_part_as(struct call *c, struct stmt *st, int i, enum engine_form form, struct buf *ret) NODISCARD;
 
+/* places.c: handles under the caps of tenant and session */
+bool stmt_take_place(struct call *c, struct stmt *st) NODISCARD; /* or says which cap is full */
+bool stmt_leave_place(struct stmt *st);                          /* false: it had none any more */
+void stmt_places_close(struct statements *s);
+
 /* statement.c */
-void stmt_due(struct stmt *st, int64_t due_mono_ms);
+void stmt_due(struct stmt *st, int64_t due_mono_ms); /* nothing for a forgotten one */
 
 #endif
