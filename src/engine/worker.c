@@ -11,7 +11,7 @@
  * control socket does; what is not committed then is lost, as a client was
  * never told otherwise.
  */
-#include "engine/worker.h"
+#include "engine/worker_catalog.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -37,7 +37,9 @@ struct worker {
 	duckdb_connection con;        /* control's own */
 	int wake;                     /* eventfd: an executor got work while control slept */
 	pthread_mutex_t lock;
+	struct catalogs *catalogs;
 	struct executor *executors;
+	int nexecutors;               /* one more than statements at once: for what is done with a whole catalog */
 	uint64_t early[WORKER_EARLY]; /* canceled before they were picked up */
 	size_t nearly;                /* how many ever; the ring's next place */
 	bool asleep;                  /* control waits without a tick */
@@ -53,6 +55,56 @@ struct worker {
 duckdb_database executor_database(const struct executor *x)
 {
 	return x->w->db;
+}
+
+struct catalogs *executor_catalogs(const struct executor *x)
+{
+	return x->w->catalogs;
+}
+
+void executor_uses(struct executor *x, struct catalog *k, bool outlives)
+{
+	pthread_mutex_lock(&x->w->lock);
+	x->catalog = k;
+	x->outlives = outlives;
+	pthread_mutex_unlock(&x->w->lock);
+}
+
+/* Lock held. */
+static void interrupt(struct executor *x)
+{
+	x->canceled = true;
+	pthread_cond_broadcast(&x->news);
+	if (x->running)
+		duckdb_interrupt(x->running);
+}
+
+void executor_interrupt_others(struct executor *x, const struct catalog *k)
+{
+	struct worker *w = x->w;
+
+	pthread_mutex_lock(&w->lock);
+	for (int i = 0; i < w->nexecutors; i++)
+		if (w->executors[i].catalog == k && !w->executors[i].outlives)
+			interrupt(&w->executors[i]);
+	pthread_mutex_unlock(&w->lock);
+}
+
+struct str *worker_tables(struct worker *w, uint64_t connection, struct arena *a, int *ret_n)
+{
+	struct catalog *k = NULL;
+	struct executor *x = NULL;
+
+	pthread_mutex_lock(&w->lock);
+	for (int i = 0; i < w->nexecutors; i++) {
+		if (!w->executors[i].running || w->executors[i].running_number != connection)
+			continue;
+		x = &w->executors[i];
+		k = x->catalog; /* entered as long as its statement runs */
+	}
+	pthread_mutex_unlock(&w->lock);
+	*ret_n = 0;
+	return k ? catalog_names(x, k, a, ret_n) : NULL;
 }
 
 bool executor_runs(struct executor *x, const struct session *s)
@@ -103,7 +155,7 @@ bool worker_wait(struct worker *w, uint64_t connection, int64_t seconds)
 	bool ok;
 
 	pthread_mutex_lock(&w->lock);
-	for (int i = 0; i < w->o.concurrent; i++)
+	for (int i = 0; i < w->nexecutors; i++)
 		if (w->executors[i].running && w->executors[i].running_number == connection)
 			x = &w->executors[i];
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -178,6 +230,8 @@ static void run_record(struct executor *x, const struct wire_head *h, struct str
 	executor_begin(x, h->task);
 	if (h->kind == WIRE_PARQUET)
 		run_parquet(x, &t, body);
+	else if (h->kind == WIRE_CATALOG)
+		run_catalog(x, &t, body);
 	else if (wire_get_ask(&t.call, body, &t.ask, &t.scope))
 		run_statement(x, &t);
 	else
@@ -185,7 +239,7 @@ static void run_record(struct executor *x, const struct wire_head *h, struct str
 	parts_finish(&x->parts, &t);
 	if (t.broken)
 		die(t.end.text);
-	if (h->kind == WIRE_RUN)
+	if (h->kind == WIRE_RUN && t.scope.name.n == 0)
 		session_renew(&t, x->w->db, &x->sessions[t.ask.helpers]);
 	executor_end(x);
 	arena_reset(&x->arena);
@@ -215,7 +269,7 @@ static void run_packet(struct executor *x, struct str packet, int fd)
 	struct str body;
 
 	while (wire_next(&in, &h, &body)) {
-		if ((h.kind != WIRE_RUN && h.kind != WIRE_PARQUET) || h.in_fd > 1 || (h.in_fd && fd < 0))
+		if ((h.kind != WIRE_RUN && h.kind != WIRE_PARQUET && h.kind != WIRE_CATALOG) || h.in_fd > 1 || (h.in_fd && fd < 0))
 			_exit(WORKER_EXIT_BAD_PACKET);
 		if (!h.in_fd) {
 			run_record(x, &h, body);
@@ -267,7 +321,7 @@ static void start_executor(struct worker *w, struct executor *x)
 /* --- control --- */
 static struct executor *executor_of(struct worker *w, uint64_t task)
 {
-	for (int i = 0; i < w->o.concurrent; i++)
+	for (int i = 0; i < w->nexecutors; i++)
 		if (w->executors[i].task == task)
 			return &w->executors[i];
 	return NULL;
@@ -281,10 +335,7 @@ static void cancel(struct worker *w, uint64_t task)
 		w->early[w->nearly++ % WORKER_EARLY] = task;
 		return;
 	}
-	x->canceled = true;
-	pthread_cond_broadcast(&x->news);
-	if (x->running)
-		duckdb_interrupt(x->running);
+	interrupt(x);
 }
 
 static void acknowledge(struct worker *w, uint64_t task, uint32_t parts)
@@ -433,7 +484,7 @@ static void tick(struct worker *w)
 	int64_t now = clock_mono_ms();
 	bool heavy = false;
 
-	for (int i = 0; i < w->o.concurrent; i++)
+	for (int i = 0; i < w->nexecutors; i++)
 		heavy |= tend(w, &w->executors[i], now);
 	if (heavy)
 		w->heavy_ms = now;
@@ -579,13 +630,15 @@ int engine_worker_main(int argc, char **argv)
 	if (w.o.require_sandbox && !(sandbox.landlock && sandbox.seccomp))
 		die(S("the kernel cannot sandbox this worker"));
 	w.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w.executors = base_zalloc(sizeof(*w.executors) * (size_t)w.o.concurrent);
+	w.nexecutors = w.o.concurrent + 1;
+	w.executors = base_zalloc(sizeof(*w.executors) * (size_t)w.nexecutors);
+	w.catalogs = catalogs_open();
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.wants, NULL);
 	hello(&sandbox);
 	if (pthread_create(&governor, NULL, governor_main, &w) != 0)
 		die(S("no thread for the governor"));
-	for (int i = 0; i < w.o.concurrent; i++)
+	for (int i = 0; i < w.nexecutors; i++)
 		start_executor(&w, &w.executors[i]);
 	control_main(&w);
 }

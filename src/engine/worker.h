@@ -58,6 +58,7 @@ struct task {
 	struct call call;      /* its arena is the statement's memory */
 	struct engine_ask ask;
 	struct wire_catalog scope; /* where it runs; no name: the tenant's database alone */
+	struct catalog *catalog;   /* entered */
 	struct engine_end end;     /* texts in the arena */
 	struct engine_usage usage; /* of the catalog after it; tables -1: unknown */
 	size_t prefix;         /* bytes put before ask.sql when it was prepared */
@@ -71,6 +72,7 @@ bool task_failed_by_duckdb(struct task *t, const char *message); /* as JSON, or 
 /* --- worker_duckdb.c: the instance and its sessions --- */
 bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret) NODISCARD;
 bool database_query(struct call *c, duckdb_connection con, const char *sql) NODISCARD;
+bool database_query_all(struct call *c, duckdb_connection con, const char *const *v) NODISCARD; /* NULL-terminated */
 
 struct cached {
 	struct buf sql;
@@ -78,6 +80,8 @@ struct cached {
 	uint64_t used;                       /* when, by the session's count */
 };
 struct session { /* one connection as a statement finds it */
+	struct list of_catalog, of_all; /* kept for later, of a catalog */
+	struct catalog *catalog;
 	duckdb_connection con; /* NULL = not open */
 	uint64_t number;       /* DuckDB's id of the connection */
 	bool helpers;
@@ -85,7 +89,7 @@ struct session { /* one connection as a statement finds it */
 	uint64_t uses;
 	struct cached cache[WORKER_CACHE];
 };
-bool session_open(struct task *t, duckdb_database db, bool helpers, struct session *s) NODISCARD;
+bool session_open(struct task *t, duckdb_database db, bool helpers, struct session *s) NODISCARD; /* in t->scope */
 void session_close(struct session *s);
 void session_renew(struct task *t, duckdb_database db, struct session *s); /* for the next statement, after the answer */
 bool session_timezone(struct task *t, struct session *s, struct str zone) NODISCARD;
@@ -200,13 +204,12 @@ void run_parquet(struct executor *x, struct task *t, struct str body);
  * drop waits for it, or cancels it: executor_canceled() turns true and a wait on the connection is interrupted. */
 struct change { /* a transaction that may change the catalog */
 	struct session *session;     /* NULL: not open */
-	struct engine_usage before;
-	uint64_t version;
+	uint64_t version;            /* of the catalog when it began */
 };
 bool catalog_enter(struct executor *x, struct task *t, bool outlives) NODISCARD; /* attaches it when need be */
 void catalog_leave(struct executor *x, struct task *t, struct session *s);       /* s goes back, to be used again; NULL is fine */
 struct session *catalog_session(struct executor *x, struct task *t);             /* NULL: t->end says why */
-bool catalog_begin(struct task *t, struct session *s, struct change *ret) NODISCARD;
+bool catalog_begin(struct executor *x, struct task *t, struct session *s, struct change *ret) NODISCARD;
 void catalog_rollback(struct change *ch);                                        /* not open is fine */
 /* Would so many more rows and bytes fit? Else t->end is ENGINE_FULL. */
 bool catalog_fits(struct executor *x, struct task *t, const struct engine_usage *more) NODISCARD;
@@ -215,6 +218,8 @@ bool catalog_commit(struct executor *x, struct task *t, struct change *ch, struc
 /* … or so many rows and bytes came to one table. */
 bool catalog_commit_rows(struct executor *x, struct task *t, struct change *ch, const struct engine_usage *more,
 			 struct str table) NODISCARD;
+struct catalogs *catalogs_open(void);
+/* --- worker_verbs.c --- */
 void run_catalog(struct executor *x, struct task *t, struct str body);
 
 /* --- worker_ingest.c --- */
@@ -226,11 +231,14 @@ struct executor {
 	struct worker *w;
 	pthread_t thread;
 	struct arena arena;
-	struct session sessions[2]; /* without and with helpers */
+	struct session sessions[2]; /* without and with helpers, outside of catalogs */
+	duckdb_connection admin;    /* for attaching and dropping; NULL = not open */
 	struct parts parts;
 	/* under the worker's lock */
 	uint64_t task;              /* 0 = none */
 	bool canceled;
+	struct catalog *catalog;    /* that the task is in */
+	bool outlives;              /* and a drop leaves it alone */
 	int unacked;                /* parts */
 	duckdb_connection running;  /* to interrupt; NULL = nothing runs */
 	uint64_t running_number;
@@ -238,6 +246,10 @@ struct executor {
 	pthread_cond_t news;        /* canceled, or a part was acknowledged */
 };
 duckdb_database executor_database(const struct executor *x);
+struct catalogs *executor_catalogs(const struct executor *x);
+void executor_uses(struct executor *x, struct catalog *k, bool outlives); /* k NULL: none */
+/* Cancels what is in this catalog and does not outlive it. */
+void executor_interrupt_others(struct executor *x, const struct catalog *k);
 /* From here on a cancel interrupts con; NULL: no longer. False when it was canceled before. */
 bool executor_runs(struct executor *x, const struct session *s);
 bool executor_canceled(struct executor *x);
@@ -246,6 +258,8 @@ bool executor_window(struct executor *x);
 void worker_send(struct str packet, int fd); /* ends the process when the server is gone */
 /* Sleeps for the statement that runs on this connection; false when it was canceled. */
 bool worker_wait(struct worker *w, uint64_t connection, int64_t seconds);
+/* Names of the tables of the catalog that this connection is in; copies. */
+struct str *worker_tables(struct worker *w, uint64_t connection, struct arena *a, int *ret_n);
 
 /* --- worker_functions.c --- */
 bool functions_register(struct call *c, struct worker *w, duckdb_connection con) NODISCARD;

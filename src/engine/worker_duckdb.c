@@ -8,6 +8,7 @@
 #include "sql/sql.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ bool database_query(struct call *c, duckdb_connection con, const char *sql)
 	return ok;
 }
 
-static bool query_all(struct call *c, duckdb_connection con, const char *const *v)
+bool database_query_all(struct call *c, duckdb_connection con, const char *const *v)
 {
 	for (; *v; v++)
 		if (!database_query(c, con, *v))
@@ -32,20 +33,27 @@ static bool query_all(struct call *c, duckdb_connection con, const char *const *
 }
 
 /* --- folder --- */
-static bool empty_tmp(struct call *c)
+static bool empty_folder(struct call *c, const char *path)
 {
 	struct dirent *e;
 	DIR *d;
 
-	if (mkdir("tmp", 0700) == 0)
+	if (mkdir(path, 0700) == 0)
 		return true;
-	d = opendir("tmp");
+	d = opendir(path);
 	if (!d)
-		return fail(c, ERR_INTERNAL, "the folder for temporary files cannot be read");
+		return fail(c, ERR_INTERNAL, "the folder %s cannot be read", path);
 	while ((e = readdir(d)))
 		unlinkat(dirfd(d), e->d_name, 0); /* "." and ".." refuse */
 	closedir(d);
 	return true;
+}
+
+static bool make_folders(struct call *c)
+{
+	if (mkdir("sessions", 0700) != 0 && errno != EEXIST)
+		return fail(c, ERR_INTERNAL, "the folder sessions cannot be made");
+	return empty_folder(c, "tmp") && empty_folder(c, "incoming");
 }
 
 /* --- helper catalog: built once a set of statements, then read only --- */
@@ -68,7 +76,7 @@ static bool fill_helper(struct call *c, duckdb_connection con, const char *build
 	const char *attach = arena_fmt(c->arena, "ATTACH '%s' AS _sf", building).p;
 
 	return database_query(c, con, attach) && database_query(c, con, "USE _sf") &&
-	       query_all(c, con, sql_helper_statements()) && database_query(c, con, "USE memory") &&
+	       database_query_all(c, con, sql_helper_statements()) && database_query(c, con, "USE memory") &&
 	       database_query(c, con, "DETACH _sf");
 }
 
@@ -128,6 +136,8 @@ static const char *const before_lock[] = {
 	"SET GLOBAL errors_as_json = true",
 	"SET GLOBAL TimeZone = 'UTC'",
 	"SET GLOBAL temp_directory = 'tmp'",
+	"SET GLOBAL catalog_error_max_schemas = 0", /* no suggestion names what another session has */
+	"SET GLOBAL allowed_directories = ['sessions', 'incoming']", /* of catalogs and of rows that come; the gate refuses files to users */
 	NULL,
 };
 static const char *const lock[] = {
@@ -143,8 +153,8 @@ static bool set_up(struct call *c, const struct worker_options *o, duckdb_connec
 {
 	const char *temp = arena_fmt(c->arena, "SET GLOBAL max_temp_directory_size = '%lldB'", (long long)o->temp).p;
 
-	return query_all(c, con, before_lock) && database_query(c, con, temp) && attach_helper(c, con) &&
-	       query_all(c, con, lock);
+	return database_query_all(c, con, before_lock) && database_query(c, con, temp) && attach_helper(c, con) &&
+	       database_query_all(c, con, lock);
 }
 
 bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret)
@@ -153,7 +163,7 @@ bool database_open(struct call *c, const struct worker_options *o, duckdb_databa
 	duckdb_connection con;
 	bool ok;
 
-	if (!empty_tmp(c) || !open_instance(c, o, &db))
+	if (!make_folders(c) || !open_instance(c, o, &db))
 		return false;
 	if (duckdb_connect(db, &con) != DuckDBSuccess)
 		return fail(c, ERR_INTERNAL, "DuckDB gave no connection");
@@ -166,11 +176,21 @@ bool database_open(struct call *c, const struct worker_options *o, duckdb_databa
 /* --- sessions --- */
 /* Progress is counted only while the bar is on; its printing is off. */
 #define PROGRESS "SET SESSION enable_progress_bar_print = false", "SET SESSION enable_progress_bar = true"
-static const char *const session_sql[2][5] = {
-	{"SET SESSION search_path = 'MAYFLY.PUBLIC'", PROGRESS, NULL},
-	{"SET SESSION search_path = 'MAYFLY.PUBLIC,_sf.main'", PROGRESS,
-	 "SET SESSION default_null_order = 'nulls_last_on_asc_first_on_desc'", NULL},
+static const char *const session_sql[2][4] = {
+	{PROGRESS, NULL},
+	{PROGRESS, "SET SESSION default_null_order = 'nulls_last_on_asc_first_on_desc'", NULL},
 };
+
+static const char *search_path(struct task *t, bool helpers)
+{
+	OWNS(buf) b = {0};
+
+	buf_lit(&b, "SET SESSION search_path = '");
+	if (t->scope.name.n) /* hexadecimal: nothing in it to quote */
+		buf_fmt(&b, "%.*s.public,", SARG(t->scope.name));
+	buf_add(&b, helpers ? S("MAYFLY.PUBLIC,_sf.main'") : S("MAYFLY.PUBLIC'"));
+	return arena_cstr(t->call.arena, buf_str(&b));
+}
 
 static uint64_t connection_number(duckdb_connection con)
 {
@@ -189,7 +209,8 @@ bool session_open(struct task *t, duckdb_database db, bool helpers, struct sessi
 	if (duckdb_connect(db, &s->con) != DuckDBSuccess)
 		return task_fails(t, "Connection", "DuckDB gave no connection");
 	s->number = connection_number(s->con);
-	if (query_all(&t->call, s->con, session_sql[helpers]))
+	if (database_query(&t->call, s->con, search_path(t, helpers)) &&
+	    database_query_all(&t->call, s->con, session_sql[helpers]))
 		return true;
 	task_failed_by_duckdb(t, t->call.err.text);
 	session_close(s);

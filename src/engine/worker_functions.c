@@ -1,6 +1,8 @@
 /* worker_functions.c - SQL functions that only the server's own code can give. */
 #include "engine/worker.h"
 
+#include <stdlib.h>
+
 /* The number of the connection travels as the pointer itself: nothing to copy or free. */
 static void wait_bind(duckdb_bind_info info)
 {
@@ -44,6 +46,72 @@ static void wait_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 	}
 }
 
+/* --- mayfly_tables(): names of the tables of the session that asks; none outside of one --- */
+struct listing { /* of one execution */
+	struct arena arena;
+	struct str *names;
+	int n, at;
+};
+
+static void listing_free(void *p)
+{
+	struct listing *l = p;
+
+	arena_close(&l->arena);
+	free(l);
+}
+
+static void tables_bind(duckdb_bind_info info)
+{
+	duckdb_logical_type text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+	duckdb_client_context context;
+	uintptr_t connection;
+
+	duckdb_table_function_get_client_context(info, &context);
+	connection = duckdb_client_context_get_connection_id(context);
+	duckdb_destroy_client_context(&context);
+	duckdb_bind_add_result_column(info, "name", text);
+	duckdb_destroy_logical_type(&text);
+	duckdb_bind_set_bind_data(info, (void *)connection, NULL);
+}
+
+/* As it is when the statement runs, however long ago it was prepared. */
+static void tables_init(duckdb_init_info info)
+{
+	struct listing *l = base_zalloc(sizeof(*l));
+	struct worker *w = duckdb_init_get_extra_info(info);
+
+	l->names = worker_tables(w, (uintptr_t)duckdb_init_get_bind_data(info), &l->arena, &l->n);
+	duckdb_init_set_init_data(info, l, listing_free);
+	duckdb_init_set_max_threads(info, 1);
+}
+
+static void tables_run(duckdb_function_info info, duckdb_data_chunk output)
+{
+	struct listing *l = duckdb_function_get_init_data(info);
+	duckdb_vector v = duckdb_data_chunk_get_vector(output, 0);
+	idx_t n = 0;
+
+	for (; l->at < l->n && n < duckdb_vector_size(); l->at++, n++)
+		duckdb_vector_assign_string_element_len(v, n, l->names[l->at].p, l->names[l->at].n);
+	duckdb_data_chunk_set_size(output, n);
+}
+
+static bool register_tables(struct worker *w, duckdb_connection con)
+{
+	duckdb_table_function f = duckdb_create_table_function();
+	bool ok;
+
+	duckdb_table_function_set_name(f, "mayfly_tables");
+	duckdb_table_function_set_extra_info(f, w, NULL);
+	duckdb_table_function_set_bind(f, tables_bind);
+	duckdb_table_function_set_init(f, tables_init);
+	duckdb_table_function_set_function(f, tables_run);
+	ok = duckdb_register_table_function(con, f) == DuckDBSuccess;
+	duckdb_destroy_table_function(&f);
+	return ok;
+}
+
 bool functions_register(struct call *c, struct worker *w, duckdb_connection con)
 {
 	duckdb_scalar_function f = duckdb_create_scalar_function();
@@ -62,5 +130,5 @@ bool functions_register(struct call *c, struct worker *w, duckdb_connection con)
 	duckdb_destroy_scalar_function(&f);
 	duckdb_destroy_logical_type(&bigint);
 	duckdb_destroy_logical_type(&text);
-	return ok || fail(c, ERR_INTERNAL, "SYSTEM$WAIT could not be registered");
+	return (ok && register_tables(w, con)) || fail(c, ERR_INTERNAL, "Mayfly's own functions could not be registered");
 }

@@ -5,6 +5,7 @@
  */
 #include "engine/worker.h"
 #include "json/json.h"
+#include "sql/sql.h"
 
 /* --- failures --- */
 bool task_fails(struct task *t, const char *class, const char *fmt, ...)
@@ -246,22 +247,77 @@ static bool run_on(struct executor *x, struct task *t, struct session *s)
 	return ok;
 }
 
-void run_statement(struct executor *x, struct task *t)
+/* DuckDB refuses these in a transaction, or they are none of its business. */
+static bool stands_alone(struct task *t)
 {
-	struct session *s = &x->sessions[t->ask.helpers];
+	static const enum sql_kind kinds[] = {SQL_VACUUM, SQL_ANALYZE, SQL_CHECKPOINT, SQL_PRAGMA, SQL_BEGIN, SQL_COMMIT,
+					      SQL_ROLLBACK, SQL_USE, SQL_SET, SQL_RESET, SQL_SHOW};
+	struct sql_tokens tokens;
+	struct sql_class class;
 
-	t->end.position = -1;
-	if (!s->con && !session_open(t, executor_database(x), t->ask.helpers, s))
-		return;
-	if (executor_runs(x, s))
-		run_on(x, t, s);
-	else
+	if (!sql_lex(&t->call, SQL_DUCKDB, t->ask.sql, &tokens)) {
+		call_forgive(&t->call);
+		return true; /* DuckDB says what is wrong */
+	}
+	sql_classify(&t->call, &tokens, (struct sql_span){0, tokens.n}, &class);
+	for (size_t i = 0; i < COUNT_OF(kinds); i++)
+		if (class.kind == kinds[i])
+			return true;
+	return false;
+}
+
+/* All of it within the catalog's limits, or nothing. */
+static bool run_change(struct executor *x, struct task *t, struct session *s)
+{
+	struct change ch;
+
+	if (!catalog_begin(x, t, s, &ch))
+		return false;
+	if (run_on(x, t, s))
+		return catalog_commit(x, t, &ch, t->ask.sql);
+	catalog_rollback(&ch);
+	return false;
+}
+
+static void run_in(struct executor *x, struct task *t, struct session *s)
+{
+	if (!executor_runs(x, s))
 		task_fails(t, "INTERRUPT", "Interrupted!");
+	else if (t->catalog && t->ask.writes && !stands_alone(t))
+		run_change(x, t, s);
+	else
+		run_on(x, t, s);
 	executor_runs(x, NULL);
 	if (t->end.outcome == ENGINE_FAILED && executor_canceled(x) && !t->broken)
 		t->end.outcome = ENGINE_INTERRUPTED;
 	if (t->end.outcome == ENGINE_OK && t->ask.counts == ENGINE_STATUS)
 		session_forget(s);
+}
+
+static void run_in_catalog(struct executor *x, struct task *t)
+{
+	struct session *s;
+
+	if (!catalog_enter(x, t, t->ask.outlives))
+		return;
+	s = catalog_session(x, t);
+	if (s)
+		run_in(x, t, s);
+	catalog_leave(x, t, s);
+}
+
+void run_statement(struct executor *x, struct task *t)
+{
+	struct session *s = &x->sessions[t->ask.helpers];
+
+	t->end.position = -1;
+	if (t->scope.name.n) {
+		run_in_catalog(x, t);
+		return;
+	}
+	if (!s->con && !session_open(t, executor_database(x), t->ask.helpers, s))
+		return;
+	run_in(x, t, s);
 	if (t->ask.session_state || t->end.outcome != ENGINE_OK)
 		session_close(s);
 }

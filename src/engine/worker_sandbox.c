@@ -43,7 +43,7 @@ static bool limit(__rlimit_resource_t what, uint64_t n)
 
 static bool limit_all(const struct worker_options *o)
 {
-	uint64_t stacks = (uint64_t)(2 * o->concurrent + o->threads + 2) * STACK; /* executors and their packers, … */
+	uint64_t stacks = (uint64_t)(2 * (o->concurrent + 1) + o->threads + 2) * STACK; /* executors and their packers, … */
 	bool ok = limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, FILES_MAX);
 
 	mallopt(M_ARENA_MAX, 2); /* each arena reserves 64 MB of address space */
