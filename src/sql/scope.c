@@ -1,4 +1,6 @@
-/* scope.c - names inside a session: on the wire `mutable.public."__eph_<hex>_<name>"`, to the engine `"__eph_<hex>".public."<name>"`.
+/* scope.c - the names of a session's tables, from what is on the wire to what the engine knows.
+ *
+ *   mutable.public."__eph_<hex>_<name>"   ->   "__eph_<hex>".public."<name>"
  *
  * Works on the client's own text, before anything else is rewritten, and changes no
  * more than the names. It refuses by the look of a name alone: it knows no session

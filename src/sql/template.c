@@ -51,8 +51,8 @@ static bool put_reference(struct call *c, const struct source *from, const struc
 	return true;
 }
 
-bool sql_template(struct call *c, struct str text, struct str table, struct str (*reference)(void *arg, struct str name), void *arg,
-		  struct str *ret)
+bool sql_template(struct call *c, struct str text, struct str table, struct str (*reference)(void *arg, struct str name),
+		  void *arg, struct str *ret)
 {
 	const struct source from = {table, reference, arg};
 	OWNS(buf) out = {0};
