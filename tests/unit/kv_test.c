@@ -1,36 +1,74 @@
-/* kv_test.c - the contract that every backend of kv/ keeps. */
+/* kv_test.c - the contract that every backend of kv/ keeps, and what the file adds to it. */
 #include "kv/kv.h"
 
-#include "test.h"
+#include "faults.h"
+#include "folder.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 struct backend {
 	const char *name;
-	struct kv *(*open)(void);
+	struct kv *(*open)(struct call *c, struct str path, uint64_t max_records);
 };
 
-static struct kv *open_memory(void)
+static struct kv *open_memory(struct call *c, struct str path, uint64_t max_records)
 {
-	return kv_memory_open(3);
+	(void)c;
+	(void)path;
+	return kv_memory_open(max_records);
 }
 
-static const struct backend backends[] = {{"memory", open_memory}};
+static const struct backend backends[] = {{"memory", open_memory}, {"file", kv_file_open}};
+static const struct backend *const of_file = &backends[1];
+
+enum { MAX_RECORDS = 100000 };
 
 struct fixture {
 	struct arena arena;
 	struct call c;
+	char place[FOLDER_PATH_MAX];
+	char path[FOLDER_PATH_MAX + 8]; /* of the log */
 	struct kv *kv;
 };
 
+static void begin_full_at(struct fixture *f, const struct backend *b, uint64_t max_records)
+{
+	*f = (struct fixture){.kv = NULL};
+	call_open(&f->c, &f->arena);
+	folder_make(f->place);
+	snprintf(f->path, sizeof(f->path), "%s/kv.log", f->place);
+	f->kv = b->open(&f->c, str_of(f->path), max_records);
+	assert_non_null(f->kv);
+	assert_string_equal(f->kv->ops->name, b->name);
+}
+
 static void begin(struct fixture *f, const struct backend *b)
 {
-	*f = (struct fixture){.kv = b->open()};
-	call_open(&f->c, &f->arena);
-	assert_string_equal(f->kv->ops->name, b->name);
+	begin_full_at(f, b, MAX_RECORDS);
+}
+
+static void close_kv(struct fixture *f)
+{
+	f->kv->ops->close(f->kv);
+	f->kv = NULL;
+}
+
+static void reopen(struct fixture *f)
+{
+	if (f->kv)
+		close_kv(f);
+	f->kv = kv_file_open(&f->c, str_of(f->path), MAX_RECORDS);
+	assert_non_null(f->kv);
 }
 
 static void end(struct fixture *f)
 {
-	f->kv->ops->close(f->kv);
+	if (f->kv)
+		close_kv(f);
+	folder_remove(f->place);
 	arena_close(&f->arena);
 }
 
@@ -44,6 +82,33 @@ static void expect_error(struct fixture *f, bool ok, enum err_kind kind)
 #define EACH_BACKEND(f) \
 	for (size_t i_ = 0; i_ < COUNT_OF(backends) && (begin((f), &backends[i_]), true); end(f), i_++)
 
+static bool put(struct fixture *f, const char *key, const char *value)
+{
+	return kv_put(&f->c, f->kv, str_of(key), str_of(value), KV_ANY, 0);
+}
+
+/* Returns the version. */
+static uint64_t holds(struct fixture *f, const char *key, const char *want)
+{
+	struct kv_record r;
+
+	assert_true(kv_get(&f->c, f->kv, str_of(key), &r));
+	assert_str_equal(r.value, want);
+	return r.version;
+}
+
+static void expect_absent(struct fixture *f, const char *key)
+{
+	struct kv_record r;
+
+	expect_error(f, kv_get(&f->c, f->kv, str_of(key), &r), ERR_NOT_FOUND);
+}
+
+static uint64_t count(struct fixture *f)
+{
+	return f->kv->ops->count(f->kv);
+}
+
 static void only_the_expected_version_is_replaced(void **state)
 {
 	struct fixture f;
@@ -51,21 +116,25 @@ static void only_the_expected_version_is_replaced(void **state)
 	(void)state;
 	EACH_BACKEND(&f)
 	{
-		struct kv_record r;
 		uint64_t first;
 
-		expect_error(&f, kv_get(&f.c, f.kv, S("k"), &r), ERR_NOT_FOUND);
+		expect_absent(&f, "k");
+		expect_error(&f, kv_put(&f.c, f.kv, S("k"), S("zero"), 17, 0), ERR_CONFLICT);
 		assert_true(kv_put(&f.c, f.kv, S("k"), S("one"), KV_ABSENT, 0));
 		expect_error(&f, kv_put(&f.c, f.kv, S("k"), S("two"), KV_ABSENT, 0), ERR_CONFLICT);
-		assert_true(kv_get(&f.c, f.kv, S("k"), &r));
-		assert_str_equal(r.value, "one");
-		first = r.version;
+		first = holds(&f, "k", "one");
 		assert_true(kv_put(&f.c, f.kv, S("k"), S("two"), first, 0));
+		assert_true(holds(&f, "k", "two") > first);
 		expect_error(&f, kv_put(&f.c, f.kv, S("k"), S("three"), first, 0), ERR_CONFLICT);
 		expect_error(&f, kv_drop(&f.c, f.kv, S("k"), first), ERR_CONFLICT);
-		assert_true(kv_put(&f.c, f.kv, S("k"), S("four"), KV_ANY, 0));
+		assert_true(put(&f, "k", "four"));
 		assert_true(kv_drop(&f.c, f.kv, S("k"), KV_ANY));
 		assert_true(kv_drop(&f.c, f.kv, S("k"), KV_ANY));
+		expect_absent(&f, "k");
+		expect_error(&f, kv_drop(&f.c, f.kv, S("k"), first), ERR_CONFLICT);
+		assert_true(put(&f, "k", ""));
+		assert_true(kv_drop(&f.c, f.kv, S("k"), holds(&f, "k", "")));
+		assert_int_equal(count(&f), 0);
 	}
 }
 
@@ -77,18 +146,20 @@ static void a_record_past_its_time_is_absent_and_swept(void **state)
 	EACH_BACKEND(&f)
 	{
 		struct kv_record r;
+		int64_t now = clock_wall_ms();
 
 		assert_true(kv_put(&f.c, f.kv, S("a"), S("1"), KV_ABSENT, 5000));
 		assert_true(kv_put(&f.c, f.kv, S("b"), S("2"), KV_ABSENT, 0));
 		clock_advance(4000);
 		assert_true(kv_get(&f.c, f.kv, S("a"), &r));
+		assert_in_range(r.expires_ms, now + 5000, now + 6000);
 		clock_advance(1001);
-		expect_error(&f, kv_get(&f.c, f.kv, S("a"), &r), ERR_NOT_FOUND);
+		expect_absent(&f, "a");
 		assert_true(kv_put(&f.c, f.kv, S("a"), S("3"), KV_ABSENT, 5000));
 		clock_advance(10000);
 		f.kv->ops->sweep(f.kv);
-		assert_int_equal(f.kv->ops->count(f.kv), 1);
-		assert_true(kv_get(&f.c, f.kv, S("b"), &r));
+		assert_int_equal(count(&f), 1);
+		holds(&f, "b", "2");
 	}
 }
 
@@ -97,13 +168,771 @@ static void a_full_store_refuses_new_keys_only(void **state)
 	struct fixture f;
 
 	(void)state;
+	for (size_t i = 0; i < COUNT_OF(backends); i++) {
+		begin_full_at(&f, &backends[i], 3);
+		assert_true(put(&f, "a", "") && put(&f, "b", "") && put(&f, "c", ""));
+		expect_error(&f, put(&f, "d", ""), ERR_TOO_MANY);
+		assert_true(put(&f, "c", "more"));
+		assert_true(kv_drop(&f.c, f.kv, S("a"), KV_ANY));
+		assert_true(put(&f, "d", ""));
+		end(&f);
+	}
+}
+
+static void keys_and_values_have_a_largest_size(void **state)
+{
+	struct fixture f;
+	char *large = base_zalloc(KV_VALUE_MAX + 1);
+
+	(void)state;
 	EACH_BACKEND(&f)
 	{
-		assert_true(kv_put(&f.c, f.kv, S("a"), S(""), KV_ANY, 0));
-		assert_true(kv_put(&f.c, f.kv, S("b"), S(""), KV_ANY, 0));
-		assert_true(kv_put(&f.c, f.kv, S("c"), S(""), KV_ANY, 0));
-		expect_error(&f, kv_put(&f.c, f.kv, S("d"), S(""), KV_ANY, 0), ERR_TOO_MANY);
-		assert_true(kv_put(&f.c, f.kv, S("c"), S("more"), KV_ANY, 0));
+		struct kv_record r;
+
+		assert_true(kv_put(&f.c, f.kv, str_from(large, KV_KEY_MAX), str_from(large, KV_VALUE_MAX), KV_ANY, 0));
+		assert_true(kv_get(&f.c, f.kv, str_from(large, KV_KEY_MAX), &r));
+		assert_int_equal(r.value.n, KV_VALUE_MAX);
+		expect_error(&f, kv_put(&f.c, f.kv, str_from(large, KV_KEY_MAX + 1), S(""), KV_ANY, 0), ERR_INVALID_FIELD);
+		expect_error(&f, kv_put(&f.c, f.kv, S("k"), str_from(large, KV_VALUE_MAX + 1), KV_ANY, 0), ERR_INVALID_FIELD);
+		assert_true(put(&f, "", "the empty key"));
+		assert_int_equal(count(&f), 2);
+	}
+	free(large);
+}
+
+/* --- scan --- */
+
+struct visit {
+	struct fixture *f;
+	int seen, stop_at;
+	char keys[8];
+};
+
+static bool drop_it_and_put_another(void *arg, struct str key, const struct kv_record *r)
+{
+	struct visit *v = arg;
+	struct fixture *f = v->f;
+
+	assert_int_equal(key.n, 3);
+	assert_true(str_eq(r->value, str_tail(key, 2)));
+	v->keys[v->seen++] = key.p[2];
+	assert_true(kv_drop(&f->c, f->kv, key, r->version));
+	assert_true(kv_put(&f->c, f->kv, arena_fmt(&f->arena, "p/x%.*s", SARG(key)), S("new"), KV_ABSENT, 0));
+	return v->seen != v->stop_at;
+}
+
+static int by_letter(const void *a, const void *b)
+{
+	return *(const char *)a - *(const char *)b;
+}
+
+static void a_scan_sees_a_copy(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		struct visit all = {.f = &f}, some = {.f = &f, .stop_at = 2};
+
+		assert_true(put(&f, "p/a", "a") && put(&f, "p/b", "b") && put(&f, "p/c", "c") && put(&f, "q/d", "d") && put(&f, "p", "e"));
+		assert_true(kv_put(&f.c, f.kv, S("p/t"), S("t"), KV_ANY, 1000));
+		clock_advance(1001);
+		assert_true(kv_scan(&f.c, f.kv, S("p/"), drop_it_and_put_another, &all));
+		assert_int_equal(all.seen, 3);
+		qsort(all.keys, 3, 1, by_letter);
+		assert_memory_equal(all.keys, "abc", 3);
+		assert_true(kv_drop(&f.c, f.kv, S("p/xp/a"), KV_ANY) && kv_drop(&f.c, f.kv, S("p/xp/b"), KV_ANY) &&
+			    kv_drop(&f.c, f.kv, S("p/xp/c"), KV_ANY));
+		assert_true(put(&f, "q/e", "e") && put(&f, "q/f", "f"));
+		assert_true(kv_scan(&f.c, f.kv, S("q/"), drop_it_and_put_another, &some));
+		assert_int_equal(some.seen, 2);
+		assert_true(kv_scan(&f.c, f.kv, S("none"), drop_it_and_put_another, &some));
+		assert_int_equal(some.seen, 2);
+	}
+}
+
+/* --- races --- */
+
+enum { ROUNDS = 60 };
+
+/* Adds one to a shared number, ROUNDS times, by compare-and-set. */
+static void count_up(struct racer *r)
+{
+	struct fixture *f = r->arg;
+
+	while (r->wins < ROUNDS) {
+		struct arena arena = {0};
+		struct kv_record was;
+		struct call c;
+		int64_t v;
+
+		call_open(&c, &arena);
+		INVARIANT(kv_get(&c, f->kv, S("n"), &was) && str_to_i64(was.value, &v));
+		if (kv_put(&c, f->kv, S("n"), arena_fmt(&arena, "%lld", (long long)v + 1), was.version, 0))
+			r->wins++;
+		else
+			INVARIANT(c.err.kind == ERR_CONFLICT);
+		arena_close(&arena);
+	}
+}
+
+static void compare_and_set_loses_nothing(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		assert_true(put(&f, "n", "0"));
+		assert_int_equal(race(count_up, &f), RACERS * ROUNDS);
+		holds(&f, "n", "960");
+	}
+}
+
+static void put_own_keys(struct racer *r)
+{
+	struct fixture *f = r->arg;
+	struct arena arena = {0};
+	struct call c;
+
+	call_open(&c, &arena);
+	for (int i = 0; i < 50; i++) {
+		if (kv_put(&c, f->kv, arena_fmt(&arena, "%d/%d", r->number, i), S("v"), KV_ABSENT, 0))
+			r->wins++;
+		else
+			INVARIANT(c.err.kind == ERR_TOO_MANY);
+		call_forgive(&c);
+	}
+	arena_close(&arena);
+}
+
+static void racers_do_not_overfill(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(backends); i++) {
+		begin_full_at(&f, &backends[i], 333);
+		assert_int_equal(race(put_own_keys, &f), 333);
+		assert_int_equal(count(&f), 333);
+		end(&f);
+	}
+}
+
+/* --- what the file adds: opening again --- */
+
+static void opening_again_finds_everything(void **state)
+{
+	uint64_t a, dropped, t;
+	struct kv_record r;
+	struct fixture f;
+
+	(void)state;
+	begin(&f, of_file);
+	assert_true(put(&f, "a", "1") && put(&f, "a", "2") && put(&f, "b", "3"));
+	assert_true(kv_put(&f.c, f.kv, S("t"), S("4"), KV_ANY, 60000));
+	a = holds(&f, "a", "2");
+	t = holds(&f, "t", "4");
+	assert_true(put(&f, "last", ""));
+	dropped = holds(&f, "last", "");
+	assert_true(kv_drop(&f.c, f.kv, S("last"), KV_ANY) && kv_drop(&f.c, f.kv, S("b"), KV_ANY));
+	reopen(&f);
+	assert_int_equal(count(&f), 2);
+	assert_int_equal(holds(&f, "a", "2"), a);
+	assert_true(kv_get(&f.c, f.kv, S("t"), &r));
+	assert_int_equal(r.version, t);
+	assert_true(r.expires_ms > clock_wall_ms());
+	assert_true(put(&f, "new", ""));
+	assert_true(holds(&f, "new", "") > dropped);
+	clock_advance(60001);
+	reopen(&f);
+	assert_int_equal(count(&f), 2);
+	expect_absent(&f, "t");
+	end(&f);
+}
+
+static void a_log_has_one_server(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, of_file);
+	assert_null(kv_file_open(&f.c, str_of(f.path), 3));
+	assert_int_equal(f.c.err.kind, ERR_CONFLICT);
+	assert_non_null(strstr(f.c.err.text, "is in use"));
+	call_forgive(&f.c);
+	assert_true(put(&f, "a", "the first goes on"));
+	assert_null(kv_file_open(&f.c, S("/no/such/folder/kv.log"), 3));
+	assert_int_equal(f.c.err.kind, ERR_STORAGE);
+	call_forgive(&f.c);
+	end(&f);
+}
+
+static void read_log(const struct fixture *f, struct buf *ret)
+{
+	FILE *in = fopen(f->path, "rb");
+	struct stat st;
+
+	assert_non_null(in);
+	assert_int_equal(fstat(fileno(in), &st), 0);
+	buf_clear(ret);
+	assert_int_equal(fread(buf_room(ret, (size_t)st.st_size + 1), 1, (size_t)st.st_size, in), st.st_size);
+	ret->n = (size_t)st.st_size;
+	fclose(in);
+}
+
+static void write_log(const struct fixture *f, struct str bytes)
+{
+	FILE *out = fopen(f->path, "wb");
+
+	assert_non_null(out);
+	assert_int_equal(fwrite(bytes.p, 1, bytes.n, out), bytes.n);
+	assert_int_equal(fclose(out), 0);
+}
+
+static size_t log_size(const struct fixture *f)
+{
+	struct stat st;
+
+	assert_int_equal(stat(f->path, &st), 0);
+	return (size_t)st.st_size;
+}
+
+/* A log of two batches; *ret_first: the size without the last. */
+static void make_two(struct fixture *f, struct buf *log, size_t *ret_first)
+{
+	begin(f, of_file);
+	assert_true(put(f, "first", "1"));
+	*ret_first = log_size(f);
+	assert_true(put(f, "second", "22"));
+	close_kv(f);
+	read_log(f, log);
+}
+
+static void a_torn_end_is_cut_wherever_it_is(void **state)
+{
+	OWNS(buf) log = {0};
+	struct fixture f;
+	size_t first;
+
+	(void)state;
+	make_two(&f, &log, &first);
+	for (size_t n = 0; n < log.n; n++) {
+		write_log(&f, str_head(buf_str(&log), n));
+		if (n >= 16 && n < first) {
+			reopen(&f);
+			assert_int_equal(count(&f), 0);
+			assert_int_equal(log_size(&f), 16);
+			continue;
+		}
+		reopen(&f);
+		assert_int_equal(count(&f), n >= first);
+		expect_absent(&f, "second");
+		assert_int_equal(log_size(&f), n >= first ? first : 16);
+		assert_true(put(&f, "third", "333"));
+		reopen(&f);
+		holds(&f, "third", "333");
+		assert_int_equal(count(&f), 1 + (n >= first));
+	}
+	end(&f);
+}
+
+/* A sync that did not happen may leave any part of the last batch unwritten. */
+static void zeros_at_the_end_are_cut(void **state)
+{
+	OWNS(buf) log = {0};
+	struct fixture f;
+	size_t first;
+
+	(void)state;
+	make_two(&f, &log, &first);
+	for (size_t from = first; from < log.n; from++) {
+		OWNS(buf) torn = {0};
+
+		buf_add(&torn, str_head(buf_str(&log), from));
+		while (torn.n < log.n)
+			buf_addc(&torn, 0);
+		if (from > first && from < first + 16)
+			continue; /* a torn head is less than a page: not by halves */
+		write_log(&f, buf_str(&torn));
+		reopen(&f);
+		holds(&f, "first", "1");
+		assert_int_equal(log_size(&f), from == log.n ? log.n : first);
+		expect_absent(&f, "second");
+		close_kv(&f);
+	}
+	end(&f);
+}
+
+/* Every bit before the last batch, and the last one's head: an error that names the place. In its items: cut. */
+static void damage_is_an_error_or_cut_and_never_believed(void **state)
+{
+	OWNS(buf) log = {0};
+	struct fixture f;
+	size_t first;
+
+	(void)state;
+	make_two(&f, &log, &first);
+	for (size_t i = 0; i < log.n * 8; i++) {
+		size_t at = i / 8;
+		char place[32];
+
+		log.p[at] = (char)(log.p[at] ^ 1 << i % 8);
+		write_log(&f, buf_str(&log));
+		log.p[at] = (char)(log.p[at] ^ 1 << i % 8);
+		if (at >= first + 16) {
+			reopen(&f);
+			assert_int_equal(count(&f), 1);
+			close_kv(&f);
+			continue;
+		}
+		assert_null(kv_file_open(&f.c, str_of(f.path), 3));
+		assert_int_equal(f.c.err.kind, ERR_STORAGE);
+		snprintf(place, sizeof(place), "at byte %zu of", at < 16 ? 0 : at < first ? 16 : first);
+		assert_non_null(strstr(f.c.err.text, place));
+		call_forgive(&f.c);
+		assert_int_equal(log_size(&f), log.n);
+	}
+	end(&f);
+}
+
+/* --- failing disks --- */
+
+static void after_a_failed_sync_nothing_is_promised_any_more(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, of_file);
+	assert_true(put(&f, "a", "1"));
+	faults.sync_error = EIO;
+	expect_error(&f, put(&f, "a", "2"), ERR_STORAGE);
+	faults.sync_error = 0;
+	holds(&f, "a", "1");
+	expect_error(&f, put(&f, "b", "3"), ERR_STORAGE);
+	expect_error(&f, kv_drop(&f.c, f.kv, S("a"), KV_ANY), ERR_STORAGE);
+	holds(&f, "a", "1");
+	reopen(&f);
+	holds(&f, "a", "1");
+	assert_true(put(&f, "b", "3"));
+	end(&f);
+}
+
+static void a_full_disk_refuses_and_the_log_lives_on(void **state)
+{
+	struct rlimit was, small;
+	struct fixture f;
+
+	(void)state;
+	begin(&f, of_file);
+	assert_true(put(&f, "a", "1"));
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	small = was;
+	small.rlim_cur = log_size(&f) + 70; /* a part of the next batch */
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	expect_error(&f, put(&f, "b", "a value that is longer than what is left"), ERR_STORAGE);
+	expect_absent(&f, "b");
+	assert_true(put(&f, "c", "3"));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_true(put(&f, "b", "2"));
+	reopen(&f);
+	holds(&f, "a", "1");
+	holds(&f, "b", "2");
+	holds(&f, "c", "3");
+	end(&f);
+}
+
+static struct fixture *reading;
+
+static void read_in_sync(void)
+{
+	struct fixture *f = reading;
+
+	faults.in_sync = NULL;
+	holds(f, "a", "1");
+	expect_absent(f, "b");
+	assert_int_equal(count(f), 1);
+	reading = NULL;
+}
+
+static void readers_neither_wait_for_a_sync_nor_see_what_it_has_not_made_durable(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, of_file);
+	assert_true(put(&f, "a", "1"));
+	for (int i = 0; i < 2; i++) {
+		reading = &f;
+		faults.in_sync = read_in_sync;
+		if (i == 0)
+			assert_true(put(&f, "b", "2") && kv_drop(&f.c, f.kv, S("b"), KV_ANY));
+		else
+			assert_true(put(&f, "a", "2"));
+		assert_null(reading);
+	}
+	holds(&f, "a", "2");
+	end(&f);
+}
+
+static void many_threads_share_a_sync(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, of_file);
+	faults.fdatasyncs = 0;
+	assert_int_equal(race(put_own_keys, &f), RACERS * 50);
+	assert_true(faults.fdatasyncs < RACERS * 50 / 2);
+	reopen(&f);
+	assert_int_equal(count(&f), RACERS * 50);
+	end(&f);
+}
+
+/* --- compaction --- */
+
+enum { WIDE = 8192, REWRITES = 60 };
+
+static void wide_value(char to[WIDE], int number, int round)
+{
+	memset(to, 'a' + (number + round) % 26, WIDE);
+	snprintf(to, WIDE, "%d %d", number, round);
+}
+
+/* Rewrites a key of its own, and reads it back each time. */
+static void rewrite(struct racer *r)
+{
+	struct fixture *f = r->arg;
+	char value[WIDE];
+
+	for (int i = 0; i < REWRITES; i++) {
+		struct arena arena = {0};
+		struct kv_record back;
+		struct call c;
+		struct str key;
+
+		call_open(&c, &arena);
+		key = arena_fmt(&arena, "wide/%d", r->number);
+		wide_value(value, r->number, i);
+		INVARIANT(kv_put(&c, f->kv, key, str_from(value, WIDE), KV_ANY, 0));
+		INVARIANT(kv_get(&c, f->kv, key, &back) && str_eq(back.value, str_from(value, WIDE)));
+		INVARIANT(kv_put(&c, f->kv, arena_fmt(&arena, "brief/%d", r->number), S("x"), KV_ANY, 1 + i));
+		f->kv->ops->sweep(f->kv);
+		arena_close(&arena);
+	}
+	r->wins = 1;
+}
+
+static void writers_go_on_while_the_log_is_compacted(void **state)
+{
+	char value[WIDE];
+	struct fixture f;
+	uint64_t before;
+
+	(void)state;
+	begin(&f, of_file);
+	assert_int_equal(race(rewrite, &f), RACERS);
+	assert_true(log_size(&f) < 2 * 1024 * 1024); /* 7.5 MB were written */
+	assert_true(put(&f, "z", "") && kv_drop(&f.c, f.kv, S("z"), KV_ANY) && put(&f, "y", ""));
+	before = holds(&f, "y", "");
+	clock_advance(1000);
+	for (int again = 0; again < 2; again++) {
+		reopen(&f);
+		for (int i = 0; i < RACERS; i++) {
+			struct kv_record r;
+
+			wide_value(value, i, REWRITES - 1);
+			assert_true(kv_get(&f.c, f.kv, arena_fmt(&f.arena, "wide/%d", i), &r));
+			assert_true(str_eq(r.value, str_from(value, WIDE)));
+			assert_true(r.version < before);
+		}
+		assert_int_equal(count(&f), RACERS + 1);
+		assert_int_equal(holds(&f, "y", ""), before);
+	}
+	end(&f);
+}
+
+enum { BULK = 300000, GARBAGE = 400000 };
+
+/* Leaves the log so that the next change is due to compact if "garbage" becomes small. */
+static void fill_with_garbage(struct fixture *f)
+{
+	char *value = base_zalloc(GARBAGE);
+
+	INVARIANT(kv_put(&f->c, f->kv, S("bulk"), str_from(value, BULK), KV_ANY, 0));
+	for (int i = 0; i < 2; i++)
+		INVARIANT(kv_put(&f->c, f->kv, S("garbage"), str_from(value, GARBAGE), KV_ANY, 0));
+	free(value);
+}
+
+static void versions_do_not_repeat_after_compaction_and_reopening(void **state)
+{
+	struct kv_record r;
+	struct fixture f;
+	uint64_t last;
+
+	(void)state;
+	begin(&f, of_file);
+	fill_with_garbage(&f);
+	assert_true(log_size(&f) > BULK + 2 * GARBAGE);
+	assert_true(kv_get(&f.c, f.kv, S("garbage"), &r));
+	last = r.version;
+	assert_true(kv_drop(&f.c, f.kv, S("garbage"), KV_ANY));
+	assert_in_range(log_size(&f), BULK, BULK + 1000);
+	for (int i = 0; i < 2; i++) {
+		reopen(&f);
+		assert_true(put(&f, "a", ""));
+		assert_true(holds(&f, "a", "") > last);
+		last = holds(&f, "a", "");
+		assert_int_equal(count(&f), 2);
+	}
+	end(&f);
+}
+
+static void a_compaction_that_fails_costs_nothing_but_room(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, of_file);
+	faults.rename_error = EIO;
+	for (int i = 0; i < 3; i++) {
+		fill_with_garbage(&f);
+		assert_true(put(&f, "garbage", "small"));
+	}
+	faults.rename_error = 0;
+	assert_true(log_size(&f) > 3 * (BULK + 2 * GARBAGE));
+	assert_true(put(&f, "a", "1"));
+	holds(&f, "garbage", "small");
+	reopen(&f); /* compacts */
+	assert_in_range(log_size(&f), BULK, BULK + 1000);
+	holds(&f, "a", "1");
+	holds(&f, "garbage", "small");
+	end(&f);
+}
+
+/* --- crashes --- */
+
+/* Shared with a child: what it was told is durable. */
+struct acknowledged {
+	atomic_int puts;
+	atomic_ullong version;
+	atomic_bool ended;
+};
+
+/* Twenty changes around a compaction; dies at some step of it. */
+NORETURN static void change_until_dead(struct fixture *f, struct acknowledged *a, int die_at)
+{
+	faults.steps = 0;
+	faults.die_at = die_at;
+	f->kv = kv_file_open(&f->c, str_of(f->path), MAX_RECORDS);
+	INVARIANT(f->kv);
+	for (int i = 0; i < 20; i++) {
+		struct kv_record r;
+
+		if (i == 10) {
+			fill_with_garbage(f);
+			INVARIANT(put(f, "garbage", "small"));
+		}
+		INVARIANT(kv_put(&f->c, f->kv, arena_fmt(&f->arena, "k%d", i % 7), arena_fmt(&f->arena, "%d", i), KV_ANY, 0));
+		INVARIANT(kv_get(&f->c, f->kv, arena_fmt(&f->arena, "k%d", i % 7), &r));
+		a->version = r.version;
+		a->puts = i + 1;
+	}
+	a->ended = true;
+	_exit(0);
+}
+
+/* Key k holds the last acknowledged put, or the one that was under way. */
+static void expect_puts(struct fixture *f, int puts)
+{
+	for (int k = 0; k < 7; k++) {
+		int last = puts - 1 - (puts - 1 - k + 7) % 7;
+		struct kv_record r;
+		int64_t v;
+
+		if (puts - 1 < k) {
+			if (!kv_get(&f->c, f->kv, arena_fmt(&f->arena, "k%d", k), &r))
+				call_forgive(&f->c);
+			continue;
+		}
+		assert_true(kv_get(&f->c, f->kv, arena_fmt(&f->arena, "k%d", k), &r));
+		assert_true(str_to_i64(r.value, &v));
+		assert_true(v == last || (v == puts && puts % 7 == k));
+	}
+}
+
+static void a_crash_at_any_step_of_a_compaction_loses_nothing(void **state)
+{
+	struct acknowledged *a =
+		mmap(NULL, sizeof(*a), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct fixture f;
+	int step = 0;
+
+	(void)state;
+	assert_true(a != MAP_FAILED);
+	do {
+		pid_t child;
+
+		begin(&f, of_file);
+		close_kv(&f);
+		memset(a, 0, sizeof(*a));
+		child = fork();
+		assert_true(child >= 0);
+		if (child == 0)
+			change_until_dead(&f, a, step + 1);
+		waitpid(child, NULL, 0);
+		step++;
+		reopen(&f);
+		expect_puts(&f, a->puts);
+		assert_true(put(&f, "new", ""));
+		assert_true(holds(&f, "new", "") > a->version);
+		assert_int_equal(access(arena_cstr(&f.arena, arena_fmt(&f.arena, "%s.new", f.path)), F_OK), -1);
+		end(&f);
+	} while (!a->ended);
+	assert_true(step > 40);
+	munmap(a, sizeof(*a));
+}
+
+enum { CRASH_ROUNDS = 25, CRASH_KEYS = 40 };
+
+struct progress {
+	atomic_int acknowledged[RACERS]; /* the number in the last put of each thread */
+};
+
+static struct progress *progress;
+
+static void put_numbers(struct racer *r)
+{
+	struct fixture *f = r->arg;
+	char pad[2000];
+
+	memset(pad, 'p', sizeof(pad));
+	for (int i = progress->acknowledged[r->number] + 1;; i++) {
+		struct arena arena = {0};
+		struct call c;
+
+		call_open(&c, &arena);
+		INVARIANT(kv_put(&c, f->kv, arena_fmt(&arena, "%d/%d", r->number, i % CRASH_KEYS),
+				 arena_fmt(&arena, "%d %.*s", i, 500 + i % 1500, pad), KV_ANY, 0));
+		progress->acknowledged[r->number] = i;
+		arena_close(&arena);
+	}
+}
+
+static int64_t number_in(struct fixture *f, int thread, int key)
+{
+	struct kv_record r;
+	struct str value;
+	int64_t v;
+
+	if (!kv_get(&f->c, f->kv, arena_fmt(&f->arena, "%d/%d", thread, key), &r)) {
+		call_forgive(&f->c);
+		return -1;
+	}
+	value = r.value;
+	assert_true(str_to_i64(str_cut(&value, ' '), &v));
+	assert_int_equal(value.n, 500 + v % 1500);
+	return v;
+}
+
+/* Lets a child write with many threads and kills it after some puts. */
+static void crash_once(struct fixture *f, int more)
+{
+	int64_t stop = clock_mono_ms() + 60000;
+	int from = progress->acknowledged[0];
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		f->kv = kv_file_open(&f->c, str_of(f->path), MAX_RECORDS);
+		INVARIANT(f->kv);
+		race(put_numbers, f);
+	}
+	while (progress->acknowledged[0] < from + more && clock_mono_ms() < stop)
+		sched_yield();
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_true(progress->acknowledged[0] >= from + more);
+}
+
+static void what_was_acknowledged_survives_being_killed(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(progress != MAP_FAILED);
+	memset(progress->acknowledged, 0xff, sizeof(progress->acknowledged)); /* -1 */
+	begin(&f, of_file);
+	close_kv(&f);
+	for (int round = 0; round < CRASH_ROUNDS; round++) {
+		unsigned char dice;
+
+		id_random(&dice, 1);
+		crash_once(&f, 1 + dice % 60);
+		reopen(&f);
+		for (int t = 0; t < RACERS; t++) {
+			int last = progress->acknowledged[t];
+
+			for (int i = last < CRASH_KEYS ? 0 : last - CRASH_KEYS + 1; i <= last; i++) {
+				int64_t v = number_in(&f, t, i % CRASH_KEYS);
+
+				assert_true(v == i || (v == last + 1 && v % CRASH_KEYS == i % CRASH_KEYS));
+			}
+		}
+		close_kv(&f);
+		arena_reset(&f.arena);
+	}
+	end(&f);
+	munmap(progress, sizeof(*progress));
+}
+
+/* --- many --- */
+
+enum { MANY = 20000 };
+
+static void put_share(struct racer *r)
+{
+	struct fixture *f = r->arg;
+
+	for (int i = r->number; i < MANY; i += RACERS) {
+		struct arena arena = {0};
+		struct call c;
+
+		call_open(&c, &arena);
+		INVARIANT(kv_put(&c, f->kv, arena_fmt(&arena, "many/%d", i), arena_fmt(&arena, "value %d", i), KV_ABSENT, 0));
+		arena_close(&arena);
+		r->wins++;
+	}
+}
+
+static bool check_one(void *arg, struct str key, const struct kv_record *r)
+{
+	int *seen = arg;
+
+	assert_true(str_eq(str_tail(key, 5), str_tail(r->value, 6)));
+	(*seen)++;
+	return true;
+}
+
+static void many_records(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND(&f)
+	{
+		int seen = 0;
+
+		assert_int_equal(race(put_share, &f), MANY);
+		if (strcmp(f.kv->ops->name, "file") == 0)
+			reopen(&f);
+		assert_int_equal(count(&f), MANY);
+		assert_true(kv_scan(&f.c, f.kv, S("many/"), check_one, &seen));
+		assert_int_equal(seen, MANY);
 	}
 }
 
@@ -113,6 +942,25 @@ int main(void)
 		cmocka_unit_test(only_the_expected_version_is_replaced),
 		cmocka_unit_test(a_record_past_its_time_is_absent_and_swept),
 		cmocka_unit_test(a_full_store_refuses_new_keys_only),
+		cmocka_unit_test(keys_and_values_have_a_largest_size),
+		cmocka_unit_test(a_scan_sees_a_copy),
+		cmocka_unit_test(compare_and_set_loses_nothing),
+		cmocka_unit_test(racers_do_not_overfill),
+		cmocka_unit_test(opening_again_finds_everything),
+		cmocka_unit_test(a_log_has_one_server),
+		cmocka_unit_test(a_torn_end_is_cut_wherever_it_is),
+		cmocka_unit_test(zeros_at_the_end_are_cut),
+		cmocka_unit_test(damage_is_an_error_or_cut_and_never_believed),
+		cmocka_unit_test(after_a_failed_sync_nothing_is_promised_any_more),
+		cmocka_unit_test(a_full_disk_refuses_and_the_log_lives_on),
+		cmocka_unit_test(readers_neither_wait_for_a_sync_nor_see_what_it_has_not_made_durable),
+		cmocka_unit_test(many_threads_share_a_sync),
+		cmocka_unit_test(writers_go_on_while_the_log_is_compacted),
+		cmocka_unit_test(versions_do_not_repeat_after_compaction_and_reopening),
+		cmocka_unit_test(a_compaction_that_fails_costs_nothing_but_room),
+		cmocka_unit_test(a_crash_at_any_step_of_a_compaction_loses_nothing),
+		cmocka_unit_test(what_was_acknowledged_survives_being_killed),
+		cmocka_unit_test(many_records),
 	};
 
 	return cmocka_run_group_tests_name("kv", tests, NULL, NULL);

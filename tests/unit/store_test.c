@@ -1,13 +1,12 @@
 /* store_test.c - the contract that every backend of store/ keeps, and what a folder adds to it. */
 #include "store/store.h"
 
+#include "faults.h"
 #include "folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 struct backend {
@@ -656,41 +655,25 @@ static void what_was_acknowledged_survives_being_killed(void **state)
 
 /* --- what only the folder promises --- */
 
-static atomic_int fsyncs, fdatasyncs, sync_error;
-
-/* In the place of libc's, to count them and to have them fail. */
-int fsync(int fd)
-{
-	fsyncs++;
-	errno = sync_error;
-	return sync_error ? -1 : (int)syscall(SYS_fsync, fd);
-}
-int fdatasync(int fd)
-{
-	fdatasyncs++;
-	errno = sync_error;
-	return sync_error ? -1 : (int)syscall(SYS_fdatasync, fd);
-}
-
 static void syncs_are_as_many_as_needed(void **state)
 {
 	struct fixture f;
 
 	(void)state;
 	begin(&f, &backends[0]);
-	fsyncs = fdatasyncs = 0;
+	faults.fsyncs = faults.fdatasyncs = 0;
 	assert_true(put(&f, "a/b/c", "1", STORE_NEW));
-	assert_int_equal(fsyncs, 4); /* the file, two folders made, the name */
+	assert_int_equal(faults.fsyncs, 4); /* the file, two folders made, the name */
 	assert_true(put(&f, "a/b/d", "1", STORE_NEW));
-	assert_int_equal(fsyncs, 6);
+	assert_int_equal(faults.fsyncs, 6);
 	assert_true(append(&f, "a/log", 0, "1"));
-	fsyncs = fdatasyncs = 0;
+	faults.fsyncs = faults.fdatasyncs = 0;
 	for (int i = 1; i < 10; i++)
 		assert_true(append(&f, "a/log", i, "1"));
-	assert_int_equal(fsyncs, 0);
-	assert_int_equal(fdatasyncs, 9);
+	assert_int_equal(faults.fsyncs, 0);
+	assert_int_equal(faults.fdatasyncs, 9);
 	assert_true(f.s->ops->append(&f.c, f.s, S("a/log"), 10, S("1"), false));
-	assert_int_equal(fdatasyncs, 9);
+	assert_int_equal(faults.fdatasyncs, 9);
 	end(&f);
 }
 
@@ -701,12 +684,12 @@ static void an_append_that_fails_may_be_tried_again(void **state)
 	(void)state;
 	begin(&f, &backends[0]);
 	assert_true(append(&f, "log", 0, "one"));
-	sync_error = EIO;
+	faults.sync_error = EIO;
 	expect_error(&f, append(&f, "log", 3, "two, torn"), ERR_STORAGE);
 	expect_error(&f, put(&f, "x/y", "z", STORE_NEW), ERR_STORAGE);
-	sync_error = ENOSPC;
+	faults.sync_error = ENOSPC;
 	expect_error(&f, append(&f, "log", 3, "two, torn"), ERR_STORAGE);
-	sync_error = 0;
+	faults.sync_error = 0;
 	expect_bytes(&f, "log", "one");
 	assert_true(append(&f, "log", 3, "two"));
 	expect_bytes(&f, "log", "onetwo");
