@@ -222,7 +222,7 @@ NORETURN static void die(struct str why)
 	_exit(WORKER_EXIT_FATAL);
 }
 
-static void run_record(struct executor *x, const struct wire_head *h, struct str body)
+static void run_record(struct executor *x, const struct wire_head *h, struct str body, int fd)
 {
 	struct task t = {.id = h->task, .usage.tables = -1};
 
@@ -232,6 +232,8 @@ static void run_record(struct executor *x, const struct wire_head *h, struct str
 		run_parquet(x, &t, body);
 	else if (h->kind == WIRE_CATALOG)
 		run_catalog(x, &t, body);
+	else if (h->kind == WIRE_INGEST)
+		run_ingest(x, &t, body, fd);
 	else if (wire_get_ask(&t.call, body, &t.ask, &t.scope))
 		run_statement(x, &t);
 	else
@@ -258,8 +260,16 @@ static void run_memfd(struct executor *x, const struct wire_head *h, int fd)
 	if (!wire_take_memfd(&c, fd, size, &p, &mapped))
 		_exit(WORKER_EXIT_BAD_PACKET);
 	b = engine_bytes_adopt(p, size, mapped);
-	run_record(x, h, engine_bytes_str(b));
+	run_record(x, h, engine_bytes_str(b), -1);
 	engine_bytes_unref(b);
+}
+
+static bool is_job(const struct wire_head *h, int fd)
+{
+	if (h->kind == WIRE_INGEST)
+		return h->in_fd == 0 && fd >= 0;
+	return (h->kind == WIRE_RUN || h->kind == WIRE_PARQUET || h->kind == WIRE_CATALOG) && h->in_fd <= 1 &&
+	       (!h->in_fd || fd >= 0);
 }
 
 static void run_packet(struct executor *x, struct str packet, int fd)
@@ -269,14 +279,14 @@ static void run_packet(struct executor *x, struct str packet, int fd)
 	struct str body;
 
 	while (wire_next(&in, &h, &body)) {
-		if ((h.kind != WIRE_RUN && h.kind != WIRE_PARQUET && h.kind != WIRE_CATALOG) || h.in_fd > 1 || (h.in_fd && fd < 0))
+		if (!is_job(&h, fd))
 			_exit(WORKER_EXIT_BAD_PACKET);
-		if (!h.in_fd) {
-			run_record(x, &h, body);
-			continue;
-		}
-		run_memfd(x, &h, fd);
-		fd = -1;
+		if (!h.in_fd)
+			run_record(x, &h, body, fd);
+		else
+			run_memfd(x, &h, fd);
+		if (h.in_fd || h.kind == WIRE_INGEST)
+			fd = -1; /* closed there */
 	}
 	if (in.bad)
 		_exit(WORKER_EXIT_BAD_PACKET);
