@@ -17,7 +17,7 @@ enum event_sync { EVENT_SYNC_ALWAYS, EVENT_SYNC_INTERVAL /* once a second */, EV
 enum {
 	EVENT_PAYLOAD_MAX = 1 << 20,      /* bytes of a payload */
 	EVENT_POSTED_MAX = 32 << 20,      /* bytes that wait for the next batch; a stream may have a quarter */
-	EVENT_RECENT_MAX = 64 << 20,      /* bytes of the newest items of all streams in memory */
+	EVENT_RECENT_MAX = 16 << 20,      /* bytes of the newest items of all streams in memory */
 	EVENT_STREAMS_KEPT = 4096,        /* streams of this server that stay open when nobody uses them */
 	EVENT_FAULTS_MAX = 1000,          /* faults that a verdict tells */
 };
