@@ -1,11 +1,10 @@
 /* compile.c - from the text and binds of a client to what an engine runs.
  *
- * Lexes, classifies, rewrites (on the Snowflake surface), gates and binds; runs
- * nothing. The gate judges the text that will be executed.
+ * Lexes, classifies, puts in the session's names, rewrites (on the Snowflake
+ * surface), gates and binds; runs nothing. The gate judges the text that will
+ * be executed. Positions of errors are those of the client's text.
  */
 #include "statement/statement_int.h"
-
-static const char *const catalogs[] = {"MAYFLY", NULL};
 
 /* --- what a single statement of the SQL API may not be (specification, 6.1) --- */
 
@@ -145,15 +144,85 @@ static enum engine_counts counts_of(const struct stmt_ask *ask, const struct sql
 	}
 }
 
-static bool gate_text(struct call *c, struct str text, struct sql_tokens *ret)
+/* --- the session's names --- */
+
+struct str stmt_catalog_name(struct arena *a, struct str session_id)
 {
-	const struct sql_gate gate = {catalogs, false};
+	struct buf hex = {0};
+	struct str name;
+
+	buf_lit(&hex, SQL_EPHEMERAL);
+	for (size_t i = 0; i < session_id.n; i++)
+		if (session_id.p[i] != '-')
+			buf_addc(&hex, session_id.p[i]);
+	name = arena_dup(a, buf_str(&hex));
+	buf_drop(&hex);
+	return name;
+}
+
+bool stmt_scoped(struct call *c, const struct sql_tokens *t, struct sql_span span, const struct sql_scope *scope,
+		 struct stmt_scoped *ret)
+{
+	struct sql_span *spans;
+	int n;
+
+	if (!sql_rewrite_scope(c, t, span, scope, &ret->rewrite))
+		return false;
+	ret->moved = ret->rewrite.text.p != t->text.p;
+	ret->tokens = *t;
+	ret->span = span;
+	if (!ret->moved)
+		return true;
+	if (!sql_lex(c, t->dialect, ret->rewrite.text, &ret->tokens) || !sql_split(c, &ret->tokens, &spans, &n))
+		return false;
+	ret->span = spans[0];
+	return n == 1 || fail(c, ERR_NOT_ALLOWED, "one statement is expected");
+}
+
+/* What a step said of a rewritten text is said of its source. */
+static bool at_source(struct call *c, const struct sql_rewrite *rw, bool ok)
+{
+	if (!ok && c->err.position > 0)
+		c->err.position = (int)sql_source_position(rw, (size_t)c->err.position - 1) + 1;
+	return ok;
+}
+
+/* --- the gate --- */
+
+/* The tenant's catalog, and those of sessions that the scope let through. */
+static const char *const *catalogs_of(struct call *c, const struct sql_rewrite *scoped)
+{
+	const char **v;
+	int n = 0;
+
+	while (scoped->catalogs && scoped->catalogs[n])
+		n++;
+	v = ARENA_ARRAY(c->arena, const char *, (size_t)n + 2);
+	v[0] = "MAYFLY";
+	for (int i = 0; i < n; i++)
+		v[i + 1] = scoped->catalogs[i];
+	return v;
+}
+
+static bool gate(struct call *c, const struct stmt_ask *ask, const struct stmt_scoped *scoped, const struct sql_tokens *t,
+		 struct sql_span span)
+{
+	const struct sql_gate g = {catalogs_of(c, &scoped->rewrite), ask->read_only};
+
+	return sql_gate(c, t, span, &g);
+}
+
+static bool gate_text(struct call *c, const struct stmt_ask *ask, const struct stmt_scoped *scoped, struct str text,
+		      struct sql_tokens *ret)
+{
 	struct sql_span *spans;
 	int n;
 
 	return sql_lex(c, SQL_DUCKDB, text, ret) && sql_split(c, ret, &spans, &n) &&
-	       (n == 1 || fail(c, ERR_NOT_ALLOWED, "one statement is expected")) && sql_gate(c, ret, spans[0], &gate);
+	       (n == 1 || fail(c, ERR_NOT_ALLOWED, "one statement is expected")) && gate(c, ask, scoped, ret, spans[0]);
 }
+
+/* --- both surfaces --- */
 
 /* Blanks out IF EXISTS, so that the engine says whether there was anything: its "does not
  * exist" is then the answer and no error. Other offsets stay. */
@@ -171,47 +240,60 @@ static struct str without_if_exists(struct call *c, const struct sql_tokens *t)
 	return str_from(text, t->text.n);
 }
 
-static bool compile_snowflake(struct call *c, const struct stmt_ask *ask, const struct sql_tokens *t, struct sql_span span,
-			      struct compiled *ret)
+static bool compile_snowflake(struct call *c, const struct stmt_ask *ask, const struct stmt_scoped *scoped,
+			      const struct sql_tokens *source, struct compiled *ret)
 {
 	struct sql_tokens run;
 	struct sql_rewrite rw;
 
-	if (!may_stand_alone(c, ret->class.kind) || !sql_rewrite_snowflake(c, t, span, &rw) || !gate_text(c, rw.text, &run))
+	if (!at_source(c, &scoped->rewrite, sql_rewrite_snowflake(c, &scoped->tokens, scoped->span, &rw)))
+		return false;
+	if (!at_source(c, &scoped->rewrite, at_source(c, &rw, gate_text(c, ask, scoped, rw.text, &run))))
 		return false;
 	ret->ask.sql = stmt_drops_if_exists(&ret->class) ? without_if_exists(c, &run) : rw.text;
 	ret->ask.helpers = true;
-	return bind_by_rewrite(c, ask, t, &rw, &ret->ask);
+	return bind_by_rewrite(c, ask, source, &rw, &ret->ask);
 }
 
-static bool compile_native(struct call *c, const struct stmt_ask *ask, const struct sql_tokens *t, struct sql_span span,
-			   struct compiled *ret)
+static bool compile_native(struct call *c, const struct stmt_ask *ask, const struct stmt_scoped *scoped, struct compiled *ret)
 {
-	const struct sql_gate gate = {catalogs, false};
-
-	if (!sql_gate(c, t, span, &gate))
+	if (!at_source(c, &scoped->rewrite, gate(c, ask, scoped, &scoped->tokens, scoped->span)))
 		return false;
-	ret->ask.sql = ask->sql;
+	ret->ask.sql = scoped->rewrite.text;
 	bind_as_given(c, ask, &ret->ask);
 	return true;
 }
 
-bool stmt_compile(struct call *c, const struct stmt_ask *ask, struct compiled *ret)
+static void fill_ask(struct call *c, const struct stmt_ask *ask, struct compiled *ret)
 {
-	struct sql_tokens t;
-	struct sql_span *spans;
-	int n;
-
-	*ret = (struct compiled){0};
-	if (!sql_lex(c, ask->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, ask->sql, &t) || !sql_split(c, &t, &spans, &n) ||
-	    !one_statement(c, ask, n))
-		return false;
-	sql_classify(c, &t, spans[0], &ret->class);
 	ret->ask.tenant = c->tenant;
 	ret->ask.form = ask->snowflake ? ENGINE_SNOWFLAKE : ENGINE_NATIVE;
 	ret->ask.counts = counts_of(ask, &ret->class);
 	ret->ask.null_text = ask->null_text;
 	ret->ask.session_state = ret->class.session_state;
 	ret->ask.timezone = ask->timezone;
-	return ask->snowflake ? compile_snowflake(c, ask, &t, spans[0], ret) : compile_native(c, ask, &t, spans[0], ret);
+	ret->ask.catalog = ask->scope.catalog;
+	ret->ask.writes = ret->class.writes;
+	ret->ask.outlives = ask->scope.detached;
+}
+
+bool stmt_compile(struct call *c, const struct stmt_ask *ask, struct compiled *ret)
+{
+	const struct sql_scope scope = {
+		.catalog = ask->scope.catalog ? stmt_catalog_name(c->arena, ask->scope.session_id) : S(""), .share = ask->scope.share,
+	};
+	struct stmt_scoped scoped;
+	struct sql_tokens t;
+	struct sql_span *spans;
+	int n;
+
+	*ret = (struct compiled){.class.kind = SQL_UNKNOWN};
+	if (!sql_lex(c, ask->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, ask->sql, &t) || !sql_split(c, &t, &spans, &n) ||
+	    !one_statement(c, ask, n))
+		return false;
+	sql_classify(c, &t, spans[0], &ret->class);
+	fill_ask(c, ask, ret);
+	if ((ask->snowflake && !may_stand_alone(c, ret->class.kind)) || !stmt_scoped(c, &t, spans[0], &scope, &scoped))
+		return false;
+	return ask->snowflake ? compile_snowflake(c, ask, &scoped, &t, ret) : compile_native(c, ask, &scoped, ret);
 }

@@ -192,18 +192,25 @@ static int64_t position_of_name(struct call *c, const struct sql_tokens *t, stru
 	return -1;
 }
 
-/* An offset in the text that ran, carried back through the rewriting (done again: only errors pay). */
-static int64_t source_position(struct call *c, const struct sql_tokens *t, int64_t position)
+/* An offset in the text that ran, carried back through the rewritings (done again: only errors pay). */
+static int64_t source_position(struct call *c, const struct stmt *st, const struct sql_tokens *t, int64_t position)
 {
+	const struct sql_scope scope = {st->session_id.n ? stmt_catalog_name(c->arena, st->session_id) : S(""), true};
+	struct stmt_scoped scoped;
 	struct sql_span *spans;
 	struct sql_rewrite rw;
 	int n;
 
-	if (position < 0 || t->dialect != SQL_SNOWFLAKE)
+	if (position < 0)
 		return position;
-	if (!sql_split(c, t, &spans, &n) || n != 1 || !sql_rewrite_snowflake(c, t, spans[0], &rw))
+	if (!sql_split(c, t, &spans, &n) || n != 1 || !stmt_scoped(c, t, spans[0], &scope, &scoped))
 		return -1;
-	return (int64_t)sql_source_position(&rw, (size_t)position);
+	if (t->dialect == SQL_SNOWFLAKE) {
+		if (!sql_rewrite_snowflake(c, &scoped.tokens, scoped.span, &rw))
+			return -1;
+		position = (int64_t)sql_source_position(&rw, (size_t)position);
+	}
+	return (int64_t)sql_source_position(&scoped.rewrite, (size_t)position);
 }
 
 static bool find_place(struct call *c, struct stmt *st, int64_t position, struct str name, struct place *ret)
@@ -213,7 +220,7 @@ static bool find_place(struct call *c, struct stmt *st, int64_t position, struct
 
 	if (!sql_lex(c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, st->sql, &t))
 		return false;
-	position = source_position(c, &t, position);
+	position = source_position(c, st, &t, position);
 	if (position < 0)
 		position = position_of_name(c, &t, name);
 	if (position < 0 || (size_t)position > st->sql.n) /* a worker's word */
@@ -290,6 +297,35 @@ static void say(struct buf *b, const struct row *r, struct str text, const struc
 	}
 }
 
+enum { CATALOG_BYTES = sizeof(SQL_EPHEMERAL) - 1 + SQL_EPHEMERAL_HEX };
+
+/* Does the text begin with __eph_<hex>, and not with the longer name of a table? */
+static bool is_catalog(struct str text)
+{
+	for (size_t i = sizeof(SQL_EPHEMERAL) - 1; i < CATALOG_BYTES; i++)
+		if (i >= text.n || ascii_hex(text.p[i]) < 0)
+			return false;
+	return text.n == CATALOG_BYTES || text.p[CATALOG_BYTES] != '_';
+}
+
+/* A session's catalog has a name that no client ever writes: in texts it is `mutable`, as on the wire. */
+static struct str without_catalogs(struct buf *b, struct str text)
+{
+	size_t at;
+
+	while ((at = str_search(text, S(SQL_EPHEMERAL))) < text.n) {
+		struct str rest = str_tail(text, at);
+		bool found = is_catalog(rest);
+		bool quoted = found && at > 0 && text.p[at - 1] == '"' && rest.n > CATALOG_BYTES && rest.p[CATALOG_BYTES] == '"';
+
+		buf_add(b, str_head(text, quoted ? at - 1 : at));
+		buf_add(b, found ? S("mutable") : S(SQL_EPHEMERAL));
+		text = str_tail(rest, found ? (size_t)CATALOG_BYTES + quoted : sizeof(SQL_EPHEMERAL) - 1);
+	}
+	buf_add(b, text);
+	return buf_str(b);
+}
+
 static struct stmt_error *bad_bind(const struct engine_end *end)
 {
 	struct buf b = {0};
@@ -328,7 +364,7 @@ bool stmt_error_is_missing(const struct engine_end *end)
 	return end->outcome == ENGINE_FAILED && str_eq(str_of(row_of(end->class, end->text)->native), S("002003"));
 }
 
-struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end)
+static struct stmt_error *error_of(struct stmt *st, const struct engine_end *end)
 {
 	struct stmt_error *e;
 
@@ -350,4 +386,13 @@ struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end
 		break;
 	}
 	return end->bad_bind.n ? bad_bind(end) : sql_error(st, end);
+}
+
+struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end)
+{
+	struct engine_end shown = *end;
+	OWNS(buf) text = {0};
+
+	shown.text = without_catalogs(&text, end->text);
+	return error_of(st, &shown);
 }

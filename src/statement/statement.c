@@ -325,7 +325,17 @@ static void engine_limits_of(const struct statements *s, struct engine_ask *ask)
 /* Errors that are the statement's own: it is recorded as FAILED with a handle. */
 static bool belongs_to_statement(const struct call *c, const struct stmt_ask *ask)
 {
-	return c->err.kind == ERR_SQL || (ask->snowflake && c->err.kind == ERR_NOT_ALLOWED);
+	switch (c->err.kind) {
+	case ERR_SQL:
+		return true;
+	case ERR_NOT_ALLOWED:
+	case ERR_READ_ONLY:
+	case ERR_INVALID_NAME:
+	case ERR_NAME_TOO_LONG:
+		return ask->snowflake;
+	default:
+		return false;
+	}
 }
 
 static bool start(struct call *c, struct stmt *st, const struct stmt_ask *ask)

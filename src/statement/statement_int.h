@@ -124,7 +124,19 @@ struct compiled {
 	struct engine_ask ask;
 	struct sql_class class;
 };
+/* ret->class is known also for many that fail. */
 bool stmt_compile(struct call *c, const struct stmt_ask *ask, struct compiled *ret) NODISCARD;
+/* The catalog of a session, "__eph_<32 hex>". */
+struct str stmt_catalog_name(struct arena *a, struct str session_id);
+/* The client's tokens with the names of its session put in. */
+struct stmt_scoped {
+	struct sql_rewrite rewrite;
+	struct sql_tokens tokens;   /* of rewrite.text */
+	struct sql_span span;
+	bool moved;                 /* the text is another one */
+};
+bool stmt_scoped(struct call *c, const struct sql_tokens *t, struct sql_span span, const struct sql_scope *scope,
+		 struct stmt_scoped *ret) NODISCARD;
 static inline bool stmt_drops_if_exists(const struct sql_class *k)
 {
 	return k->kind == SQL_DROP && k->if_exists && k->leaf.n > 0;

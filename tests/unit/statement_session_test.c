@@ -1,0 +1,296 @@
+/* statement_session_test.c - statements inside named sessions: their life, caps, names, and what is told of them. */
+#include "statement_rig.h"
+
+#include <pthread.h>
+
+#define SESSION "11111111-2222-4333-8444-555555555555"
+
+static struct stmt_ask ask_in_session(struct fixture *f, const char *sql)
+{
+	return (struct stmt_ask){.sql = str_of(sql), .ttl_seconds = -1, .scope = {.session_id = S(SESSION), .owner = &f->session}};
+}
+
+static bool wait_spooled(struct stmt *st)
+{
+	struct stmt_part p = {.in_memory = true};
+	struct stmt_view v;
+
+	statement_view(st, &v);
+	for (int tries = 0; tries < 1000 && p.in_memory; tries++) {
+		usleep(10000);
+		assert_true(statement_part_info(st, v.parts - 1, &p));
+	}
+	return !p.in_memory;
+}
+
+static void statements_end_and_are_forgotten_with_their_session(void **state)
+{
+	static const char *const texts[] = {FOREVER, "select 42", "select md5(i::varchar) from range(300000) t(i)"};
+	enum { N = COUNT_OF(texts) };
+	struct fixture *f = *state;
+	struct stmt *v[N], *other = submit_sql(f, "select 1"), *found;
+	struct statement_stats before, after;
+	struct stmt_view view;
+
+	assert_int_equal(wait_end(other).state, STMT_SUCCEEDED);
+	statements_stats(f->statements, &before);
+	for (int i = 0; i < N; i++) {
+		struct stmt_ask ask = ask_in_session(f, texts[i]);
+
+		v[i] = submit(f, &ask);
+		assert_true(i == 0 || wait_end(v[i]).state == STMT_SUCCEEDED);
+	}
+	assert_true(wait_spooled(v[2]));
+	statement_view(v[2], &view);
+	assert_true(file_of(f, view.handle));
+	assert_str_equal(view.session_id, SESSION);
+	lease_end_owned(f->lifecycle, &f->session);
+	assert_false(file_of(f, view.handle));
+	for (int i = 0; i < N; i++) {
+		statement_view(v[i], &view);
+		assert_int_equal(view.state, i ? STMT_SUCCEEDED : STMT_CANCELED);
+		assert_int_equal(view.parts, 0);
+		expect_error(f, statement_find(&f->c, f->statements, view.handle, &found), ERR_NOT_FOUND);
+		statement_unref(v[i]);
+	}
+	statements_stats(f->statements, &after);
+	assert_int_equal(after.live, before.live);
+	assert_int_equal(after.memory_bytes + after.spooled_bytes, before.memory_bytes); /* the other's may be spooled by now */
+	statement_view(other, &view);
+	assert_true(statement_find(&f->c, f->statements, view.handle, &found));
+	statement_unref(found);
+	statement_unref(other);
+}
+
+static void a_detached_statement_outlives_its_session(void **state)
+{
+	struct fixture *f = *state;
+	struct stmt_ask ask = ask_in_session(f, "select 42");
+	struct stmt *running, *done, *found;
+	struct stmt_view v;
+	struct str rows;
+
+	ask.scope.detached = true;
+	done = submit(f, &ask);
+	ask.sql = S(FOREVER);
+	running = submit(f, &ask);
+	v = wait_end(done);
+	lease_end_owned(f->lifecycle, &f->session);
+	assert_true(statement_find(&f->c, f->statements, v.handle, &found));
+	assert_true(statement_part_plain(&f->c, found, 0, ENGINE_NATIVE, &rows));
+	assert_str_equal(rows, "{\"data\":[[42]]}");
+	assert_str_equal(v.session_id, SESSION);
+	statement_view(running, &v);
+	assert_true(v.state <= STMT_RUNNING);
+	statement_forget(running);
+	statement_unref(found);
+	statement_unref(running);
+	statement_unref(done);
+}
+
+static void a_session_that_has_ended_takes_no_statement(void **state)
+{
+	struct fixture *f = *state;
+	struct stmt_ask ask = ask_in_session(f, "select 1");
+	struct statement_stats stats;
+	struct stmt *st;
+
+	lease_end_owned(f->lifecycle, &f->session);
+	expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_SESSION_CLOSED);
+	ask.scope.detached = true;
+	expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_SESSION_CLOSED);
+	statements_stats(f->statements, &stats);
+	assert_int_equal(stats.live, 0);
+	assert_int_equal(stats.active, 0);
+	assert_int_equal(stats.canceled, 0);
+}
+
+static void a_session_has_so_many_handles(void **state)
+{
+	enum { CAP = 1000 };
+	struct fixture *f = *state;
+	struct stmt_ask ask = ask_in_session(f, "select 1");
+	struct stmt **items, *st, *first = NULL;
+	struct stmt_filter filter = {.state = -1, .limit = CAP + 1, .session_id = S(SESSION)};
+	struct str next;
+	int n;
+
+	ask.ttl_seconds = 100;
+	for (int i = 0; i < CAP; i++) {
+		st = submit(f, &ask);
+		if (first)
+			statement_unref(st);
+		else
+			first = st;
+	}
+	expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_TOO_MANY);
+	statement_unref(submit_sql(f, "select 1")); /* outside of it there is room */
+	assert_true(statement_list(&f->c, f->statements, &filter, &items, &n, &next));
+	assert_int_equal(n, CAP);
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(wait_end(items[i]).state, STMT_SUCCEEDED);
+		statement_unref(items[i]);
+	}
+	statement_forget(first);
+	statement_unref(first);
+	statement_unref(submit(f, &ask));
+	expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_TOO_MANY);
+	filter.session_id = S("22222222-2222-4333-8444-555555555555");
+	assert_true(statement_list(&f->c, f->statements, &filter, &items, &n, &next));
+	assert_int_equal(n, 0);
+	for (int tries = 0; tries < 1000 && !statements_idle(f->statements); tries++)
+		usleep(10000);
+	clock_advance(200000); /* what has expired is not counted */
+	lifecycle_sweep_all(f->lifecycle);
+	statement_unref(submit(f, &ask));
+	lease_end_owned(f->lifecycle, &f->session);
+}
+
+struct racer {
+	struct fixture *f;
+	int bad;
+};
+
+/* Submits into the session until it has ended. */
+static void *submit_until_closed(void *arg)
+{
+	struct racer *r = arg;
+	struct stmt_ask ask = ask_in_session(r->f, "select 1");
+	struct arena a = {0};
+	struct call c;
+
+	call_open(&c, &a);
+	c.tenant = S("acme");
+	for (int i = 0; i < 100000; i++) {
+		struct stmt *st;
+
+		if (statement_submit(&c, r->f->statements, &ask, &st)) {
+			statement_unref(st);
+			continue;
+		}
+		if (c.err.kind == ERR_TOO_MANY) {
+			call_forgive(&c);
+			continue;
+		}
+		r->bad += c.err.kind != ERR_SESSION_CLOSED;
+		arena_close(&a);
+		return NULL;
+	}
+	r->bad++;
+	arena_close(&a);
+	return NULL;
+}
+
+static void a_session_ends_among_submits_and_nothing_is_left(void **state)
+{
+	enum { ROUNDS = 30, THREADS = 3 };
+	struct fixture *f = *state;
+	struct racer racers[THREADS];
+	struct statement_stats stats;
+	pthread_t threads[THREADS];
+
+	for (int round = 0; round < ROUNDS; round++) {
+		lease_init(&f->session, &session_kind);
+		for (int i = 0; i < THREADS; i++) {
+			racers[i] = (struct racer){f, 0};
+			assert_int_equal(pthread_create(&threads[i], NULL, submit_until_closed, &racers[i]), 0);
+		}
+		usleep((unsigned)(round * 531 % 7000));
+		lease_end_owned(f->lifecycle, &f->session);
+		for (int i = 0; i < THREADS; i++) {
+			pthread_join(threads[i], NULL);
+			assert_int_equal(racers[i].bad, 0);
+		}
+		statements_stats(f->statements, &stats);
+		assert_int_equal(stats.live + stats.expired, 0);
+		assert_int_equal(stats.memory_bytes + stats.spooled_bytes, 0);
+	}
+	assert_true(stats.submitted > ROUNDS * THREADS);
+}
+
+#define HEX "0123456789abcdef0123456789abcdef"
+
+static void no_text_names_the_catalog_of_a_session(void **state)
+{
+	static const struct {
+		const char *raised, *shown;
+	} rows[] = {
+		{"table \"__eph_" HEX "\".public.\"t\" is gone", "table mutable.public.\"t\" is gone"},
+		{"in __eph_" HEX ", in \"__eph_" HEX, "in mutable, in \"mutable"},
+		{"__eph_" HEX "__eph_" HEX "_t", "__eph_" HEX "__eph_" HEX "_t"},
+		{"all names that begin with __eph_ are reserved, say we", "all names that begin with __eph_ are reserved, say we"},
+		{"\"__eph_0123\"", "\"__eph_0123\""},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct stmt_bind bind = {S("1"), ENGINE_B_TEXT, str_of(rows[i].raised)};
+		struct stmt *st = submit(f, &(struct stmt_ask){.sql = S("select error(?)"), .ttl_seconds = -1, .binds = &bind, .nbinds = 1});
+		struct stmt_view v = wait_end(st);
+
+		assert_int_equal(v.state, STMT_FAILED);
+		assert_str_equal(v.error->text, rows[i].shown);
+		statement_unref(st);
+	}
+}
+
+static void what_is_read_only_takes_one_select(void **state)
+{
+	static const char *const refused[] = {"create table t (i int)", "insert into t values (1)", "explain select 1",
+					      "set timezone = 'UTC'",
+					      "with x as (select 1) delete from t", "commit"};
+	struct fixture *f = *state;
+	struct stmt_ask ask = {.sql = S("with x as (select 42 as a) select a from x"), .ttl_seconds = -1, .read_only = true};
+	struct stmt *st = submit(f, &ask);
+
+	assert_int_equal(wait_end(st).state, STMT_SUCCEEDED);
+	statement_unref(st);
+	for (size_t i = 0; i < COUNT_OF(refused); i++) {
+		ask.sql = str_of(refused[i]);
+		expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_READ_ONLY);
+	}
+	ask.sql = S("select * from read_csv('/etc/passwd')");
+	expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_NOT_ALLOWED);
+	ask = (struct stmt_ask){.sql = S("create table t (i int)"), .ttl_seconds = -1, .read_only = true, .snowflake = true};
+	st = submit(f, &ask);
+	assert_int_equal(wait_end(st).error->kind, ERR_READ_ONLY);
+	statement_unref(st);
+}
+
+static void names_of_sessions_are_refused_outside_of_them(void **state)
+{
+	struct fixture *f = *state;
+	struct stmt_ask ask = {.sql = S("select 1 from mutable.public.\"__eph_" HEX "_t\""), .ttl_seconds = -1};
+	struct stmt *st;
+
+	assert_false(statement_submit(&f->c, f->statements, &ask, &st));
+	assert_int_equal(f->c.err.position, 15);
+	expect_error(f, false, ERR_NOT_ALLOWED);
+	ask.snowflake = true;
+	st = submit(f, &ask);
+	assert_int_equal(wait_end(st).error->kind, ERR_NOT_ALLOWED);
+	assert_int_equal(wait_end(st).error->position, 15);
+	statement_unref(st);
+	ask = (struct stmt_ask){.sql = S("select dateadd('day', 1, d), nvl(1, 2), (select a from read_csv('x')) from t"),
+				.ttl_seconds = -1, .snowflake = true}; /* said of the rewritten text */
+	st = submit(f, &ask);
+	assert_int_equal(wait_end(st).error->kind, ERR_NOT_ALLOWED);
+	assert_int_equal(wait_end(st).error->position, 56);
+	statement_unref(st);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(statements_end_and_are_forgotten_with_their_session),
+		CASE(a_detached_statement_outlives_its_session),
+		CASE(a_session_that_has_ended_takes_no_statement),
+		CASE(a_session_has_so_many_handles),
+		CASE(a_session_ends_among_submits_and_nothing_is_left),
+		CASE(no_text_names_the_catalog_of_a_session),
+		CASE(what_is_read_only_takes_one_select),
+		CASE(names_of_sessions_are_refused_outside_of_them),
+	};
+
+	return cmocka_run_group_tests_name("statement_session", tests, NULL, NULL);
+}
