@@ -925,6 +925,7 @@ static void tables_of_a_session_have_names_that_fit(void **state)
 	assert_ptr_equal(r.text.p, b.t.text.p);
 	done(&b);
 	assert_true(scoped(&b, SQL_DUCKDB, "create table \"any name of a tenant's that is long\" (a int)", &no_session, &r));
+	done(&b);
 	assert_true(scoped(&b, SQL_DUCKDB, "create schema s", &no_session, &r));
 	done(&b);
 }
