@@ -54,6 +54,16 @@ static void attempt_failed(struct session_op *op)
 
 /* --- numbers: what was there when it was last counted is either still there or dropped --- */
 
+/* The engine answered: its numbers hold, not what it told last before the end began. */
+static void forget_guess(struct session *se)
+{
+	room_lock(se->room);
+	if (se->guessed)
+		se->r.left_tables = se->r.left_rows = -1;
+	se->guessed = false;
+	room_unlock(se->room);
+}
+
 static void account(struct session *se, int64_t tables, int64_t rows)
 {
 	struct record *r = &se->r;
@@ -233,6 +243,7 @@ static void after_drop(struct session_op *op)
 	}
 	gone = sum(op, true);
 	left = sum(op, false);
+	forget_guess(op->se);
 	account_dropped(op, &gone, &left);
 	if (left.tables > 0) {
 		partial(op, (int)left.tables);
@@ -302,6 +313,7 @@ static void counted(struct session_op *op)
 		struct record r;
 
 		n = sum(op, true);
+		forget_guess(se);
 		account(se, n.tables, n.rows);
 		r = se->r;
 		if (!se->mute && !record_move(&op->call, op->room, &r, TO(SESSION_CLOSING))) {
@@ -371,9 +383,10 @@ static bool claim(struct session *se, enum session_cause cause)
 		INVARIANT(fsm_may(session_fsm, se->r.state, SESSION_CLOSING));
 		se->r.state = SESSION_CLOSING;
 		se->r.cause = cause;
-		if (cause == CAUSE_ENGINE_LOST) { /* nobody can count them any more */
+		if (!se->r.persistent) { /* what goes with its process before it is counted */
 			se->r.left_tables = se->usage.tables;
 			se->r.left_rows = se->usage.rows;
+			se->guessed = true;
 		}
 	} else if (se->r.state != SESSION_CLOSING) {
 		return false;

@@ -38,7 +38,8 @@ struct session_ask {
 /* Recorded, and `opened` published, before it returns. Blocks. ERR_NO_TENANT_BINDING, ERR_INVALID_FIELD, ERR_QUOTA.
  * The caller gets a reference. */
 bool session_open(struct call *c, struct sessions *s, const struct session_ask *ask, struct session **ret) NODISCARD;
-/* ERR_NO_SESSION (also other tenants' and principals'), ERR_SESSION_CLOSED, ERR_SESSION_EXPIRED, ERR_WRONG_SERVER. */
+/* ERR_NO_SESSION (also other tenants' and principals'), ERR_SESSION_CLOSED, ERR_SESSION_EXPIRED, ERR_WRONG_SERVER. One
+ * whose end failed half way is found while no attempt runs, so that it can be closed again: its view says closing. */
 bool session_find(struct call *c, struct sessions *s, struct str id, struct session **ret) NODISCARD;
 void session_touch(struct session *se);  /* it is used: moves the idle clock */
 void session_unref(struct session *se);  /* NULL is fine */
@@ -54,7 +55,7 @@ struct session_view {                    /* texts live as long as the reference 
 };
 void session_view(struct session *se, struct session_view *ret);
 struct session_filter {
-	struct str after; /* an id; empty = from the start */
+	struct str after; /* ret_next of the page before; empty = from the start */
 	int limit;
 };
 /* Open ones that the caller may see, oldest first, references; ret_next is empty on the last page. */

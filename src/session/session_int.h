@@ -104,6 +104,7 @@ struct session {
 	struct record r;
 	bool in_map, ending, awaited; /* ending: an attempt runs; awaited: a shutdown waits for it */
 	bool claimed, mute;          /* the record says closing; mute: another one moved it, so it is theirs to tell */
+	bool guessed;                /* r.left_… are what the engine told last, not counted */
 	bool told, doubtful;         /* the terminal event is in the log; an append failed, so look first */
 	int holders;
 	int64_t left_ms;             /* wall: since when nobody holds it */

@@ -1,0 +1,758 @@
+/* session_rig.h - the room of sessions over real records, a real event log and a store of tables that can fail.
+ *
+ * The fake tables are a list in memory, for persistent sessions a text file
+ * where the engine would have its database. Every write anywhere (records, log,
+ * tables) is a step: the step `die_at` ends the process, `fail_at` fails.
+ */
+#ifndef MAYFLY_SESSION_RIG_H
+#define MAYFLY_SESSION_RIG_H
+
+#include "session/session_int.h"
+
+#include "json/json.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "test.h"
+
+/* --- steps --- */
+
+struct steps {
+	_Atomic int n, die_at, fail_at; /* 0 = never */
+	_Atomic int fail_kv, fail_log, fail_drop; /* how many of the next fail; fail_drop: table i-1 is not dropped, once */
+};
+static struct steps steps;
+
+static void step(void)
+{
+	if (atomic_fetch_add(&steps.n, 1) + 1 == atomic_load(&steps.die_at))
+		kill(getpid(), SIGKILL);
+}
+
+static bool spent(_Atomic int *left)
+{
+	int n = atomic_load(left);
+
+	return n > 0 && atomic_fetch_sub(left, 1) > 0;
+}
+
+/* --- records that can fail --- */
+
+struct rig_kv {
+	struct kv kv;
+	struct kv *below;
+};
+
+static struct kv *below(struct kv *kv)
+{
+	return CONTAINER_OF(kv, struct rig_kv, kv)->below;
+}
+
+static bool rig_get(struct call *c, struct kv *kv, struct str key, struct kv_record *ret)
+{
+	return kv_get(c, below(kv), key, ret);
+}
+
+static bool rig_put(struct call *c, struct kv *kv, struct str key, struct str value, uint64_t expected, int64_t ttl_ms)
+{
+	bool ok;
+
+	step();
+	if (spent(&steps.fail_kv))
+		return fail(c, ERR_STORAGE, "the disk is full");
+	ok = kv_put(c, below(kv), key, value, expected, ttl_ms);
+	step();
+	return ok;
+}
+
+static bool rig_drop(struct call *c, struct kv *kv, struct str key, uint64_t expected)
+{
+	step();
+	return spent(&steps.fail_kv) ? fail(c, ERR_STORAGE, "the disk is full") : kv_drop(c, below(kv), key, expected);
+}
+
+static bool rig_scan(struct call *c, struct kv *kv, struct str prefix, kv_scan_fn *fn, void *arg)
+{
+	return kv_scan(c, below(kv), prefix, fn, arg);
+}
+
+static const struct kv_ops rig_kv_ops = {.name = "rig", .get = rig_get, .put = rig_put, .drop = rig_drop, .scan = rig_scan};
+
+/* --- a log that can fail --- */
+
+struct rig_store {
+	struct store store;
+	struct store *below;
+};
+
+static struct store *store_below(struct store *s)
+{
+	return CONTAINER_OF(s, struct rig_store, store)->below;
+}
+
+static bool rig_store_put(struct call *c, struct store *s, struct str key, struct str bytes, enum store_put how)
+{
+	return store_below(s)->ops->put(c, store_below(s), key, bytes, how);
+}
+
+static bool rig_store_get(struct call *c, struct store *s, struct str key, int64_t offset, int64_t max, struct buf *ret)
+{
+	return store_below(s)->ops->get(c, store_below(s), key, offset, max, ret);
+}
+
+static bool rig_store_list(struct call *c, struct store *s, struct str prefix, struct str after, struct store_entry **ret,
+			   size_t *ret_n)
+{
+	return store_below(s)->ops->list(c, store_below(s), prefix, after, ret, ret_n);
+}
+
+static bool rig_store_drop(struct call *c, struct store *s, struct str key)
+{
+	return store_below(s)->ops->drop(c, store_below(s), key);
+}
+
+static bool rig_append(struct call *c, struct store *s, struct str key, int64_t offset, struct str bytes, bool sync)
+{
+	bool ok;
+
+	step();
+	if (spent(&steps.fail_log))
+		return fail(c, ERR_STORAGE, "the disk is full");
+	ok = store_below(s)->ops->append(c, store_below(s), key, offset, bytes, sync);
+	step();
+	return ok;
+}
+
+static bool rig_cut(struct call *c, struct store *s, struct str key, int64_t size)
+{
+	return store_below(s)->ops->cut(c, store_below(s), key, size);
+}
+
+static const struct store_ops rig_store_ops = {.name = "rig", .put = rig_store_put, .get = rig_store_get, .list = rig_store_list,
+					       .drop = rig_store_drop, .append = rig_append, .cut = rig_cut};
+
+/* --- fake tables --- */
+
+enum { FAKE_TABLES = 16 };
+struct fake_table {
+	char name[64];
+	int64_t rows;
+};
+struct engine_catalog { /* the door's type, opaque to the room */
+	atomic_int refs;
+	struct engine_catalog_options o;
+	char path[256], folder[200];
+	pthread_mutex_t lock;
+	bool attached, forgotten;
+	struct engine_usage max;
+	struct fake_table v[FAKE_TABLES];
+	int n;
+};
+static struct fake {
+	struct exec_loop *loop;
+	const char *dir;
+	_Atomic int live;           /* catalogs */
+	_Atomic int begun;          /* tasks of any kind */
+	_Atomic bool refuse, lose;  /* what begins is refused; what begins is lost */
+} fake;
+
+struct fake_task {
+	const struct engine_listener *l;
+	void *arg;
+	struct engine_catalog *k;
+	struct engine_end end;
+	struct buf packed;
+};
+
+static void fake_tell(void *arg)
+{
+	struct fake_task *t = arg;
+	struct engine_usage u = {.tables = t->k->n};
+
+	if (t->packed.n) {
+		const struct engine_part part = {.bytes = engine_bytes_copy(buf_str(&t->packed))};
+
+		t->l->part(t->arg, &part);
+	}
+	pthread_mutex_lock(&t->k->lock);
+	for (int i = 0; i < t->k->n; i++)
+		u.rows += t->k->v[i].rows;
+	if (!t->k->forgotten && t->k->o.used)
+		t->k->o.used(t->k->o.arg, &u);
+	pthread_mutex_unlock(&t->k->lock);
+	t->l->ended(t->arg, &t->end);
+	buf_drop(&t->packed);
+	free(t);
+}
+
+static struct fake_task *fake_task(struct engine_catalog *k, const struct engine_listener *l, void *arg)
+{
+	struct fake_task *t = base_zalloc(sizeof(*t));
+
+	*t = (struct fake_task){.l = l, .arg = arg, .k = k, .end = {.position = -1}};
+	atomic_fetch_add(&fake.begun, 1);
+	if (atomic_load(&fake.lose))
+		t->end.outcome = ENGINE_LOST;
+	return t;
+}
+
+static void fake_save(struct engine_catalog *k)
+{
+	FILE *f;
+
+	if (!k->o.persistent)
+		return;
+	mkdir(k->folder, 0700);
+	f = fopen(k->path, "w");
+	assert_non_null(f);
+	for (int i = 0; i < k->n; i++)
+		fprintf(f, "%s %lld\n", k->v[i].name, (long long)k->v[i].rows);
+	fclose(f);
+}
+
+static void fake_attach(struct engine_catalog *k)
+{
+	FILE *f = k->attached || !k->o.persistent ? NULL : fopen(k->path, "r");
+	long long rows;
+
+	k->attached = true;
+	while (f && k->n < FAKE_TABLES && fscanf(f, "%63s %lld", k->v[k->n].name, &rows) == 2)
+		k->v[k->n++].rows = rows;
+	if (f)
+		fclose(f);
+}
+
+static struct engine_catalog *fake_open(struct engine *e, const struct engine_catalog_options *o)
+{
+	struct engine_catalog *k = base_zalloc(sizeof(*k));
+
+	(void)e;
+	atomic_init(&k->refs, 1);
+	pthread_mutex_init(&k->lock, NULL);
+	k->o = *o;
+	snprintf(k->folder, sizeof(k->folder), "%s/tenants/%.*s", fake.dir, SARG(o->tenant));
+	mkdir(k->folder, 0700);
+	strcat(k->folder, "/sessions");
+	snprintf(k->path, sizeof(k->path), "%s/%.*s.db", k->folder, SARG(o->name));
+	atomic_fetch_add(&fake.live, 1);
+	return k;
+}
+
+static void fake_forget(struct engine_catalog *k)
+{
+	pthread_mutex_lock(&k->lock);
+	k->forgotten = true;
+	pthread_mutex_unlock(&k->lock);
+}
+
+static void fake_unref(struct engine_catalog *k)
+{
+	if (atomic_fetch_sub(&k->refs, 1) != 1)
+		return;
+	atomic_fetch_sub(&fake.live, 1);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+}
+
+static void fake_limit(struct engine_catalog *k, const struct engine_usage *max)
+{
+	pthread_mutex_lock(&k->lock);
+	k->max = *max;
+	pthread_mutex_unlock(&k->lock);
+}
+
+static bool fake_exists(struct engine_catalog *k)
+{
+	bool attached;
+
+	pthread_mutex_lock(&k->lock);
+	attached = k->attached;
+	pthread_mutex_unlock(&k->lock);
+	return attached || (k->o.persistent && access(k->path, F_OK) == 0);
+}
+
+static void fake_pack(struct fake_task *t, const struct fake_table *v, const char *error)
+{
+	buf_fmt(&t->packed, "%s\t%lld\t%s\n", v->name, (long long)v->rows, error);
+}
+
+static void fake_drop(struct engine_catalog *k, struct fake_task *t)
+{
+	int failing = atomic_exchange(&steps.fail_drop, 0), left = 0;
+
+	for (int i = 0; i < k->n; i++) {
+		fake_pack(t, &k->v[i], i == failing - 1 ? "held" : "");
+		if (i == failing - 1)
+			k->v[left++] = k->v[i];
+		step();
+	}
+	k->n = left;
+	fake_save(k);
+	step();
+	if (left == 0) {
+		k->attached = false;
+		unlink(k->path);
+	}
+	step();
+}
+
+static bool fake_run(struct call *c, struct engine_catalog *k, enum engine_catalog_verb verb, struct engine_catalog *to,
+		     const struct engine_listener *l, void *arg, struct engine_task **ret)
+{
+	struct fake_task *t;
+
+	if (atomic_load(&fake.refuse))
+		return fail(c, ERR_UNAVAILABLE, "no worker may be started");
+	t = fake_task(k, l, arg);
+	pthread_mutex_lock(&k->lock);
+	fake_attach(k);
+	for (int i = 0; i < k->n && verb == ENGINE_CATALOG_TABLES && t->end.outcome == ENGINE_OK; i++)
+		fake_pack(t, &k->v[i], "");
+	if (verb == ENGINE_CATALOG_DROP && t->end.outcome == ENGINE_OK)
+		fake_drop(k, t);
+	if (verb == ENGINE_CATALOG_FORK && t->end.outcome == ENGINE_OK) {
+		memcpy(to->v, k->v, sizeof(k->v));
+		to->n = k->n;
+		to->attached = true;
+		fake_save(to);
+	}
+	pthread_mutex_unlock(&k->lock);
+	exec_post(fake.loop, fake_tell, t);
+	*ret = NULL;
+	return true;
+}
+
+static void fake_fail(struct fake_task *t, const char *class, const char *text)
+{
+	t->end.outcome = ENGINE_FAILED;
+	t->end.class = str_of(class);
+	t->end.text = str_of(text);
+}
+
+static struct fake_table *fake_find(struct engine_catalog *k, const char *name)
+{
+	for (int i = 0; i < k->n; i++)
+		if (str_ieq(str_of(k->v[i].name), str_of(name)))
+			return &k->v[i];
+	return NULL;
+}
+
+/* CREATE TABLE "catalog".public."name" (…); there is no type NOSUCH */
+static bool fake_create(struct call *c, struct engine *e, const struct engine_ask *ask, const struct engine_listener *l, void *arg,
+			struct engine_task **ret)
+{
+	struct engine_catalog *k = ask->catalog;
+	struct fake_task *t = fake_task(k, l, arg);
+	struct str name = str_tail(ask->sql, str_search(ask->sql, S(".public.\"")) + 9);
+	size_t bad = str_search(ask->sql, S("NOSUCH"));
+	char z[64];
+
+	(void)c;
+	(void)e;
+	snprintf(z, sizeof(z), "%.*s", (int)str_find(name, '"'), name.p);
+	pthread_mutex_lock(&k->lock);
+	fake_attach(k);
+	if (fake_find(k, z)) {
+		fake_fail(t, "Catalog", "Table with that name already exists!");
+	} else if (bad < ask->sql.n) {
+		fake_fail(t, "Catalog", "Type with name NOSUCH does not exist!");
+		t->end.position = (int64_t)bad;
+	} else if (k->n >= k->max.tables) {
+		t->end.outcome = ENGINE_FULL;
+		t->end.class = S("tables");
+	} else if (t->end.outcome == ENGINE_OK) {
+		k->v[k->n] = (struct fake_table){0};
+		strcpy(k->v[k->n++].name, z);
+		fake_save(k);
+	}
+	pthread_mutex_unlock(&k->lock);
+	exec_post(fake.loop, fake_tell, t);
+	*ret = NULL;
+	return true;
+}
+
+/* The feed is the task: fake_fed() says how it ends. */
+static bool fake_insert(struct call *c, struct engine *e, const struct engine_ingest *in, const struct engine_listener *l, void *arg,
+			struct engine_feed **ret_feed, struct engine_task **ret)
+{
+	struct fake_task *t = fake_task(in->catalog, l, arg);
+
+	(void)c;
+	(void)e;
+	buf_add(&t->packed, in->table);
+	buf_addc(&t->packed, 0);
+	*ret_feed = (struct engine_feed *)t;
+	*ret = NULL;
+	return true;
+}
+
+static void fake_fed(struct engine_feed *feed, const struct engine_end *end)
+{
+	struct fake_task *t = (struct fake_task *)feed;
+	struct fake_table *v;
+
+	pthread_mutex_lock(&t->k->lock);
+	v = fake_find(t->k, t->packed.p);
+	t->end = *end;
+	if (!v)
+		fake_fail(t, "Unknown Table", "no such table");
+	else if (end->outcome == ENGINE_OK)
+		v->rows += end->rows;
+	fake_save(t->k);
+	pthread_mutex_unlock(&t->k->lock);
+	buf_clear(&t->packed);
+	exec_post(fake.loop, fake_tell, t);
+}
+
+static void fake_nothing(struct engine_task *t)
+{
+	(void)t;
+}
+
+static bool fake_unpack(struct call *c, struct str packed, struct engine_table_info **ret, int *ret_n)
+{
+	struct engine_table_info *v = ARENA_ARRAY(c->arena, struct engine_table_info, FAKE_TABLES);
+	int n = 0;
+
+	while (packed.n) {
+		struct str line = str_cut(&packed, '\n');
+
+		v[n].name = str_cut(&line, '\t');
+		if (!str_to_i64(str_cut(&line, '\t'), &v[n].rows))
+			return fail(c, ERR_INTERNAL, "packed");
+		v[n++].error = line;
+	}
+	*ret = v;
+	*ret_n = n;
+	return true;
+}
+
+static const struct session_tables_ops fake_tables = {
+	.open = fake_open, .forget = fake_forget, .unref = fake_unref, .limit = fake_limit, .exists = fake_exists, .run = fake_run,
+	.create = fake_create, .insert = fake_insert, .cancel = fake_nothing, .task_unref = fake_nothing, .unpack = fake_unpack,
+};
+
+/* --- the room --- */
+
+struct rig {
+	struct arena arena;
+	struct call c;             /* of acme's alice */
+	struct exec_loop *loop;
+	struct exec_pool *pool;
+	struct rig_kv kv;
+	struct rig_store store;
+	struct events *events;
+	struct lifecycle *lifecycle;
+	struct engine *engine;     /* NULL: the fake */
+	struct sessions *sessions;
+	struct session_caps caps;
+	char dir[64];
+};
+
+static void rig_caps(void *arg, struct str tenant, struct session_caps *ret)
+{
+	(void)tenant;
+	*ret = *(struct session_caps *)arg;
+}
+
+static void rig_open_log(struct rig *r)
+{
+	const struct events_options eo = {.store = &r->store.store, .server = S("server-1"), .key = S("0123456789abcdef0123456789abcdef"),
+					  .topic_prefix = S("mayfly"), .sync = EVENT_SYNC_ALWAYS, .segment_bytes = 1 << 20};
+
+	r->kv.kv.ops = &rig_kv_ops;
+	r->kv.below = kv_file_open(&r->c, arena_fmt(&r->arena, "%s/records", r->dir), 1000000);
+	assert_non_null(r->kv.below);
+	r->store.store.ops = &rig_store_ops;
+	r->store.below = store_folder_open(&r->c, arena_fmt(&r->arena, "%s/log", r->dir));
+	assert_non_null(r->store.below);
+	r->events = events_open(&r->c, &eo);
+	assert_non_null(r->events);
+}
+
+/* As a server that starts on r->dir. */
+static void rig_start(struct rig *r)
+{
+	struct lifecycle_options lo = {.tick_ms = 250, .batch = 1000};
+	struct session_options so = {.server = S("server-1"), .location = S("http://here:8484"), .tombstone_ms = 60000,
+				     .caps = rig_caps, .arg = &r->caps};
+
+	arena_open(&r->arena);
+	call_open(&r->c, &r->arena);
+	r->c.tenant = S("acme");
+	r->c.principal = S("alice");
+	r->c.request_id = S("req-1");
+	fake.dir = r->dir;
+	fake.loop = r->loop = lo.loop = exec_loop_open("loop");
+	r->pool = so.pool = exec_pool_open("pool", 4, 10000);
+	rig_open_log(r);
+	r->lifecycle = so.lifecycle = lifecycle_open(&lo);
+	so.kv = &r->kv.kv;
+	so.events = r->events;
+	so.engine = r->engine;
+	so.data_dir = str_of(r->dir);
+	r->sessions = r->engine ? NULL : sessions_open_on(&r->c, &so, &fake_tables);
+	if (!r->engine)
+		assert_non_null(r->sessions);
+	exec_loop_start(r->loop);
+}
+
+/* As a server that is gone: nothing is ended. */
+static void rig_stop(struct rig *r)
+{
+	exec_loop_stop(r->loop);
+	exec_loop_join(r->loop);
+	exec_pool_close(r->pool);
+	sessions_close(r->sessions);
+	lifecycle_close(r->lifecycle);
+	events_close(r->events);
+	r->kv.below->ops->close(r->kv.below);
+	r->store.below->ops->close(r->store.below);
+	exec_loop_close(r->loop);
+	arena_close(&r->arena);
+}
+
+static struct rig *rig_new(void)
+{
+	struct rig *r = base_zalloc(sizeof(*r));
+	char path[128];
+
+	steps = (struct steps){0};
+	fake = (struct fake){0};
+	r->caps = (struct session_caps){.max_sessions = 100000, .max_timeout_seconds = 604800, .session = {100, 1000000, 1 << 30},
+					.tenant = {1000, 10000000, 1LL << 40}};
+	strcpy(r->dir, "/tmp/mayfly-session-test-XXXXXX");
+	assert_non_null(mkdtemp(r->dir));
+	snprintf(path, sizeof(path), "%s/tenants", r->dir);
+	mkdir(path, 0700);
+	return r;
+}
+
+static void rig_remove(struct rig *r)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", r->dir);
+	assert_int_equal(system(command), 0);
+	free(r);
+}
+
+static int rig_begin(void **state)
+{
+	struct rig *r = rig_new();
+
+	rig_start(r);
+	*state = r;
+	return 0;
+}
+
+static int rig_end(void **state)
+{
+	struct rig *r = *state;
+
+	rig_stop(r);
+	assert_int_equal(atomic_load(&fake.live), 0);
+	rig_remove(r);
+	return 0;
+}
+
+/* --- waiting: for operations by watching, for the sweeper by asking it --- */
+
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	int fired, dropped;
+};
+
+static void on_fired(void *arg)
+{
+	struct waiter *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	w->fired++;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void on_drop(void *arg)
+{
+	struct waiter *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	w->dropped++;
+	pthread_cond_signal(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Waits, and leaves the error in c. The operation's memory goes: what the result needs is copied by `look`. */
+static bool rig_wait(struct rig *r, struct session_op *op, struct session_result *ret)
+{
+	struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+	bool ok;
+
+	session_op_watch(op, &(struct session_watch){.fn = on_fired, .drop = on_drop, .arg = &w});
+	pthread_mutex_lock(&w.lock);
+	while (!w.dropped)
+		pthread_cond_wait(&w.cond, &w.lock);
+	pthread_mutex_unlock(&w.lock);
+	assert_int_equal(w.fired, 1);
+	ok = session_op_result(&r->c, op, ret);
+	if (ok) {
+		struct engine_table_info *v = ARENA_ARRAY(&r->arena, struct engine_table_info, (size_t)ret->ntables + 1);
+
+		for (int i = 0; i < ret->ntables; i++)
+			v[i] = (struct engine_table_info){arena_dup(&r->arena, ret->tables[i].name), ret->tables[i].rows, {0}};
+		ret->tables = v;
+	}
+	return ok;
+}
+
+static bool rig_finish(struct rig *r, struct session_op *op, struct session_result *ret)
+{
+	bool ok = rig_wait(r, op, ret);
+
+	session_op_unref(op);
+	return ok;
+}
+
+static void rig_sweep_now(void *arg)
+{
+	lifecycle_sweep(arg);
+}
+
+static void rig_sweep(struct rig *r)
+{
+	exec_call(r->loop, rig_sweep_now, r->lifecycle);
+}
+
+static uint64_t rig_places(struct rig *r)
+{
+	struct session_stats st;
+
+	sessions_stats(r->sessions, &st);
+	return st.open;
+}
+
+/* Sweeps until `n` sessions are left; gives up after a time that no healthy machine needs. */
+static void rig_sweep_until(struct rig *r, uint64_t n)
+{
+	for (int64_t end = clock_mono_ms() + 30000; rig_places(r) != n;) {
+		assert_true(clock_mono_ms() < end);
+		rig_sweep(r);
+		sched_yield();
+	}
+}
+
+static void rig_expect(struct rig *r, bool ok, enum err_kind kind)
+{
+	assert_false(ok);
+	if (r->c.err.kind != kind)
+		print_message("%s: %s\n", err_code(r->c.err.kind), r->c.err.text);
+	assert_int_equal(r->c.err.kind, kind);
+	call_forgive(&r->c);
+}
+
+/* --- what the log says --- */
+
+struct told {
+	int opened, closed, timed_out, partial;
+	int64_t tables, rows;      /* of the terminal event */
+	struct str last;           /* payload of the last event */
+	struct str reason;
+};
+
+static void rig_count(struct call *c, struct str payload, struct told *t)
+{
+	const json_node *o, *details;
+	struct str event;
+
+	assert_true(json_read_object(c, payload, &o));
+	event = json_text(json_get(o, "event"));
+	t->last = payload;
+	details = json_get(o, "details");
+	t->opened += str_eq(event, S("opened"));
+	t->partial += str_eq(event, S("partial_deletion_failure"));
+	if (!str_eq(event, S("closed")) && !str_eq(event, S("timed_out")))
+		return;
+	*(str_eq(event, S("closed")) ? &t->closed : &t->timed_out) += 1;
+	t->tables = json_int(json_get(o, "ephemeral_table_count"));
+	t->rows = json_int(json_get(o, "deleted_row_count"));
+	t->reason = details ? json_text(json_get(details, "reason")) : (struct str){0};
+}
+
+/* Events of a session of acme's; an empty id: of all of them. */
+static struct told rig_told(struct rig *r, struct str id)
+{
+	const struct event_filter f = {.tenant = S("acme"), .topic = EVENT_SESSION_LIFECYCLE, .session_id = id};
+	struct event_item *items;
+	struct str cursor = S("");
+	struct told t = {0};
+	int64_t lost;
+	int n;
+
+	do {
+		assert_true(events_read(&r->c, r->events, &f, cursor, 500, &items, &n, &cursor, &lost));
+		for (int i = 0; i < n; i++)
+			rig_count(&r->c, items[i].payload, &t);
+	} while (n == 500);
+	return t;
+}
+
+/* --- short hands --- */
+
+static struct session *rig_session(struct rig *r, const struct session_ask *ask)
+{
+	struct session *se = NULL;
+
+	assert_true(session_open(&r->c, r->sessions, ask, &se));
+	return se;
+}
+
+static struct session *rig_memory(struct rig *r)
+{
+	return rig_session(r, &(struct session_ask){.timeout_seconds = 3600, .idle_seconds = -1});
+}
+
+static struct str rig_id(struct rig *r, struct session *se)
+{
+	struct session_view v;
+
+	session_view(se, &v);
+	return arena_dup(&r->arena, v.id);
+}
+
+static bool rig_create(struct rig *r, struct session *se, const char *name)
+{
+	const struct session_column columns[] = {{S("id"), S("INTEGER"), false}, {S("what"), S("VARCHAR"), true}};
+	const struct str key[] = {S("id")};
+	const struct session_table_ask ask = {str_of(name), columns, 2, key, 1};
+	struct session_result res;
+	struct session_op *op;
+
+	return session_create_table(&r->c, se, &ask, &op) && rig_finish(r, op, &res);
+}
+
+static UNUSED void rig_insert(struct rig *r, struct session *se, const char *table, int64_t rows)
+{
+	struct session_result res;
+	struct engine_feed *feed;
+	struct session_op *op;
+
+	assert_true(session_insert(&r->c, se, &(struct session_rows_ask){.table = str_of(table)}, &feed, &op));
+	fake_fed(feed, &(struct engine_end){.rows = rows, .position = -1});
+	assert_true(rig_finish(r, op, &res));
+	assert_int_equal(res.rows, rows);
+}
+
+static bool rig_close(struct rig *r, struct session *se, struct session_result *ret)
+{
+	struct session_op *op;
+
+	return session_close(&r->c, se, &op) && rig_finish(r, op, ret);
+}
+
+#endif
