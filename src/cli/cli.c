@@ -1,6 +1,7 @@
 /* cli.c - the verbs, their help, and how a failed call ends a run. */
 #include "cli/cli_int.h"
 
+#include <signal.h>
 #include <stdarg.h>
 
 static int run_help(struct call *c, const struct cli_verb *v, int argc, char **argv);
@@ -11,14 +12,47 @@ static const struct cli_verb verbs[] = {
 	 NULL},
 	{"sql", cli_sql,
 	 "sql [--url URL] [--token T] [--tenant T] [--format table|json|ndjson|csv] [--timeout SECONDS]\n"
-	 "    [--snowflake] [-f FILE | \"SQL\"]",
+	 "    [--session ID] [--snowflake] [-f FILE | \"SQL\"]",
 	 "run a statement and print its result",
 	 "Reads the statement from the argument, from FILE, or from standard input.\n"
 	 "URL is http://host:port, https://host:port or unix:/path; the default is\n"
 	 "http://127.0.0.1:8484. --snowflake submits in Snowflake's dialect, through\n"
-	 "/api/v2/statements. MAYFLY_URL, MAYFLY_TOKEN and MAYFLY_TENANT stand for the\n"
-	 "options of those names. Ctrl-C cancels the statement.\n"
+	 "/api/v2/statements. MAYFLY_URL, MAYFLY_TOKEN, MAYFLY_TENANT and MAYFLY_SESSION\n"
+	 "stand for the options of those names. Ctrl-C cancels the statement.\n"
 	 "Exit codes: 0 done, 1 the statement failed, 2 wrong usage, 3 no server, 130 canceled.\n"},
+	{"session", cli_session,
+	 "session open [--storage memory|persistent] [--timeout SECONDS] [--idle SECONDS] [--label KEY=VALUE]...\n"
+	 "session list [--format table|json]\n"
+	 "session show ID\n"
+	 "session close ID\n"
+	 "session extend ID SECONDS\n"
+	 "session fork ID\n"
+	 "session table ID NAME COLUMN:TYPE... [--key COLUMN,...]\n"
+	 "session insert ID TABLE FILE|- [--format csv|json|ndjson|parquet]\n"
+	 "session query ID SQL [--table TABLE] [--format table|json|ndjson|csv]\n"
+	 "session run [the options of open] -- COMMAND [ARGUMENT]...",
+	 "tables that live as long as a session",
+	 "All take --url, --token and --tenant as `mayfly sql` does. open and fork print the\n"
+	 "new session's id, table the name by which statements know it, insert the number of\n"
+	 "rows, extend the new deadline.\n"
+	 "A column may be NAME:'TYPE NOT NULL'. What insert reads is told by the ending of\n"
+	 "FILE, before a .gz; all rows go in, or none.\n"
+	 "run opens a session, runs COMMAND with MAYFLY_SESSION, MAYFLY_URL (and MAYFLY_TENANT\n"
+	 "and MAYFLY_TOKEN, when given) in its environment, and closes the session whatever\n"
+	 "becomes of it. Its exit code is COMMAND's; 128+n for signal n, 126 and 127 where\n"
+	 "COMMAND cannot be run.\n"
+	 "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server, 130 interrupted.\n"},
+	{"events", cli_events,
+	 "events [-f] [--topic T] [--session ID] [--event E] [--after CURSOR] [--limit N]\n"
+	 "events verify [--data DIR]",
+	 "print what happened, or check its log",
+	 "Prints the events of the log, one line of JSON each; --url, --token and --tenant are\n"
+	 "those of `mayfly sql`. -f goes on with those to come; after a lost connection it\n"
+	 "connects again and goes on behind the last one. What the server no longer keeps is\n"
+	 "noted on standard error.\n"
+	 "verify reads the log in a data folder, with the server's key beside it, and prints\n"
+	 "what was changed, cut or lost. Its exit codes: 0 as it was written, 1 not, 2 it\n"
+	 "cannot be read.\n"},
 	{"token", cli_token,
 	 "token create --tenant T [--role admin|user] [--principal P] [--expires-days N] [--data DIR]\n"
 	 "token list [--data DIR]\n"
@@ -86,6 +120,36 @@ int cli_failed(const struct call *c)
 		fprintf(stderr, " (SQLSTATE %s)", e->sqlstate);
 	fputc('\n', stderr);
 	return CLI_FAILED;
+}
+
+int cli_end(const struct call *c)
+{
+	switch (c->err.kind) {
+	case ERR_CANCELED:
+		return CLI_INTERRUPTED;
+	case ERR_UNAVAILABLE:
+	case ERR_REQUEST_TIMEOUT:
+		cli_failed(c);
+		return CLI_NO_SERVER;
+	default:
+		return cli_failed(c);
+	}
+}
+
+static atomic_bool interrupted; /* the stop flag */
+
+static void on_interrupt(int signo)
+{
+	(void)signo;
+	atomic_store(&interrupted, true);
+}
+
+void cli_catch_interrupt(struct call *c)
+{
+	struct sigaction a = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &a, NULL);
+	c->cancel = &interrupted;
 }
 
 static void print_verbs(FILE *to)

@@ -17,6 +17,8 @@ struct cli_verb {
 	const char *summary;
 	const char *text;    /* more for `mayfly help VERB`, or NULL */
 };
+int cli_events(struct call *c, const struct cli_verb *v, int argc, char **argv);
+int cli_session(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_token(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_doctor(struct call *c, const struct cli_verb *v, int argc, char **argv);
@@ -25,21 +27,27 @@ int cli_doctor(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_usage(const struct cli_verb *v, const char *fmt, ...) PRINTF(2, 3);
 /* The call's error on stderr; CLI_FAILED. */
 int cli_failed(const struct call *c);
+/* The same with the exit code of its kind: CLI_NO_SERVER, CLI_INTERRUPTED. */
+int cli_end(const struct call *c);
+/* From now on Ctrl-C cancels the call; a second one ends the process. */
+void cli_catch_interrupt(struct call *c);
 
 /* --- options.c: --name VALUE, --name=VALUE, -l VALUE, flags, and the rest --- */
 struct cli_option {
 	const char *name;   /* without dashes; ends the list when NULL */
 	char letter;        /* 0 = none */
 	struct str *value;  /* or: */
-	bool *flag;
+	bool *flag;         /* or: */
+	struct cli_list *list; /* may be given again and again */
 };
-enum { CLI_REST_MAX = 4 };
-struct cli_rest {
-	struct str v[CLI_REST_MAX];
+enum { CLI_LIST_MAX = 1024 };
+struct cli_list {
+	struct str v[CLI_LIST_MAX];
 	int n;
 };
+#define CLI_OPTIONS_END {NULL, 0, NULL, NULL, NULL}
 /* On failure the words are in the call. */
-bool cli_options(struct call *c, const struct cli_option *options, int argc, char **argv, struct cli_rest *ret) NODISCARD;
+bool cli_options(struct call *c, const struct cli_option *options, int argc, char **argv, struct cli_list *ret) NODISCARD;
 /* A whole number in the value of an option; empty leaves *ret. */
 bool cli_number(struct call *c, const char *name, struct str value, int64_t max, int64_t *ret) NODISCARD;
 /* The data folder: the option's value, else what the configuration says. */
@@ -49,6 +57,7 @@ bool cli_data_dir(struct call *c, struct str given, struct str *ret) NODISCARD;
 struct remote {
 	struct out_client *client;
 	struct str url;       /* without a slash at its end */
+	struct str given;     /* as the caller wrote it */
 	struct str unix_socket;
 	struct str token, tenant;
 };
@@ -59,15 +68,73 @@ struct remote_ask {
 	const char *method;
 	struct str path;
 	struct str body;      /* JSON; p = NULL: none */
+	const char *type;     /* of a body that is no JSON */
 	const char *accept;   /* NULL = application/json */
-	int64_t timeout_ms;
+	const struct out_header *more;
+	int nmore;            /* at most REMOTE_MORE */
+	int64_t timeout_ms, stall_ms;
 	size_t max_body_bytes;
+	int64_t (*source)(void *arg, char *to, size_t n); /* see out.h */
+	int64_t source_bytes;
 	bool (*sink)(void *arg, struct str piece);
 	void *arg;
 };
+enum { REMOTE_MORE = 4, REMOTE_ANSWER_MS = 60000 /* for a short answer */ };
+#define REMOTE_OPTIONS(r) \
+	{"url", 0, &(r).url, NULL, NULL}, {"token", 0, &(r).token, NULL, NULL}, {"tenant", 0, &(r).tenant, NULL, NULL}
+/* One segment of a path, or a value of a query, percent-encoded. */
+struct str remote_escape(struct arena *a, struct str s);
+/* A member that is text, whatever else the document holds; else empty. */
+struct str remote_text(const json_node *o, const char *key);
 bool remote_send(struct call *c, const struct remote *r, const struct remote_ask *q, struct out_answer *ret) NODISCARD;
 /* The same, where any status over 299 is an error too: its words, sqlstate and position in the call. */
 bool remote_ask(struct call *c, const struct remote *r, const struct remote_ask *q, struct out_answer *ret) NODISCARD;
+
+/* remote_ask, and the object that is answered. */
+bool remote_json(struct call *c, const struct remote *r, const struct remote_ask *q, const json_node **ret) NODISCARD;
+
+/* --- session.c, session_insert.c, session_run.c --- */
+struct session_ask {
+	struct remote remote;
+	struct str storage, timeout, idle, key, format, table;
+	struct str body;      /* of opening it */
+	char **command;       /* of run, behind its `--` */
+	struct cli_list labels, rest; /* rest: behind the action */
+};
+bool session_read(struct call *c, int argc, char **argv, struct session_ask *a) NODISCARD; /* argv[0]: the action */
+bool session_open_body(struct call *c, const struct session_ask *a, struct str *ret) NODISCARD;
+bool session_table_body(struct call *c, const struct session_ask *a, struct str *ret) NODISCARD;
+bool session_begin(struct call *c, const struct session_ask *a, int64_t within_ms, struct str *ret_id) NODISCARD;
+const char *cli_rows_type(struct str format, struct str file); /* a media type; NULL: neither tells */
+int session_insert(struct call *c, const struct cli_verb *v, struct session_ask *a);
+int session_run(struct call *c, const struct cli_verb *v, struct session_ask *a);
+
+/* --- events.c --- */
+#define CLI_EVENTS_FOLDER "events" /* in the data folder: the store of the log */
+
+/* --- result.c: results of statements, for people and for programs --- */
+struct cli_format {
+	const char *name;
+	const char *accept; /* NULL: a table, made here */
+};
+const struct cli_format *cli_format_named(struct str name); /* empty = the table; NULL = there is none */
+/* Sends q, whose answer is a result, and prints it. */
+bool cli_show(struct call *c, const struct remote *r, const struct remote_ask *q, const struct cli_format *f) NODISCARD;
+void cli_put_node(struct json_out *o, const json_node *n);
+
+/* --- sse.c: reading text/event-stream --- */
+struct sse {                 /* zeroed is ready */
+	struct buf line, data, event, id;
+	struct buf coming;   /* an id, till its event is whole */
+	bool cr;             /* the last byte was a CR: a LF behind it is no line */
+	bool has_data;
+	/* An event is whole; `id` is its own, or that of one before. False: stop. */
+	bool (*fn)(void *arg, const struct sse *s);
+	void *arg;
+};
+void sse_drop(struct sse *s);
+void sse_again(struct sse *s);                  /* a new connection; keeps the id */
+bool sse_feed(struct sse *s, struct str bytes); /* false: fn said stop, or a line is too long */
 
 /* --- table.c: aligned columns for people --- */
 struct table {

@@ -289,8 +289,9 @@ static int examine(struct patient *p)
 int cli_doctor(struct call *c, const struct cli_verb *v, int argc, char **argv)
 {
 	struct patient p = {.c = c};
-	const struct cli_option options[] = {{"data", 0, &p.data_dir, NULL}, {"url", 0, &p.remote.url, NULL}, {NULL, 0, NULL, NULL}};
-	struct cli_rest rest;
+	const struct cli_option options[] = {{"data", 0, &p.data_dir, NULL, NULL}, {"url", 0, &p.remote.url, NULL, NULL},
+		CLI_OPTIONS_END};
+	struct cli_list rest;
 	int code;
 
 	if (!cli_options(c, options, argc, argv, &rest))

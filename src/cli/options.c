@@ -20,6 +20,14 @@ struct walk {
 	char **argv;
 };
 
+static bool add(struct call *c, struct cli_list *l, struct str value)
+{
+	if (l->n == CLI_LIST_MAX)
+		return fail(c, ERR_INVALID_FIELD, "too many arguments");
+	l->v[l->n++] = value;
+	return true;
+}
+
 static bool take_option(struct call *c, const struct cli_option *options, struct walk *w)
 {
 	const char *arg = w->argv[w->at++];
@@ -39,16 +47,18 @@ static bool take_option(struct call *c, const struct cli_option *options, struct
 	}
 	if (!value.p && w->at == w->argc)
 		return fail(c, ERR_INVALID_FIELD, "option --%s wants a value", o->name);
-	*o->value = value.p ? value : str_of(w->argv[w->at++]);
-	return true;
+	value = value.p ? value : str_of(w->argv[w->at++]);
+	if (o->value)
+		*o->value = value;
+	return o->value || add(c, o->list, value);
 }
 
-bool cli_options(struct call *c, const struct cli_option *options, int argc, char **argv, struct cli_rest *ret)
+bool cli_options(struct call *c, const struct cli_option *options, int argc, char **argv, struct cli_list *ret)
 {
 	struct walk w = {.argc = argc, .argv = argv};
 	bool only_rest = false;
 
-	*ret = (struct cli_rest){0};
+	ret->n = 0;
 	while (w.at < argc) {
 		const char *arg = argv[w.at];
 
@@ -58,10 +68,8 @@ bool cli_options(struct call *c, const struct cli_option *options, int argc, cha
 		} else if (!only_rest && arg[0] == '-' && arg[1]) {
 			if (!take_option(c, options, &w))
 				return false;
-		} else if (ret->n == CLI_REST_MAX) {
-			return fail(c, ERR_INVALID_FIELD, "too many arguments");
-		} else {
-			ret->v[ret->n++] = str_of(argv[w.at++]);
+		} else if (!add(c, ret, str_of(argv[w.at++]))) {
+			return false;
 		}
 	}
 	return true;

@@ -4,50 +4,25 @@
 #include "cli/cli_int.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum {
 	SQL_MAX = 64 << 20,
-	RESULT_MAX = 256 << 20,  /* of a table; the other formats stream */
-	ANSWER_MS = 60000,       /* for a short answer */
 	WATCH_SECONDS = 1,       /* a long poll while somebody watches */
 	FOLLOW_SECONDS = 20,     /* and while nobody does */
 	TIMEOUT_MAX = 604800,
 };
 
-struct format {
-	const char *name;
-	const char *accept; /* NULL: a table, made here */
-};
-static const struct format formats[] = {
-	{"table", NULL}, {"json", "application/json"}, {"ndjson", "application/x-ndjson"}, {"csv", "text/csv"}};
-
 struct sql_run {
 	struct remote remote;
-	struct str sql, file;
-	const struct format *format;
+	struct str sql, file, session;
+	const struct cli_format *format;
 	bool snowflake, watched;   /* watched: stderr is a terminal */
 	int64_t timeout_seconds;   /* 0 = the server's */
 	int64_t started_ms;
 	struct str handle;
 };
-
-static atomic_bool interrupted; /* the stop flag, of this verb only */
-
-static void on_interrupt(int signo)
-{
-	(void)signo;
-	atomic_store(&interrupted, true);
-}
-
-static void catch_interrupt(struct call *c)
-{
-	struct sigaction a = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}; /* a second one ends us */
-
-	sigaction(SIGINT, &a, NULL);
-	c->cancel = &interrupted;
-}
 
 /* --- the statement's text --- */
 
@@ -101,6 +76,8 @@ static struct str submit_body(struct call *c, const struct sql_run *r)
 		json_key(&o, r->snowflake ? S("timeout") : S("timeout_seconds"));
 		json_put_int(&o, r->timeout_seconds);
 	}
+	if (r->session.n && !r->snowflake)
+		JSON_FIELD_TEXT(&o, "session_id", r->session);
 	json_end_object(&o);
 	return arena_dup(c->arena, buf_str(&b));
 }
@@ -108,11 +85,14 @@ static struct str submit_body(struct call *c, const struct sql_run *r)
 /* Without waiting: so that there is a handle to cancel from the first moment on. */
 static bool submit(struct call *c, struct sql_run *r)
 {
+	const struct out_header session = {S("X-Mayfly-Session"), r->session};
 	struct remote_ask q = {
 		.method = "POST",
 		.path = r->snowflake ? S("/api/v2/statements?async=true") : S("/v1/statements"),
+		.more = &session,
+		.nmore = r->snowflake && r->session.n ? 1 : 0,
 		.body = submit_body(c, r),
-		.timeout_ms = ANSWER_MS,
+		.timeout_ms = REMOTE_ANSWER_MS,
 	};
 	const json_node *o, *handle;
 	struct out_answer a;
@@ -165,7 +145,7 @@ static bool ask_status(struct call *poll, const struct sql_run *r, struct str *r
 	struct remote_ask q = {
 		.method = "GET",
 		.path = arena_fmt(poll->arena, "/v1/statements/%.*s?wait=%d", SARG(r->handle), seconds),
-		.timeout_ms = ANSWER_MS,
+		.timeout_ms = REMOTE_ANSWER_MS,
 	};
 	struct out_answer a;
 
@@ -201,7 +181,7 @@ static void cancel_statement(const struct call *c, const struct sql_run *r)
 	OWNS(arena) arena = {0};
 	struct call again = *c; /* without the interrupt and its error */
 	struct out_answer a;
-	struct remote_ask q = {.method = "POST", .body = S(""), .timeout_ms = ANSWER_MS};
+	struct remote_ask q = {.method = "POST", .body = S(""), .timeout_ms = REMOTE_ANSWER_MS};
 
 	if (!r->handle.n)
 		return;
@@ -217,155 +197,11 @@ static void cancel_statement(const struct call *c, const struct sql_run *r)
 
 /* --- show --- */
 
-static void put_node(struct json_out *o, const json_node *n)
+static bool show(struct call *c, const struct sql_run *r)
 {
-	const json_node *value;
-	struct str key;
+	struct remote_ask q = {.method = "GET", .path = arena_fmt(c->arena, "/v1/statements/%.*s/result", SARG(r->handle))};
 
-	switch (json_kind(n)) {
-	case JSON_KIND_NULL:
-		json_put_null(o);
-		break;
-	case JSON_KIND_BOOL:
-		json_put_bool(o, json_bool(n));
-		break;
-	case JSON_KIND_INT:
-		json_put_int(o, json_int(n));
-		break;
-	case JSON_KIND_REAL:
-		json_put_real(o, json_number(n));
-		break;
-	case JSON_KIND_TEXT:
-		json_put_text(o, json_text(n));
-		break;
-	case JSON_KIND_ARRAY:
-		json_begin_array(o);
-		for (size_t i = 0; i < json_count(n); i++)
-			put_node(o, json_at(n, i));
-		json_end_array(o);
-		break;
-	case JSON_KIND_OBJECT:
-		json_begin_object(o);
-		for (void *it = NULL; json_each(n, &it, &key, &value);) {
-			json_key(o, key);
-			put_node(o, value);
-		}
-		json_end_object(o);
-		break;
-	}
-}
-
-static void add_cell(struct table *t, struct buf *scratch, const json_node *n)
-{
-	struct json_out o = json_out(scratch);
-
-	if (json_kind(n) == JSON_KIND_TEXT) {
-		table_add(t, json_text(n));
-	} else if (json_kind(n) == JSON_KIND_NULL) {
-		table_add(t, S("NULL"));
-	} else {
-		buf_clear(scratch);
-		put_node(&o, n);
-		table_add(t, buf_str(scratch));
-	}
-}
-
-static bool is_numeric(struct str type)
-{
-	static const struct str names[] = {S_INIT("TINYINT"), S_INIT("SMALLINT"), S_INIT("INTEGER"), S_INIT("BIGINT"),
-	                                   S_INIT("HUGEINT"), S_INIT("UTINYINT"), S_INIT("USMALLINT"), S_INIT("UINTEGER"),
-	                                   S_INIT("UBIGINT"), S_INIT("UHUGEINT"), S_INIT("FLOAT"), S_INIT("DOUBLE")};
-
-	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (str_eq(names[i], type))
-			return true;
-	return str_starts(type, S("DECIMAL(")) && str_ends(type, S(")"));
-}
-
-static struct str member_text(const json_node *o, const char *key)
-{
-	const json_node *n = o && json_kind(o) == JSON_KIND_OBJECT ? json_get(o, key) : NULL;
-
-	return n && json_kind(n) == JSON_KIND_TEXT ? json_text(n) : S("");
-}
-
-static bool is_array(const json_node *n)
-{
-	return n && json_kind(n) == JSON_KIND_ARRAY;
-}
-
-static void print_rows(const json_node *columns, const json_node *rows)
-{
-	int n = (int)json_count(columns);
-	struct buf scratch = {0};
-	struct table t;
-
-	table_open(&t, n);
-	for (int i = 0; i < n; i++) {
-		const json_node *column = json_at(columns, (size_t)i);
-
-		table_add(&t, member_text(column, "name"));
-		t.right[i] = is_numeric(member_text(column, "type"));
-	}
-	for (size_t row = 0; row < json_count(rows); row++) {
-		const json_node *cells = json_at(rows, row);
-
-		for (int i = 0; is_array(cells) && json_count(cells) == (size_t)n && i < n; i++)
-			add_cell(&t, &scratch, json_at(cells, (size_t)i));
-	}
-	table_print(&t, stdout);
-	table_drop(&t);
-	buf_drop(&scratch);
-}
-
-static struct str result_path(struct call *c, const struct sql_run *r)
-{
-	return arena_fmt(c->arena, "/v1/statements/%.*s/result", SARG(r->handle));
-}
-
-static bool show_table(struct call *c, const struct sql_run *r)
-{
-	struct remote_ask q = {.method = "GET", .path = result_path(c, r), .max_body_bytes = RESULT_MAX};
-	const json_node *o, *columns, *rows;
-	struct out_answer a;
-
-	if (!remote_ask(c, &r->remote, &q, &a)) {
-		if (c->err.kind != ERR_BODY_TOO_LARGE)
-			return false;
-		call_forgive(c);
-		return fail(c, ERR_BODY_TOO_LARGE, "the result is too large for a table; take --format csv or ndjson");
-	}
-	if (!json_read_object(c, a.body, &o))
-		return false;
-	columns = json_get(o, "columns");
-	rows = json_get(o, "rows");
-	if (!is_array(columns) || !is_array(rows))
-		return fail(c, ERR_INTERNAL, "the server answered without columns and rows");
-	print_rows(columns, rows);
-	return true;
-}
-
-static bool to_stdout(void *arg, struct str piece)
-{
-	char *last = arg;
-
-	if (piece.n)
-		*last = piece.p[piece.n - 1];
-	return fwrite(piece.p, 1, piece.n, stdout) == piece.n;
-}
-
-static bool show_stream(struct call *c, const struct sql_run *r)
-{
-	char last = '\n';
-	struct remote_ask q = {.method = "GET", .path = result_path(c, r), .accept = r->format->accept,
-	                       .sink = to_stdout, .arg = &last};
-	struct out_answer a;
-
-	if (!remote_ask(c, &r->remote, &q, &a))
-		return false;
-	if (last != '\n')
-		putchar('\n');
-	return true;
+	return cli_show(c, &r->remote, &q, r->format);
 }
 
 static void show_count(const struct sql_run *r, const json_node *doc)
@@ -402,7 +238,7 @@ static void show_place(struct str sql, int position)
 static bool outcome(struct call *c, const json_node *doc)
 {
 	const json_node *e = json_get(doc, "error"), *position;
-	struct str status = member_text(doc, "status"), state = member_text(e, "sqlstate");
+	struct str status = remote_text(doc, "status"), state = remote_text(e, "sqlstate");
 
 	if (str_eq(status, S("SUCCEEDED")))
 		return true;
@@ -410,7 +246,7 @@ static bool outcome(struct call *c, const json_node *doc)
 		return fail(c, ERR_SQL, "the statement ended as %.*s", SARG(status));
 	position = json_get(e, "position");
 	fail_at(c, ERR_SQL, position && json_kind(position) == JSON_KIND_INT ? (int)json_int(position) : 0, "%.*s: %.*s",
-		SARG(member_text(e, "code")), SARG(member_text(e, "message")));
+		SARG(remote_text(e, "code")), SARG(remote_text(e, "message")));
 	return fail_state(c, arena_cstr(c->arena, state), NULL);
 }
 
@@ -426,39 +262,25 @@ static bool run(struct call *c, struct sql_run *r)
 	hide_progress(r);
 	if (!done || !outcome(c, doc))
 		return false;
-	if (!(r->format->accept ? show_stream(c, r) : show_table(c, r)))
+	if (!show(c, r))
 		return false;
-	fflush(stdout);
 	show_count(r, doc);
 	return true;
 }
 
 static int end(const struct call *c, const struct sql_run *r)
 {
-	switch (c->err.kind) {
-	case ERR_CANCELED:
+	int code;
+
+	if (c->err.kind == ERR_CANCELED) {
 		hide_progress(r);
 		cancel_statement(c, r);
 		return CLI_INTERRUPTED;
-	case ERR_UNAVAILABLE:
-	case ERR_REQUEST_TIMEOUT:
-		cli_failed(c);
-		return CLI_NO_SERVER;
-	default:
-		cli_failed(c);
-		show_place(r->sql, c->err.position);
-		return CLI_FAILED;
 	}
-}
-
-static const struct format *format_named(struct str name)
-{
-	if (!name.n)
-		return &formats[0];
-	for (size_t i = 0; i < COUNT_OF(formats); i++)
-		if (str_eq(str_of(formats[i].name), name))
-			return &formats[i];
-	return NULL;
+	code = cli_end(c);
+	if (code == CLI_FAILED)
+		show_place(r->sql, c->err.position);
+	return code;
 }
 
 int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv)
@@ -466,24 +288,28 @@ int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv)
 	struct sql_run r = {.watched = isatty(STDERR_FILENO)};
 	struct str format = {0}, timeout = {0};
 	const struct cli_option options[] = {
-		{"url", 0, &r.remote.url, NULL},   {"token", 0, &r.remote.token, NULL}, {"tenant", 0, &r.remote.tenant, NULL},
-		{"format", 0, &format, NULL},      {"timeout", 0, &timeout, NULL},      {"file", 'f', &r.file, NULL},
-		{"snowflake", 0, NULL, &r.snowflake}, {NULL, 0, NULL, NULL}};
-	struct cli_rest rest;
+		REMOTE_OPTIONS(r.remote),
+		{"format", 0, &format, NULL, NULL},   {"timeout", 0, &timeout, NULL, NULL},
+		{"session", 0, &r.session, NULL, NULL}, {"file", 'f', &r.file, NULL, NULL},
+		{"snowflake", 0, NULL, &r.snowflake, NULL}, CLI_OPTIONS_END};
+	struct cli_list rest;
 	int code;
 
 	if (!cli_options(c, options, argc, argv, &rest) || !cli_number(c, "timeout", timeout, TIMEOUT_MAX, &r.timeout_seconds))
 		return cli_usage(v, "%s", c->err.text);
-	r.format = format_named(format);
+	r.format = cli_format_named(format);
 	if (!r.format)
 		return cli_usage(v, "there is no format %.*s", SARG(format));
 	if (rest.n > 1 || (rest.n && r.file.n))
 		return cli_usage(v, "one statement, or one file");
-	r.sql = rest.v[0];
+	if (rest.n)
+		r.sql = rest.v[0];
+	if (!r.session.n)
+		r.session = str_of(getenv("MAYFLY_SESSION"));
 	if (!read_sql(c, &r))
 		return cli_usage(v, "%s", c->err.text);
 	remote_open(&r.remote);
-	catch_interrupt(c);
+	cli_catch_interrupt(c);
 	code = run(c, &r) ? CLI_OK : end(c, &r);
 	remote_drop(&r.remote);
 	return code;

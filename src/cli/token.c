@@ -9,7 +9,7 @@ enum { DAY_MS = 86400000, DAYS_MAX = 36500 };
 
 struct token_ask {
 	struct str data, tenant, role, principal, days;
-	struct cli_rest rest; /* behind the action */
+	struct cli_list rest; /* behind the action */
 };
 
 static bool read_want(struct call *c, const struct token_ask *a, struct tenant_token *ret)
@@ -117,8 +117,9 @@ int cli_token(struct call *c, const struct cli_verb *v, int argc, char **argv)
 	const struct action *action = argc > 0 ? find_action(argv[0]) : NULL;
 	struct token_ask a = {0};
 	const struct cli_option options[] = {
-		{"data", 0, &a.data, NULL},           {"tenant", 0, &a.tenant, NULL},     {"role", 0, &a.role, NULL},
-		{"principal", 0, &a.principal, NULL}, {"expires-days", 0, &a.days, NULL}, {NULL, 0, NULL, NULL}};
+		{"data", 0, &a.data, NULL, NULL},           {"tenant", 0, &a.tenant, NULL, NULL},
+		{"role", 0, &a.role, NULL, NULL},           {"principal", 0, &a.principal, NULL, NULL},
+		{"expires-days", 0, &a.days, NULL, NULL},   CLI_OPTIONS_END};
 
 	if (!action)
 		return cli_usage(v, "create, list or revoke?");

@@ -13,6 +13,7 @@ enum {
 	BODY_MAX = 64 << 20,
 	HEADERS_MAX = 200,
 	HEADER_BYTES_MAX = 256 << 10,
+	SOURCE_BYTES = 256 << 10, /* of a body that streams, at a time */
 };
 
 struct out_client {
@@ -126,6 +127,17 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	return buf_ok(&x->body) ? piece.n : CURL_WRITEFUNC_ERROR;
 }
 
+static size_t on_source(char *to, size_t size, size_t n, void *arg)
+{
+	struct exchange *x = arg;
+	int64_t got = x->q->source(x->q->arg, to, size * n);
+
+	if (got >= 0)
+		return (size_t)got;
+	stop(x, ERR_CANCELED);
+	return CURL_READFUNC_ABORT;
+}
+
 static int on_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
 {
 	struct exchange *x = arg;
@@ -161,6 +173,8 @@ static bool check_request(struct call *c, const struct out_request *q)
 {
 	if (q->method.n && !is_token(q->method))
 		return fail(c, ERR_INVALID_FIELD, "the method of a request is one word");
+	if (q->source && q->body.p)
+		return fail(c, ERR_INVALID_FIELD, "a request has one body");
 	if (!is_plain(q->url) || !(str_istarts(q->url, S("http://")) || str_istarts(q->url, S("https://"))))
 		return fail(c, ERR_INVALID_FIELD, "not an http or https URL: %.*s", SARG(q->url));
 	for (int i = 0; i < q->nheaders; i++)
@@ -171,7 +185,8 @@ static bool check_request(struct call *c, const struct out_request *q)
 
 static void put_headers(struct exchange *x)
 {
-	x->headers = curl_slist_append(NULL, "Expect:"); /* no wait for 100 before the body */
+	if (!x->q->source)
+		x->headers = curl_slist_append(NULL, "Expect:"); /* no wait for 100 before the body */
 	for (int i = 0; i < x->q->nheaders; i++) {
 		const struct out_header *h = &x->q->headers[i];
 		/* libcurl's way to send an empty value is a semicolon */
@@ -191,11 +206,18 @@ static void put_method(struct exchange *x)
 		curl_easy_setopt(x->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.n);
 		curl_easy_setopt(x->curl, CURLOPT_POSTFIELDS, q->body.p);
 	}
+	if (q->source) {
+		curl_easy_setopt(x->curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(x->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)q->source_bytes);
+		curl_easy_setopt(x->curl, CURLOPT_READFUNCTION, on_source);
+		curl_easy_setopt(x->curl, CURLOPT_READDATA, x);
+		curl_easy_setopt(x->curl, CURLOPT_UPLOAD_BUFFERSIZE, (long)SOURCE_BYTES);
+	}
 	if (str_eq(q->method, S("HEAD")))
 		curl_easy_setopt(x->curl, CURLOPT_NOBODY, 1L);
 	else if (q->method.n)
 		curl_easy_setopt(x->curl, CURLOPT_CUSTOMREQUEST, arena_cstr(x->c->arena, q->method));
-	else if (q->body.p)
+	else if (q->body.p || q->source)
 		curl_easy_setopt(x->curl, CURLOPT_CUSTOMREQUEST, "GET");
 }
 
@@ -221,6 +243,10 @@ static void put_limits(struct exchange *x)
 
 	curl_easy_setopt(x->curl, CURLOPT_TIMEOUT_MS, (long)time_left(x->c, q));
 	curl_easy_setopt(x->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(q->connect_ms ? q->connect_ms : CONNECT_MS));
+	if (q->stall_ms) {
+		curl_easy_setopt(x->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(x->curl, CURLOPT_LOW_SPEED_TIME, (long)((q->stall_ms + 999) / 1000));
+	}
 	curl_easy_setopt(x->curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(x->curl, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(x->curl, CURLOPT_PROXY, "");

@@ -24,14 +24,19 @@ struct out_request {
 	const struct out_header *headers;
 	int nheaders;
 	struct str body;                  /* p = NULL: none */
+	/* Instead of `body`, one that streams: at most n bytes each time, 0 at its end, less than 0 ends the
+	 * request with ERR_CANCELED. It waits for the server's 100 before a large body. */
+	int64_t (*source)(void *arg, char *to, size_t n);
+	int64_t source_bytes;             /* all that will come; -1 = not known, then in chunks */
 	struct str unix_socket;           /* connect there instead; empty = by the URL's host */
 	int64_t timeout_ms;               /* of the whole; 0 = as long as the call has */
 	int64_t connect_ms;               /* of connecting; 0 = 10 s */
+	int64_t stall_ms;                 /* no byte in either direction, in whole seconds; 0 = for ever */
 	size_t max_body_bytes;            /* of the answer, decoded; 0 = 64 MiB */
 	/* Takes the body of a 2xx answer piece by piece instead of out_answer.body (without limit
 	 * unless max_body_bytes says one); false ends the request with ERR_CANCELED. */
 	bool (*sink)(void *arg, struct str piece);
-	void *arg;
+	void *arg;                        /* of source and sink */
 };
 
 /* Lives in the call's arena. */

@@ -55,6 +55,8 @@ static bool whole(const char *text, size_t n)
 	const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "content-length:");
 	size_t body = length ? strtoul(length + 15, NULL, 10) : 0;
 
+	if (strcasestr(text, "transfer-encoding: chunked"))
+		return strstr(text, "\r\n0\r\n\r\n") != NULL;
 	return end && n >= (size_t)(end + 4 - text) + body;
 }
 
@@ -72,6 +74,8 @@ static void *serve(void *arg)
 		if (got <= 0)
 			break;
 		n += (size_t)got;
+		if (strcasestr(b->asked, "Expect: 100-continue") && str_ends(str_from(b->asked, n), S("\r\n\r\n")) && !whole(b->asked, n))
+			assert_int_equal(write(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25), 25);
 	}
 	if (b->answer)
 		assert_int_equal(write(fd, b->answer, strlen(b->answer)), strlen(b->answer));
@@ -184,6 +188,86 @@ static void the_body_of_an_error_is_not_for_the_sink(void **state)
 	assert_int_equal(got.n, 0);
 }
 
+/* --- bodies that stream --- */
+
+struct rest {
+	struct str left;
+	bool breaks;
+};
+
+static int64_t give_three(void *arg, char *to, size_t n)
+{
+	struct rest *r = arg;
+	struct str piece = str_head(r->left, n < 3 ? n : 3);
+
+	if (!piece.n && r->breaks)
+		return -1;
+	memcpy(to, piece.p, piece.n);
+	r->left = str_tail(r->left, piece.n);
+	return (int64_t)piece.n;
+}
+
+static void a_body_can_be_sent_piece_by_piece(void **state)
+{
+	struct bench *b = *state;
+	struct rest r = {.left = S("0123456789")};
+	struct out_request q = {.method = S("POST"), .source = give_three, .source_bytes = 10, .arg = &r};
+	struct out_answer a;
+
+	listen_tcp(b, "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok");
+	q.url = str_of(b->url);
+	assert_true(out_fetch(&b->c, b->client, &q, &a));
+	assert_int_equal(a.status, 201);
+	assert_str_equal(a.body, "ok");
+	assert_non_null(strstr(b->asked, "POST /x HTTP/1.1\r\n"));
+	assert_non_null(strstr(b->asked, "\r\nContent-Length: 10\r\n"));
+	assert_non_null(strstr(b->asked, "\r\n\r\n0123456789"));
+}
+
+static void a_body_of_unknown_length_goes_in_chunks(void **state)
+{
+	struct bench *b = *state;
+	struct rest r = {.left = S("0123456789")};
+	struct out_request q = {.method = S("PUT"), .source = give_three, .source_bytes = -1, .arg = &r};
+	struct out_answer a;
+
+	listen_tcp(b, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	q.url = str_of(b->url);
+	assert_true(out_fetch(&b->c, b->client, &q, &a));
+	assert_int_equal(a.status, 200);
+	assert_non_null(strcasestr(b->asked, "\r\nTransfer-Encoding: chunked\r\n"));
+	assert_non_null(strstr(b->asked, "\r\n3\r\n012\r\n3\r\n345\r\n"));
+}
+
+static void a_source_can_give_up(void **state)
+{
+	struct bench *b = *state;
+	struct rest r = {.left = S("0123"), .breaks = true};
+	struct out_request q = {.method = S("POST"), .source = give_three, .source_bytes = 10, .arg = &r};
+	struct out_answer a;
+
+	listen_tcp(b, NULL);
+	q.url = str_of(b->url);
+	assert_false(out_fetch(&b->c, b->client, &q, &a));
+	assert_int_equal(b->c.err.kind, ERR_CANCELED);
+	call_forgive(&b->c);
+	q.body = S("two");
+	assert_false(out_fetch(&b->c, b->client, &q, &a));
+	assert_int_equal(b->c.err.kind, ERR_INVALID_FIELD);
+}
+
+static void a_stream_that_stalls_is_ended(void **state)
+{
+	struct bench *b = *state;
+	struct out_request q = {.stall_ms = 1};
+	struct out_answer a;
+
+	listen_tcp(b, NULL);
+	q.url = str_of(b->url);
+	assert_false(out_fetch(&b->c, b->client, &q, &a));
+	assert_int_equal(b->c.err.kind, ERR_REQUEST_TIMEOUT);
+}
+
 static void silence_ends_with_the_time_given(void **state)
 {
 	struct bench *b = *state;
@@ -285,6 +369,10 @@ int main(void)
 	        T(a_body_can_be_taken_piece_by_piece),
 	        T(a_sink_can_stop_the_answer),
 	        T(the_body_of_an_error_is_not_for_the_sink),
+	        T(a_body_can_be_sent_piece_by_piece),
+	        T(a_body_of_unknown_length_goes_in_chunks),
+	        T(a_source_can_give_up),
+	        T(a_stream_that_stalls_is_ended),
 	        T(silence_ends_with_the_time_given),
 	        T(the_deadline_of_the_call_holds_too),
 	        T(a_canceled_call_ends_its_request),

@@ -1,0 +1,167 @@
+/* result.c - results as tables, or as the server writes them. */
+#include "cli/cli_int.h"
+
+enum { RESULT_MAX = 256 << 20 /* of a table; the other formats stream */ };
+
+static const struct cli_format formats[] = {
+	{"table", NULL}, {"json", "application/json"}, {"ndjson", "application/x-ndjson"}, {"csv", "text/csv"}};
+
+const struct cli_format *cli_format_named(struct str name)
+{
+	if (!name.n)
+		return &formats[0];
+	for (size_t i = 0; i < COUNT_OF(formats); i++)
+		if (str_eq(str_of(formats[i].name), name))
+			return &formats[i];
+	return NULL;
+}
+
+void cli_put_node(struct json_out *o, const json_node *n)
+{
+	const json_node *value;
+	struct str key;
+
+	switch (json_kind(n)) {
+	case JSON_KIND_NULL:
+		json_put_null(o);
+		break;
+	case JSON_KIND_BOOL:
+		json_put_bool(o, json_bool(n));
+		break;
+	case JSON_KIND_INT:
+		json_put_int(o, json_int(n));
+		break;
+	case JSON_KIND_REAL:
+		json_put_real(o, json_number(n));
+		break;
+	case JSON_KIND_TEXT:
+		json_put_text(o, json_text(n));
+		break;
+	case JSON_KIND_ARRAY:
+		json_begin_array(o);
+		for (size_t i = 0; i < json_count(n); i++)
+			cli_put_node(o, json_at(n, i));
+		json_end_array(o);
+		break;
+	case JSON_KIND_OBJECT:
+		json_begin_object(o);
+		for (void *it = NULL; json_each(n, &it, &key, &value);) {
+			json_key(o, key);
+			cli_put_node(o, value);
+		}
+		json_end_object(o);
+		break;
+	}
+}
+
+static void add_cell(struct table *t, struct buf *scratch, const json_node *n)
+{
+	struct json_out o = json_out(scratch);
+
+	if (json_kind(n) == JSON_KIND_TEXT) {
+		table_add(t, json_text(n));
+	} else if (json_kind(n) == JSON_KIND_NULL) {
+		table_add(t, S("NULL"));
+	} else {
+		buf_clear(scratch);
+		cli_put_node(&o, n);
+		table_add(t, buf_str(scratch));
+	}
+}
+
+static bool is_numeric(struct str type)
+{
+	static const struct str names[] = {S_INIT("TINYINT"), S_INIT("SMALLINT"), S_INIT("INTEGER"), S_INIT("BIGINT"),
+	                                   S_INIT("HUGEINT"), S_INIT("UTINYINT"), S_INIT("USMALLINT"), S_INIT("UINTEGER"),
+	                                   S_INIT("UBIGINT"), S_INIT("UHUGEINT"), S_INIT("FLOAT"), S_INIT("DOUBLE")};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (str_eq(names[i], type))
+			return true;
+	return str_starts(type, S("DECIMAL(")) && str_ends(type, S(")"));
+}
+
+static bool is_array(const json_node *n)
+{
+	return n && json_kind(n) == JSON_KIND_ARRAY;
+}
+
+static void print_rows(const json_node *columns, const json_node *rows)
+{
+	int n = (int)json_count(columns);
+	struct buf scratch = {0};
+	struct table t;
+
+	table_open(&t, n);
+	for (int i = 0; i < n; i++) {
+		const json_node *column = json_at(columns, (size_t)i);
+
+		table_add(&t, remote_text(column, "name"));
+		t.right[i] = is_numeric(remote_text(column, "type"));
+	}
+	for (size_t row = 0; row < json_count(rows); row++) {
+		const json_node *cells = json_at(rows, row);
+
+		for (int i = 0; is_array(cells) && json_count(cells) == (size_t)n && i < n; i++)
+			add_cell(&t, &scratch, json_at(cells, (size_t)i));
+	}
+	table_print(&t, stdout);
+	table_drop(&t);
+	buf_drop(&scratch);
+}
+
+static bool show_table(struct call *c, const struct remote *r, const struct remote_ask *q)
+{
+	const json_node *o, *columns, *rows;
+	struct remote_ask table = *q;
+	struct out_answer a;
+
+	table.max_body_bytes = RESULT_MAX;
+	if (!remote_ask(c, r, &table, &a)) {
+		if (c->err.kind != ERR_BODY_TOO_LARGE)
+			return false;
+		call_forgive(c);
+		return fail(c, ERR_BODY_TOO_LARGE, "the result is too large for a table; take --format csv or ndjson");
+	}
+	if (!json_read_object(c, a.body, &o))
+		return false;
+	columns = json_get(o, "columns");
+	rows = json_get(o, "rows");
+	if (!is_array(columns) || !is_array(rows))
+		return fail(c, ERR_INTERNAL, "the server answered without columns and rows");
+	print_rows(columns, rows);
+	return true;
+}
+
+static bool to_stdout(void *arg, struct str piece)
+{
+	char *last = arg;
+
+	if (piece.n)
+		*last = piece.p[piece.n - 1];
+	return fwrite(piece.p, 1, piece.n, stdout) == piece.n;
+}
+
+static bool show_stream(struct call *c, const struct remote *r, const struct remote_ask *q, const char *accept)
+{
+	struct remote_ask stream = *q;
+	struct out_answer a;
+	char last = '\n';
+
+	stream.accept = accept;
+	stream.sink = to_stdout;
+	stream.arg = &last;
+	if (!remote_ask(c, r, &stream, &a))
+		return false;
+	if (last != '\n')
+		putchar('\n');
+	return true;
+}
+
+bool cli_show(struct call *c, const struct remote *r, const struct remote_ask *q, const struct cli_format *f)
+{
+	bool shown = f->accept ? show_stream(c, r, q, f->accept) : show_table(c, r, q);
+
+	fflush(stdout);
+	return shown;
+}
