@@ -267,44 +267,57 @@ static struct str key_in(struct str text)
 	return (struct str){NULL, 0};
 }
 
-/* The column that the key is of, where it is one column: named in it, or the only one of a key. */
-static const struct field *key_column(struct ingest *g, struct str *key)
+/* The column that DuckDB names before the key's text, which is cut off; NULL: none. */
+static const struct field *named_column(struct ingest *g, struct str *key)
 {
-	const struct field *only = NULL;
-	int keys = 0;
-
 	for (int i = 0; i < g->nfields; i++) {
 		const struct field *f = &g->fields[i];
 		struct str named = arena_fmt(g->t->call.arena, "%.*s: ", SARG(f->name));
 
-		if (!f->key || !f->given)
+		if (!f->key || !f->given || !str_starts(*key, named))
 			continue;
-		if (str_starts(*key, named)) {
-			*key = str_tail(*key, named.n);
-			return f;
-		}
-		only = f;
-		keys++;
+		*key = str_tail(*key, named.n);
+		return f;
 	}
-	return keys == 1 ? only : NULL;
+	return NULL;
 }
 
-/* The last of the rows with the key: the others were there before it. */
+/* The last of the rows with the key: the others were there before it. Where the column is not named,
+ * both are among these rows, unless they are far apart. */
+static void put_search(struct ingest *g, struct buf *b, const struct field *f, struct str key, int least)
+{
+	int i = (int)(f - g->fields);
+
+	buf_fmt(b, "%sSELECT %d, max(n) FROM incoming WHERE CAST(c%d AS VARCHAR) = ", b->n ? " UNION ALL " : "", i, i);
+	sql_quote_literal(b, key);
+	buf_fmt(b, " HAVING count(*) >= %d", least);
+}
+
 static void find_key(struct ingest *g)
 {
 	struct str key = key_in(g->t->end.text);
-	const struct field *f = key.p ? key_column(g, &key) : NULL;
+	const struct field *f = key.p ? named_column(g, &key) : NULL, *only = NULL;
 	OWNS(buf) select = {0};
 	int64_t found[2];
+	int keys = 0;
 
-	if (!f)
-		return;
-	buf_fmt(&select, "SELECT 0, max(n) FROM incoming WHERE CAST(c%d AS VARCHAR) = ", (int)(f - g->fields));
-	sql_quote_literal(&select, key);
-	if (!ask_chunks(g, buf_cstr(&select), found))
+	for (int i = 0; i < g->nfields && !f && key.p; i++) {
+		if (!g->fields[i].key || !g->fields[i].given)
+			continue;
+		only = &g->fields[i];
+		put_search(g, &select, only, key, 2);
+		keys++;
+	}
+	if (keys == 1)
+		f = only;
+	if (f) {
+		buf_clear(&select);
+		put_search(g, &select, f, key, 1);
+	}
+	if (select.n == 0 || !ask_chunks(g, buf_cstr(&select), found))
 		return;
 	g->t->end.row = found[1];
-	g->t->end.column = f->name;
+	g->t->end.column = g->fields[found[0]].name;
 }
 
 static bool refused(struct ingest *g)

@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 #include "engine/wire.h"
 #include "engine/worker.h"
+#include "json/json.h"
 
 #include "test.h"
 
@@ -309,7 +310,7 @@ static void takes(const char *table, enum engine_rows_format format, struct str 
 static void refuses(const char *table, enum engine_rows_format format, struct str bytes, const char *class, int64_t row, const char *column)
 {
 	OWNS(answer) a;
-	OWNS(answer) count;
+	OWNS(answer) count = {0};
 	char sql[128];
 
 	ingest(table, format, bytes, 1000, &a);
@@ -483,6 +484,373 @@ static void every_type_comes_back(void **state)
 	}
 }
 
+/* --- CSV has the cells as native results write them, without the quotes of JSON --- */
+static void put_csv(struct buf *b, struct str cell)
+{
+	OWNS(arena) a = {0};
+
+	if (str_eq(cell, S("null")))
+		return;
+	if (cell.n && cell.p[0] == '"')
+		cell = json_unescape(&a, str_from(cell.p + 1, cell.n - 2));
+	buf_addc(b, '"');
+	for (size_t i = 0; i < cell.n; i++) {
+		if (cell.p[i] == '"')
+			buf_addc(b, '"');
+		buf_addc(b, cell.p[i]);
+	}
+	buf_addc(b, '"');
+}
+
+static void every_type_comes_back_from_csv(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(typed); i++) {
+		OWNS(buf) sql = {0}, csv = {0};
+		OWNS(answer) a;
+
+		if (strcmp(typed[i].value, "'\"text\"'") == 0)
+			continue; /* a JSON text loses its quotes in CSV: what is left is no JSON */
+		buf_fmt(&sql, "CREATE TABLE src AS SELECT 7 AS id, CAST(%s AS %s) AS v", typed[i].value, typed[i].type);
+		execute(buf_cstr(&sql));
+		execute("CREATE TABLE dst AS SELECT * FROM src LIMIT 0");
+		run(&the, "SELECT v FROM src", false, &a);
+		buf_lit(&csv, "v,id\r\n");
+		put_csv(&csv, str_from(a.rows.p + 1, a.rows.n - 2));
+		buf_lit(&csv, ",7\r\n,8\r\n");
+		takes("dst", ENGINE_ROWS_CSV, buf_str(&csv), 2);
+		assert_rows("SELECT count(*), count(*) FILTER (d.v IS NOT DISTINCT FROM s.v) FROM dst d, src s WHERE d.id = 7", "[1,1]");
+		assert_rows("SELECT v FROM dst WHERE id = 8", "[null]");
+		execute("DROP TABLE src");
+		execute("DROP TABLE dst");
+	}
+}
+
+static void values_of_other_writings_fit(void **state)
+{
+	(void)state;
+	execute("CREATE TABLE w (id INTEGER, small TINYINT, name VARCHAR, price DECIMAL(6,2), day DATE, at_time TIMESTAMP, yes BOOLEAN)");
+	takes("w", ENGINE_ROWS_JSON, S("[[1.0,\"42\",7,1.005,\"2024-2-9\",\"2024-02-09\",\"TRUE\"],"
+				       "[2e0,4.2e1,true,\"-1.5\",\"2024-02-10\",\"2024-02-09 01:02\",false],"
+				       "[\"3\",-1,{\"a\":[1]},0,null,\"2024-02-09T00:00:00Z\",null]]"), 3);
+	assert_rows("SELECT * FROM w ORDER BY id",
+		    "[1,42,\"7\",\"1.01\",\"2024-02-09\",\"2024-02-09T00:00:00.000000\",true],"
+		    "[2,42,\"true\",\"-1.50\",\"2024-02-10\",\"2024-02-09T01:02:00.000000\",false],"
+		    "[3,-1,\"{\\\"a\\\":[1]}\",\"0.00\",null,\"2024-02-09T00:00:00.000000\",null]");
+	execute("DROP TABLE w");
+}
+
+static void defaults_stand_for_what_is_not_given(void **state)
+{
+	(void)state;
+	execute("CREATE SEQUENCE numbers START 5");
+	execute("CREATE TABLE d (id INTEGER, n INTEGER NOT NULL DEFAULT nextval('numbers'), s VARCHAR DEFAULT 'it''s', twice AS (id * 2))");
+	takes("d", ENGINE_ROWS_NDJSON, S("{\"id\":1}\n{\"id\":2,\"s\":null,\"n\":0}\n{\"id\":3,\"s\":\"x\"}\n"), 3);
+	takes("d", ENGINE_ROWS_CSV, S("id\n4\n"), 1);
+	takes("d", ENGINE_ROWS_JSON, S("[[5,6,\"y\"]]"), 1);
+	assert_rows("SELECT id, s, twice FROM d ORDER BY id",
+		    "[1,\"it's\",2],[2,null,4],[3,\"x\",6],[4,\"it's\",8],[5,\"y\",10]");
+	assert_rows("SELECT count(DISTINCT n), min(n) FROM d WHERE id IN (1, 3, 4)", "[3,5]");
+	execute("DELETE FROM d");
+	refuses("d", ENGINE_ROWS_JSON, S("[{\"id\":1,\"twice\":2}]"), "Mismatch", 1, "twice");
+	refuses("d", ENGINE_ROWS_JSON, S("[{\"id\":1,\"n\":null}]"), "Mismatch", 1, "n");
+	execute("DROP TABLE d");
+	execute("DROP SEQUENCE numbers");
+}
+
+/* --- what does not fit --- */
+static void rows_that_do_not_fit_leave_nothing(void **state)
+{
+	static const struct {
+		const char *rows;
+		int row;
+		const char *column;
+	} bad[] = {
+		{"[[1,2,3]]", 1, ""}, {"[[1]]", 1, ""}, {"[{\"id\":1},{\"idd\":2}]", 2, "idd"}, {"[{\"id\":1,\"ID\":2}]", 1, "id"},
+		{"[{\"id\":1},{\"id\":1.5}]", 2, "id"}, {"[{\"id\":\"NaN\"}]", 1, "id"}, {"[{\"id\":NaN}]", 1, "id"},
+		{"[{\"id\":\"text\"}]", 1, "id"}, {"[{\"id\":2147483648}]", 1, "id"}, {"[{\"id\":-2147483649}]", 1, "id"},
+		{"[{\"id\":true}]", 1, "id"}, {"[{\"id\":[1]}]", 1, "id"}, {"[{\"id\":\"\"}]", 1, "id"}, {"[{\"id\":\" 1\"}]", 1, "id"},
+		{"[{\"id\":99999999999999999999999999999999999999999999}]", 1, "id"}, {"[{\"id\":1},{\"id\":null}]", 2, "id"},
+		{"[{\"id\":1},{\"v\":5}]", 2, "id"}, {"[{\"id\":1}", 2, ""}, {"[{\"id\":1},{\"id\":2", 2, ""}, {"", 1, ""},
+	};
+	static const struct {
+		const char *type, *value;
+	} cells[] = {
+		{"BOOLEAN", "1"}, {"BOOLEAN", "\"maybe\""}, {"UTINYINT", "-1"}, {"UBIGINT", "18446744073709551616"}, {"HUGEINT", "0.5"},
+		{"UHUGEINT", "-1"}, {"HUGEINT", "170141183460469231731687303715884105728"}, {"DECIMAL(4,1)", "1000"},
+		{"DECIMAL(4,1)", "999.95"}, {"DECIMAL(4,1)", "\"NaN\""}, {"DOUBLE", "1e400"}, {"DOUBLE", "\"abc\""}, {"DOUBLE", "true"},
+		{"FLOAT", "1e39"}, {"DATE", "20240101"}, {"DATE", "\"2024-02-30\""}, {"DATE", "\"soon\""}, {"TIMESTAMP", "\"2024-01-01 25:00:00\""},
+		{"TIMESTAMP", "17e8"}, {"TIME", "\"25:00\""}, {"UUID", "\"abc\""}, {"INTERVAL", "\"3 moons\""}, {"ENUM('a')", "\"b\""},
+		{"BLOB", "\"no base64\""}, {"BLOB", "\"A\""}, {"BIT", "\"012\""}, {"INTEGER[]", "[1,\"x\"]"}, {"INTEGER[]", "5"},
+		{"INTEGER[2]", "[1]"}, {"STRUCT(a INTEGER)", "{\"b\":1}"}, {"STRUCT(a BLOB)", "[1]"}, {"MAP(INTEGER, INTEGER)", "{\"x\":1}"},
+		{"BLOB[]", "[\"!\"]"},
+	};
+
+	(void)state;
+	execute("CREATE TABLE bad (id INTEGER NOT NULL, v INTEGER)");
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		refuses("bad", ENGINE_ROWS_JSON, str_of(bad[i].rows), "Mismatch", bad[i].row, bad[i].column);
+	refuses("bad", ENGINE_ROWS_CSV, S("id,id\n1,2\n"), "Mismatch", 0, "id");
+	refuses("bad", ENGINE_ROWS_CSV, S("id,x\n1,2\n"), "Mismatch", 0, "x");
+	refuses("bad", ENGINE_ROWS_CSV, S("id,v\n1,2\n1\n"), "Mismatch", 2, "");
+	refuses("bad", ENGINE_ROWS_CSV, S("id,v\n1,2\n1,2,3\n"), "Mismatch", 2, "");
+	refuses("bad", ENGINE_ROWS_CSV, S("id,v\n1,2\n,2\n"), "Mismatch", 2, "id");
+	refuses("bad", ENGINE_ROWS_CSV, S("v\n1\n"), "Mismatch", 0, "id");
+	refuses("bad", ENGINE_ROWS_CSV, S("id,v\n1,\"x"), "Mismatch", 1, "");
+	refuses("nowhere", ENGINE_ROWS_JSON, S("[]"), "Unknown Table", 0, "");
+	refuses("", ENGINE_ROWS_JSON, S("[]"), "Unknown Table", 0, "");
+	execute("CREATE VIEW looks AS SELECT * FROM bad");
+	refuses("looks", ENGINE_ROWS_JSON, S("[]"), "Unknown Table", 0, "");
+	execute("DROP VIEW looks");
+	execute("DROP TABLE bad");
+	for (size_t i = 0; i < COUNT_OF(cells); i++) {
+		OWNS(buf) sql = {0}, rows = {0};
+
+		buf_fmt(&sql, "CREATE TABLE cells (id INTEGER, v %s)", cells[i].type);
+		execute(buf_cstr(&sql));
+		for (int n = 1; n < 5000; n++)
+			buf_fmt(&rows, "{\"id\":%d,\"v\":null}\n", n);
+		buf_fmt(&rows, "{\"id\":5000,\"v\":%s}\n{\"id\":5001,\"v\":%s}\n", cells[i].value, cells[i].value);
+		refuses("cells", ENGINE_ROWS_NDJSON, buf_str(&rows), "Mismatch", 5000, "v");
+		execute("DROP TABLE cells");
+	}
+}
+
+static void constraints_are_told_from_mismatches(void **state)
+{
+	(void)state;
+	execute("CREATE TABLE keyed (id INTEGER PRIMARY KEY, code VARCHAR UNIQUE, n INTEGER CHECK (n > 0))");
+	execute("INSERT INTO keyed VALUES (1000, 'x', 1)");
+	refuses("keyed", ENGINE_ROWS_JSON, S("[[1,\"a\",1],[2,\"b\",1],[1,\"c\",1]]"), "Constraint", 3, "id");
+	refuses("keyed", ENGINE_ROWS_JSON, S("[[1,\"a\",1],[1000,\"b\",1]]"), "Constraint", 2, "id");
+	refuses("keyed", ENGINE_ROWS_JSON, S("[[1,\"a\",1],[2,\"x\",1]]"), "Constraint", 2, "code");
+	refuses("keyed", ENGINE_ROWS_JSON, S("[[1,\"a\",1],[2,\"b\",0]]"), "Constraint", 0, "");
+	takes("keyed", ENGINE_ROWS_JSON, S("[[1,null,1],[2,null,null]]"), 2);
+	execute("DROP TABLE keyed");
+	execute("CREATE TABLE keyed (id INTEGER, code VARCHAR, PRIMARY KEY (id, code))");
+	refuses("keyed", ENGINE_ROWS_JSON, S("[[1,\"a\"],[1,\"b\"],[1,\"a\"]]"), "Constraint", 0, "");
+	refuses("keyed", ENGINE_ROWS_JSON, S("[[1,\"a\"],[1,null]]"), "Mismatch", 2, "code");
+	execute("DROP TABLE keyed");
+}
+
+static void a_clash_far_behind_is_found(void **state)
+{
+	OWNS(buf) b = {0};
+
+	(void)state;
+	execute("CREATE TABLE far (id INTEGER PRIMARY KEY)");
+	for (int i = 0; i < 250000; i++)
+		buf_fmt(&b, "[%d]\n", i == 249990 ? 3 : i);
+	refuses("far", ENGINE_ROWS_NDJSON, buf_str(&b), "Constraint", 249991, "id");
+	execute("DROP TABLE far");
+}
+
+/* --- limits --- */
+static void limits_end_an_ingest_early(void **state)
+{
+	const struct wire_catalog before = scope;
+	struct upload u;
+	OWNS(answer) a;
+	OWNS(answer) b;
+	OWNS(buf) rows = {0};
+
+	(void)state;
+	execute("CREATE TABLE small (id INTEGER, name VARCHAR)");
+	for (int i = 0; i < 20000; i++)
+		buf_fmt(&rows, "[%d,\"some text of a row\"]\n", i);
+	scope.max.rows = 10000;
+	u = open_upload(&the, "small", ENGINE_ROWS_NDJSON);
+	put_frame(&u, buf_str(&rows)); /* and no end: it is refused before that */
+	collect(&the, u.task, &a);
+	close(u.fd);
+	assert_int_equal(a.end.outcome, ENGINE_FULL);
+	assert_str_equal(a.end.class, "rows");
+	scope.max = before.max;
+	scope.max.bytes = 100000;
+	ingest("small", ENGINE_ROWS_NDJSON, buf_str(&rows), 4096, &b);
+	assert_int_equal(b.end.outcome, ENGINE_FULL);
+	assert_str_equal(b.end.class, "bytes");
+	scope = before;
+	assert_rows("SELECT count(*) FROM small", "[0]");
+	takes("small", ENGINE_ROWS_NDJSON, buf_str(&rows), 20000);
+	execute("DROP TABLE small");
+}
+
+/* --- ends --- */
+static void a_stream_that_just_ends_leaves_nothing(void **state)
+{
+	struct upload u;
+
+	(void)state;
+	execute("CREATE TABLE half (id INTEGER)");
+	for (int how = 0; how < 4; how++) {
+		OWNS(answer) a;
+		const uint32_t size = 100;
+
+		u = open_upload(&the, "half", how == 3 ? ENGINE_ROWS_PARQUET : ENGINE_ROWS_JSON);
+		if (how > 0)
+			put_frame(&u, S("[[1],[2]]"));
+		if (how == 2)
+			put_bytes(&u, &size, 3);
+		end_upload(&the, &u, false, &a);
+		assert_int_equal(a.end.outcome, ENGINE_FAILED);
+		assert_str_equal(a.end.class, "Incomplete");
+	}
+	assert_rows("SELECT count(*) FROM half", "[0]");
+	execute("DROP TABLE half");
+}
+
+static void send_cancel(struct peer *w, uint64_t task)
+{
+	OWNS(buf) b = {0};
+	size_t at = wire_begin_record(&b, WIRE_CANCEL, task);
+
+	wire_end_record(&b, at);
+	assert_int_equal(wire_send(w->control, buf_str(&b), -1), 0);
+}
+
+static void a_cancel_ends_a_silent_stream(void **state)
+{
+	static const enum engine_rows_format formats[] = {ENGINE_ROWS_NDJSON, ENGINE_ROWS_CSV, ENGINE_ROWS_PARQUET};
+
+	(void)state;
+	execute("CREATE TABLE silent (id INTEGER)");
+	for (size_t i = 0; i < COUNT_OF(formats); i++) {
+		struct upload u = open_upload(&the, "silent", formats[i]);
+		OWNS(answer) a;
+
+		put_frame(&u, formats[i] == ENGINE_ROWS_CSV ? S("id\n1\n") : S("[1]\n"));
+		send_cancel(&the, u.task);
+		collect(&the, u.task, &a);
+		close(u.fd);
+		assert_int_equal(a.end.outcome, ENGINE_INTERRUPTED);
+	}
+	assert_rows("SELECT count(*) FROM silent", "[0]");
+	execute("DROP TABLE silent");
+}
+
+static void two_streams_go_side_by_side(void **state)
+{
+	struct upload one, two;
+	OWNS(answer) a;
+	OWNS(answer) b;
+
+	(void)state;
+	execute("CREATE TABLE side (id INTEGER)");
+	one = open_upload(&the, "side", ENGINE_ROWS_NDJSON);
+	two = open_upload(&the, "side", ENGINE_ROWS_NDJSON);
+	for (int i = 0; i < 5000; i++) {
+		put_frame(&one, S("[1]\n"));
+		put_frame(&two, S("[2]\n"));
+	}
+	end_upload(&the, &one, true, &a);
+	assert_int_equal(a.end.rows, 5000);
+	assert_rows("SELECT id, count(*) FROM side GROUP BY id", "[1,5000]");
+	end_upload(&the, &two, true, &b);
+	assert_int_equal(b.end.rows, 5000);
+	assert_int_equal(b.usage.rows, 10000);
+	execute("DROP TABLE side");
+}
+
+/* --- Parquet --- */
+static void put_parquet(struct buf *b, const char *select)
+{
+	char path[128], sql[512], piece[4096];
+	duckdb_database db;
+	duckdb_connection con;
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "%s/made.parquet", the.dir);
+	snprintf(sql, sizeof(sql), "COPY (%s) TO '%s' (FORMAT parquet)", select, path);
+	assert_int_equal(duckdb_open(NULL, &db), DuckDBSuccess);
+	assert_int_equal(duckdb_connect(db, &con), DuckDBSuccess);
+	assert_int_equal(duckdb_query(con, sql, NULL), DuckDBSuccess);
+	duckdb_disconnect(&con);
+	duckdb_close(&db);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	while ((n = fread(piece, 1, sizeof(piece), file)) > 0)
+		buf_add(b, str_from(piece, n));
+	fclose(file);
+	unlink(path);
+}
+
+static void takes_parquet(const char *table, const char *select, int64_t rows)
+{
+	OWNS(buf) b = {0};
+
+	put_parquet(&b, select);
+	takes(table, ENGINE_ROWS_PARQUET, buf_str(&b), rows);
+}
+
+static void refuses_parquet(const char *table, const char *select, int64_t row, const char *column)
+{
+	OWNS(buf) b = {0};
+
+	put_parquet(&b, select);
+	refuses(table, ENGINE_ROWS_PARQUET, buf_str(&b), "Mismatch", row, column);
+}
+
+static int files_in_incoming(void)
+{
+	char command[128];
+	int n = -1;
+	FILE *p;
+
+	snprintf(command, sizeof(command), "ls %s/incoming | wc -l", the.dir);
+	p = popen(command, "r");
+	assert_int_equal(fscanf(p, "%d", &n), 1);
+	pclose(p);
+	return n;
+}
+
+static void parquet_files_bring_rows(void **state)
+{
+	OWNS(buf) b = {0};
+
+	(void)state;
+	execute("CREATE TABLE pq (id INTEGER NOT NULL, name VARCHAR DEFAULT 'none', day DATE, list INTEGER[])");
+	takes_parquet("pq", "SELECT DATE '2024-01-01' + i::INT AS day, i AS ID, [i, 2] AS list FROM range(100000) t(i)", 100000);
+	assert_rows("SELECT count(*), sum(id), min(name), max(day), max(list[1]) FROM pq", "[100000,\"4999950000\",\"none\",\"2297-10-15\",99999]");
+	execute("DELETE FROM pq");
+	refuses_parquet("pq", "SELECT 1 AS id, 2 AS other", 0, "other");
+	refuses_parquet("pq", "SELECT CASE WHEN i = 70 THEN 3000000000 ELSE i END AS id FROM range(100) t(i)", 71, "id");
+	refuses_parquet("pq", "SELECT i AS id, CASE WHEN i = 7 THEN 'soon' ELSE '2024-01-01' END AS day FROM range(100) t(i)", 8, "day");
+	refuses_parquet("pq", "SELECT CASE WHEN i <> 5 THEN i END AS id FROM range(10) t(i)", 6, "id");
+	put_parquet(&b, "SELECT i AS id FROM range(100000) t(i)");
+	refuses("pq", ENGINE_ROWS_PARQUET, str_head(buf_str(&b), b.n / 2), "Mismatch", 0, "");
+	refuses("pq", ENGINE_ROWS_PARQUET, S("id\n1\n"), "Mismatch", 0, "");
+	refuses("pq", ENGINE_ROWS_PARQUET, S(""), "Mismatch", 0, "");
+	b.p[b.n / 3] ^= 0x55;
+	memset(b.p + 100, 0x5A, 1000);
+	refuses("pq", ENGINE_ROWS_PARQUET, buf_str(&b), "Mismatch", 0, "");
+	assert_int_equal(files_in_incoming(), 0);
+	execute("DROP TABLE pq");
+}
+
+static void a_bad_packet_ends_the_worker(void **state)
+{
+	struct peer w = {.next = 1};
+	struct wire_ingest g = {.catalog = scope, .table = S("x")};
+	OWNS(buf) b = {0};
+	size_t at = wire_begin_record(&b, WIRE_INGEST, 1);
+	char command[128];
+
+	(void)state;
+	strcpy(w.dir, "/tmp/mayfly-ingest-XXXXXX");
+	assert_non_null(mkdtemp(w.dir));
+	start_in(&w);
+	wire_put_ingest(&b, &g);
+	wire_end_record(&b, at);
+	assert_int_equal(wire_send(w.jobs, buf_str(&b), -1), 0); /* no stream came along */
+	assert_int_equal(WEXITSTATUS(wait_gone(&w)), WORKER_EXIT_BAD_PACKET);
+	close(w.jobs);
+	close(w.control);
+	snprintf(command, sizeof(command), "rm -rf %s", w.dir);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +859,18 @@ int main(void)
 		cmocka_unit_test(many_rows_keep_their_order),
 		cmocka_unit_test(a_long_row_comes_whole),
 		cmocka_unit_test(every_type_comes_back),
+		cmocka_unit_test(every_type_comes_back_from_csv),
+		cmocka_unit_test(values_of_other_writings_fit),
+		cmocka_unit_test(defaults_stand_for_what_is_not_given),
+		cmocka_unit_test(rows_that_do_not_fit_leave_nothing),
+		cmocka_unit_test(constraints_are_told_from_mismatches),
+		cmocka_unit_test(a_clash_far_behind_is_found),
+		cmocka_unit_test(limits_end_an_ingest_early),
+		cmocka_unit_test(a_stream_that_just_ends_leaves_nothing),
+		cmocka_unit_test(a_cancel_ends_a_silent_stream),
+		cmocka_unit_test(two_streams_go_side_by_side),
+		cmocka_unit_test(parquet_files_bring_rows),
+		cmocka_unit_test(a_bad_packet_ends_the_worker),
 	};
 
 	return cmocka_run_group_tests(tests, begin, finish);
