@@ -89,8 +89,8 @@ struct session { /* one connection as a statement finds it */
 	uint64_t uses;
 	struct cached cache[WORKER_CACHE];
 };
-bool session_open(struct task *t, duckdb_database db, bool helpers, struct session *s) NODISCARD; /* in t->scope */
-void session_close(struct session *s);
+bool worker_session_open(struct task *t, duckdb_database db, bool helpers, struct session *s) NODISCARD; /* in t->scope */
+void worker_session_close(struct session *s);
 void session_renew(struct task *t, duckdb_database db, struct session *s); /* for the next statement, after the answer */
 bool session_timezone(struct task *t, struct session *s, struct str zone) NODISCARD;
 /* Prepares ask.sql or takes it from the cache. ret_kept: the session keeps it, else the caller destroys it. */

@@ -74,7 +74,7 @@ static void session_unlink(struct catalogs *all, struct session *s)
 
 static void session_free(struct session *s)
 {
-	session_close(s);
+	worker_session_close(s);
 	free(s);
 }
 
@@ -121,7 +121,7 @@ struct session *catalog_session(struct executor *x, struct task *t)
 	if (s)
 		return s;
 	s = base_zalloc(sizeof(*s));
-	if (session_open(t, executor_database(x), t->ask.helpers, s)) {
+	if (worker_session_open(t, executor_database(x), t->ask.helpers, s)) {
 		s->catalog = t->catalog;
 		return s;
 	}
@@ -372,7 +372,7 @@ void catalog_leave(struct executor *x, struct task *t, struct session *s)
 
 	executor_uses(x, NULL, false);
 	if (s && (t->ask.session_state || t->end.outcome != ENGINE_OK))
-		session_close(s);
+		worker_session_close(s);
 	pthread_mutex_lock(&all->lock);
 	s = s ? keep_session(all, s) : NULL;
 	pthread_mutex_unlock(&all->lock);

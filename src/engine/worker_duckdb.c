@@ -203,7 +203,7 @@ static uint64_t connection_number(duckdb_connection con)
 	return n;
 }
 
-bool session_open(struct task *t, duckdb_database db, bool helpers, struct session *s)
+bool worker_session_open(struct task *t, duckdb_database db, bool helpers, struct session *s)
 {
 	*s = (struct session){.helpers = helpers, .timezone = "UTC"};
 	if (duckdb_connect(db, &s->con) != DuckDBSuccess)
@@ -213,7 +213,7 @@ bool session_open(struct task *t, duckdb_database db, bool helpers, struct sessi
 	    database_query_all(&t->call, s->con, session_sql[helpers]))
 		return true;
 	task_failed_by_duckdb(t, t->call.err.text);
-	session_close(s);
+	worker_session_close(s);
 	return false;
 }
 
@@ -225,7 +225,7 @@ void session_forget(struct session *s)
 	}
 }
 
-void session_close(struct session *s)
+void worker_session_close(struct session *s)
 {
 	session_forget(s);
 	duckdb_disconnect(&s->con);
@@ -233,7 +233,7 @@ void session_close(struct session *s)
 
 void session_renew(struct task *t, duckdb_database db, struct session *s)
 {
-	if (!s->con && !session_open(t, db, t->ask.helpers, s))
+	if (!s->con && !worker_session_open(t, db, t->ask.helpers, s))
 		s->con = NULL; /* the next statement tries again and says why */
 }
 

@@ -184,7 +184,7 @@ void run_parquet(struct executor *x, struct task *t, struct str body)
 	struct session s;
 
 	t->end.position = -1;
-	if (!session_open(t, executor_database(x), false, &s))
+	if (!worker_session_open(t, executor_database(x), false, &s))
 		return;
 	if (executor_runs(x, &s))
 		convert(x, t, s.con, &in);
@@ -194,5 +194,5 @@ void run_parquet(struct executor *x, struct task *t, struct str body)
 	if (t->end.outcome == ENGINE_FAILED && executor_canceled(x))
 		t->end.outcome = ENGINE_INTERRUPTED;
 	t->end.position = -1; /* there is no text of the client's */
-	session_close(&s);
+	worker_session_close(&s);
 }

@@ -315,9 +315,9 @@ void run_statement(struct executor *x, struct task *t)
 		run_in_catalog(x, t);
 		return;
 	}
-	if (!s->con && !session_open(t, executor_database(x), t->ask.helpers, s))
+	if (!s->con && !worker_session_open(t, executor_database(x), t->ask.helpers, s))
 		return;
 	run_in(x, t, s);
 	if (t->ask.session_state || t->end.outcome != ENGINE_OK)
-		session_close(s);
+		worker_session_close(s);
 }
