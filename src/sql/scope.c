@@ -164,14 +164,20 @@ static bool stands_as_table(const struct scoping *x, int i)
 	return !(x->head.class.kind == SQL_CREATE && str_eq(x->head.class.object, S("TABLE")) && !x->head.class.as_select);
 }
 
-/* A session's table where the text is kept: by its name alone, which a fork finds as its own. */
+/* Where DuckDB takes no catalog: t.* and REFERENCES t. */
+static bool no_catalog(const struct scoping *x, int i, int last)
+{
+	return (more_parts(x, last) && last + 2 < x->s.to && is_operator(&x->t->v[last + 2], S("*"))) || sql_is(x->t, i - 1, "references");
+}
+
+/* A session's table; where the text is kept by its name alone, which a fork finds as its own. */
 static bool write_table(struct scoping *x, int i, int last, struct physical *p)
 {
 	bool itself = i == x->head.name_from && x->head.name_to > x->head.name_from;
 
 	if (x->foreign && p->catalog.n)
 		return refuse(x, i, "what is made in the tenant's database cannot name a session's tables");
-	if (x->kept && !itself && p->own)
+	if ((x->kept && !itself && p->own) || no_catalog(x, i, last))
 		p->catalog = S("");
 	write_name(x, i, last, p);
 	return true;
