@@ -254,6 +254,9 @@ static int verify(struct call *c, struct events_ask *a)
 		printf("%.*s\n", SARG(verdict.bad[i]));
 	fprintf(stderr, "%lld streams, %lld events: %s\n", (long long)verdict.streams, (long long)verdict.items,
 		verdict.nbad ? "NOT as they were written" : "as they were written");
+	if (verdict.unsealed)
+		fprintf(stderr, "%lld of them are behind the signed end of their stream, as a loss of power leaves them\n",
+			(long long)verdict.unsealed);
 	return verdict.nbad ? CLI_FAILED : CLI_OK;
 }
 

@@ -1,7 +1,11 @@
 /* cli_test.c - command lines and tables; what the verbs do is tested over HTTP. */
 #include "cli/cli_int.h"
 
-#include "test.h"
+#include "lifecycle/lifecycle.h"
+
+#include "folder.h"
+
+#include <fcntl.h>
 
 struct bench {
 	struct arena arena;
@@ -306,6 +310,73 @@ static void an_id_counts_when_its_event_is_whole(void **state)
 	sse_drop(&s);
 }
 
+/* --- verifying --- */
+
+static int run_cli(const char *verb, const char *action, const char *option, const char *value)
+{
+	char *argv[] = {(char *)"mayfly", (char *)(uintptr_t)verb, (char *)(uintptr_t)action, (char *)(uintptr_t)option,
+	                (char *)(uintptr_t)value, NULL};
+
+	return cli_main(5, argv);
+}
+
+static void write_log(struct bench *b, const char *dir)
+{
+	struct server_identity self;
+	struct events *e;
+	struct store *s;
+
+	assert_true(server_identity(&b->c, str_of(dir), true, &self));
+	s = store_folder_open(&b->c, arena_fmt(&b->arena, "%s/" CLI_EVENTS_FOLDER, dir));
+	e = events_open(&b->c, &(struct events_options){.store = s, .server = self.id, .key = self.key, .topic_prefix = S("mayfly"),
+	                                                .sync = EVENT_SYNC_ALWAYS, .segment_bytes = 1 << 20});
+	assert_non_null(e);
+	for (int i = 0; i < 20; i++)
+		assert_true(event_append(&b->c, e, EVENT_SESSION_LIFECYCLE, S("acme"), S("{\"event\":\"opened\"}")));
+	events_close(e);
+	s->ops->close(s);
+}
+
+static char victim[512]; /* a file with events */
+
+static int find_victim(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)where;
+	if (kind == FTW_F && st->st_size > 2000)
+		snprintf(victim, sizeof(victim), "%s", path);
+	return 0;
+}
+
+static void tamper(const char *dir)
+{
+	char byte = 0;
+	int fd;
+
+	assert_int_equal(nftw(dir, find_victim, 32, FTW_PHYS), 0);
+	fd = open(victim, O_RDWR);
+	assert_int_equal(pread(fd, &byte, 1, 1500), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, 1500), 1);
+	close(fd);
+}
+
+static void a_log_that_was_changed_is_found_out(void **state)
+{
+	struct bench *b = *state;
+	char dir[FOLDER_PATH_MAX];
+
+	folder_make(dir);
+	assert_int_equal(run_cli("events", "verify", "--data", dir), 2); /* no server was there */
+	assert_int_not_equal(access(arena_fmt(&b->arena, "%s/server.json", dir).p, F_OK), 0); /* and none is made */
+	write_log(b, dir);
+	assert_int_equal(run_cli("events", "verify", "--data", dir), 0);
+	tamper(dir);
+	assert_int_equal(run_cli("events", "verify", "--data", dir), 1);
+	folder_remove(dir);
+	assert_int_equal(run_cli("events", "verify", "--data", dir), 2);
+	assert_int_equal(run_cli("events", "prove", "--data", dir), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +392,7 @@ int main(void)
 	        T(what_stands_in_a_path_is_escaped),
 	        T(events_are_heard_however_they_are_cut),
 	        T(an_id_counts_when_its_event_is_whole),
+	        T(a_log_that_was_changed_is_found_out),
 	        T(a_table_is_aligned_by_what_a_terminal_shows),
 	        T(a_cell_cannot_drive_the_terminal),
 	        T(a_table_without_columns_is_nothing),
