@@ -126,6 +126,7 @@ static void after_end(struct stmt *st, enum stmt_state to, struct watch *watches
 	else
 		stmt_drop_results(st);
 	stmt_due(st, clock_mono_ms() + st->ttl_ms);
+	stmt_tell(st);
 	fire(watches);
 }
 

@@ -210,6 +210,7 @@ static struct stmt *stmt_new(struct call *c, struct statements *s, const struct 
 	st->created_mono_ms = clock_mono_ms();
 	st->timeout_ms = ask->timeout_ms;
 	st->ttl_ms = (ttl > s->o.max_ttl_s ? s->o.max_ttl_s : ttl) * 1000;
+	st->kind = SQL_UNKNOWN;
 	st->progress = -1;
 	st->detached = ask->scope.detached;
 	st->tail = at = base_alloc(ask->sql.n + c->principal.n + ask->scope.session_id.n);
@@ -341,8 +342,12 @@ static bool belongs_to_statement(const struct call *c, const struct stmt_ask *as
 static bool start(struct call *c, struct stmt *st, const struct stmt_ask *ask)
 {
 	struct compiled k;
+	bool ok = stmt_compile(c, ask, &k);
 
-	if (stmt_compile(c, ask, &k)) {
+	stmt_lock(st);
+	st->kind = k.class.kind;
+	stmt_unlock(st);
+	if (ok) {
 		engine_limits_of(st->room, &k.ask);
 		return give_to_engine(c, st, &k);
 	}

@@ -71,6 +71,7 @@ struct stmt {
 	bool may_be_missing;        /* DROP IF EXISTS: an object that does not exist is no error */
 	enum engine_form form;
 	enum engine_counts counting;
+	enum sql_kind kind;
 	enum stmt_state state;
 	struct engine_task *task;
 	int64_t created_ms, started_ms, completed_ms, expires_ms; /* wall */
@@ -157,6 +158,9 @@ void stmt_expire(struct stmt *st);
 
 /* run.c: the engine's listener */
 extern const struct engine_listener stmt_listener;
+
+/* told.c */
+void stmt_tell(struct stmt *st); /* posts the event of its end */
 
 /* shapes.c: result of statements that have none of their own (specification, section 10) */
 void stmt_shape_counter(struct stmt *st, int64_t n);

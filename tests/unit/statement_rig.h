@@ -20,6 +20,8 @@ struct fixture {
 	struct exec_pool *pool;
 	struct kv *kv;
 	struct lifecycle *lifecycle;
+	struct store *store;
+	struct events *events; /* events_flush() writes what was told */
 	struct engine *engine;
 	struct statements *statements;
 	struct statement_caps caps;
@@ -66,6 +68,12 @@ static int begin(void **state)
 	f->pool = so.pool = exec_pool_open("pool", 2, 1000);
 	f->kv = so.kv = kv_memory_open(1000000);
 	f->lifecycle = so.lifecycle = lifecycle_open(&(struct lifecycle_options){.loop = f->loop, .tick_ms = 250, .batch = 1000});
+	f->store = store_folder_open(&f->c, arena_fmt(&f->arena, "%s/events", f->dir));
+	assert_non_null(f->store);
+	f->events = so.events = events_open(&f->c, &(struct events_options){.store = f->store, .server = S("s"), .key = S("k"),
+									    .topic_prefix = S("mayfly"), .sync = EVENT_SYNC_NEVER,
+									    .segment_bytes = 1 << 20});
+	assert_non_null(f->events);
 	lease_init(&f->session, &session_kind);
 	eo.data_dir = so.data_dir = str_of(f->dir);
 	f->engine = so.engine = engine_open(&f->c, &eo);
@@ -95,6 +103,8 @@ static int end(void **state)
 	engine_close(f->engine);
 	f->kv->ops->close(f->kv);
 	lifecycle_close(f->lifecycle);
+	events_close(f->events);
+	f->store->ops->close(f->store);
 	exec_loop_close(f->loop);
 	arena_close(&f->arena);
 	snprintf(command, sizeof(command), "rm -rf %s", f->dir);

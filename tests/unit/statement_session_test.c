@@ -279,6 +279,83 @@ static void names_of_sessions_are_refused_outside_of_them(void **state)
 	statement_unref(st);
 }
 
+/* --- what the event log is told --- */
+
+#define SECRET "a-secret-of-the-client"
+
+static struct event_item *told(struct fixture *f, int *ret_n)
+{
+	const struct event_filter filter = {.tenant = S("acme"), .topic = EVENT_STATEMENT};
+	struct event_item *items;
+	struct str cursor;
+	int64_t lost;
+
+	events_flush(f->events);
+	assert_true(events_read(&f->c, f->events, &filter, S(""), 1000, &items, ret_n, &cursor, &lost));
+	return items;
+}
+
+static void expect_told(struct fixture *f, const struct event_item *item, struct stmt *st, const char *event, const char *rest)
+{
+	char created[CLOCK_RFC3339_MAX];
+	struct stmt_view v;
+	struct str begins;
+
+	statement_view(st, &v);
+	begins = arena_fmt(&f->arena,
+			   "{\"event\":\"%s\",\"kind\":\"statement\",\"id\":\"%.*s\",\"tenant_id\":\"acme\",%s\"created_at\":\"%s\","
+			   "\"duration_ms\":", event, SARG(v.handle), rest, clock_rfc3339(v.created_ms, created));
+	assert_true(str_starts(item->payload, begins));
+}
+
+static bool ends_with(struct str s, const char *end)
+{
+	size_t n = strlen(end);
+
+	return s.n >= n && str_eq(str_tail(s, s.n - n), str_of(end));
+}
+
+static void the_end_of_every_statement_is_told_without_its_text(void **state)
+{
+	struct fixture *f = *state;
+	struct stmt_ask ask = ask_in_session(f, "select '" SECRET "' from range(3)");
+	struct stmt_ask refused = {.sql = S("attach '" SECRET "'"), .ttl_seconds = -1};
+	struct event_item *items;
+	struct stmt *v[5];
+	int n;
+
+	f->c.principal = S("ann");
+	v[0] = submit(f, &ask);
+	wait_end(v[0]);
+	f->c.principal = S("");
+	v[1] = submit_sql(f, "select cast('" SECRET "' as integer)");
+	wait_end(v[1]);
+	v[2] = submit_sql(f, "selec '" SECRET "'");
+	assert_false(statement_submit(&f->c, f->statements, &refused, &v[3])); /* there was no statement */
+	call_forgive(&f->c);
+	ask.sql = S(FOREVER);
+	v[3] = submit(f, &ask);
+	v[4] = submit_sql(f, "create table t (" "\"" SECRET "\" int)");
+	wait_end(v[4]);
+	lease_end_owned(f->lifecycle, &f->session);
+	items = told(f, &n);
+	assert_int_equal(n, 5);
+	expect_told(f, &items[0], v[0], "succeeded",
+		    "\"principal\":\"ann\",\"session_id\":\"" SESSION "\",\"surface\":\"native\",\"statement\":\"SELECT\",");
+	assert_true(ends_with(items[0].payload, ",\"row_count\":3}"));
+	expect_told(f, &items[1], v[1], "failed", "\"surface\":\"snowflake\",\"statement\":\"SELECT\",");
+	assert_true(ends_with(items[1].payload, ",\"row_count\":0,\"error_code\":\"sql_error\"}"));
+	expect_told(f, &items[2], v[2], "failed", "\"surface\":\"snowflake\",\"statement\":\"UNKNOWN\",");
+	expect_told(f, &items[3], v[4], "succeeded", "\"surface\":\"snowflake\",\"statement\":\"CREATE\",");
+	expect_told(f, &items[4], v[3], "canceled",
+		    "\"session_id\":\"" SESSION "\",\"surface\":\"native\",\"statement\":\"SELECT\",");
+	assert_true(ends_with(items[4].payload, ",\"row_count\":0,\"error_code\":\"canceled\"}"));
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(str_search(items[i].line, S(SECRET)), items[i].line.n);
+		statement_unref(v[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +367,7 @@ int main(void)
 		CASE(no_text_names_the_catalog_of_a_session),
 		CASE(what_is_read_only_takes_one_select),
 		CASE(names_of_sessions_are_refused_outside_of_them),
+		CASE(the_end_of_every_statement_is_told_without_its_text),
 	};
 
 	return cmocka_run_group_tests_name("statement_session", tests, NULL, NULL);
