@@ -26,6 +26,8 @@ void engine_task_unref(struct engine_task *t)
 	buf_drop(&t->body);
 	if (t->fd >= 0)
 		close(t->fd);
+	engine_catalog_unref(t->catalog);
+	engine_catalog_unref(t->to);
 	free(t);
 }
 
@@ -54,7 +56,7 @@ static bool no_worker_for(struct engine *e, const struct lane *lane)
 	for (size_t i = 0; map_next(&e->lanes, &i, &slot);) {
 		const struct lane *other = slot.value;
 
-		busy += other->queued + other->running > 0;
+		busy += other->keeps || other->queued + other->running > 0;
 	}
 	return busy >= e->o.max_workers;
 }
@@ -67,9 +69,9 @@ bool task_queue(struct call *c, struct engine_task *t, struct str tenant)
 
 	pthread_mutex_lock(&e->lock);
 	lane = lane_of(e, tenant);
-	if (e->stopping || no_worker_for(e, lane))
+	if (e->stopping || (!t->express && no_worker_for(e, lane)))
 		refused = ERR_UNAVAILABLE;
-	else if (lane->queued + lane->running >= lane->limits.queued + lane->limits.concurrent)
+	else if (!t->express && lane->queued + lane->running >= lane->limits.queued + lane->limits.concurrent)
 		refused = ERR_TOO_MANY;
 	else
 		lane_add(lane, t);
@@ -86,8 +88,14 @@ bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, 
 		void *arg, struct engine_task **ret)
 {
 	struct engine_task *t = task_new(e, WIRE_RUN, l, arg);
+	struct wire_catalog scope;
 
-	wire_put_ask(&t->body, ask, NULL);
+	if (ask->catalog) {
+		t->catalog = engine_catalog_ref(ask->catalog);
+		catalog_scope(ask->catalog, &scope);
+		INVARIANT(str_eq(ask->tenant, catalog_tenant(ask->catalog)));
+	}
+	wire_put_ask(&t->body, ask, ask->catalog ? &scope : NULL);
 	if (!task_queue(c, t, ask->tenant))
 		return false;
 	*ret = t;
@@ -120,11 +128,8 @@ static void cancel_on_loop(void *arg)
 	pthread_mutex_lock(&e->lock);
 	queued = t->state == TASK_QUEUED;
 	sent = t->state == TASK_SENT;
-	if (queued) {
-		list_del(&t->node);
-		t->lane->queued--;
-		e->report.queued--;
-	}
+	if (queued)
+		lane_remove(t->lane, t);
 	pthread_mutex_unlock(&e->lock);
 	if (queued)
 		task_end(t, &(struct engine_end){.outcome = ENGINE_INTERRUPTED, .position = -1});

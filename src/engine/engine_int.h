@@ -25,6 +25,7 @@ struct engine_task {
 	int fd;           /* goes with the record, closed once sent; -1 = none */
 	struct engine_catalog *catalog, *to; /* references; NULL = none */
 	bool express;     /* of a whole catalog: ahead of the statements */
+	bool drops;       /* it */
 	const struct engine_listener *listener;
 	void *arg;
 	enum task_state state;
@@ -36,7 +37,8 @@ struct lane {
 	struct engine *engine;
 	struct str tenant;
 	struct list queue;
-	int queued, running;
+	int queued, running;  /* statements; not what is express */
+	bool keeps;           /* its worker holds memory catalogs */
 	struct engine_limits limits;
 	struct link *link;    /* on the loop; NULL = no worker */
 	bool has_worker, pump_posted;
@@ -49,6 +51,7 @@ struct engine {
 	pthread_mutex_t lock;
 	struct map lanes;
 	uint64_t next_task;
+	uint64_t generation;  /* how many links ever; on the loop */
 	bool stopping;
 	struct exec_timer *tick;
 	exec_fn *stopped;
@@ -69,7 +72,8 @@ const char *engine_tenant_folder(struct call *c, struct engine *e, struct str te
 
 /* lane.c */
 struct lane *lane_of(struct engine *e, struct str tenant); /* lock held; made when missing */
-void lane_add(struct lane *lane, struct engine_task *t);   /* lock held: to the queue's end */
+void lane_add(struct lane *lane, struct engine_task *t);   /* lock held: to the queue's end; express ones before the others */
+void lane_remove(struct lane *lane, struct engine_task *t); /* lock held: from the queue */
 void lane_pump_all(struct engine *e);                      /* on the loop */
 void lane_pump(struct lane *lane);                         /* on the loop: start a worker, send what fits */
 void lane_fail_queue(struct lane *lane, const char *text); /* on the loop: every queued task ends LOST */
@@ -77,13 +81,25 @@ void lane_take_back(struct lane *lane, struct engine_task *t); /* on the loop: a
 void task_end(struct engine_task *t, const struct engine_end *end); /* on the loop, lock not held */
 void task_end_lost(struct engine_task *t, const char *text);
 
+/* catalog.c */
+enum admit { ADMIT_SEND, ADMIT_EMPTY /* OK, no tables */, ADMIT_GONE, ADMIT_LOST };
+enum admit catalog_admit(const struct engine_task *t);       /* at the head of its queue */
+void catalog_end(struct engine_task *t, enum admit a);       /* ends it without a worker */
+void catalog_scope(struct engine_catalog *k, struct wire_catalog *ret); /* as it is sent; any thread */
+struct str catalog_tenant(const struct engine_catalog *k);
+/* A task of it went to this link; one in memory joins `held`, with a reference. */
+void catalog_sent(struct engine_catalog *k, uint64_t generation, struct list *held);
+void catalog_dropped(struct engine_catalog *k);
+void catalog_used(struct engine_catalog *k, const struct engine_usage *now);
+void catalog_lost(struct list *node);                        /* out of `held`: its worker is gone */
+
 /* link.c */
 enum link_state { LINK_STARTING, LINK_READY, LINK_STOPPING, LINK_DEAD };
 struct link *link_open(struct call *c, struct lane *lane) NODISCARD;
 enum link_state link_state(const struct link *k);
 bool link_slot_free(const struct engine *e);                /* may another worker be started? */
 int64_t link_idle_since(const struct link *k);              /* 0 when it has work or is not ready */
-int link_room(const struct link *k);                        /* tasks that it takes now */
+bool link_has_room(const struct link *k, bool express);     /* for one more task */
 void link_send(struct link *k, struct engine_task *t);      /* takes it into link.sent */
 void link_cancel(struct link *k, struct engine_task *t);
 void link_quit(struct link *k);

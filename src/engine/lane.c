@@ -37,14 +37,34 @@ static void pump_soon(struct lane *lane)
 	exec_post(lane->engine->o.loop, pump_posted, lane);
 }
 
+static void count_queued(struct lane *lane, const struct engine_task *t, int by)
+{
+	lane->queued += t->express ? 0 : by;
+	lane->engine->report.queued += by;
+}
+
+/* The first that is not express, or the queue itself. */
+static struct list *behind_express(struct lane *lane)
+{
+	LIST_EACH(&lane->queue, it)
+		if (!LIST_ITEM(it, struct engine_task, node)->express)
+			return it;
+	return &lane->queue;
+}
+
 void lane_add(struct lane *lane, struct engine_task *t)
 {
 	t->id = ++lane->engine->next_task;
 	t->lane = lane;
-	list_add_tail(&lane->queue, &t->node);
-	lane->queued++;
-	lane->engine->report.queued++;
+	list_add_tail(t->express ? behind_express(lane) : &lane->queue, &t->node);
+	count_queued(lane, t, 1);
 	pump_soon(lane);
+}
+
+void lane_remove(struct lane *lane, struct engine_task *t)
+{
+	list_del(&t->node);
+	count_queued(lane, t, -1);
 }
 
 void task_end(struct engine_task *t, const struct engine_end *end)
@@ -63,22 +83,23 @@ void task_end_lost(struct engine_task *t, const char *text)
 	task_end(t, &(struct engine_end){.outcome = outcome, .position = -1, .text = str_of(text)});
 }
 
-static struct engine_task *pop(struct lane *lane, enum task_state next)
+/* Only the loop takes tasks out, so the head stays in the queue, if not at its head, until it is taken. */
+static struct engine_task *head(struct lane *lane)
 {
-	struct engine *e = lane->engine;
-	struct list *first;
 	struct engine_task *t;
 
-	pthread_mutex_lock(&e->lock);
-	first = list_pop(&lane->queue);
-	t = first ? LIST_ITEM(first, struct engine_task, node) : NULL;
-	if (t) {
-		t->state = next;
-		lane->queued--;
-		e->report.queued--;
-	}
-	pthread_mutex_unlock(&e->lock);
+	pthread_mutex_lock(&lane->engine->lock);
+	t = list_empty(&lane->queue) ? NULL : LIST_ITEM(lane->queue.next, struct engine_task, node);
+	pthread_mutex_unlock(&lane->engine->lock);
 	return t;
+}
+
+static void take(struct lane *lane, struct engine_task *t, enum task_state next)
+{
+	pthread_mutex_lock(&lane->engine->lock);
+	lane_remove(lane, t);
+	t->state = next;
+	pthread_mutex_unlock(&lane->engine->lock);
 }
 
 void lane_take_back(struct lane *lane, struct engine_task *t)
@@ -90,9 +111,8 @@ void lane_take_back(struct lane *lane, struct engine_task *t)
 	canceled = t->cancel_asked;
 	if (!canceled) {
 		t->state = TASK_QUEUED;
-		list_add_head(&lane->queue, &t->node);
-		lane->queued++;
-		e->report.queued++;
+		list_add_tail(t->express ? lane->queue.next : behind_express(lane), &t->node);
+		count_queued(lane, t, 1);
 	}
 	pthread_mutex_unlock(&e->lock);
 	if (canceled)
@@ -103,18 +123,10 @@ void lane_fail_queue(struct lane *lane, const char *text)
 {
 	struct engine_task *t;
 
-	while ((t = pop(lane, TASK_ENDED)) != NULL)
+	while ((t = head(lane)) != NULL) {
+		take(lane, t, TASK_ENDED);
 		task_end_lost(t, text);
-}
-
-static bool has_work(struct lane *lane)
-{
-	bool any;
-
-	pthread_mutex_lock(&lane->engine->lock);
-	any = !list_empty(&lane->queue);
-	pthread_mutex_unlock(&lane->engine->lock);
-	return any;
+	}
 }
 
 /* Asks an idle worker of another tenant to go; its end pumps the lanes that wait. */
@@ -159,16 +171,54 @@ void lane_pump_all(struct engine *e)
 		lane_pump(lanes[i]);
 }
 
+/* What waits for a catalog that is being dropped need not wait any longer. */
+static void end_waiting(struct lane *lane, const struct engine_catalog *k)
+{
+	struct list gone, *it;
+
+	list_init(&gone);
+	pthread_mutex_lock(&lane->engine->lock);
+	LIST_EACH(&lane->queue, at) {
+		struct engine_task *t = LIST_ITEM(at, struct engine_task, node);
+
+		if (t->catalog != k || t->express)
+			continue;
+		lane_remove(lane, t);
+		t->state = TASK_ENDED;
+		list_add_tail(&gone, &t->node);
+	}
+	pthread_mutex_unlock(&lane->engine->lock);
+	while ((it = list_pop(&gone)) != NULL)
+		catalog_end(LIST_ITEM(it, struct engine_task, node), ADMIT_GONE);
+}
+
+/* Sends or ends the head of the queue; false: it has to wait. */
+static bool advance(struct lane *lane, struct engine_task *t)
+{
+	enum admit a = catalog_admit(t);
+
+	if (t->drops)
+		end_waiting(lane, t->catalog);
+	if (a != ADMIT_SEND) {
+		take(lane, t, TASK_ENDED);
+		catalog_end(t, a);
+		return true;
+	}
+	if (!lane->link) {
+		start_worker(lane);
+		return false; /* goes on when the worker said hello */
+	}
+	if (link_state(lane->link) != LINK_READY || !link_has_room(lane->link, t->express))
+		return false;
+	take(lane, t, TASK_SENT);
+	link_send(lane->link, t); /* may find the worker dead */
+	return true;
+}
+
 void lane_pump(struct lane *lane)
 {
 	struct engine_task *t;
 
-	if (!lane->link) {
-		if (has_work(lane))
-			start_worker(lane);
-		return; /* goes on when the worker said hello */
-	}
-	/* Sending may find the worker dead. */
-	while (link_state(lane->link) == LINK_READY && link_room(lane->link) > 0 && (t = pop(lane, TASK_SENT)) != NULL)
-		link_send(lane->link, t);
+	while ((t = head(lane)) != NULL && advance(lane, t))
+		;
 }

@@ -25,7 +25,9 @@ struct link {
 	int jobs, control;
 	struct exec_watch *jobs_watch, *control_watch;
 	struct list sent; /* tasks that the worker has */
-	int nsent, slot;
+	int nsent, nexpress, slot; /* of nsent: express ones */
+	uint64_t generation;
+	struct list catalogs;   /* in its memory: while there are any it is neither stopped nor renewed */
 	enum link_state state;
 	bool greeted, dismissed; /* it was ready once; it was told to go */
 	bool short_of_memory;    /* a statement found none: a fresh process has its memory in one piece */
@@ -57,12 +59,22 @@ enum link_state link_state(const struct link *k)
 
 int64_t link_idle_since(const struct link *k)
 {
-	return k->state == LINK_READY && k->nsent == 0 ? k->since_ms : 0;
+	return k->state == LINK_READY && k->nsent == 0 && list_empty(&k->catalogs) ? k->since_ms : 0;
 }
 
-int link_room(const struct link *k)
+/* The worker has one executor more than statements at once. */
+bool link_has_room(const struct link *k, bool express)
 {
-	return k->lane->limits.concurrent - k->nsent;
+	int most = k->lane->limits.concurrent;
+
+	return k->nsent <= most && (express || k->nsent - k->nexpress < most);
+}
+
+static void keeps_catalogs(struct link *k)
+{
+	pthread_mutex_lock(&k->engine->lock);
+	k->lane->keeps = !list_empty(&k->catalogs);
+	pthread_mutex_unlock(&k->engine->lock);
 }
 
 /* --- sending --- */
@@ -128,6 +140,20 @@ static int send_task(struct link *k, struct engine_task *t)
 
 static void link_died(struct link *k);
 
+static void task_sent(struct link *k, struct engine_task *t)
+{
+	list_del(&t->node);
+	list_add_tail(&k->sent, &t->node);
+	buf_drop(&t->body);
+	if (t->catalog)
+		catalog_sent(t->catalog, k->generation, &k->catalogs);
+	if (t->to)
+		catalog_sent(t->to, k->generation, &k->catalogs);
+	if (t->catalog)
+		keeps_catalogs(k);
+	t->listener->started(t->arg);
+}
+
 static void flush_tasks(struct link *k)
 {
 	while (!list_empty(&k->unsent)) {
@@ -140,20 +166,18 @@ static void flush_tasks(struct link *k)
 			link_died(k);
 			return;
 		}
-		list_del(&t->node);
-		list_add_tail(&k->sent, &t->node);
-		buf_drop(&t->body);
-		t->listener->started(t->arg);
+		task_sent(k, t);
 	}
 	exec_watch_set(k->jobs_watch, EXEC_READ | (list_empty(&k->unsent) ? 0 : EXEC_WRITE));
 }
 
-static void count_running(struct link *k, int by)
+static void count_running(struct link *k, const struct engine_task *t, int by)
 {
 	k->nsent += by;
+	k->nexpress += t->express ? by : 0;
 	pthread_mutex_lock(&k->engine->lock);
 	k->engine->report.running += by;
-	k->lane->running += by;
+	k->lane->running += t->express ? 0 : by;
 	pthread_mutex_unlock(&k->engine->lock);
 }
 
@@ -161,7 +185,7 @@ void link_send(struct link *k, struct engine_task *t)
 {
 	bool waiting = !list_empty(&k->unsent);
 
-	count_running(k, 1);
+	count_running(k, t, 1);
 	list_add_tail(&k->unsent, &t->node);
 	if (!waiting)
 		flush_tasks(k);
@@ -173,7 +197,7 @@ void link_cancel(struct link *k, struct engine_task *t)
 		return;
 	if (t->body.n) { /* still ours: the worker does not read */
 		list_del(&t->node);
-		count_running(k, -1);
+		count_running(k, t, -1);
 		task_end_lost(t, "");
 		return;
 	}
@@ -298,9 +322,31 @@ static bool hear_part(struct link *k, struct engine_task *t, const struct wire_h
 	return k->control_out.n <= UNREAD_MAX || bad_packet(k, "parts without reading acknowledgements");
 }
 
+/* What is possible, or nothing (-1). */
+static bool usage_ok(const struct engine_usage *u)
+{
+	const int64_t max = 1LL << 60;
+
+	return u->tables == -1 || (u->tables >= 0 && u->tables <= max && u->rows >= 0 && u->rows <= max && u->bytes >= 0 &&
+				   u->bytes <= max);
+}
+
+static void hear_usage(struct link *k, struct engine_task *t, bool ok, const struct engine_usage *u)
+{
+	if (!t->catalog)
+		return;
+	if (t->drops && ok && u->tables == 0) {
+		catalog_dropped(t->catalog);
+		keeps_catalogs(k);
+	}
+	if (u->tables >= 0)
+		catalog_used(t->to ? t->to : t->catalog, u);
+}
+
 static bool hear_end(struct link *k, struct engine_task *t, struct str body)
 {
 	struct wire_in in = wire_in(body);
+	struct engine_usage usage;
 	unsigned outcome = wire_get_u8(&in);
 	struct engine_end end = {.rows = wire_get_i64(&in), .position = wire_get_i64(&in)};
 
@@ -309,16 +355,17 @@ static bool hear_end(struct link *k, struct engine_task *t, struct str body)
 	end.bad_bind = wire_get_text(&in);
 	end.row = wire_get_i64(&in);
 	end.column = wire_get_text(&in);
-	wire_get_usage(&in);
-	if (in.bad || outcome > ENGINE_FULL || outcome == ENGINE_LOST || end.row < 0)
+	usage = wire_get_usage(&in);
+	if (in.bad || outcome > ENGINE_FULL || outcome == ENGINE_LOST || end.row < 0 || !usage_ok(&usage))
 		return bad_packet(k, "end");
 	end.outcome = outcome;
 	list_del(&t->node);
-	count_running(k, -1);
+	count_running(k, t, -1);
 	k->since_ms = clock_mono_ms();
 	k->short_of_memory = k->short_of_memory || str_eq(end.class, S("Out of Memory"));
+	hear_usage(k, t, outcome == ENGINE_OK, &usage);
 	task_end(t, &end);
-	if (k->short_of_memory && k->nsent == 0)
+	if (k->short_of_memory && k->nsent == 0 && list_empty(&k->catalogs))
 		link_quit(k);
 	return true;
 }
@@ -430,8 +477,10 @@ static void end_sent(struct link *k, const char *text)
 	struct list *it;
 
 	while ((it = list_pop(&k->sent)) != NULL) {
-		count_running(k, -1);
-		task_end_lost(LIST_ITEM(it, struct engine_task, node), text);
+		struct engine_task *t = LIST_ITEM(it, struct engine_task, node);
+
+		count_running(k, t, -1);
+		task_end_lost(t, text);
 	}
 }
 
@@ -439,12 +488,21 @@ static void end_sent(struct link *k, const char *text)
 static void give_back_unsent(struct link *k)
 {
 	while (!list_empty(&k->unsent)) {
-		struct list *last = k->unsent.prev;
+		struct engine_task *last = LIST_ITEM(k->unsent.prev, struct engine_task, node);
 
-		list_del(last);
-		count_running(k, -1);
-		lane_take_back(k->lane, LIST_ITEM(last, struct engine_task, node));
+		list_del(&last->node);
+		count_running(k, last, -1);
+		lane_take_back(k->lane, last);
 	}
+}
+
+static void lose_catalogs(struct link *k)
+{
+	struct list *it;
+
+	while ((it = list_pop(&k->catalogs)) != NULL)
+		catalog_lost(it);
+	keeps_catalogs(k);
 }
 
 /* The socket is closed or cannot be trusted: nothing more is heard. The process is reaped in on_exit. */
@@ -463,6 +521,7 @@ static void link_died(struct link *k)
 		kill_worker(k);
 	end_sent(k, text);
 	give_back_unsent(k);
+	lose_catalogs(k);
 }
 
 static void count_exit(struct link *k, bool crashed)
@@ -526,7 +585,7 @@ void link_tick(struct link *k, int64_t now)
 		link_died(k);
 		return;
 	}
-	if (k->state == LINK_READY && k->nsent == 0 && age > e->o.idle_ms)
+	if (link_idle_since(k) && age > e->o.idle_ms)
 		link_quit(k);
 	else if (k->state == LINK_STARTING ? age > START_GRACE_MS : k->state >= LINK_STOPPING && age > STOP_GRACE_MS)
 		kill_worker(k);
@@ -627,6 +686,8 @@ static struct link *link_new(struct lane *lane, int slot, int jobs, int control)
 	k->since_ms = clock_mono_ms();
 	list_init(&k->sent);
 	list_init(&k->unsent);
+	list_init(&k->catalogs);
+	k->generation = ++k->engine->generation;
 	return k;
 }
 

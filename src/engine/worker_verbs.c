@@ -200,6 +200,13 @@ static void already_dropping(struct task *t)
 	t->end.outcome = ENGINE_GONE;
 }
 
+static void nothing_left(struct executor *x, struct task *t)
+{
+	t->end = (struct engine_end){.position = -1};
+	t->usage = (struct engine_usage){0};
+	(void)!send_tables(x, t, NULL, 0);
+}
+
 static void drop(struct executor *x, struct task *t)
 {
 	struct catalogs *all = executor_catalogs(x);
@@ -207,8 +214,11 @@ static void drop(struct executor *x, struct task *t)
 	bool first;
 
 	k = catalog_hold(x, t, &t->scope, true);
-	if (!k)
+	if (!k) {
+		if (t->end.outcome == ENGINE_GONE)
+			nothing_left(x, t);
 		return;
+	}
 	pthread_mutex_lock(&all->lock);
 	first = !k->dropping && !k->gone;
 	k->closing = true;
