@@ -189,7 +189,7 @@ def test_version_is_printed():
 
 def test_help_names_every_verb():
     text = mayfly("help").stdout
-    for verb in ("serve", "sql", "token", "doctor", "version", "help"):
+    for verb in ("serve", "sql", "session", "events", "token", "doctor", "version", "help"):
         assert re.search(rf"^  {verb} ", text, re.M), verb
         done = mayfly("help", verb)
         assert done.returncode == 0 and done.stdout.startswith(f"mayfly {verb}: ")
