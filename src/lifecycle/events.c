@@ -287,9 +287,9 @@ static void evict(struct events *e)
 		if (!stream_shut(s))
 			stream_due(s);
 		s->refs--;
-		it = e->in_use.next; /* the lock was let go */
 		if (evictable(s))
 			stream_free(s);
+		it = e->in_use.next; /* the lock was let go */
 	}
 }
 

@@ -1202,6 +1202,30 @@ static void heads_roll(void **state)
 	end(&f);
 }
 
+static void streams_that_nobody_uses_are_closed(void **state)
+{
+	char tenant[32];
+	struct fixture f;
+	int64_t next;
+
+	(void)state;
+	begin(&f);
+	append_many(&f, 0, 3);
+	for (int i = 0; i < EVENT_STREAMS_KEPT + 10; i++) {
+		snprintf(tenant, sizeof(tenant), "t%d", i);
+		assert_true(event_head(&f.c, f.e, LIFE, str_of(tenant), &next));
+		arena_reset(&f.arena);
+	}
+	event_post(f.e, EVENT_JOB, S("acme"), S("{}"));
+	events_flush(f.e);
+	events_flush(f.e);
+	expect_sound(&f, 4);
+	append_many(&f, 3, 4);
+	check_all(&f, 0, 4);
+	expect_sound(&f, 5);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1234,6 +1258,7 @@ int main(void)
 		cmocka_unit_test(the_founding_replay),
 		cmocka_unit_test(a_late_reader_finds_its_place_in_a_long_segment),
 		cmocka_unit_test(heads_roll),
+		cmocka_unit_test(streams_that_nobody_uses_are_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
