@@ -47,7 +47,7 @@ static uint64_t take_task(void)
 	return h.task;
 }
 
-static void end_task(uint64_t task, int64_t position)
+static void end_with(uint64_t task, int64_t position, const struct engine_usage *usage)
 {
 	OWNS(buf) b = {0};
 	size_t at = wire_begin_record(&b, WIRE_END, task);
@@ -59,9 +59,14 @@ static void end_task(uint64_t task, int64_t position)
 		wire_text(&b, S(""));
 	wire_i64(&b, 0);
 	wire_text(&b, S(""));
-	wire_put_usage(&b, &(struct engine_usage){.tables = -1});
+	wire_put_usage(&b, usage);
 	wire_end_record(&b, at);
 	wire_send(WIRE_JOBS_FD, buf_str(&b), -1);
+}
+
+static void end_task(uint64_t task, int64_t position)
+{
+	end_with(task, position, &(struct engine_usage){.tables = -1});
 }
 
 static void answer_all(void)
@@ -139,10 +144,47 @@ static void sly(void)
 	put_hello("v1\"\r\n\xff");
 }
 
+/* A list of tables that is none, and then an end that would be fine. */
+static void garbled(void)
+{
+	const struct wire_part part = {.size = 40};
+	OWNS(buf) b = {0};
+
+	put_hello("v1");
+	for (;;) {
+		uint64_t task = take_task();
+		size_t at;
+
+		buf_clear(&b);
+		at = wire_begin_record(&b, WIRE_PART, task);
+		buf_add(&b, str_from((const char *)&part, sizeof(part)));
+		for (int i = 0; i < 40; i++)
+			buf_addc(&b, (char)(i * 37 + 255));
+		wire_end_record(&b, at);
+		wire_send(WIRE_JOBS_FD, buf_str(&b), -1);
+		end_with(task, -1, &(struct engine_usage){0});
+	}
+}
+
+/* More rows than there are numbers for. */
+static void boasting(void)
+{
+	put_hello("v1");
+	end_with(take_task(), -1, &(struct engine_usage){1, INT64_MAX, -5});
+}
+
+/* Usage of a catalog that the statement does not have. */
+static void chatty(void)
+{
+	put_hello("v1");
+	for (;;)
+		end_with(take_task(), -1, &(struct engine_usage){3, 3, 3});
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
-} ways[] = {{"deaf", deaf}, {"stubborn", stubborn}, {"loud", loud}, {"wide", wide}, {"polite", polite}, {"sly", sly}};
+} ways[] = {{"garbled", garbled}, {"boasting", boasting}, {"chatty", chatty}, {"deaf", deaf}, {"stubborn", stubborn}, {"loud", loud}, {"wide", wide}, {"polite", polite}, {"sly", sly}};
 
 NORETURN static void be_worker(const char *dir)
 {
@@ -168,6 +210,8 @@ struct fixture {
 	int64_t columns;
 	enum engine_outcome outcome;
 	bool stopped;
+	struct buf part;   /* the latest */
+	int lost, used;
 };
 
 static void on_started(void *arg)
@@ -184,7 +228,11 @@ static void on_columns(void *arg, struct str packed)
 
 static void on_part(void *arg, const struct engine_part *p)
 {
-	(void)arg;
+	struct fixture *f = arg;
+
+	buf_clear(&f->part);
+	if (engine_bytes_str(p->bytes).n < 4096)
+		buf_add(&f->part, engine_bytes_str(p->bytes));
 	engine_bytes_unref(p->bytes);
 }
 
@@ -269,6 +317,7 @@ static int end(void **state)
 	engine_close(f->engine);
 	exec_loop_close(f->loop);
 	arena_close(&f->arena);
+	buf_drop(&f->part);
 	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
 	assert_int_equal(system(command), 0);
 	free(f);
@@ -344,6 +393,97 @@ static void a_version_that_is_no_word_is_not_repeated(void **state)
 	assert_string_equal(r.version, "");
 }
 
+/* --- what is said of catalogs --- */
+static void on_lost(void *arg)
+{
+	struct fixture *f = arg;
+
+	pthread_mutex_lock(&f->lock);
+	f->lost++;
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void on_used(void *arg, const struct engine_usage *now)
+{
+	struct fixture *f = arg;
+
+	assert_true(now->tables >= 0 && now->rows >= 0 && now->bytes >= 0);
+	f->used++;
+}
+
+static struct engine_catalog *catalog_of(struct fixture *f, const char *tenant)
+{
+	return engine_catalog_open(f->engine, &(struct engine_catalog_options){.tenant = str_of(tenant), .lost = on_lost,
+		.used = on_used, .arg = f, .name = S("__eph_0123456789abcdef0123456789abcdef")});
+}
+
+static void use(struct fixture *f, struct engine_catalog *k, const char *tenant, int n)
+{
+	const struct engine_ask ask = {.sql = S("select 1"), .tenant = str_of(tenant), .form = ENGINE_NATIVE, .catalog = k};
+	struct engine_task *t;
+
+	assert_true(engine_run(&f->c, f->engine, &ask, &listener, f, &t));
+	engine_task_unref(t);
+	assert_true(wait_until(f, NULL, n));
+}
+
+static void tables_that_are_none_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_catalog *k = catalog_of(f, "garbled");
+	struct engine_table_info *v;
+	struct engine_task *t;
+	int n;
+
+	use(f, k, "garbled", 1);
+	assert_true(engine_catalog_run(&f->c, k, ENGINE_CATALOG_TABLES, NULL, &listener, f, &t));
+	engine_task_unref(t);
+	assert_true(wait_until(f, NULL, 2));
+	assert_int_equal(f->outcome, ENGINE_OK);
+	assert_int_equal(f->part.n, 40);
+	assert_false(engine_tables(&f->c, buf_str(&f->part), &v, &n));
+	call_forgive(&f->c);
+	assert_int_equal(f->used, 2);
+	engine_catalog_forget(k);
+	engine_catalog_unref(k);
+}
+
+static void usage_that_cannot_be_ends_the_worker_and_loses_the_catalog_once(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_catalog *k = catalog_of(f, "boasting");
+
+	use(f, k, "boasting", 1);
+	assert_int_equal(f->outcome, ENGINE_LOST);
+	use(f, k, "boasting", 2); /* and is not tried in another worker */
+	assert_int_equal(f->outcome, ENGINE_LOST);
+	assert_int_equal(f->lost, 1);
+	assert_int_equal(f->used, 0);
+	engine_catalog_forget(k);
+	engine_catalog_unref(k);
+}
+
+static void usage_without_a_catalog_is_nobodys(void **state)
+{
+	struct fixture *f = *state;
+
+	run(f, "chatty", 3);
+	assert_int_equal(f->outcome, ENGINE_OK);
+	assert_int_equal(f->used, 0);
+}
+
+static void a_catalog_that_is_forgotten_is_not_told(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_catalog *k = catalog_of(f, "boasting");
+
+	engine_catalog_forget(k);
+	use(f, k, "boasting", 1);
+	engine_catalog_unref(k);
+	assert_int_equal(f->outcome, ENGINE_LOST);
+	assert_int_equal(f->lost, 0);
+}
+
 #define WITH_ENGINE(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(int argc, char **argv)
@@ -355,6 +495,10 @@ int main(int argc, char **argv)
 		WITH_ENGINE(columns_without_measure_are_not_taken),
 		WITH_ENGINE(a_worker_says_hello_once),
 		WITH_ENGINE(a_version_that_is_no_word_is_not_repeated),
+		WITH_ENGINE(tables_that_are_none_are_refused),
+		WITH_ENGINE(usage_that_cannot_be_ends_the_worker_and_loses_the_catalog_once),
+		WITH_ENGINE(usage_without_a_catalog_is_nobodys),
+		WITH_ENGINE(a_catalog_that_is_forgotten_is_not_told),
 	};
 
 	if (argc > 3 && strcmp(argv[1], "engine") == 0)
