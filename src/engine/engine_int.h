@@ -26,6 +26,7 @@ struct engine_task {
 	struct engine_catalog *catalog, *to; /* references; NULL = none */
 	bool express;     /* of a whole catalog: ahead of the statements */
 	bool drops;       /* it */
+	struct engine_feed *feed; /* of an ingest; NULL = none */
 	const struct engine_listener *listener;
 	void *arg;
 	enum task_state state;
@@ -92,6 +93,9 @@ void catalog_sent(struct engine_catalog *k, uint64_t generation, struct list *he
 void catalog_dropped(struct engine_catalog *k);
 void catalog_used(struct engine_catalog *k, const struct engine_usage *now);
 void catalog_lost(struct list *node);                        /* out of `held`: its worker is gone */
+
+/* feed.c */
+void feed_over(struct engine_feed *f); /* on the loop: its task has ended */
 
 /* link.c */
 enum link_state { LINK_STARTING, LINK_READY, LINK_STOPPING, LINK_DEAD };

@@ -72,6 +72,8 @@ void task_end(struct engine_task *t, const struct engine_end *end)
 	pthread_mutex_lock(&t->engine->lock);
 	t->state = TASK_ENDED;
 	pthread_mutex_unlock(&t->engine->lock);
+	if (t->feed)
+		feed_over(t->feed);
 	t->listener->ended(t->arg, end);
 	engine_task_unref(t);
 }
