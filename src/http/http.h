@@ -1,15 +1,12 @@
 /* http.h - the door of http/: an HTTP/1.1 server over libuv and llhttp.
  *
- * A request is one call tree: the route's handler reads `in`, calls one room,
- * writes `out`. It runs on a loop thread and must not block; a handler that
- * must (reads a file, parses megabytes) returns http_on_pool(out) and is run
- * again on a pool thread. Waiting is parking: http_park(), return true, and
- * the route's `done` function writes the answer once somebody called
- * http_wake() or the time given is over.
+ * A request is one call tree: the route's handler reads `in`, calls one room, writes `out`. It runs on a loop
+ * thread and must not block; a handler that must (reads a file, parses megabytes) returns http_on_pool(out) and is
+ * run again on a pool thread. Waiting is parking: http_park(), return true, and the route's `done` function writes
+ * the answer once somebody called http_wake() or the time given is over.
  *
- * What `in` borrows lives until the answer was sent; so does the call's arena.
- * Framing is strict (RFC 9112): whatever two readers could understand
- * differently is refused with 400 and the connection closed.
+ * What `in` borrows lives until the answer was sent; so does the call's arena. Framing is strict (RFC 9112): whatever
+ * two readers could understand differently is refused with 400 and the connection closed.
  */
 #ifndef MAYFLY_HTTP_H
 #define MAYFLY_HTTP_H
@@ -51,23 +48,21 @@ void http_compress_small(struct http_res *out); /* smaller ones as well */
 /* --- streaming with back-pressure: pull is called while the socket can take more --- */
 enum http_more { HTTP_MORE, HTTP_WAIT, HTTP_END, HTTP_BROKEN };
 struct http_source {
-	/* Appends some bytes (aim at 64 KB). HTTP_WAIT: nothing now, http_wake(park) will tell.
-	 * HTTP_BROKEN ends the connection without a final chunk, so that the client sees it. */
+	/* Appends some bytes (aim at 64 KB). HTTP_WAIT: nothing now, http_wake(park) will tell. HTTP_BROKEN ends the
+	 * connection without a final chunk, so that the client sees it. */
 	enum http_more (*pull)(void *self, struct buf *into);
 	void (*close)(void *self); /* exactly once, after the last pull, also when the client left */
 	bool blocks;               /* pull on the pool, not on the loop */
 };
 void http_stream(struct http_res *out, const struct http_source *source, void *self);
-/* Server-sent events: sets the headers; `pull` then appends events. A comment
- * line is sent by the server every 15 s of silence. */
+/* Server-sent events: sets the headers; `pull` then appends events. A comment line goes out every 15 s of silence. */
 void http_stream_sse(struct http_res *out, const struct http_source *source, void *self);
 void http_sse_event(struct buf *into, struct str id, struct str event, struct str data); /* empty = left out; data may have lines */
 
-/* --- bodies that stream: routes with HTTP_UPLOAD. Their handler runs when the head has come (on the
- * pool if it asks), and answers, or calls http_upload() and parks: the body then goes to the sink, and
- * `done` runs once woken and the body is complete or was ENOUGH. A wake, or the park's time over, before
- * the end counts as ENOUGH. While the sink is full the socket is not read, so that a client that leaves
- * is noticed only after http_upload_go(). --- */
+/* --- bodies that stream: routes with HTTP_UPLOAD. Their handler runs when the head has come (on the pool if it asks),
+ * and answers, or calls http_upload() and parks: the body then goes to the sink, and `done` runs once woken and the
+ * body is complete or was ENOUGH. A wake, or the park's time over, before the end counts as ENOUGH. While the sink is
+ * full the socket is not read: a client that leaves is noticed only after http_upload_go(). --- */
 enum http_took { HTTP_TOOK, HTTP_FULL /* took it; no more until http_upload_go() */, HTTP_ENOUGH /* reads no more; closes */ };
 struct http_sink {
 	/* At most 64 KB, decoded, in order, lent during the call; on the loop, must not block. */
@@ -83,9 +78,8 @@ void http_upload_go(struct http_park *p);  /* after HTTP_FULL; any thread, also 
 /* --- running elsewhere and parking --- */
 bool http_on_pool(struct http_res *out);  /* return its value: run this handler again on a pool thread */
 bool http_is_on_pool(const struct http_res *out);
-/* Parks the request at most wait_ms (< 0: without end). One reference is the
- * caller's; http_unref gives it back. `done` of the route then runs once, also
- * when the client has left (after on_leave; its answer goes nowhere). */
+/* Parks the request at most wait_ms (< 0: without end). One reference is the caller's; http_unref gives it back. `done`
+ * of the route then runs once, also when the client has left (after on_leave; its answer goes nowhere). */
 struct http_park *http_park(struct http_res *out, int64_t wait_ms);
 struct http_park *http_park_of(struct http_res *out); /* for HTTP_WAIT of a stream: another reference */
 void http_wake(struct http_park *p);       /* any thread, any number of times, also after the end */
@@ -109,7 +103,7 @@ struct http_route {
 	const char *summary;     /* for OpenAPI and the index page */
 };
 
-/* What the server asks the rooms above: all in api/. */
+/* What the server asks the rooms above. */
 struct http_surface {
 	const struct http_route *routes; /* ends with a zero row */
 	void *rooms;                     /* given to handlers */
@@ -152,8 +146,8 @@ struct http_server *http_open(struct call *c, const struct http_options *o) NODI
  * Before the loops run. ret_address has the real port. */
 bool http_listen(struct call *c, struct http_server *s, const char *address, struct buf *ret_address) NODISCARD;
 struct http_stats http_server_stats(struct http_server *s);
-/* Drain, any thread: stops accepting, closes idle connections, answers what is running with
- * `Connection: close`; told(arg) on loop 0 when no connection is left or after grace_ms, when the rest is cut. */
+/* Drain, any thread: stops accepting, closes idle connections, answers what is running with `Connection: close`;
+ * told(arg) on loop 0 when no connection is left or after grace_ms, when the rest is cut. */
 void http_drain(struct http_server *s, int64_t grace_ms, exec_fn *told, void *arg);
 bool http_draining(const struct http_server *s);
 void http_close(struct http_server *s); /* loops stopped, pool closed: nothing of a request is elsewhere */
