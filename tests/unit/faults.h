@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@ static struct {
 	atomic_int fsyncs, fdatasyncs;
 	atomic_int sync_error, rename_error; /* errno, or 0 */
 	atomic_int steps, die_at;            /* kills this process at that step; there is one before and one after each call */
+	atomic_bool no_disk;                 /* syncs are only counted: for tests of what a power cut does not touch */
 	void (*in_sync)(void);
 } faults;
 
@@ -37,7 +39,7 @@ static inline int faults_call(long number, int fd, atomic_int *count)
 	faults_step();
 	++*count;
 	errno = faults.sync_error;
-	rc = faults.sync_error ? -1 : (int)syscall(number, fd);
+	rc = faults.sync_error ? -1 : faults.no_disk ? 0 : (int)syscall(number, fd);
 	faults_step();
 	return rc;
 }
@@ -50,6 +52,11 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
 	return faults_call(SYS_fdatasync, fd, &faults.fdatasyncs);
+}
+
+int syncfs(int fd)
+{
+	return faults.no_disk ? 0 : (int)syscall(SYS_syncfs, fd);
 }
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)

@@ -523,6 +523,7 @@ static void a_full_disk_refuses_and_the_log_lives_on(void **state)
 {
 	struct rlimit was, small;
 	struct fixture f;
+	size_t before;
 
 	(void)state;
 	begin(&f, of_file);
@@ -532,7 +533,9 @@ static void a_full_disk_refuses_and_the_log_lives_on(void **state)
 	small = was;
 	small.rlim_cur = log_size(&f) + 70; /* a part of the next batch */
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	before = log_size(&f);
 	expect_error(&f, put(&f, "b", "a value that is longer than what is left"), ERR_STORAGE);
+	assert_int_equal(log_size(&f), before);
 	expect_absent(&f, "b");
 	assert_true(put(&f, "c", "3"));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
@@ -681,6 +684,8 @@ static void versions_do_not_repeat_after_compaction_and_reopening(void **state)
 	last = r.version;
 	assert_true(kv_drop(&f.c, f.kv, S("garbage"), KV_ANY));
 	assert_in_range(log_size(&f), BULK, BULK + 1000);
+	assert_null(kv_file_open(&f.c, str_of(f.path), 3)); /* the new file is locked too */
+	call_forgive(&f.c);
 	for (int i = 0; i < 2; i++) {
 		reopen(&f);
 		assert_true(put(&f, "a", ""));
@@ -688,6 +693,41 @@ static void versions_do_not_repeat_after_compaction_and_reopening(void **state)
 		last = holds(&f, "a", "");
 		assert_int_equal(count(&f), 2);
 	}
+	end(&f);
+}
+
+static void sweep_in_second_sync(void)
+{
+	static int syncs;
+	struct fixture *f = reading;
+	uint64_t was = count(f);
+
+	if (++syncs < 2)
+		return; /* the change's own */
+	faults.in_sync = NULL;
+	f->kv->ops->sweep(f->kv);
+	assert_int_equal(count(f), was);
+	expect_absent(f, "brief");
+	reading = NULL;
+}
+
+static void nothing_is_forgotten_while_the_log_is_compacted(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, of_file);
+	fill_with_garbage(&f);
+	assert_true(kv_put(&f.c, f.kv, S("brief"), S("1"), KV_ANY, 1000));
+	clock_advance(3000);
+	reading = &f;
+	faults.in_sync = sweep_in_second_sync;
+	assert_true(put(&f, "garbage", "small"));
+	assert_null(reading);
+	f.kv->ops->sweep(f.kv);
+	assert_int_equal(count(&f), 2);
+	reopen(&f);
+	assert_int_equal(count(&f), 2);
 	end(&f);
 }
 
@@ -936,17 +976,32 @@ static void many_records(void **state)
 	}
 }
 
+/* Tests that sync indeed; for the others it is enough that they would: being killed loses no page. */
+static int on_disk(void **state)
+{
+	(void)state;
+	faults.no_disk = false;
+	return 0;
+}
+
+static int off_disk(void **state)
+{
+	(void)state;
+	faults.no_disk = true;
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(only_the_expected_version_is_replaced),
+		cmocka_unit_test_setup_teardown(only_the_expected_version_is_replaced, on_disk, off_disk),
 		cmocka_unit_test(a_record_past_its_time_is_absent_and_swept),
 		cmocka_unit_test(a_full_store_refuses_new_keys_only),
 		cmocka_unit_test(keys_and_values_have_a_largest_size),
 		cmocka_unit_test(a_scan_sees_a_copy),
 		cmocka_unit_test(compare_and_set_loses_nothing),
 		cmocka_unit_test(racers_do_not_overfill),
-		cmocka_unit_test(opening_again_finds_everything),
+		cmocka_unit_test_setup_teardown(opening_again_finds_everything, on_disk, off_disk),
 		cmocka_unit_test(a_log_has_one_server),
 		cmocka_unit_test(a_torn_end_is_cut_wherever_it_is),
 		cmocka_unit_test(zeros_at_the_end_are_cut),
@@ -954,14 +1009,15 @@ int main(void)
 		cmocka_unit_test(after_a_failed_sync_nothing_is_promised_any_more),
 		cmocka_unit_test(a_full_disk_refuses_and_the_log_lives_on),
 		cmocka_unit_test(readers_neither_wait_for_a_sync_nor_see_what_it_has_not_made_durable),
-		cmocka_unit_test(many_threads_share_a_sync),
+		cmocka_unit_test_setup_teardown(many_threads_share_a_sync, on_disk, off_disk),
 		cmocka_unit_test(writers_go_on_while_the_log_is_compacted),
-		cmocka_unit_test(versions_do_not_repeat_after_compaction_and_reopening),
+		cmocka_unit_test_setup_teardown(versions_do_not_repeat_after_compaction_and_reopening, on_disk, off_disk),
+		cmocka_unit_test(nothing_is_forgotten_while_the_log_is_compacted),
 		cmocka_unit_test(a_compaction_that_fails_costs_nothing_but_room),
 		cmocka_unit_test(a_crash_at_any_step_of_a_compaction_loses_nothing),
 		cmocka_unit_test(what_was_acknowledged_survives_being_killed),
 		cmocka_unit_test(many_records),
 	};
 
-	return cmocka_run_group_tests_name("kv", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("kv", tests, off_disk, NULL);
 }
