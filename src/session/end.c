@@ -39,7 +39,7 @@ static void attempt_failed(struct session_op *op)
 		call_forgive(&op->call);
 		fail(&op->call, ERR_STORAGE, "%s", was.text);
 	}
-	obs_log_call(&op->call, OBS_WARN, "session", "session %.*s could not be ended: %s", SARG(se->r.id), e->text);
+	obs_log_call(&op->call, OBS_WARN, "session", "session %.*s could not be ended: %s", SARG(se->r.id), err_code(e->kind));
 	room_lock(se->room);
 	se->ending = false;
 	se->backoff_ms = se->backoff_ms ? se->backoff_ms * 2 : RETRY_MIN_MS;
@@ -127,8 +127,7 @@ static void bury(struct session_op *op)
 	}
 	call_forgive(&op->call); /* a record that somebody else took away needs no tombstone */
 	room_lock(s);
-	INVARIANT(fsm_may(session_fsm, se->r.state, SESSION_CLOSED));
-	se->r.state = SESSION_CLOSED;
+	session_move(se, SESSION_CLOSED);
 	room_unlock(s);
 	session_leave(se);
 	atomic_fetch_add(strcmp(session_causes[r.cause].event, "closed") == 0 ? &s->closed : &s->timed_out, 1);
@@ -380,8 +379,7 @@ static bool claim(struct session *se, enum session_cause cause)
 	if (se->ending || !se->in_map)
 		return false;
 	if (se->r.state == SESSION_OPEN) {
-		INVARIANT(fsm_may(session_fsm, se->r.state, SESSION_CLOSING));
-		se->r.state = SESSION_CLOSING;
+		session_move(se, SESSION_CLOSING);
 		se->r.cause = cause;
 		if (!se->r.persistent) { /* what goes with its process before it is counted */
 			se->r.left_tables = se->usage.tables;

@@ -61,8 +61,9 @@ static bool announce(struct call *c, struct session *se)
 		return false;
 	if (session_tell(c, se, &(struct session_event){.event = S("opened")})) {
 		open.state = SESSION_OPEN;
-		if (!open.persistent || record_move(c, s, &open, TO(SESSION_OPENING)))
-			return true;
+		if (open.persistent && !record_move(c, s, &open, TO(SESSION_OPENING)))
+			call_forgive(c); /* a start finds the event */
+		return true;
 	}
 	err = c->err;
 	call_forgive(c);
@@ -77,8 +78,7 @@ static void go(struct session *se)
 	bool late;
 
 	room_lock(s);
-	se->r.state = SESSION_OPEN;
-	se->clock_turn++;
+	session_move(se, SESSION_OPEN);
 	late = s->stopping && !se->r.persistent;
 	room_unlock(s);
 	atomic_fetch_add(&s->opened, 1);

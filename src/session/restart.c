@@ -177,7 +177,7 @@ static void make_due(struct session *se, enum session_cause cause)
 {
 	se->claimed = se->r.state == SESSION_CLOSING;
 	if (!se->claimed) {
-		se->r.state = SESSION_CLOSING;
+		session_move(se, SESSION_CLOSING);
 		se->r.cause = cause;
 	}
 	se->retry_ms = clock_wall_ms();

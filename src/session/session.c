@@ -145,6 +145,13 @@ struct session *session_new(struct sessions *s, const struct record *r)
 	return se;
 }
 
+void session_move(struct session *se, enum session_state to)
+{
+	INVARIANT(fsm_may(session_fsm, se->r.state, to));
+	se->r.state = to;
+	se->clock_turn++;
+}
+
 /* --- its place --- */
 
 static struct tenant_sessions *tenant_of(struct sessions *s, struct str tenant)
@@ -535,6 +542,7 @@ bool session_quota(struct call *c, struct session *se, struct str class)
 
 void session_scope(struct session *se, struct session_scope *ret)
 {
+	session_touch(se);
 	session_limits(se);
 	*ret = (struct session_scope){.catalog = se->catalog, .owner = &se->lease, .share = se->room->o.share_within_tenant};
 }

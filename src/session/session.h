@@ -73,7 +73,7 @@ struct session_scope {
 	struct lease *owner;             /* of its statements */
 	bool share;                      /* other sessions of the tenant may be named */
 };
-void session_scope(struct session *se, struct session_scope *ret);
+void session_scope(struct session *se, struct session_scope *ret); /* counts as use */
 
 /* --- names --- */
 /* 1 to 24 of letters, digits, `_`; not beginning with a digit or __eph_: ERR_INVALID_NAME, ERR_NAME_TOO_LONG (max). */

@@ -103,9 +103,11 @@ struct session {
 	/* the room's lock from here; of r: what can change */
 	struct record r;
 	bool in_map, ending, awaited; /* ending: an attempt runs; awaited: a shutdown waits for it */
+	/* the running attempt's own, and of what it counts in r */
 	bool claimed, mute;          /* the record says closing; mute: another one moved it, so it is theirs to tell */
 	bool guessed;                /* r.left_… are what the engine told last, not counted */
 	bool told, doubtful;         /* the terminal event is in the log; an append failed, so look first */
+	/* the lock's again */
 	int holders;
 	int64_t left_ms;             /* wall: since when nobody holds it */
 	int64_t retry_ms, backoff_ms; /* wall */
@@ -148,6 +150,7 @@ static inline int64_t add_capped(int64_t a, int64_t b)
 /* session.c */
 struct session *session_new(struct sessions *s, const struct record *r);  /* two references: the map's, which it is not in yet */
 bool session_enter(struct session *se, int64_t most);  /* takes its place among the tenant's; false: there are `most` */
+void session_move(struct session *se, enum session_state to); /* the one that moves; with the lock */
 void session_leave(struct session *se);                /* out of the map; gives back the map's reference */
 void session_awaited(struct session *se);              /* a shutdown need not wait for it any more */
 bool session_visible(const struct call *c, struct str tenant, struct str principal);

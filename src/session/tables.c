@@ -238,6 +238,7 @@ static bool insert_failed(struct session_op *op)
 
 static void inserted(struct session_op *op)
 {
+	session_touch(op->se);
 	if (op->end.outcome == ENGINE_OK)
 		op->rows = op->end.rows;
 	else if (op->end.outcome == ENGINE_FAILED)
@@ -251,6 +252,7 @@ static void on_room(void *arg)
 {
 	struct session_op *op = arg;
 
+	session_touch(op->se);
 	op->fed(op->fed_arg);
 }
 
@@ -297,6 +299,8 @@ static void copied(struct session_op *op)
 	}
 	if (op->end.outcome == ENGINE_FAILED)
 		fail(&op->call, ERR_STORAGE, "%.*s", SARG(op->end.text));
+	else if (op->end.outcome == ENGINE_FULL)
+		session_quota(&op->call, op->made, op->end.class);
 	else
 		op_engine_error(op);
 	fork_failed(op);

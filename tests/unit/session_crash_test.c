@@ -1,5 +1,5 @@
 /* session_crash_test.c - what a start makes of what a former process left: sessions that outlive it, and kills at every step. */
-#include "session_rig.h"
+#include "session_fake.h"
 
 #include <sys/wait.h>
 
@@ -47,8 +47,8 @@ static void a_restart_ends_memory_sessions_and_resumes_persistent_ones(void **st
 	snprintf(ids[1], sizeof(ids[1]), "%.*s", SARG(kid));
 	snprintf(ids[2], sizeof(ids[2]), "%.*s", SARG(lid));
 	assert_true(rig_create(r, memory, "m") && rig_create(r, kept, "k") && rig_create(r, late, "l"));
-	rig_insert(r, kept, "k", 3);
-	rig_insert(r, late, "l", 4);
+	fake_rows(r, kept, "k", 3);
+	fake_rows(r, late, "l", 4);
 	assert_true(session_extend(&r->c, kept, 7200));
 	session_view(kept, &before);
 	session_unref(memory);
@@ -130,9 +130,9 @@ static void child(struct rig *r, const struct session_ask *ask, int at, int out)
 	se = rig_session(r, ask);
 	(void)!write(out, "o", 1);
 	assert_true(rig_create(r, se, "a") && rig_create(r, se, "b") && rig_create(r, se, "c"));
-	rig_insert(r, se, "a", 1);
-	rig_insert(r, se, "b", 2);
-	rig_insert(r, se, "c", 4);
+	fake_rows(r, se, "a", 1);
+	fake_rows(r, se, "b", 2);
+	fake_rows(r, se, "c", 4);
 	assert_true(rig_close(r, se, &res));
 	(void)!write(out, "c", 1);
 	_exit(0);
@@ -213,7 +213,7 @@ static int kill_everywhere(const struct session_ask *ask)
 	int at;
 
 	for (at = 1; killed; at++) {
-		struct rig *r = rig_new();
+		struct rig *r = rig_new(&fake_side);
 		int answers = run_child(r, ask, at, &killed);
 
 		check_after(r, ask, answers);
@@ -243,9 +243,9 @@ static void a_persistent_session_killed_anywhere_leaves_one_of_each_or_goes_on(v
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_restart_ends_memory_sessions_and_resumes_persistent_ones, rig_begin, rig_end),
-		cmocka_unit_test_setup_teardown(files_without_a_session_are_removed_and_only_those, rig_begin, rig_end),
-		cmocka_unit_test_setup_teardown(a_record_that_cannot_be_read_stops_nothing, rig_begin, rig_end),
+		cmocka_unit_test_setup_teardown(a_restart_ends_memory_sessions_and_resumes_persistent_ones, fake_begin, rig_end),
+		cmocka_unit_test_setup_teardown(files_without_a_session_are_removed_and_only_those, fake_begin, rig_end),
+		cmocka_unit_test_setup_teardown(a_record_that_cannot_be_read_stops_nothing, fake_begin, rig_end),
 		cmocka_unit_test(a_memory_session_killed_anywhere_leaves_one_of_each_or_no_trace),
 		cmocka_unit_test(a_persistent_session_killed_anywhere_leaves_one_of_each_or_goes_on),
 	};

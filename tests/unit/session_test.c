@@ -1,5 +1,5 @@
 /* session_test.c - sessions: opened, used, seen by their own only, and ended once, whoever asks. */
-#include "session_rig.h"
+#include "session_fake.h"
 
 static bool has(struct str text, const char *part)
 {
@@ -98,8 +98,8 @@ static void tables_are_made_filled_listed_and_dropped_with_their_session(void **
 	assert_true(rig_finish(r, op, &res));
 	assert_int_equal(res.ntables, 0);
 	assert_true(rig_create(r, se, "zeta") && rig_create(r, se, "Alpha"));
-	rig_insert(r, se, "zeta", 2);
-	rig_insert(r, se, "alpha", 1);
+	fake_rows(r, se, "zeta", 2);
+	fake_rows(r, se, "alpha", 1);
 	assert_true(session_describe(&r->c, se, &op));
 	assert_true(rig_finish(r, op, &res));
 	assert_int_equal(res.ntables, 2);
@@ -328,7 +328,7 @@ static void the_deadline_is_inclusive_and_can_be_moved(void **state)
 	struct told t;
 
 	assert_true(rig_create(r, se, "t"));
-	rig_insert(r, se, "t", 5);
+	fake_rows(r, se, "t", 5);
 	clock_advance(900000);
 	rig_expect(r, session_extend(&r->c, se, -1), ERR_INVALID_FIELD);
 	rig_expect(r, session_extend(&r->c, se, r->caps.max_timeout_seconds + 1), ERR_INVALID_FIELD);
@@ -503,7 +503,7 @@ static void a_fork_shares_no_fate(void **state)
 	struct session_op *op;
 
 	assert_true(rig_create(r, se, "t"));
-	rig_insert(r, se, "t", 4);
+	fake_rows(r, se, "t", 4);
 	assert_true(session_fork(&r->c, se, &op));
 	assert_true(rig_wait(r, op, &res));
 	session_view(res.session, &v);
@@ -618,7 +618,7 @@ static void a_drop_that_fails_names_survivors_and_is_tried_again(void **state)
 			const char *name = arena_fmt(&r->arena, "t%d", i).p;
 
 			assert_true(rig_create(r, se, name));
-			rig_insert(r, se, name, 10 * i);
+			fake_rows(r, se, name, 10 * i);
 		}
 		survivor = session_physical_id(&r->arena, se, arena_fmt(&r->arena, "t%d", nth));
 		atomic_store(&steps.fail_drop, nth);
@@ -658,7 +658,7 @@ static void a_store_that_fails_delays_the_end_and_never_doubles_it(void **state)
 		struct told t;
 
 		assert_true(rig_create(r, se, "t"));
-		rig_insert(r, se, "t", 3);
+		fake_rows(r, se, "t", 3);
 		atomic_store(i % 2 ? &steps.fail_log : &steps.fail_kv, 1 + i / 2);
 		rig_expect(r, rig_close(r, se, &res), ERR_STORAGE);
 		for (int64_t end = clock_mono_ms() + (1 << 30); rig_places(r) > 0;) {
@@ -706,7 +706,7 @@ static void a_memory_session_ends_with_its_worker(void **state)
 	struct told t;
 
 	assert_true(rig_create(r, se, "t"));
-	rig_insert(r, se, "t", 8);
+	fake_rows(r, se, "t", 8);
 	exec_call(r->loop, lose, se->catalog);
 	rig_sweep_until(r, 0);
 	t = rig_told(r, id);
@@ -811,7 +811,7 @@ static void opening_costs(void **state)
 	assert_int_equal(rig_places(r), N);
 }
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, rig_begin, rig_end)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, fake_begin, rig_end)
 
 int main(void)
 {
