@@ -120,7 +120,7 @@ static bool begin_telling(struct engine_catalog *k)
 	bool ok;
 
 	pthread_mutex_lock(&k->lock);
-	ok = !k->forgotten;
+	ok = !k->forgotten && !k->gone; /* who outlives a drop has nothing to tell */
 	k->calling = ok;
 	pthread_mutex_unlock(&k->lock);
 	return ok;

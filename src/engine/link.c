@@ -335,12 +335,12 @@ static void hear_usage(struct link *k, struct engine_task *t, bool ok, const str
 {
 	if (!t->catalog)
 		return;
+	if (u->tables >= 0)
+		catalog_used(t->to ? t->to : t->catalog, u);
 	if (t->drops && ok && u->tables == 0) {
 		catalog_dropped(t->catalog);
 		keeps_catalogs(k);
 	}
-	if (u->tables >= 0)
-		catalog_used(t->to ? t->to : t->catalog, u);
 }
 
 static bool hear_end(struct link *k, struct engine_task *t, struct str body)

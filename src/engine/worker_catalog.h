@@ -61,7 +61,8 @@ void catalog_forget(struct executor *x, struct catalog *k); /* detached after it
 bool catalog_admin(struct executor *x, struct task *t) NODISCARD; /* x->admin is open */
 bool catalog_detach(struct executor *x, struct catalog *k) NODISCARD;
 bool catalog_query(struct task *t, duckdb_connection con, const char *sql) NODISCARD; /* false: t->end */
-bool catalog_numbers(struct task *t, duckdb_connection con, const char *sql, int64_t *ret, int n) NODISCARD; /* of the first row */
+/* Of the first row. */
+bool catalog_numbers(struct task *t, duckdb_connection con, const char *sql, int64_t *ret, int n) NODISCARD;
 
 /* --- worker_usage.c --- */
 bool catalog_has_table(duckdb_connection con, const struct catalog *k, struct str name) NODISCARD;

@@ -137,7 +137,8 @@ static const char *const before_lock[] = {
 	"SET GLOBAL TimeZone = 'UTC'",
 	"SET GLOBAL temp_directory = 'tmp'",
 	"SET GLOBAL catalog_error_max_schemas = 0", /* no suggestion names what another session has */
-	"SET GLOBAL allowed_directories = ['sessions', 'incoming']", /* of catalogs and of rows that come; the gate refuses files to users */
+	/* Of catalogs, and of rows on their way in; the gate refuses files to users. */
+	"SET GLOBAL allowed_directories = ['sessions', 'incoming']",
 	NULL,
 };
 static const char *const lock[] = {
