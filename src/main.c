@@ -12,7 +12,9 @@
 #include "kv/kv.h"
 #include "lifecycle/lifecycle.h"
 #include "obs/obs.h"
+#include "session/session.h"
 #include "statement/statement.h"
+#include "store/store.h"
 #include "tenant/tenant.h"
 
 #include <errno.h>
@@ -25,8 +27,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_LOOPS = 64, MAX_SETS = 256, POOL_QUEUE = 100000, MAX_REQUEST_KEYS = 10000000, STOP_TICK_MS = 50,
-       SWEEP_TICK_MS = 250, SWEEP_BATCH = 1000 };
+enum { MAX_LOOPS = 64, MAX_SETS = 256, POOL_QUEUE = 100000, MAX_REQUEST_KEYS = 10000000, MAX_RECORDS = 10000000,
+       STOP_TICK_MS = 50, SESSIONS_STOP_MS = 10000, SWEEP_TICK_MS = 250, SWEEP_BATCH = 1000,
+       RETENTION_MS = 60000 };
 
 struct server {
 	struct arena arena;
@@ -36,16 +39,22 @@ struct server {
 	struct exec_loop *loops[MAX_LOOPS];
 	int nloops;
 	struct exec_pool *pool;
-	struct kv *kv;
+	struct kv *request_keys; /* of this process */
+	struct kv *records;      /* durable */
+	struct store *store;
+	struct server_identity identity;
 	struct lifecycle *lifecycle;
+	struct events *events;
 	struct engine *engine;
 	struct tenants *tenants;
 	struct statements *statements;
+	struct sessions *sessions;
 	struct http_server *http;
 	struct api api;
 	struct exec_timer *stop_timer;
-	int64_t cancel_at_ms;
+	int64_t cancel_at_ms, give_up_at_ms;
 	bool stopping, canceled;
+	atomic_bool sessions_ended;
 	struct buf addresses;
 };
 
@@ -121,11 +130,37 @@ static void statement_caps(void *arg, struct str tenant, struct statement_caps *
 	*ret = (struct statement_caps){.max_statements = caps->max_statements, .result_bytes = caps->result_bytes};
 }
 
-static void scrape_sweeper(struct lifecycle *lc)
+static void session_caps(void *arg, struct str tenant, struct session_caps *ret)
+{
+	const struct conf_caps *caps = conf_caps_of(arg, tenant);
+
+	*ret = (struct session_caps){
+		.max_sessions = caps->max_sessions, .max_timeout_seconds = caps->session_timeout_seconds,
+		.session = {caps->session_tables, caps->session_rows, caps->session_bytes},
+		.tenant = {caps->ephemeral_tables, caps->ephemeral_rows, caps->ephemeral_bytes},
+	};
+}
+
+static void scrape_sessions(struct server *s)
 {
 	struct lifecycle_stats l;
+	struct session_stats se;
+	struct events_stats ev;
 
-	lifecycle_stats(lc, &l);
+	lifecycle_stats(s->lifecycle, &l);
+	sessions_stats(s->sessions, &se);
+	events_stats(s->events, &ev);
+	obs_gauge_set(OBS_M_SESSIONS_OPEN, (int64_t)se.open);
+	obs_gauge_set(OBS_M_SESSIONS_OPENED, (int64_t)se.opened);
+	obs_gauge_set(OBS_M_SESSIONS_CLOSED, (int64_t)se.closed);
+	obs_gauge_set(OBS_M_SESSIONS_TIMED_OUT, (int64_t)se.timed_out);
+	obs_gauge_set(OBS_M_SESSIONS_PARTIAL, (int64_t)se.partial);
+	obs_gauge_set(OBS_M_EPHEMERAL_TABLES, (int64_t)se.tables);
+	obs_gauge_set(OBS_M_EPHEMERAL_ROWS, (int64_t)se.rows);
+	obs_gauge_set(OBS_M_EPHEMERAL_BYTES, (int64_t)se.bytes);
+	obs_gauge_set(OBS_M_EVENTS_APPENDED, (int64_t)ev.appended);
+	obs_gauge_set(OBS_M_EVENTS_DROPPED, (int64_t)ev.dropped);
+	obs_gauge_set(OBS_M_EVENT_BYTES, (int64_t)ev.bytes);
 	obs_gauge_set(OBS_M_SWEEPER_LEASES, (int64_t)l.leases);
 	obs_gauge_set(OBS_M_SWEEPER_DUE, (int64_t)l.due);
 	obs_gauge_set(OBS_M_SWEEPER_SWEPT, (int64_t)l.swept);
@@ -156,7 +191,7 @@ static void scrape(void *arg)
 	obs_gauge_set(OBS_M_WORKERS_STARTED, (int64_t)e.started);
 	obs_gauge_set(OBS_M_WORKERS_CRASHED, (int64_t)e.crashed);
 	obs_gauge_set(OBS_M_WORKERS_KILLED, (int64_t)e.killed);
-	scrape_sweeper(s->lifecycle);
+	scrape_sessions(s);
 }
 
 /* --- building --- */
@@ -193,9 +228,56 @@ static void open_threads(struct server *s)
 	for (int i = 0; i < s->nloops; i++)
 		s->loops[i] = exec_loop_open("loop");
 	s->pool = exec_pool_open("pool", (int)s->conf.server_pool_threads, POOL_QUEUE);
-	s->kv = kv_memory_open(MAX_REQUEST_KEYS);
-	s->lifecycle = lifecycle_open(&(struct lifecycle_options){.loop = s->loops[0], .tick_ms = SWEEP_TICK_MS,
-							    .batch = SWEEP_BATCH});
+	s->request_keys = kv_memory_open(MAX_REQUEST_KEYS);
+}
+
+/* Records, objects, the event log: what outlives the process. */
+static bool open_memory_of_the_server(struct server *s)
+{
+	struct str dir = s->conf.data_dir;
+
+	if (!server_identity(&s->call, dir, true, &s->identity))
+		return false;
+	s->records = kv_file_open(&s->call, arena_fmt(&s->arena, "%.*s/records.log", SARG(dir)), MAX_RECORDS);
+	s->store = s->records ? store_folder_open(&s->call, arena_fmt(&s->arena, "%.*s/store", SARG(dir))) : NULL;
+	return s->store != NULL;
+}
+
+static enum event_sync event_sync(struct str name)
+{
+	return str_eq(name, S("always")) ? EVENT_SYNC_ALWAYS : str_eq(name, S("interval")) ? EVENT_SYNC_INTERVAL : EVENT_SYNC_NEVER;
+}
+
+static void keep_events(void *arg)
+{
+	events_sweep(arg);
+}
+
+static void retention_is_due(void *arg)
+{
+	struct server *s = arg;
+
+	if (!exec_pool_run(s->pool, keep_events, s->events))
+		obs_log(OBS_WARN, "main", "the pool is full: old events are dropped later");
+}
+
+static bool open_lifecycle(struct server *s)
+{
+	const struct conf *f = &s->conf;
+	const struct lifecycle_options l = {.loop = s->loops[0], .tick_ms = SWEEP_TICK_MS, .batch = SWEEP_BATCH};
+	const struct events_options e = {
+		.store = s->store, .server = s->identity.id, .key = s->identity.key, .topic_prefix = f->events_topic_prefix,
+		.sync = event_sync(f->events_fsync), .segment_bytes = f->events_segment_bytes,
+		.retention_ms = f->events_retention_seconds > INT64_MAX / 1000 ? 0 : f->events_retention_seconds * 1000,
+		.retention_bytes = f->events_retention_bytes, .loop = s->loops[0], .pool = s->pool,
+	};
+
+	s->lifecycle = lifecycle_open(&l);
+	s->events = events_open(&s->call, &e);
+	if (!s->events)
+		return false;
+	lifecycle_every(s->lifecycle, RETENTION_MS, retention_is_due, s);
+	return true;
 }
 
 static bool open_engine(struct server *s)
@@ -216,8 +298,9 @@ static bool open_statements(struct server *s)
 {
 	const struct conf *f = &s->conf;
 	const struct statement_options o = {
-		.engine = s->engine, .loop = s->loops[0], .pool = s->pool, .kv = s->kv, .lifecycle = s->lifecycle,
-		.data_dir = f->data_dir, .cleanup_ms = f->storage_cleanup_interval_seconds * 1000,
+		.engine = s->engine, .loop = s->loops[0], .pool = s->pool, .kv = s->request_keys, .data_dir = f->data_dir,
+		.lifecycle = s->lifecycle, .events = f->events_statements ? s->events : NULL,
+		.cleanup_ms = f->storage_cleanup_interval_seconds * 1000,
 		.default_ttl_s = f->storage_default_ttl_seconds, .max_ttl_s = f->storage_max_ttl_seconds,
 		.max_result_bytes = f->storage_max_result_size_mb * 1024 * 1024, .max_part_rows = f->storage_result_batch_size,
 		.max_per_session = f->storage_max_statements_per_session,
@@ -227,6 +310,20 @@ static bool open_statements(struct server *s)
 
 	s->statements = statements_open(&s->call, &o);
 	return s->statements != NULL;
+}
+
+static bool open_sessions(struct server *s)
+{
+	const struct conf *f = &s->conf;
+	const struct session_options o = {
+		.engine = s->engine, .kv = s->records, .lifecycle = s->lifecycle, .events = s->events, .pool = s->pool,
+		.server = s->identity.id, .location = f->server_listen.n ? f->server_listen.v[0] : S(""), .data_dir = f->data_dir,
+		.share_within_tenant = f->sessions_share_within_tenant, .require_tenant = f->auth_require_tenant,
+		.tombstone_ms = f->sessions_remember_seconds * 1000, .caps = session_caps, .arg = &s->conf,
+	};
+
+	s->sessions = sessions_open(&s->call, &o);
+	return s->sessions != NULL;
 }
 
 static bool open_http(struct server *s)
@@ -277,10 +374,11 @@ static bool open_rooms(struct server *s)
 	const struct tenant_options t = tenant_options(&s->conf);
 
 	open_threads(s);
-	if (!open_engine(s) || !(s->tenants = tenant_open(&s->call, &t)) || !open_statements(s))
+	if (!open_memory_of_the_server(s) || !open_lifecycle(s) || !open_engine(s) || !(s->tenants = tenant_open(&s->call, &t)) ||
+	    !open_statements(s) || !open_sessions(s))
 		return false;
 	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements,
-			      .lifecycle = s->lifecycle};
+			      .sessions = s->sessions, .events = s->events, .lifecycle = s->lifecycle};
 	if (!open_http(s))
 		return false;
 	obs_source_add(scrape, s);
@@ -337,7 +435,7 @@ static void print_banner(struct server *s)
 	fflush(stdout);
 }
 
-/* --- stopping: drain, cancel what is left, end the workers, stop the loops --- */
+/* --- stopping: drain, cancel what is left, close memory sessions, end the workers, stop the loops --- */
 
 static void on_engine_stopped(void *arg)
 {
@@ -356,6 +454,13 @@ static void on_drained(void *arg)
 	engine_stop(s->engine, on_engine_stopped, s);
 }
 
+static void on_sessions_ended(void *arg)
+{
+	struct server *s = arg;
+
+	atomic_store(&s->sessions_ended, true);
+}
+
 static void on_stop_tick(void *arg)
 {
 	struct server *s = arg;
@@ -366,9 +471,13 @@ static void on_stop_tick(void *arg)
 	if (!s->canceled) {
 		statements_cancel_all(s->statements);
 		s->canceled = true;
-		exec_timer_stop(s->stop_timer);
-		http_drain(s->http, 2000, on_drained, s);
+		s->give_up_at_ms = now + SESSIONS_STOP_MS;
+		sessions_shutdown(s->sessions, on_sessions_ended, s);
 	}
+	if (!atomic_load(&s->sessions_ended) && now < s->give_up_at_ms)
+		return;
+	exec_timer_stop(s->stop_timer);
+	http_drain(s->http, 2000, on_drained, s);
 }
 
 static void on_stop_signal(void *arg)
@@ -419,16 +528,24 @@ static void close_rooms(struct server *s)
 	}
 	if (s->pool)
 		exec_pool_close(s->pool);
+	if (s->sessions)
+		sessions_close(s->sessions);
 	if (s->statements)
 		statements_close(s->statements);
 	if (s->engine)
 		engine_close(s->engine);
 	if (s->tenants)
 		tenant_close(s->tenants);
-	if (s->kv)
-		s->kv->ops->close(s->kv);
+	if (s->events)
+		events_close(s->events);
 	if (s->lifecycle)
 		lifecycle_close(s->lifecycle);
+	if (s->store)
+		s->store->ops->close(s->store);
+	if (s->records)
+		s->records->ops->close(s->records);
+	if (s->request_keys)
+		s->request_keys->ops->close(s->request_keys);
 	for (int i = 0; i < s->nloops; i++)
 		exec_loop_close(s->loops[i]);
 	buf_drop(&s->addresses);

@@ -1,7 +1,8 @@
 /* tabledoc.c - prints a table of the code as a part of a document:
- * tabledoc markdown|man|help for the options, tabledoc states for a statement's life.
+ * tabledoc markdown|man|help for the options, tabledoc statements|sessions for a life cycle.
  */
 #include "conf/conf.h"
+#include "session/session.h"
 #include "statement/statement.h"
 
 #include <stdio.h>
@@ -13,8 +14,10 @@ static bool print(const char *what, struct buf *out)
 		enum conf_doc form;
 	} forms[] = {{"markdown", CONF_MARKDOWN}, {"man", CONF_MAN}, {"help", CONF_HELP}};
 
-	if (strcmp(what, "states") == 0)
+	if (strcmp(what, "statements") == 0)
 		fsm_print(stmt_fsm, STMT_STATES, out);
+	if (strcmp(what, "sessions") == 0)
+		fsm_print(session_fsm, SESSION_STATES, out);
 	for (size_t i = 0; i < COUNT_OF(forms); i++)
 		if (strcmp(what, forms[i].name) == 0)
 			conf_document(forms[i].form, out);
@@ -26,7 +29,7 @@ int main(int argc, char **argv)
 	OWNS(buf) out = {0};
 
 	if (argc != 2 || !print(argv[1], &out)) {
-		fputs("usage: tabledoc markdown|man|help|states\n", stderr);
+		fputs("usage: tabledoc markdown|man|help|statements|sessions\n", stderr);
 		return 2;
 	}
 	return fputs(buf_cstr(&out), stdout) < 0;

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "http/http.h"
 #include "lifecycle/lifecycle.h"
+#include "session/session.h"
 #include "statement/statement.h"
 #include "tenant/tenant.h"
 
@@ -18,6 +19,8 @@ struct api {
 	struct tenants *tenants;
 	struct engine *engine;
 	struct statements *statements;
+	struct sessions *sessions;
+	struct events *events;
 	struct lifecycle *lifecycle;
 	atomic_bool draining; /* no new work */
 };

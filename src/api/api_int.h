@@ -35,8 +35,8 @@ bool api_query_int(struct call *c, const struct http_req *in, const char *name, 
 bool api_query_flag(struct call *c, const struct http_req *in, const char *name); /* true in any case; else false */
 bool api_read_body(struct call *c, const struct http_req *in, const json_node **ret) NODISCARD; /* a JSON object */
 bool api_prefer_wait(struct call *c, const struct http_req *in, int64_t *ret_ms);               /* Prefer: wait=N */
-bool api_no_session(struct call *c, struct str session) NODISCARD; /* fails when one is named */
 void api_json(struct http_res *out, int status);
+void api_put_next(struct json_out *o, struct str cursor); /* the member `next`; empty = null */
 bool api_result_ttl(struct call *c, const struct http_req *in, int64_t *ret_seconds) NODISCARD;
 
 /* snowflake.c */
@@ -47,8 +47,24 @@ bool api_write_partition(struct call *c, const struct http_req *in, struct http_
 
 /* statements.c */
 http_handler api_submit, api_document_done, api_list, api_document, api_forget, api_events;
+bool api_read_params(struct call *c, const json_node *body, struct stmt_ask *ask) NODISCARD; /* the member `params` */
 /* results.c */
 http_handler api_result;
+bool api_write_result(struct call *c, struct api *a, const struct http_req *in, struct http_res *out, struct stmt *st) NODISCARD;
+
+/* sessions.c */
+http_handler api_open_session, api_list_sessions, api_get_session, api_get_session_done, api_extend_session, api_fork_session,
+	api_fork_session_done, api_close_session, api_close_session_done;
+bool api_find_session(struct call *c, struct api *a, struct str id, struct session **ret) NODISCARD; /* held until the call ends */
+/* The scope of a statement inside the session `id`; id.p = NULL: none, *ret stays. */
+bool api_session_scope(struct call *c, struct api *a, const struct http_req *in, struct str id, struct stmt_scope *ret) NODISCARD;
+void api_put_table_names(struct call *c, struct json_out *o, struct session *se, struct str name);
+/* session_tables.c */
+http_handler api_create_table, api_create_table_done, api_count_rows, api_count_rows_done, api_query_session, api_query_session_done;
+/* session_rows.c */
+http_handler api_insert_rows, api_insert_rows_done;
+/* event_log.c */
+http_handler api_list_events, api_session_events;
 /* park.c */
 void api_hold(struct call *c, struct stmt *st); /* the reference goes when the call ends */
 bool api_find(struct call *c, struct api *a, const struct http_req *in, struct stmt **ret) NODISCARD; /* by {handle}; held */
@@ -56,6 +72,11 @@ bool api_find(struct call *c, struct api *a, const struct http_req *in, struct s
 void api_wake_by(struct stmt *st, struct http_park *park, bool on_change);
 /* Parks until the held statement ends; `done` finds it by http_kept(). Returns true. */
 bool api_wait_end(struct call *c, struct http_res *out, struct stmt *st, int64_t wait_ms, bool cancel_on_leave);
+/* Parks until the operation ends, whose reference it takes; `done` finds note and result. Returns true. */
+bool api_wait_op(struct call *c, struct http_res *out, struct session_op *op, void *note);
+bool api_op_result(struct call *c, struct http_res *out, struct session_result *ret) NODISCARD;
+void *api_op_note(struct http_res *out);
+void api_keep_note(struct call *c, struct http_res *out, void *note); /* for a `done` that waits for something else */
 
 /* operations.c */
 http_handler api_healthz, api_readyz, api_version, api_metrics, api_openapi, api_index, api_test_clock;

@@ -24,6 +24,18 @@ static const struct param {
 	{"/v1/statements", "GET", "since", "query", "string", "created at or after (RFC 3339)"},
 	{"/v1/statements", "GET", "until", "query", "string", "created at or before (RFC 3339)"},
 	{"/v1/statements/{handle}", "GET", "wait", "query", "integer", "seconds to wait for its end"},
+	{"/api/v2/statements", "POST", "X-Mayfly-Session", "header", "string", "id of the session that it runs in"},
+	{"/api/v2/statements", "POST", "X-Mayfly-Detached", "header", "boolean", "true: the result outlives the session"},
+	{"/v1/statements", "POST", "X-Mayfly-Detached", "header", "boolean", "true: the result outlives the session"},
+	{"/v1/sessions", "GET", "limit", "query", "integer", "1 to 1000, default 100"},
+	{"/v1/sessions", "GET", "after", "query", "string", "`next` of the page before"},
+	{"/v1/sessions/{id}/events", "GET", "Last-Event-ID", "header", "string", "id of the last event that was seen"},
+	{"/v1/events", "GET", "topic", "query", "string", "only this topic"},
+	{"/v1/events", "GET", "event", "query", "string", "only payloads with this `event`"},
+	{"/v1/events", "GET", "session_id", "query", "string", "only payloads with this `session_id`"},
+	{"/v1/events", "GET", "after", "query", "string", "`cursor` or `next` of the page before"},
+	{"/v1/events", "GET", "limit", "query", "integer", "1 to 1000, default 100"},
+	{"/v1/events", "GET", "Last-Event-ID", "header", "string", "live: id of the last event that was seen"},
 	{"/v1/statements/{handle}/result", "GET", "format", "query", "string", "json, ndjson, csv or parquet; else by Accept"},
 };
 
@@ -43,12 +55,19 @@ static void put_param(struct json_out *o, const char *name, const char *in, cons
 	json_end_object(o);
 }
 
+static const struct {
+	const char *braced, *name, *what;
+} path_params[] = {
+	{"{handle}", "handle", "statement handle"}, {"{id}", "id", "session id"}, {"{name}", "name", "name of a table"},
+};
+
 static void put_params(struct json_out *o, const struct http_route *r)
 {
 	json_key(o, S("parameters"));
 	json_begin_array(o);
-	if (strstr(r->path, "{handle}"))
-		put_param(o, "handle", "path", "string", "statement handle");
+	for (size_t i = 0; i < COUNT_OF(path_params); i++)
+		if (strstr(r->path, path_params[i].braced))
+			put_param(o, path_params[i].name, "path", "string", path_params[i].what);
 	if (!(r->flags & API_OPEN))
 		put_param(o, "X-Mayfly-Tenant", "header", "string", "auth.mode none: the tenant, else `default`");
 	for (size_t i = 0; i < COUNT_OF(params); i++)
@@ -88,6 +107,30 @@ static const struct answer {
 	{"/v1/statements/{handle}/result", "GET", 409, "application/problem+json", "Problem", "not finished"},
 	{"/v1/statements/{handle}/result", "GET", 410, "application/problem+json", "Problem", "expired"},
 	{"/v1/statements/{handle}/events", "GET", 200, "text/event-stream", "Text", "live"},
+	{"/v1/sessions", "POST", 201, "application/json", "Session", "open"},
+	{"/v1/sessions", "POST", 403, "application/problem+json", "Problem", "no tenant is bound"},
+	{"/v1/sessions", "POST", 429, "application/problem+json", "Problem", "too many sessions"},
+	{"/v1/sessions", "GET", 200, "application/json", "SessionList", "a page"},
+	{"/v1/sessions/{id}", "GET", 200, "application/json", "Session", "with its tables"},
+	{"/v1/sessions/{id}", "GET", 410, "application/problem+json", "Problem", "closed or expired"},
+	{"/v1/sessions/{id}", "DELETE", 200, "application/json", "SessionClosed", "closed; nothing of it is left"},
+	{"/v1/sessions/{id}", "DELETE", 410, "application/problem+json", "Problem", "it was closed before"},
+	{"/v1/sessions/{id}", "DELETE", 500, "application/problem+json", "Problem", "some tables could not be dropped, or the store failed"},
+	{"/v1/sessions/{id}/extend", "POST", 200, "application/json", "Session", "with its new deadline"},
+	{"/v1/sessions/{id}/fork", "POST", 201, "application/json", "Session", "the new session"},
+	{"/v1/sessions/{id}/tables", "POST", 201, "application/json", "Table", "made"},
+	{"/v1/sessions/{id}/tables", "POST", 409, "application/problem+json", "Problem", "there is one of that name"},
+	{"/v1/sessions/{id}/tables/{name}/rows", "POST", 200, "application/json", "Inserted", "all rows are in"},
+	{"/v1/sessions/{id}/tables/{name}/rows", "POST", 404, "application/problem+json", "Problem", "no such session or table"},
+	{"/v1/sessions/{id}/tables/{name}/rows", "POST", 409, "application/problem+json", "Problem", "a key is there already"},
+	{"/v1/sessions/{id}/tables/{name}/rows", "POST", 422, "application/problem+json", "Problem", "a row does not fit: row and column"},
+	{"/v1/sessions/{id}/tables/{name}/rows", "POST", 429, "application/problem+json", "Problem", "a quota: limit and usage"},
+	{"/v1/sessions/{id}/tables/{name}/count", "GET", 200, "application/json", "Count", "rows of the table"},
+	{"/v1/sessions/{id}/query", "POST", 200,
+	 "application/json application/x-ndjson text/csv application/vnd.apache.parquet", "Result", "the rows"},
+	{"/v1/sessions/{id}/query", "POST", 422, "application/problem+json", "Problem", "not one SELECT, or an error of it"},
+	{"/v1/sessions/{id}/events", "GET", 200, "text/event-stream", "Text", "live, to its last event"},
+	{"/v1/events", "GET", 200, "application/json text/event-stream", "EventList", "a page, or live"},
 	{"/healthz", "GET", 200, "application/json", "Health", "alive"},
 	{"/readyz", "GET", 200, "application/json", "Readiness", "ready"},
 	{"/readyz", "GET", 503, "application/json", "Readiness", "draining"},
@@ -148,16 +191,31 @@ static void put_answers(struct json_out *o, const struct http_route *r)
 	json_end_object(o);
 }
 
+static const struct body {
+	const char *path, *media, *schema; /* of a POST; the schema is that of the first medium */
+} bodies[] = {
+	{"/api/v2/statements", "application/json", "SubmitSnowflake"},
+	{"/v1/statements", "application/json", "Submit"},
+	{"/v1/sessions", "application/json", "OpenSession"},
+	{"/v1/sessions/{id}/extend", "application/json", "ExtendSession"},
+	{"/v1/sessions/{id}/tables", "application/json", "CreateTable"},
+	{"/v1/sessions/{id}/tables/{name}/rows", "application/json application/x-ndjson text/csv application/vnd.apache.parquet", "Rows"},
+	{"/v1/sessions/{id}/query", "application/json", "Query"},
+};
+
 static void put_body(struct json_out *o, const struct http_route *r)
 {
-	const char *schema = r->flags & API_SNOWFLAKE ? "SubmitSnowflake" : "Submit";
+	const struct body *b = NULL;
 
-	if (!(r->flags & API_NEW_WORK))
+	for (size_t i = 0; i < COUNT_OF(bodies); i++)
+		if (str_eq(str_of(bodies[i].path), str_of(r->path)) && str_eq(str_of(r->method), S("POST")))
+			b = &bodies[i];
+	if (!b)
 		return;
 	json_key(o, S("requestBody"));
 	json_begin_object(o);
 	JSON_FIELD_BOOL(o, "required", true);
-	put_schema_ref(o, "application/json", schema);
+	put_schema_ref(o, b->media, b->schema);
 	json_end_object(o);
 }
 
@@ -235,6 +293,46 @@ static const struct {
 	 "{\"type\":\"object\",\"properties\":{\"columns\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
 	 "\"name\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"},\"nullable\":{\"type\":\"boolean\"}}}},"
 	 "\"rows\":{\"type\":\"array\",\"items\":{\"type\":\"array\"}},\"row_count\":{\"type\":\"integer\"}}}"},
+	{"OpenSession",
+	 "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"storage\":{\"enum\":[\"memory\",\"persistent\"]},"
+	 "\"timeout_seconds\":{\"type\":\"integer\",\"minimum\":0},\"idle_timeout_seconds\":{\"type\":[\"integer\",\"null\"],\"minimum\":0},"
+	 "\"close_on_disconnect\":{\"type\":\"boolean\"},\"labels\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}}}"},
+	{"ExtendSession",
+	 "{\"type\":\"object\",\"required\":[\"timeout_seconds\"],\"additionalProperties\":false,\"properties\":{"
+	 "\"timeout_seconds\":{\"type\":\"integer\",\"minimum\":0}}}"},
+	{"Session",
+	 "{\"type\":\"object\",\"properties\":{\"session_id\":{\"type\":\"string\"},\"tenant_id\":{\"type\":\"string\"},"
+	 "\"storage\":{\"enum\":[\"memory\",\"persistent\"]},\"created_at\":{\"type\":\"string\"},\"expires_at\":{\"type\":[\"string\",\"null\"]},"
+	 "\"timeout_seconds\":{\"type\":\"integer\"},\"idle_timeout_seconds\":{\"type\":[\"integer\",\"null\"]},"
+	 "\"idle_expires_at\":{\"type\":\"string\"},\"close_on_disconnect\":{\"type\":\"boolean\"},\"labels\":{\"type\":\"object\"},"
+	 "\"tables\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Table\"}}}}"},
+	{"SessionList",
+	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
+	 "\"next\":{\"type\":[\"string\",\"null\"]}}}"},
+	{"SessionClosed",
+	 "{\"type\":\"object\",\"properties\":{\"session_id\":{\"type\":\"string\"},\"event\":{\"const\":\"closed\"},"
+	 "\"deleted_tables\":{\"type\":\"integer\"},\"deleted_row_count\":{\"type\":\"integer\"}}}"},
+	{"CreateTable",
+	 "{\"type\":\"object\",\"required\":[\"name\",\"columns\"],\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":\"string\","
+	 "\"maxLength\":24},\"columns\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"object\",\"required\":[\"name\",\"type\"],"
+	 "\"properties\":{\"name\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"},\"nullable\":{\"type\":\"boolean\"}}}},"
+	 "\"primary_key\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
+	{"Table",
+	 "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"physical_id\":{\"type\":\"string\"},"
+	 "\"table_ref\":{\"type\":\"string\"},\"row_count\":{\"type\":\"integer\"}}}"},
+	{"Rows", "{\"type\":\"array\",\"items\":{\"type\":[\"object\",\"array\"]}}"},
+	{"Inserted", "{\"type\":\"object\",\"properties\":{\"inserted\":{\"type\":\"integer\"}}}"},
+	{"Count", "{\"type\":\"object\",\"properties\":{\"count\":{\"type\":\"integer\"}}}"},
+	{"Query",
+	 "{\"type\":\"object\",\"required\":[\"sql\"],\"additionalProperties\":false,\"properties\":{\"sql\":{\"type\":\"string\"},"
+	 "\"table\":{\"type\":\"string\"},\"params\":{\"type\":[\"array\",\"object\"]}}}"},
+	{"Event",
+	 "{\"type\":\"object\",\"properties\":{\"topic\":{\"type\":\"string\"},\"stream\":{\"type\":\"string\"},\"offset\":{\"type\":\"integer\"},"
+	 "\"time\":{\"type\":\"string\"},\"tenant_id\":{\"type\":\"string\"},\"payload\":{\"type\":\"object\"},"
+	 "\"prev_hash\":{\"type\":\"string\"},\"hash\":{\"type\":\"string\"}}}"},
+	{"EventList",
+	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Event\"}},"
+	 "\"next\":{\"type\":[\"string\",\"null\"]},\"cursor\":{\"type\":\"string\"},\"lost\":{\"type\":\"integer\"}}}"},
 	{"Problem",
 	 "{\"type\":\"object\",\"required\":[\"title\",\"status\",\"detail\",\"code\",\"request_id\"],\"properties\":{"
 	 "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"

@@ -1,4 +1,4 @@
-/* park.c - requests that wait for a statement, and references that calls hold. */
+/* park.c - requests that wait for a statement or an operation, and references that calls hold. */
 #include "api/api_int.h"
 
 static void unref(void *arg)
@@ -63,4 +63,53 @@ bool api_wait_end(struct call *c, struct http_res *out, struct stmt *st, int64_t
 		http_on_leave(w->park, cancel, st);
 	api_wake_by(st, w->park, false);
 	return true;
+}
+
+/* --- operations of sessions --- */
+
+struct op_wait {
+	struct session_op *op; /* NULL: something else is waited for */
+	struct http_park *park;
+	void *note;
+};
+
+static void stop_op(void *arg)
+{
+	struct op_wait *w = arg;
+
+	session_op_unwatch(w->op, w->park);
+	session_op_unref(w->op);
+}
+
+bool api_wait_op(struct call *c, struct http_res *out, struct session_op *op, void *note)
+{
+	struct op_wait *w = ARENA_NEW(c->arena, struct op_wait);
+
+	*w = (struct op_wait){op, http_park(out, -1), note};
+	http_keep(out, w);
+	arena_defer(c->arena, stop_op, w);
+	session_op_watch(op, &(struct session_watch){.fn = wake, .drop = drop, .arg = w->park});
+	return true;
+}
+
+void api_keep_note(struct call *c, struct http_res *out, void *note)
+{
+	struct op_wait *w = ARENA_NEW(c->arena, struct op_wait);
+
+	w->note = note;
+	http_keep(out, w);
+}
+
+void *api_op_note(struct http_res *out)
+{
+	return ((struct op_wait *)http_kept(out))->note;
+}
+
+bool api_op_result(struct call *c, struct http_res *out, struct session_result *ret)
+{
+	struct op_wait *w = http_kept(out);
+
+	if (http_park_gone(w->park)) /* nobody waits for it any more, and it may still run */
+		return fail(c, ERR_CANCELED, "the client has left");
+	return session_op_result(c, w->op, ret);
 }

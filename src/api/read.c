@@ -76,14 +76,17 @@ bool api_result_ttl(struct call *c, const struct http_req *in, int64_t *ret_seco
 	return true;
 }
 
-/* Sessions that clients name are not there yet, so every name is unknown; it never makes one. */
-bool api_no_session(struct call *c, struct str session)
-{
-	return !session.p || fail(c, ERR_NO_SESSION, "no session %.*s", SARG(str_head(session, 64)));
-}
-
 void api_json(struct http_res *out, int status)
 {
 	http_status(out, status);
 	http_set(out, "Content-Type", S("application/json"));
+}
+
+void api_put_next(struct json_out *o, struct str cursor)
+{
+	json_key(o, S("next"));
+	if (cursor.n)
+		json_put_text(o, cursor);
+	else
+		json_put_null(o);
 }

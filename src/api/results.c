@@ -71,15 +71,12 @@ static const char *choose_format(struct call *c, const struct http_req *in)
 	return NULL;
 }
 
-bool api_result(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+/* Of a finished statement; on the pool. */
+bool api_write_result(struct call *c, struct api *a, const struct http_req *in, struct http_res *out, struct stmt *st)
 {
-	struct api *a = rooms;
 	const char *type = choose_format(c, in);
 	struct stmt_view v;
-	struct stmt *st;
 
-	if (!api_find(c, a, in, &st))
-		return false;
 	statement_view(st, &v);
 	if (!type)
 		return fail(c, ERR_NOT_ACCEPTABLE, "results are application/json, application/x-ndjson, text/csv or application/vnd.apache.parquet");
@@ -95,4 +92,11 @@ bool api_result(struct call *c, void *rooms, const struct http_req *in, struct h
 		if (type == media[i])
 			return write_rows(c, out, st, &v, formats[i]);
 	return fail(c, ERR_INTERNAL, "a format without a writer");
+}
+
+bool api_result(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	struct stmt *st;
+
+	return api_find(c, rooms, in, &st) && api_write_result(c, rooms, in, out, st);
 }

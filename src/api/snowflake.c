@@ -116,13 +116,13 @@ static bool read_timeout(struct call *c, const json_node *body, struct stmt_ask 
 	return true;
 }
 
-static bool read_ask(struct call *c, const struct http_req *in, struct stmt_ask *ask)
+static bool read_ask(struct call *c, struct api *a, const struct http_req *in, struct stmt_ask *ask)
 {
 	const json_node *body, *statement;
 	struct str nullable;
 
 	*ask = (struct stmt_ask){.snowflake = true, .statements = 1, .ttl_seconds = -1};
-	if (!api_no_session(c, http_header(in, "X-Mayfly-Session")) || !api_read_body(c, in, &body))
+	if (!api_session_scope(c, a, in, http_header(in, "X-Mayfly-Session"), &ask->scope) || !api_read_body(c, in, &body))
 		return false;
 	statement = json_get(body, "statement");
 	if (!statement || json_kind(statement) == JSON_KIND_NULL)
@@ -149,7 +149,7 @@ bool api_post_statement(struct call *c, void *rooms, const struct http_req *in, 
 
 	if (http_body(in).n > API_LARGE_BODY && !http_is_on_pool(out))
 		return http_on_pool(out);
-	if (!read_ask(c, in, &ask) || !statement_submit(c, a->statements, &ask, &st))
+	if (!read_ask(c, a, in, &ask) || !statement_submit(c, a->statements, &ask, &st))
 		return false;
 	api_hold(c, st);
 	statement_view(st, &v);

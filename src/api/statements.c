@@ -145,7 +145,7 @@ static bool params_by_name(struct call *c, const json_node *o, struct stmt_bind 
 	return true;
 }
 
-static bool read_params(struct call *c, const json_node *body, struct stmt_ask *ask)
+bool api_read_params(struct call *c, const json_node *body, struct stmt_ask *ask)
 {
 	const json_node *n = json_get(body, "params");
 	struct stmt_bind *v;
@@ -174,14 +174,12 @@ static bool read_ask(struct call *c, struct api *a, const struct http_req *in, s
 	    !json_want_text(c, body, "session_id", &session) ||
 	    !json_want_int(c, body, "timeout_seconds", 0, API_TIMEOUT_MAX_S, &timeout) ||
 	    !json_want_int(c, body, "ttl_seconds", 1, a->conf->storage_max_ttl_seconds, &ask->ttl_seconds) ||
-	    !read_params(c, body, ask))
+	    !api_read_params(c, body, ask))
 		return false;
 	if (!ask->sql.p)
 		return fail(c, ERR_INVALID_FIELD, "sql is missing");
-	if (session.p)
-		return api_no_session(c, session);
 	ask->timeout_ms = timeout * 1000;
-	return true;
+	return api_session_scope(c, a, in, session, &ask->scope);
 }
 
 static bool ended(struct stmt *st)
@@ -303,11 +301,7 @@ bool api_list(struct call *c, void *rooms, const struct http_req *in, struct htt
 		statement_unref(items[i]);
 	}
 	json_end_array(&o);
-	json_key(&o, S("next"));
-	if (next.n)
-		json_put_text(&o, next);
-	else
-		json_put_null(&o);
+	api_put_next(&o, next);
 	json_end_object(&o);
 	return true;
 }
