@@ -106,7 +106,7 @@ bool session_open_body(struct call *c, const struct session_ask *a, struct str *
 bool session_table_body(struct call *c, const struct session_ask *a, struct str *ret) NODISCARD;
 bool session_begin(struct call *c, const struct session_ask *a, int64_t within_ms, struct str *ret_id) NODISCARD;
 const char *cli_rows_type(struct str format, struct str file); /* a media type; NULL: neither tells */
-int session_insert(struct call *c, const struct cli_verb *v, struct session_ask *a);
+int cli_session_insert(struct call *c, const struct cli_verb *v, struct session_ask *a);
 int session_run(struct call *c, const struct cli_verb *v, struct session_ask *a);
 
 /* --- events.c --- */

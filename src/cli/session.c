@@ -309,7 +309,7 @@ static const struct action {
 	{"extend", extend, 2, 2, "an id and a number of seconds"},
 	{"fork", fork_one, 1, 1, "an id"},
 	{"table", make_table, 3, CLI_LIST_MAX, "an id, a name and its columns, each NAME:TYPE"},
-	{"insert", session_insert, 3, 3, "an id, a table and a file"},
+	{"insert", cli_session_insert, 3, 3, "an id, a table and a file"},
 	{"query", query, 2, 2, "an id and a statement"},
 	{"run", session_run, 0, 0, "`--` and a command behind it"},
 };

@@ -119,7 +119,7 @@ static bool send_file(struct call *c, const struct session_ask *a, const char *t
 	return true;
 }
 
-int session_insert(struct call *c, const struct cli_verb *v, struct session_ask *a)
+int cli_session_insert(struct call *c, const struct cli_verb *v, struct session_ask *a)
 {
 	struct upload u;
 	const char *type;
