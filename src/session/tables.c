@@ -293,7 +293,7 @@ static void fork_failed(struct session_op *op)
 
 static void copied(struct session_op *op)
 {
-	if (op->end.outcome == ENGINE_OK) {
+	if (op->end.outcome == ENGINE_OK && op_unpack(op)) {
 		op_done(op);
 		return;
 	}
