@@ -279,6 +279,200 @@ static void names_of_sessions_are_refused_outside_of_them(void **state)
 	statement_unref(st);
 }
 
+/* --- with a catalog of its own --- */
+
+#define SESSION_HEX "11111111222243338444555555555555"
+#define PHYSICAL "mutable.public.\"__eph_" SESSION_HEX "_t\""
+
+static struct engine_catalog *catalog_open(struct fixture *f, const char *name)
+{
+	return engine_catalog_open(f->engine, &(struct engine_catalog_options){.tenant = S("acme"), .name = str_of(name)});
+}
+
+static void catalog_close(struct engine_catalog *k)
+{
+	engine_catalog_forget(k);
+	engine_catalog_unref(k);
+}
+
+static struct stmt_view run_in(struct fixture *f, struct engine_catalog *k, const char *sql, bool snowflake)
+{
+	struct stmt_ask ask = ask_in_session(f, sql);
+	struct stmt_view v;
+	struct stmt *st;
+
+	ask.scope.catalog = k;
+	ask.snowflake = snowflake;
+	st = submit(f, &ask);
+	v = wait_end(st);
+	statement_unref(st); /* the room has it still */
+	return v;
+}
+
+static struct str rows_of(struct fixture *f, struct engine_catalog *k, const char *sql)
+{
+	struct stmt_ask ask = ask_in_session(f, sql);
+	struct stmt *st;
+	struct str rows;
+
+	ask.scope.catalog = k;
+	st = submit(f, &ask);
+	assert_int_equal(wait_end(st).state, STMT_SUCCEEDED);
+	assert_true(statement_part_plain(&f->c, st, 0, ENGINE_NATIVE, &rows));
+	rows = arena_dup(&f->arena, rows);
+	statement_unref(st);
+	return rows;
+}
+
+static void a_session_sees_its_tables_by_both_names_and_the_tenants(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_catalog *k = catalog_open(f, "__eph_" SESSION_HEX), *other = catalog_open(f, "__eph_" HEX);
+	struct stmt_ask ask = ask_in_session(f, "select * from mutable.public.\"__eph_" HEX "_t\"");
+	struct stmt *st;
+
+	assert_int_equal(wait_end(submit_sql(f, "create table base (id int, word varchar)")).state, STMT_SUCCEEDED);
+	assert_int_equal(wait_end(submit_sql(f, "insert into base values (1, 'one')")).state, STMT_SUCCEEDED);
+	assert_int_equal(run_in(f, k, "create table t (id int primary key, v varchar)", false).state, STMT_SUCCEEDED);
+	assert_int_equal(run_in(f, k, "insert into " PHYSICAL " values (1, 'a')", true).state, STMT_SUCCEEDED);
+	assert_int_equal(run_in(f, other, "create table t (id int)", false).state, STMT_SUCCEEDED);
+	assert_str_equal(rows_of(f, k, "select t.v, word from t join base using (id)"), "{\"data\":[[\"a\",\"one\"]]}");
+	assert_str_equal(rows_of(f, k, "select v from " PHYSICAL), "{\"data\":[[\"a\"]]}");
+	ask.scope.catalog = k;
+	expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_NOT_ALLOWED);
+	ask.scope.share = true;
+	st = submit(f, &ask);
+	assert_int_equal(wait_end(st).state, STMT_SUCCEEDED);
+	statement_unref(st);
+	catalog_close(k);
+	catalog_close(other);
+}
+
+static void errors_in_a_session_name_places_and_no_catalog(void **state)
+{
+	static const struct {
+		const char *sql;
+		bool snowflake;
+		const char *at; /* where it says the fault is */
+	} rows[] = {
+		{"select nope from " PHYSICAL, false, "nope"},
+		{"select 1 from " PHYSICAL " where nope = 1", false, "nope"},
+		{"select nvl(1, 2) from " PHYSICAL " where nope = 1", true, "nope"},
+		{"select 1 from " PHYSICAL " where v = = 2", false, "= 2"},
+		{"select * from " PHYSICAL " x join missing using (id)", true, NULL},
+		{"select * from mutable.public.missing", false, NULL},
+		{"insert into " PHYSICAL " values (1, 'again')", false, NULL},
+		{"insert into " PHYSICAL " values ('x', 'y')", true, NULL},
+		{"insert into " PHYSICAL " values (5)", false, NULL},
+		{"create table t (i int)", false, NULL},
+		{"alter table " PHYSICAL " drop column nope", false, NULL},
+		{"select * from t, " PHYSICAL " as t", false, NULL},
+		{"select t.id from " PHYSICAL " as a, t as b", false, NULL},
+		{"create view w as select nope from t", false, NULL},
+		{"drop table missing", false, NULL},
+		{"select * from tt", false, NULL},
+	};
+	struct fixture *f = *state;
+	struct engine_catalog *k = catalog_open(f, "__eph_" SESSION_HEX), *other = catalog_open(f, "__eph_" HEX);
+
+	assert_int_equal(run_in(f, k, "create table t (id int primary key, v varchar)", false).state, STMT_SUCCEEDED);
+	assert_int_equal(run_in(f, k, "insert into t values (1, 'a')", false).state, STMT_SUCCEEDED);
+	assert_int_equal(run_in(f, other, "create table missing (id int)", false).state, STMT_SUCCEEDED);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct stmt_view v = run_in(f, k, rows[i].sql, rows[i].snowflake);
+
+		assert_int_equal(v.state, STMT_FAILED);
+		if (rows[i].at)
+			assert_int_equal(v.error->position, strstr(rows[i].sql, rows[i].at) - rows[i].sql + 1);
+		assert_int_equal(str_search(v.error->text, S("__eph_")), v.error->text.n);
+		assert_int_equal(str_search(v.error->snowflake, S("__eph_")), v.error->snowflake.n);
+	}
+	catalog_close(k);
+	catalog_close(other);
+}
+
+static void a_full_session_refuses_and_keeps_what_it_has(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_catalog *k = catalog_open(f, "__eph_" SESSION_HEX);
+	struct stmt_view v;
+
+	engine_catalog_limit(k, &(struct engine_usage){.tables = 1, .rows = 2, .bytes = 1 << 20});
+	assert_int_equal(run_in(f, k, "create table t (id int)", false).state, STMT_SUCCEEDED);
+	assert_int_equal(run_in(f, k, "insert into t values (1), (2)", false).state, STMT_SUCCEEDED);
+	v = run_in(f, k, "insert into t values (3)", false);
+	assert_int_equal(v.state, STMT_FAILED);
+	assert_int_equal(v.error->kind, ERR_QUOTA);
+	assert_str_equal(v.error->text, "tenants.session_rows: limit 2, this statement would make it 3");
+	assert_int_equal(run_in(f, k, "create table u (id int)", true).error->kind, ERR_QUOTA);
+	assert_str_equal(rows_of(f, k, "select count(*) from t"), "{\"data\":[[2]]}");
+	catalog_close(k);
+}
+
+static void on_text(void *arg, struct str packed)
+{
+	(void)arg;
+	(void)packed;
+}
+
+static void on_part(void *arg, const struct engine_part *part)
+{
+	(void)arg;
+	engine_bytes_unref(part->bytes);
+}
+
+static void on_progress(void *arg, double fraction)
+{
+	(void)arg;
+	(void)fraction;
+}
+
+static void on_started(void *arg)
+{
+	(void)arg;
+}
+
+static void on_dropped(void *arg, const struct engine_end *end)
+{
+	atomic_store((atomic_int *)arg, 1 + (int)end->outcome);
+}
+
+static const struct engine_listener dropping = {on_started, on_text, on_part, on_progress, on_dropped};
+
+static void a_statement_of_a_dropped_catalog_fails_and_a_detached_one_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_catalog *k = catalog_open(f, "__eph_" SESSION_HEX);
+	struct stmt_ask ask = ask_in_session(f, FOREVER);
+	struct stmt *running, *detached;
+	struct engine_task *task;
+	struct stmt_view v;
+	atomic_int dropped_as = 0;
+
+	assert_int_equal(run_in(f, k, "create table t (id int)", false).state, STMT_SUCCEEDED);
+	ask.scope.catalog = k;
+	running = submit(f, &ask);
+	ask.scope.detached = true;
+	detached = submit(f, &ask);
+	for (int tries = 0; tries < 1000 && (statement_view(detached, &v), v.state == STMT_SUBMITTED); tries++)
+		usleep(10000);
+	assert_true(engine_catalog_run(&f->c, k, ENGINE_CATALOG_DROP, NULL, &dropping, &dropped_as, &task));
+	for (int tries = 0; tries < 1000 && !atomic_load(&dropped_as); tries++)
+		usleep(10000);
+	assert_int_equal(atomic_load(&dropped_as), 1 + ENGINE_OK);
+	engine_task_unref(task);
+	v = wait_end(running);
+	assert_int_equal(v.state, STMT_FAILED);
+	assert_int_equal(v.error->kind, ERR_SESSION_CLOSED);
+	statement_view(detached, &v);
+	assert_int_equal(v.state, STMT_RUNNING);
+	assert_int_equal(run_in(f, k, "select * from t", false).error->kind, ERR_SESSION_CLOSED);
+	statement_cancel(detached);
+	statement_unref(running);
+	statement_unref(detached);
+	catalog_close(k);
+}
+
 /* --- what the event log is told --- */
 
 #define SECRET "a-secret-of-the-client"
@@ -367,6 +561,10 @@ int main(void)
 		CASE(no_text_names_the_catalog_of_a_session),
 		CASE(what_is_read_only_takes_one_select),
 		CASE(names_of_sessions_are_refused_outside_of_them),
+		CASE(a_session_sees_its_tables_by_both_names_and_the_tenants),
+		CASE(errors_in_a_session_name_places_and_no_catalog),
+		CASE(a_full_session_refuses_and_keeps_what_it_has),
+		CASE(a_statement_of_a_dropped_catalog_fails_and_a_detached_one_goes_on),
 		CASE(the_end_of_every_statement_is_told_without_its_text),
 	};
 
