@@ -12,6 +12,8 @@
  *                                seconds until the first rows of a stream are there
  *        raw FOLDER copy STATEMENT FILE
  *                                seconds of COPY (STATEMENT) TO FILE (FORMAT json)
+ *        raw FOLDER ingest FILE COLUMNS
+ *                                seconds of read_json(FILE) into a new table in memory, of COLUMNS: name TYPE, …
  */
 #include <duckdb.h>
 #include <pthread.h>
@@ -211,6 +213,26 @@ static int copy(duckdb_database db, int argc, char **argv)
 	return 0;
 }
 
+static int ingest(duckdb_database db, int argc, char **argv)
+{
+	duckdb_connection con;
+	char create[4096], insert[4096];
+	double begin;
+
+	if (argc != 2)
+		return 2;
+	con = open_connection(db);
+	snprintf(create, sizeof(create), "CREATE TABLE memory.main.rows (%s)", argv[1]);
+	snprintf(insert, sizeof(insert), "INSERT INTO memory.main.rows BY NAME SELECT * FROM read_json('%s', format = "
+		 "'newline_delimited')", argv[0]);
+	run(con, create);
+	begin = now();
+	run(con, insert);
+	printf("%.6f\n", now() - begin);
+	duckdb_disconnect(&con);
+	return 0;
+}
+
 static int sql(duckdb_database db, int argc, char **argv)
 {
 	duckdb_connection con = open_connection(db);
@@ -224,7 +246,7 @@ static int sql(duckdb_database db, int argc, char **argv)
 static const struct {
 	const char *name;
 	int (*run)(duckdb_database db, int argc, char **argv);
-} verbs[] = {{"sql", sql}, {"loop", loop}, {"first", first}, {"copy", copy}};
+} verbs[] = {{"sql", sql}, {"loop", loop}, {"first", first}, {"copy", copy}, {"ingest", ingest}};
 
 int main(int argc, char **argv)
 {

@@ -154,6 +154,8 @@ ssize_t ingest_read(struct ingest *g, char *to, size_t n)
 	struct stream *s = &g->stream;
 	ssize_t got;
 
+	if (executor_canceled(g->x))
+		return interrupted(g);
 	if (s->left == 0 && !s->complete && !next_frame(g))
 		return -1;
 	if (s->complete)
@@ -221,6 +223,28 @@ static bool ingest_texts(struct ingest *g)
 }
 
 /* --- the task --- */
+/* Values in a Parquet file are as large as they are only in the table. */
+static bool commit(struct ingest *g)
+{
+	struct str insert = arena_fmt(g->t->call.arena, "INSERT INTO %.*s SELECT 1", SARG(g->table));
+
+	if (g->what.format == ENGINE_ROWS_PARQUET)
+		return catalog_commit(g->x, g->t, &g->change, insert);
+	return catalog_commit_rows(g->x, g->t, &g->change, &g->sum, g->what.table);
+}
+
+/* Somebody else's commit brought the key first. */
+static bool not_committed(struct ingest *g)
+{
+	struct engine_end *e = &g->t->end;
+
+	e->rows = 0;
+	e->position = -1;
+	if (e->outcome == ENGINE_FAILED && str_search(e->text, S("onstraint")) < e->text.n)
+		e->class = S("Constraint");
+	return false;
+}
+
 static bool transact(struct ingest *g, struct session *s)
 {
 	struct task *t = g->t;
@@ -235,12 +259,7 @@ static bool transact(struct ingest *g, struct session *s)
 		return false;
 	}
 	t->end.rows = g->sum.rows;
-	if (catalog_commit_rows(g->x, t, &g->change, &g->sum, g->what.table))
-		return true;
-	t->end.rows = 0;
-	if (t->end.outcome == ENGINE_FAILED && str_ieq(t->end.class, S("Constraint")))
-		t->end.class = S("Constraint");
-	return false;
+	return commit(g) || not_committed(g);
 }
 
 static void run_in(struct ingest *g, struct session *s)

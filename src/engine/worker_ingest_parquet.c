@@ -34,9 +34,11 @@ static bool copy(struct ingest *g, int fd)
 	char *to = buf_room(&piece, PIECE);
 	ssize_t n;
 
-	while ((n = ingest_read(g, to, PIECE)) > 0)
-		if (!write_all(g, fd, str_from(to, (size_t)n)))
+	while ((n = ingest_read(g, to, PIECE)) > 0) {
+		g->sum.bytes += n; /* values take no less than their file */
+		if (!catalog_fits(g->x, g->t, &g->sum) || !write_all(g, fd, str_from(to, (size_t)n)))
 			return false;
+	}
 	return n == 0;
 }
 

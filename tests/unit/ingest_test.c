@@ -752,6 +752,30 @@ static void two_streams_go_side_by_side(void **state)
 	execute("DROP TABLE side");
 }
 
+static void the_second_commit_of_a_key_is_refused(void **state)
+{
+	struct upload one, two;
+	OWNS(answer) a;
+	OWNS(answer) b;
+	OWNS(buf) rows = {0};
+
+	(void)state;
+	execute("CREATE TABLE race (id INTEGER PRIMARY KEY)");
+	for (int i = 0; i < 200000; i++)
+		buf_fmt(&rows, "[%d]\n", i);
+	one = open_upload(&the, "race", ENGINE_ROWS_NDJSON);
+	two = open_upload(&the, "race", ENGINE_ROWS_NDJSON);
+	put_frame(&one, buf_str(&rows));
+	put_frame(&two, buf_str(&rows));
+	end_upload(&the, &one, true, &a);
+	end_upload(&the, &two, true, &b);
+	assert_int_equal(a.end.outcome, ENGINE_OK);
+	assert_int_equal(b.end.outcome, ENGINE_FAILED);
+	assert_str_equal(b.end.class, "Constraint");
+	assert_rows("SELECT count(*) FROM race", "[200000]");
+	execute("DROP TABLE race");
+}
+
 /* --- Parquet --- */
 static void put_parquet(struct buf *b, const char *select)
 {
@@ -829,6 +853,26 @@ static void parquet_files_bring_rows(void **state)
 	execute("DROP TABLE pq");
 }
 
+static void parquet_values_count_as_large_as_they_are(void **state)
+{
+	const struct wire_catalog before = scope;
+	OWNS(buf) b = {0};
+	OWNS(answer) a;
+
+	(void)state;
+	execute("CREATE TABLE large (id INTEGER, v VARCHAR)");
+	put_parquet(&b, "SELECT i AS id, repeat('x', 10000) AS v FROM range(1000) t(i)"); /* one value in its dictionary */
+	assert_true(b.n < 100000);
+	scope.max.bytes = 1000000;
+	ingest("large", ENGINE_ROWS_PARQUET, buf_str(&b), 4096, &a);
+	assert_int_equal(a.end.outcome, ENGINE_FULL);
+	assert_str_equal(a.end.class, "bytes");
+	scope = before;
+	assert_rows("SELECT count(*) FROM large", "[0]");
+	takes("large", ENGINE_ROWS_PARQUET, buf_str(&b), 1000);
+	execute("DROP TABLE large");
+}
+
 static void a_bad_packet_ends_the_worker(void **state)
 {
 	struct peer w = {.next = 1};
@@ -869,7 +913,9 @@ int main(void)
 		cmocka_unit_test(a_stream_that_just_ends_leaves_nothing),
 		cmocka_unit_test(a_cancel_ends_a_silent_stream),
 		cmocka_unit_test(two_streams_go_side_by_side),
+		cmocka_unit_test(the_second_commit_of_a_key_is_refused),
 		cmocka_unit_test(parquet_files_bring_rows),
+		cmocka_unit_test(parquet_values_count_as_large_as_they_are),
 		cmocka_unit_test(a_bad_packet_ends_the_worker),
 	};
 
