@@ -76,7 +76,7 @@ struct engine_feed; /* reference-counted with its task: engine_feed_end() gives 
 bool engine_ingest(struct call *c, struct engine *e, const struct engine_ingest *in, const struct engine_listener *l,
 		   void *arg, struct engine_feed **ret_feed, struct engine_task **ret) NODISCARD;
 /* Never blocks; any one thread at a time. Returns how many bytes it took, 0 = full: room() will tell. After the task
- * ended it takes everything and forgets it. */
+ * ended, of which room() tells as well, it takes everything and forgets it. */
 size_t engine_feed_put(struct engine_feed *f, struct str bytes);
 /* complete: that was all, commit. Else nothing of it is kept. Once. */
 void engine_feed_end(struct engine_feed *f, bool complete);

@@ -180,9 +180,18 @@ static void ended_on_loop(void *arg)
 	feed_unref(f);
 }
 
+/* Whoever waits for room is told: what comes from now on is taken and forgotten. */
 void feed_over(struct engine_feed *f)
 {
+	bool told;
+
 	close_on_loop(f);
+	pthread_mutex_lock(&f->lock);
+	told = f->hungry && !f->ended;
+	f->hungry = false;
+	pthread_mutex_unlock(&f->lock);
+	if (told && f->room)
+		f->room(f->arg);
 	feed_unref(f);
 }
 

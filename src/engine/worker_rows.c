@@ -91,7 +91,7 @@ void rows_added(struct rows *r, size_t n)
 }
 
 /* --- errors --- */
-static void wrong(struct rows *r, struct str column, const char *fmt, va_list ap)
+void rows_blame(struct rows *r, struct str column)
 {
 	struct rows_error *e = &r->error;
 	size_t n = column.n < ROWS_NAME_MAX ? column.n : ROWS_NAME_MAX;
@@ -100,8 +100,13 @@ static void wrong(struct rows *r, struct str column, const char *fmt, va_list ap
 		n--; /* not within a character */
 	memcpy(e->name, column.p ? column.p : "", n);
 	e->column = str_from(e->name, n);
-	e->row = r->row;
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+}
+
+static void wrong(struct rows *r, struct str column, const char *fmt, va_list ap)
+{
+	rows_blame(r, column);
+	r->error.row = r->row;
+	vsnprintf(r->error.text, sizeof(r->error.text), fmt, ap);
 }
 
 enum rows_step rows_wrong(struct rows *r, struct str column, const char *fmt, ...)

@@ -43,6 +43,8 @@ enum rows_step rows_put_row(struct rows *r);
 /* Leaves an error of this row; returns STEP_BAD. */
 enum rows_step rows_wrong(struct rows *r, struct str column, const char *fmt, ...) PRINTF(3, 4);
 
+void rows_blame(struct rows *r, struct str column); /* it is this column's error */
+
 enum rows_step rows_json_step(struct rows *r);
 enum rows_step rows_csv_step(struct rows *r);
 

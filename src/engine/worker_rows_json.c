@@ -330,12 +330,8 @@ static enum rows_step cell(struct cursor *k, int column)
 	enum rows_step step = value(k, 0, &c);
 
 	/* The grammar's errors get the column that they are in. */
-	if (step == STEP_BAD && k->r->error.column.n == 0) {
-		struct str name = str_head(k->r->names[column], ROWS_NAME_MAX);
-
-		memcpy(k->r->error.name, name.p, name.n);
-		k->r->error.column = str_from(k->r->error.name, name.n);
-	}
+	if (step == STEP_BAD)
+		rows_blame(k->r, k->r->names[column]);
 	return step == STEP_OK ? rows_put_cell(k->r, column, &c) : step;
 }
 

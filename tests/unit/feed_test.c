@@ -358,6 +358,44 @@ static void it_is_full_while_no_worker_reads(void **state)
 }
 
 /* --- ends --- */
+static pid_t worker_pid(void)
+{
+	char path[64];
+	int pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", getpid(), getpid());
+	file = fopen(path, "r");
+	assert_non_null(file);
+	(void)!fscanf(file, "%d", &pid);
+	fclose(file);
+	return pid;
+}
+
+static pid_t any_worker(void)
+{
+	char name[320], path[340];
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *e;
+	pid_t pid = worker_pid();
+
+	while (!pid && (e = readdir(d))) {
+		FILE *file;
+		int child = 0;
+
+		snprintf(name, sizeof(name), "/proc/self/task/%s", e->d_name);
+		snprintf(path, sizeof(path), "%s/children", name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		if (fscanf(file, "%d", &child) == 1)
+			pid = child;
+		fclose(file);
+	}
+	closedir(d);
+	return pid;
+}
+
 static void what_is_not_complete_is_not_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -447,42 +485,27 @@ static void a_drop_ends_it(void **state)
 	told_drop(&drop);
 }
 
-static pid_t worker_pid(void)
+static void who_waits_for_room_is_told_of_the_end_too(void **state)
 {
-	char path[64];
-	int pid = 0;
-	FILE *file;
+	struct fixture *f = *state;
+	struct told t;
+	OWNS(buf) b = {0};
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", getpid(), getpid());
-	file = fopen(path, "r");
-	assert_non_null(file);
-	(void)!fscanf(file, "%d", &pid);
-	fclose(file);
-	return pid;
-}
-
-static pid_t any_worker(void)
-{
-	char name[320], path[340];
-	DIR *d = opendir("/proc/self/task");
-	struct dirent *e;
-	pid_t pid = worker_pid();
-
-	while (!pid && (e = readdir(d))) {
-		FILE *file;
-		int child = 0;
-
-		snprintf(name, sizeof(name), "/proc/self/task/%s", e->d_name);
-		snprintf(path, sizeof(path), "%s/children", name);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		if (fscanf(file, "%d", &child) == 1)
-			pid = child;
-		fclose(file);
-	}
-	closedir(d);
-	return pid;
+	execute(f, "CREATE TABLE t (id INTEGER, name VARCHAR)");
+	ingest(f, &t, "t");
+	wait_for(&t, &t.started, 1);
+	kill(any_worker(), SIGSTOP); /* it reads nothing */
+	while (b.n < 1000000)
+		buf_lit(&b, "{\"id\":1,\"name\":\"abc\"}\n");
+	while (engine_feed_put(t.feed, buf_str(&b)) > 0)
+		;
+	kill(any_worker(), SIGKILL);
+	wait_for(&t, &t.ended, 1);
+	assert_int_equal(t.outcome, ENGINE_LOST);
+	assert_true(t.rooms > 0);
+	assert_int_equal(engine_feed_put(t.feed, buf_str(&b)), b.n);
+	engine_feed_end(t.feed, true);
+	told_drop(&t);
 }
 
 static void a_killed_worker_ends_it(void **state)
@@ -566,6 +589,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_task_that_ended_early_takes_and_forgets, begin, end),
 		cmocka_unit_test_setup_teardown(a_cancel_ends_it_queued_or_running, begin, end),
 		cmocka_unit_test_setup_teardown(a_drop_ends_it, begin, end),
+		cmocka_unit_test_setup_teardown(who_waits_for_room_is_told_of_the_end_too, begin, end),
 		cmocka_unit_test_setup_teardown(a_killed_worker_ends_it, begin, end),
 		cmocka_unit_test_setup_teardown(a_stopping_engine_ends_it, begin, end),
 		cmocka_unit_test_setup_teardown(no_descriptor_stays_open, begin, end),
