@@ -110,7 +110,7 @@ int cli_session_insert(struct call *c, const struct cli_verb *v, struct session_
 int session_run(struct call *c, const struct cli_verb *v, struct session_ask *a);
 
 /* --- events.c --- */
-#define CLI_EVENTS_FOLDER "events" /* in the data folder: the store of the log */
+#define CLI_STORE_FOLDER "store" /* in the data folder, as main.c has it: the event log is there */
 
 /* --- result.c: results of statements, for people and for programs --- */
 struct cli_format {

@@ -56,14 +56,22 @@ static void print_item(struct buf *line, const json_node *item)
 	fwrite(line->p, 1, line->n, stdout);
 }
 
-/* The next page behind *cursor, which moves. *ret_more: there may be another. */
+static void note_lost(const json_node *o)
+{
+	const json_node *lost = json_get(o, "lost");
+
+	if (lost && json_kind(lost) == JSON_KIND_INT && json_int(lost) > 0)
+		fprintf(stderr, "mayfly: gap: %lld events are not kept any more\n", (long long)json_int(lost));
+}
+
+/* The next page behind *cursor, which moves. *ret_more: there is another. */
 static bool print_page(struct call *c, struct events_ask *a, struct buf *cursor, bool *ret_more)
 {
 	struct remote_ask q = {.method = "GET", .timeout_ms = REMOTE_ANSWER_MS, .max_body_bytes = SIZE_MAX / 2};
 	int64_t limit = a->left < PAGE ? a->left : PAGE;
 	const json_node *o, *items;
 	OWNS(buf) line = {0};
-	struct str next;
+	struct str next, reached;
 
 	q.path = events_path(c, a, buf_str(cursor), limit);
 	if (!remote_json(c, &a->remote, &q, &o))
@@ -74,11 +82,13 @@ static bool print_page(struct call *c, struct events_ask *a, struct buf *cursor,
 	for (size_t i = 0; i < json_count(items); i++)
 		print_item(&line, json_at(items, i));
 	a->left -= (int64_t)json_count(items);
+	note_lost(o);
 	next = remote_text(o, "next");
+	reached = next.n ? next : remote_text(o, "cursor");
 	*ret_more = a->left > 0 && next.n && !str_eq(next, buf_str(cursor));
-	if (next.n) {
+	if (reached.n) {
 		buf_clear(cursor);
-		buf_add(cursor, next);
+		buf_add(cursor, reached);
 	}
 	return true;
 }
@@ -238,7 +248,7 @@ static int verify(struct call *c, struct events_ask *a)
 
 	if (!cli_data_dir(c, a->data, &a->data) || !server_identity(c, a->data, false, &self))
 		return cannot_read(c);
-	path = arena_fmt(c->arena, "%.*s/%s", SARG(a->data), CLI_EVENTS_FOLDER);
+	path = arena_fmt(c->arena, "%.*s/%s", SARG(a->data), CLI_STORE_FOLDER);
 	if (stat(path.p, &st) != 0) {
 		fail(c, ERR_STORAGE, "cannot read %s: %s", path.p, strerror(errno));
 		return cannot_read(c);
@@ -252,7 +262,7 @@ static int verify(struct call *c, struct events_ask *a)
 		return cannot_read(c);
 	for (int i = 0; i < verdict.nbad; i++)
 		printf("%.*s\n", SARG(verdict.bad[i]));
-	fprintf(stderr, "%lld streams, %lld events: %s\n", (long long)verdict.streams, (long long)verdict.items,
+	fprintf(stderr, "%lld streams with %lld events: %s\n", (long long)verdict.streams, (long long)verdict.items,
 		verdict.nbad ? "NOT as they were written" : "as they were written");
 	if (verdict.unsealed)
 		fprintf(stderr, "%lld of them are behind the signed end of their stream, as a loss of power leaves them\n",

@@ -248,14 +248,16 @@ def test_events_are_printed_page_by_page(scripted):
         query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(handler.path).query))
         at = int(query.get("after", 0))
         items = [{"offset": i, "payload": {"x": "ü"}} for i in range(at, min(at + 2, at + int(query["limit"]), 6))]
-        handler.answer(200, {"items": items, "next": str(at + len(items))})
+        cursor = str(at + len(items))
+        handler.answer(200, {"items": items, "next": cursor if at + len(items) < 6 else None, "cursor": cursor, "lost": 3 if at == 0 else 0})
 
     scripted.answers["GET /v1/events"] = page
     done = scripted.run("events", "--topic", "a b", "--session", SESSION, "--event", "opened", "--after", "2")
     assert done.returncode == 0 and [json.loads(line)["offset"] for line in done.stdout.splitlines()] == [2, 3, 4, 5]
-    assert "--after 6" in done.stderr
+    assert "--after 6" in done.stderr and "gap" not in done.stderr
     assert scripted.asked[0][1] == f"/v1/events?topic=a%20b&session_id={SESSION}&event=opened&after=2&limit=1000"
-    assert len(scripted.run("events", "--limit", "3").stdout.splitlines()) == 3
+    done = scripted.run("events", "--limit", "3")
+    assert len(done.stdout.splitlines()) == 3 and "gap: 3 events" in done.stderr
     assert scripted.asked[-1][1] == "/v1/events?after=2&limit=1"
 
 

@@ -327,7 +327,7 @@ static void write_log(struct bench *b, const char *dir)
 	struct store *s;
 
 	assert_true(server_identity(&b->c, str_of(dir), true, &self));
-	s = store_folder_open(&b->c, arena_fmt(&b->arena, "%s/" CLI_EVENTS_FOLDER, dir));
+	s = store_folder_open(&b->c, arena_fmt(&b->arena, "%s/" CLI_STORE_FOLDER, dir));
 	e = events_open(&b->c, &(struct events_options){.store = s, .server = self.id, .key = self.key, .topic_prefix = S("mayfly"),
 	                                                .sync = EVENT_SYNC_ALWAYS, .segment_bytes = 1 << 20});
 	assert_non_null(e);
