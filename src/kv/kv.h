@@ -43,8 +43,9 @@ struct kv {
 };
 
 struct kv *kv_memory_open(uint64_t max_records); /* beyond: ERR_TOO_MANY */
-/* `path` is the log; a torn end is cut, what cannot be read else is an error that names the byte.
- * Values at most KV_VALUE_MAX bytes. */
+/* `path` is the log, in a folder that is there; a torn end is cut, what cannot be read else is an error that
+ * names the byte; ERR_CONFLICT when another has it open. ERR_STORAGE of a put or drop: not done, as far
+ * as this process sees. Values and keys that are longer (in any backend): ERR_INVALID_FIELD. */
 enum { KV_KEY_MAX = 4096, KV_VALUE_MAX = 16 * 1024 * 1024 };
 struct kv *kv_file_open(struct call *c, struct str path, uint64_t max_records) NODISCARD;
 
