@@ -116,6 +116,32 @@ static void a_record_that_cannot_be_read_stops_nothing(void **state)
 	assert_int_equal(rig_places(r), 1);
 }
 
+/* A memory session's record says opening all its life; when retention took the event, it still was opened. */
+static void a_session_older_than_the_log_was_opened_all_the_same(void **state)
+{
+	enum { EVENTS = 100 };
+	struct rig *r = *state;
+	char id[ID_LEN + 1];
+	struct session *se;
+	struct told t;
+
+	rig_stop(r);
+	r->log_bytes = 4096;
+	rig_start(r);
+	se = rig_memory(r);
+	snprintf(id, sizeof(id), "%.*s", SARG(rig_id(r, se)));
+	session_unref(se);
+	for (int i = 0; i < EVENTS; i++)
+		session_unref(rig_memory(r));
+	events_sweep(r->events);
+	assert_int_equal(rig_told(r, str_of(id)).opened, 0);
+	r->log_bytes = 0;
+	restart(r);
+	rig_sweep_until(r, 0);
+	t = rig_told(r, str_of(id));
+	assert_true(t.timed_out == 1 && t.closed == 0);
+}
+
 /* --- kills --- */
 
 /* In a process of its own: opens, uses, closes; dies at its step `at`, or not at all. The ids go through the pipe. */
@@ -136,6 +162,45 @@ static void child(struct rig *r, const struct session_ask *ask, int at, int out)
 	assert_true(rig_close(r, se, &res));
 	(void)!write(out, "c", 1);
 	_exit(0);
+}
+
+/* Sweeps until what a start finds has ended or goes on. True: one goes on. */
+static bool settle(struct rig *r)
+{
+	for (int64_t end = clock_mono_ms() + 30000;; sched_yield()) {
+		struct session **v;
+		struct str next;
+		uint64_t places = rig_places(r);
+		int n;
+
+		assert_true(session_list(&r->c, r->sessions, &(struct session_filter){.limit = 10}, &v, &n, &next));
+		for (int i = 0; i < n; i++)
+			session_unref(v[i]);
+		if (places == (uint64_t)n)
+			return n == 1;
+		assert_true(clock_mono_ms() < end);
+		rig_sweep(r);
+	}
+}
+
+/* The next process, which dies at its own step `at`, or not at all. */
+static bool start_and_die(struct rig *r, int at)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		atomic_store(&steps.n, 0);
+		atomic_store(&steps.die_at, at);
+		rig_start(r);
+		settle(r);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status);
 }
 
 /* How many answers the client got: 0, 1 (opened) or 2 (closed). */
@@ -169,23 +234,7 @@ static void check_after(struct rig *r, const struct session_ask *ask, int answer
 	bool resumed;
 
 	rig_start(r);
-	for (int64_t end = clock_mono_ms() + 30000;;) { /* until what must end has ended */
-		struct session_stats st;
-		struct session **v;
-		struct str next;
-		int n;
-
-		assert_true(session_list(&r->c, r->sessions, &(struct session_filter){.limit = 10}, &v, &n, &next));
-		sessions_stats(r->sessions, &st);
-		resumed = n == 1;
-		for (int i = 0; i < n; i++)
-			session_unref(v[i]);
-		if (st.open == (uint64_t)n)
-			break;
-		assert_true(clock_mono_ms() < end);
-		rig_sweep(r);
-		sched_yield();
-	}
+	resumed = settle(r);
 	t = rig_told(r, S(""));
 	assert_int_equal(t.partial, 0);
 	assert_true(t.opened == (answers > 0) || (answers == 0 && t.opened <= 1));
@@ -222,6 +271,35 @@ static int kill_everywhere(const struct session_ask *ask)
 	return at - 2;
 }
 
+/* Killed in the middle of it, and again in the middle of what the next start makes of that. */
+static int kill_twice(const struct session_ask *ask)
+{
+	bool killed = true, again;
+	int runs = 0;
+
+	for (int at = 1; killed; at += 2) { /* every other: this takes its time */
+		again = true;
+		for (int then = 1; again; then += 2, runs++) {
+			struct rig *r = rig_new(&fake_side);
+			int answers = run_child(r, ask, at, &killed);
+
+			again = start_and_die(r, then);
+			check_after(r, ask, answers);
+			rig_remove(r);
+		}
+	}
+	return runs;
+}
+
+static void two_crashes_in_a_row_double_nothing(void **state)
+{
+	int n = kill_twice(MEMORY) + kill_twice(PERSISTENT);
+
+	(void)state;
+	print_message("killed twice in %d ways\n", n);
+	assert_true(n > 50);
+}
+
 static void a_memory_session_killed_anywhere_leaves_one_of_each_or_no_trace(void **state)
 {
 	int n = kill_everywhere(MEMORY);
@@ -246,8 +324,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_restart_ends_memory_sessions_and_resumes_persistent_ones, fake_begin, rig_end),
 		cmocka_unit_test_setup_teardown(files_without_a_session_are_removed_and_only_those, fake_begin, rig_end),
 		cmocka_unit_test_setup_teardown(a_record_that_cannot_be_read_stops_nothing, fake_begin, rig_end),
+		cmocka_unit_test_setup_teardown(a_session_older_than_the_log_was_opened_all_the_same, fake_begin, rig_end),
 		cmocka_unit_test(a_memory_session_killed_anywhere_leaves_one_of_each_or_no_trace),
 		cmocka_unit_test(a_persistent_session_killed_anywhere_leaves_one_of_each_or_goes_on),
+		cmocka_unit_test(two_crashes_in_a_row_double_nothing),
 	};
 
 	return cmocka_run_group_tests_name("session_crash", tests, NULL, NULL);

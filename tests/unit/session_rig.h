@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "faults.h"
 #include "test.h"
 
 /* --- steps --- */
@@ -139,6 +140,7 @@ static const struct store_ops rig_store_ops = {.name = "rig", .put = rig_store_p
 
 /* --- the room --- */
 
+enum { POOL_THREADS = 4 };
 struct rig;
 struct rig_side { /* who has the tables */
 	struct sessions *(*open)(struct rig *r, struct session_options *so);
@@ -158,6 +160,8 @@ struct rig {
 	struct engine *engine;     /* of a side that has one */
 	struct sessions *sessions;
 	struct session_caps caps;
+	int pool_queue;            /* most that may wait; 0 = many */
+	int64_t log_bytes;         /* what a stream keeps, and of a segment; 0 = all */
 	char dir[64];
 };
 
@@ -170,7 +174,8 @@ static void rig_caps(void *arg, struct str tenant, struct session_caps *ret)
 static void rig_open_log(struct rig *r)
 {
 	const struct events_options eo = {.store = &r->store.store, .server = S("server-1"), .key = S("0123456789abcdef0123456789abcdef"),
-					  .topic_prefix = S("mayfly"), .sync = EVENT_SYNC_ALWAYS, .segment_bytes = 1 << 20};
+					  .topic_prefix = S("mayfly"), .sync = EVENT_SYNC_ALWAYS, .segment_bytes = r->log_bytes ? r->log_bytes : 1 << 20,
+					  .retention_bytes = r->log_bytes};
 
 	r->kv.kv.ops = &rig_kv_ops;
 	r->kv.below = kv_file_open(&r->c, arena_fmt(&r->arena, "%s/records", r->dir), 1000000);
@@ -195,7 +200,7 @@ static void rig_start(struct rig *r)
 	r->c.principal = S("alice");
 	r->c.request_id = S("req-1");
 	r->loop = lo.loop = exec_loop_open("loop");
-	r->pool = so.pool = exec_pool_open("pool", 4, 10000);
+	r->pool = so.pool = exec_pool_open("pool", POOL_THREADS, r->pool_queue ? r->pool_queue : 10000);
 	rig_open_log(r);
 	r->lifecycle = so.lifecycle = lifecycle_open(&lo);
 	so.kv = &r->kv.kv;
@@ -229,6 +234,7 @@ static struct rig *rig_new(const struct rig_side *side)
 
 	r->side = side;
 	steps = (struct steps){0};
+	atomic_store(&faults.no_disk, true); /* being killed loses no page */
 	r->caps = (struct session_caps){.max_sessions = 100000, .max_timeout_seconds = 604800, .session = {100, 1000000, 1 << 30},
 					.tenant = {1000, 10000000, 1LL << 40}};
 	strcpy(r->dir, "/tmp/mayfly-session-test-XXXXXX");
