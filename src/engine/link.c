@@ -7,7 +7,9 @@
 
 #include "obs/obs.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -545,6 +547,24 @@ static void take_folder_back(const struct link *k)
 		(void)!lchown(arena_fmt(&a, "%s/tenants/%s", k->engine->data_dir, k->lane->name).p, geteuid(), getegid());
 }
 
+/* What it spilled, and rows on their way in: a worker that was killed leaves them. The folder was the worker's: no link
+ * is followed. */
+static void empty_folder(const struct link *k, const char *name)
+{
+	OWNS(arena) a = {0};
+	const char *path = arena_fmt(&a, "%s/tenants/%s/%s", k->engine->data_dir, k->lane->name, name).p;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+
+	while (d && (e = readdir(d)) != NULL)
+		unlinkat(fd, e->d_name, 0); /* "." and ".." refuse */
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+}
+
 static void on_exit_of_worker(void *arg, int status, int signo)
 {
 	struct link *k = arg;
@@ -554,6 +574,8 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 		;
 	link_died(k);
 	exec_child_close(k->child);
+	empty_folder(k, "tmp");
+	empty_folder(k, "incoming");
 	count_exit(k, !k->dismissed);
 	if (!k->dismissed)
 		obs_log(OBS_WARN, "engine", "worker of tenant %s ended: status %d, signal %d%s%s", lane->name, status, signo,

@@ -329,12 +329,14 @@ struct touched {
 	struct catalog_table now;      /* in the arena */
 	bool added;                    /* `now` holds what came, not what is there */
 	bool gone;
+	bool empty;                    /* if it is new, it has no rows */
 };
 struct effect {
 	struct touched *v;
 	int n;
 	enum measure how;
 	struct str created;            /* the name as it shall be known */
+	bool empty;                    /* that one begins without rows */
 	bool any_name;                 /* of tables that are not known, too */
 };
 
@@ -364,6 +366,7 @@ static void classify(struct call *c, const struct sql_tokens *tokens, struct eff
 	ret->any_name = k.kind != SQL_INSERT && k.kind != SQL_UPDATE && k.kind != SQL_DELETE && k.kind != SQL_SELECT;
 	if (k.kind == SQL_CREATE && str_ieq(k.object, S("TABLE")) && !k.if_not_exists)
 		ret->created = k.leaf;
+	ret->empty = ret->created.n && !k.as_select;
 }
 
 /* Names of the statement, each once, in its order. */
@@ -424,7 +427,7 @@ static bool look_after(struct executor *x, struct task *t, duckdb_connection con
 		return count(t, k, con, &ret->now, how);
 	}
 	ret->now = (struct catalog_table){.name = arena_cstr(t->call.arena, ret->name)};
-	return look_at(t, k, con, &ret->now) && count(t, k, con, &ret->now, MEASURE_ALL);
+	return look_at(t, k, con, &ret->now) && ((ret->empty && !is_known) || count(t, k, con, &ret->now, MEASURE_ALL));
 }
 
 static bool effect_of(struct executor *x, struct task *t, duckdb_connection con, struct str sql, struct effect *ret)
@@ -447,6 +450,7 @@ static bool effect_of(struct executor *x, struct task *t, duckdb_connection con,
 		if (!is_known && !(ret->any_name && catalog_has_table(con, t->catalog, names[i])))
 			continue;
 		at->name = names[i];
+		at->empty = ret->empty && str_ieq(names[i], ret->created);
 		if (!look_after(x, t, con, ret->how, at))
 			return false;
 		ret->n++;
@@ -480,22 +484,24 @@ static void apply(struct catalog *k, const struct effect *e)
 	for (int i = 0; i < e->n; i++) {
 		const struct touched *at = &e->v[i];
 		struct catalog_table *there = catalog_find(k, at->name);
+		/* a keyword of the statement may have been the same name in another case */
+		struct str name = str_ieq(at->name, e->created) ? e->created : at->name;
 
 		if (at->gone) {
 			catalog_remove_name(k, at->name);
 			continue;
 		}
 		if (!there)
-			there = catalog_add_name(k, at->name);
+			there = catalog_add_name(k, name);
 		if (at->added) {
 			there->rows += at->now.rows;
 			there->bytes += at->now.bytes;
 		} else {
 			take_over(there, &at->now);
 		}
-		if (str_ieq(at->name, e->created) && !str_eq(str_of(there->name), at->name)) {
+		if (str_ieq(name, e->created) && !str_eq(str_of(there->name), name)) {
 			free(there->name);
-			there->name = strndup(at->name.p, at->name.n);
+			there->name = strndup(name.p, name.n);
 		}
 	}
 	catalog_sum(k);

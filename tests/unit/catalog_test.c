@@ -635,6 +635,33 @@ static void a_killed_worker_takes_memory_and_leaves_files(void **state)
 	close_catalog(fresh);
 }
 
+/* As if it had been killed while it spilled. */
+static void what_a_killed_worker_spilled_is_gone_with_it(void **state)
+{
+	static const char *const folders[] = {"tmp", "incoming"};
+	struct owned *o = open_catalog(false);
+	const char *paths[COUNT_OF(folders)];
+
+	(void)state;
+	ddl(o, "create table t as select 1 as x");
+	for (size_t i = 0; i < COUNT_OF(folders); i++) {
+		FILE *f;
+
+		paths[i] = arena_fmt(&fx->arena, "%s/tenants/acme/%s/spilled", fx->dir, folders[i]).p;
+		f = fopen(paths[i], "w");
+		assert_non_null(f);
+		fputs("planted-secret", f);
+		fclose(f);
+	}
+	kill(worker_pid(), SIGKILL);
+	wait_for(&o->lost);
+	for (int ms = 0; ms < WAIT_MS && workers() > 0; ms += 20)
+		usleep(20000);
+	for (size_t i = 0; i < COUNT_OF(folders); i++)
+		assert_int_not_equal(access(paths[i], F_OK), 0);
+	close_catalog(o);
+}
+
 static void an_idle_worker_stays_for_memory_and_goes_without(void **state)
 {
 	struct owned *o = open_catalog(false), *p = open_catalog(true);
@@ -997,6 +1024,7 @@ int main(void)
 		CASE(usage_is_told_after_each_change),
 		CASE(writers_at_once_keep_the_count),
 		CASE(a_killed_worker_takes_memory_and_leaves_files),
+		CASE(what_a_killed_worker_spilled_is_gone_with_it),
 		CASE(an_idle_worker_stays_for_memory_and_goes_without),
 		CASE(tenants_with_sessions_keep_their_workers),
 		CASE(a_drop_gets_through_when_all_statements_are_long),
