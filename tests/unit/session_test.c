@@ -37,7 +37,7 @@ static void what_may_not_be_opened_is_refused_and_leaves_nothing(void **state)
 	struct rig *r = *state;
 	struct session *se;
 	const struct session_ask wrong[] = {
-		{.timeout_seconds = -1, .idle_seconds = -1},
+		{.timeout_seconds = -2, .idle_seconds = -1},
 		{.timeout_seconds = r->caps.max_timeout_seconds + 1, .idle_seconds = -1},
 		{.timeout_seconds = 10, .idle_seconds = 0},
 		{.timeout_seconds = 10, .idle_seconds = -1, .labels = {arena_alloc(&r->arena, 20000), 20000}},
