@@ -1,8 +1,8 @@
 /* events_verify.c - checks every stream of a store against its signed head.
  *
- * The head is read before the log: then a server that goes on writing only adds
- * items behind it. Retention may drop what was listed before; so a stream with
- * faults whose head has moved meanwhile is looked at once more.
+ * A server may go on writing meanwhile. So a stream with faults is looked at once
+ * more, the head first and then what there is: then writing only adds items behind the
+ * head, and retention, which may drop what was listed, moves the head before it does.
  */
 #include "lifecycle/events_int.h"
 
@@ -66,13 +66,20 @@ static bool walk(struct verifying *v, const struct stored *s, const struct head_
 	return chain_walk(v->c, v->store, ch, chain_first(s, head));
 }
 
-static bool moved_on(struct verifying *v, const struct stored *s, const struct head_found *before, struct stored *ret)
+static bool moved_on(struct verifying *v, struct str dir, struct str record)
 {
 	struct head_found now;
+	struct stored s;
 
-	if (!stored_one(v->c, v->store, s->dir, ret) || !head_find(v->c, v->store, ret, v->key, &now))
+	if (!stored_one(v->c, v->store, dir, &s) || !head_find(v->c, v->store, &s, v->key, &now))
 		return false;
-	return !str_eq(now.record, before->record);
+	return !str_eq(now.record, record);
+}
+
+/* The segments are listed once more, behind the head. */
+static bool look_again(struct verifying *v, struct stored *s, struct head_found *h)
+{
+	return stored_one(v->c, v->store, s->dir, s) && read_head(v, s, h) && stored_one(v->c, v->store, s->dir, s);
 }
 
 static bool verify_stream(struct verifying *v, const struct stored *found)
@@ -83,9 +90,9 @@ static bool verify_stream(struct verifying *v, const struct stored *found)
 
 	for (int i = 0; i < TRIES; i++) {
 		buf_clear(&v->now);
-		if (!read_head(v, &s, &h) || !walk(v, &s, &h, &ch))
+		if (!(i ? look_again(v, &s, &h) : read_head(v, &s, &h)) || !walk(v, &s, &h, &ch))
 			return false;
-		if (v->now.n == 0 || !moved_on(v, &s, &h, &s))
+		if (v->now.n == 0 || (i && !moved_on(v, s.dir, h.record)))
 			break;
 	}
 	if (v->c->err.kind != ERR_NONE)

@@ -601,6 +601,98 @@ static void batches_of_eight_threads(void **state)
 	end(&f);
 }
 
+struct at_once {
+	struct fixture *f;
+	atomic_bool stop;
+	int64_t read, lost;
+	int faults;
+};
+
+/* Follows the log as a live stream does: from memory, else from the store. */
+static void *follow(void *arg)
+{
+	struct at_once *x = arg;
+	char kept[512] = "";
+	bool last = false;
+
+	while (!last) {
+		struct str cursor = str_of(kept);
+		struct event_item *it;
+		struct arena a = {0};
+		int64_t lost = 0;
+		struct call c;
+		int n;
+
+		call_open(&c, &a);
+		last = atomic_load(&x->stop);
+		if (!events_recent(&c, x->f->e, &acme, cursor, 50, &it, &n, &cursor))
+			INVARIANT(events_read(&c, x->f->e, &acme, cursor, 50, &it, &n, &cursor, &lost));
+		x->lost += lost;
+		for (int i = 0; i < n; i++, x->read++)
+			x->faults += kept[0] && it[i].offset != x->read + x->lost;
+		if (n && !kept[0])
+			x->lost = it[0].offset;
+		last = last && n == 0;
+		snprintf(kept, sizeof(kept), "%.*s", SARG(cursor));
+		arena_close(&a);
+	}
+	return NULL;
+}
+
+static void *sweep_and_verify(void *arg)
+{
+	struct at_once *x = arg;
+
+	while (!atomic_load(&x->stop)) {
+		struct events_verdict v;
+		struct arena a = {0};
+		struct call c;
+
+		call_open(&c, &a);
+		events_sweep(x->f->e);
+		INVARIANT(events_verify(&c, &x->f->store.store, KEY, &v));
+		if (v.nbad)
+			print_error("%.*s\n", SARG(v.bad[0]));
+		x->faults += v.nbad;
+		arena_close(&a);
+	}
+	return NULL;
+}
+
+static void readers_sweeps_and_verifying_while_it_is_written(void **state)
+{
+	struct at_once reader = {0}, sweeper = {0};
+	pthread_t writers[4], follows, sweeps;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	f.o.segment_bytes = 10000;
+	f.o.retention_bytes = 50000;
+	reopen(&f);
+	reader.f = sweeper.f = &f;
+	pthread_create(&follows, NULL, follow, &reader);
+	pthread_create(&sweeps, NULL, sweep_and_verify, &sweeper);
+	for (size_t i = 0; i < COUNT_OF(writers); i++)
+		pthread_create(&writers[i], NULL, append_hundred, &f);
+	for (size_t i = 0; i < COUNT_OF(writers); i++)
+		pthread_join(writers[i], NULL);
+	events_flush(f.e);
+	atomic_store(&reader.stop, true);
+	atomic_store(&sweeper.stop, true);
+	pthread_join(follows, NULL);
+	pthread_join(sweeps, NULL);
+	assert_int_equal(reader.faults, 0);
+	assert_int_equal(sweeper.faults, 0);
+	{
+		int64_t next;
+
+		assert_true(event_head(&f.c, f.e, LIFE, S("acme"), &next));
+		assert_int_equal(reader.read + reader.lost, next);
+	}
+	end(&f);
+}
+
 /* --- files of the log, behind its back --- */
 static void path_of(const struct fixture *f, const char *name, char ret[256])
 {
@@ -699,6 +791,59 @@ static void every_changed_byte_of_the_head_is_found(void **state)
 	assert_int_equal(missed, 0);
 	buf_drop(&b);
 	end(&f);
+}
+
+/* One payload is another, with a hash that is right; with `all`, so are the hashes of all items behind it. */
+static void forge(struct buf *b, bool all)
+{
+	struct str rest = buf_str(b);
+	char hash[65] = "";
+
+	for (int i = 0; rest.n; i++) {
+		struct str line = str_cut(&rest, '\n');
+		char *at = b->p + (line.p - b->p);
+		unsigned char digest[SHA256_LEN];
+		OWNS(buf) hex = {0};
+
+		if (i < 2)
+			continue;
+		if (i == 2)
+			at[str_search(line, S("opened"))] = 'O';
+		else if (all)
+			memcpy(at + line.n - 66 - 9 - 1 - 64, hash, 64);
+		else
+			continue;
+		hash_sha256(str_head(line, line.n - 66 - 9), digest);
+		hash_hex(str_from((char *)digest, sizeof(digest)), &hex);
+		memcpy(hash, hex.p, 64);
+		memcpy(at + line.n - 66, hash, 64);
+	}
+}
+
+static void a_forged_chain_is_found(void **state)
+{
+	for (int all = 0; all < 2; all++) {
+		struct events_verdict v;
+		char path[256];
+		struct fixture f;
+		struct buf b;
+
+		begin(&f);
+		append_many(&f, 0, 6);
+		path_of(&f, first_segment, path);
+		b = read_file(path);
+		forge(&b, all);
+		write_file(path, buf_str(&b));
+		v = verify(&f);
+		assert_int_equal(v.nbad, 1);
+		if (all)
+			assert_true(str_ends(v.bad[0], S("offset 5 is not the item that the signed head tells")));
+		else
+			assert_true(str_search(v.bad[0], S("offset 3 does not follow the item before it")) < v.bad[0].n);
+		buf_drop(&b);
+		end(&f);
+	}
+	(void)state;
 }
 
 static size_t line_begin(const struct buf *b, int from_end)
@@ -1240,8 +1385,10 @@ int main(void)
 		cmocka_unit_test(a_failed_append_leaves_neither_gap_nor_duplicate),
 		cmocka_unit_test(a_killed_server_loses_nothing_it_acknowledged),
 		cmocka_unit_test(batches_of_eight_threads),
+		cmocka_unit_test(readers_sweeps_and_verifying_while_it_is_written),
 		cmocka_unit_test(every_changed_byte_is_found),
 		cmocka_unit_test(every_changed_byte_of_the_head_is_found),
+		cmocka_unit_test(a_forged_chain_is_found),
 		cmocka_unit_test(a_cut_tail_is_found_and_the_stream_goes_on),
 		cmocka_unit_test(a_lost_head_is_found_and_the_stream_goes_on),
 		cmocka_unit_test(items_put_behind_a_closed_head_are_found),
