@@ -70,6 +70,8 @@ static bool check_columns(struct call *c, const struct session_table_ask *ask, s
 
 		if (!is_plain_text(name) || name.n > COLUMN_NAME_MAX)
 			return fail(c, ERR_INVALID_FIELD, "name of column %d: 1 to %d bytes of text", i + 1, COLUMN_NAME_MAX);
+		if (str_istarts(name, S(SQL_EPHEMERAL)))
+			return fail(c, ERR_INVALID_FIELD, "name of column %d: names that begin with " SQL_EPHEMERAL " are reserved", i + 1);
 		if (!take_name(c, names, name))
 			return fail(c, ERR_INVALID_FIELD, "columns: %.*s is there twice", SARG(name));
 	}

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+enum { DEFAULT_S = 3600 };
+
 static bool check_timeout(struct call *c, int64_t seconds, const struct session_caps *caps)
 {
 	return (seconds >= 0 && seconds <= caps->max_timeout_seconds) ||
@@ -89,13 +91,16 @@ static void go(struct session *se)
 
 bool session_open(struct call *c, struct sessions *s, const struct session_ask *ask, struct session **ret)
 {
+	struct session_ask timed = *ask;
 	struct session_caps caps;
 	struct session *se;
 
 	s->o.caps(s->o.arg, c->tenant, &caps);
-	if (!check_ask(c, ask, &caps))
+	if (timed.timeout_seconds == SESSION_TIMEOUT_DEFAULT)
+		timed.timeout_seconds = caps.max_timeout_seconds < DEFAULT_S ? caps.max_timeout_seconds : DEFAULT_S;
+	if (!check_ask(c, &timed, &caps))
 		return false;
-	se = session_for(c, s, ask);
+	se = session_for(c, s, &timed);
 	if (!session_enter(se, caps.max_sessions)) {
 		session_leave(se);
 		session_unref(se);

@@ -25,12 +25,13 @@ struct session_op; /* reference-counted: something under way */
 enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_CLOSING, SESSION_CLOSED, SESSION_STATES };
 extern const struct fsm_state session_fsm[SESSION_STATES];
 
-enum { SESSION_NAME_MAX = 24, SESSION_PHYSICAL_MAX = 63, SESSION_DISCONNECT_MS = 10000 };
+enum { SESSION_NAME_MAX = 24, SESSION_PHYSICAL_MAX = 63, SESSION_DISCONNECT_MS = 10000,
+       SESSION_TIMEOUT_DEFAULT = INT32_MIN /* an hour, or the cap where that is less */ };
 
 /* --- opening and finding --- */
 struct session_ask {
 	bool persistent;
-	int64_t timeout_seconds;      /* 0 is expired at once; at most the tenant's cap */
+	int64_t timeout_seconds;      /* 0 is expired at once; at most the tenant's cap; or SESSION_TIMEOUT_DEFAULT */
 	int64_t idle_seconds;         /* -1 = none */
 	bool close_on_disconnect;
 	struct str labels;            /* a JSON object, as text */

@@ -120,7 +120,8 @@ static void create_failed(struct session_op *op)
 	struct str line = str_head(e->text, str_find(e->text, '\n'));
 	int column;
 
-	if (str_search(e->text, S("already exists")) < e->text.n) {
+	/* another transaction made it just now: not in sight yet, or in the way already */
+	if (str_search(e->text, S("already exists")) < e->text.n || str_search(e->text, S("write-write conflict")) < e->text.n) {
 		duplicate(op);
 		return;
 	}

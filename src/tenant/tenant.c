@@ -172,7 +172,7 @@ static bool identify_local(struct call *c, const struct tenants *t, const struct
 	if (!origin_check(c, &t->o, in))
 		return false;
 	if (!in->tenant.p && t->o.require_tenant)
-		return fail(c, ERR_FORBIDDEN, "no tenant bound: header X-Mayfly-Tenant is required");
+		return fail(c, ERR_NO_TENANT_BINDING, "no tenant bound: header X-Mayfly-Tenant is required");
 	if (in->tenant.p && !tenant_name_valid(in->tenant))
 		return fail(c, ERR_INVALID_TENANT, "X-Mayfly-Tenant must be 1 to %d of a-z, 0-9, _ and -, and begin with a letter or digit",
 		            TENANT_NAME_MAX);

@@ -36,3 +36,38 @@ def server():
     yield make
     for one in reversed(made):  # the last may use the folder of an earlier one
         one.check_end()
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    """A server that wants tokens."""
+    one = Server({"auth.mode": "token"})
+    yield one
+    one.check_end()
+
+
+@pytest.fixture
+def killable():
+    """Servers one after another on one folder: start(key=value, …), and kill(…) that ends the last with SIGKILL before."""
+    made = []
+
+    class Killable:
+        @staticmethod
+        def start(**settings):
+            made.append(Server({k.replace("__", "."): v for k, v in settings.items()}, data=made[0].folder if made else None))
+            return made[-1]
+
+        @classmethod
+        def kill(cls, **settings):
+            made[-1].workers()
+            made[-1].kill()
+            return cls.start(**settings)
+
+    yield Killable
+    try:
+        if len(made) > 1:
+            made[-1].check_end()
+    finally:
+        if len(made) == 1:
+            made[0].check_end()
+        made[0].drop()
