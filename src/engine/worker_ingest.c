@@ -267,10 +267,10 @@ static void run_in(struct ingest *g, struct session *s)
 	struct task *t = g->t;
 
 	g->con = s->con;
-	if (executor_runs(g->x, s))
-		transact(g, s);
-	else
+	if (!executor_runs(g->x, s))
 		task_fails(t, "INTERRUPT", "Interrupted!");
+	else if (session_timezone(t, s, t->ask.timezone)) /* UTC; the session may have served another */
+		transact(g, s);
 	executor_runs(g->x, NULL);
 	if (t->end.outcome == ENGINE_FAILED && executor_canceled(g->x) && !t->broken)
 		t->end.outcome = ENGINE_INTERRUPTED;

@@ -198,10 +198,12 @@ static void collect(struct peer *w, uint64_t task, struct answer *a)
 	}
 }
 
+static struct str zone;
+
 static void run(struct peer *w, const char *sql, bool writes, struct answer *a)
 {
 	struct engine_ask ask = {.sql = str_of(sql), .form = ENGINE_NATIVE, .first_part_bytes = 1 << 20, .writes = writes,
-				 .counts = writes ? ENGINE_STATUS : ENGINE_ROWS};
+				 .timezone = zone, .counts = writes ? ENGINE_STATUS : ENGINE_ROWS};
 	OWNS(buf) b = {0};
 	uint64_t task = w->next++;
 	size_t at = wire_begin_record(&b, WIRE_RUN, task);
@@ -538,6 +540,18 @@ static void values_of_other_writings_fit(void **state)
 		    "[2,42,\"true\",\"-1.50\",\"2024-02-10\",\"2024-02-09T01:02:00.000000\",false],"
 		    "[3,-1,\"{\\\"a\\\":[1]}\",\"0.00\",null,\"2024-02-09T00:00:00.000000\",null]");
 	execute("DROP TABLE w");
+}
+
+static void times_without_a_zone_are_utc(void **state)
+{
+	(void)state;
+	execute("CREATE TABLE z (id INTEGER, v TIMESTAMPTZ)");
+	zone = S("America/New_York");
+	assert_rows("SELECT CAST(TIMESTAMPTZ '2024-01-01 00:00:00Z' AS DATE)", "[\"2023-12-31\"]");
+	zone = (struct str){NULL, 0};
+	takes("z", ENGINE_ROWS_JSON, S("[[1,\"2024-01-01 00:00:00\"],[2,\"2024-01-01T02:00:00+02:00\"]]"), 2);
+	assert_rows("SELECT count(*) FROM z WHERE epoch(v) = 1704067200", "[2]");
+	execute("DROP TABLE z");
 }
 
 static void defaults_stand_for_what_is_not_given(void **state)
@@ -905,6 +919,7 @@ int main(void)
 		cmocka_unit_test(every_type_comes_back),
 		cmocka_unit_test(every_type_comes_back_from_csv),
 		cmocka_unit_test(values_of_other_writings_fit),
+		cmocka_unit_test(times_without_a_zone_are_utc),
 		cmocka_unit_test(defaults_stand_for_what_is_not_given),
 		cmocka_unit_test(rows_that_do_not_fit_leave_nothing),
 		cmocka_unit_test(constraints_are_told_from_mismatches),
