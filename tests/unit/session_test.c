@@ -852,13 +852,18 @@ static void opening_costs(void **state)
 	enum { N = 300 };
 	struct rig *r = *state;
 	int64_t from;
+	int syncs;
 
 	atomic_store(&faults.no_disk, false);
+	syncs = faults.fsyncs + faults.fdatasyncs;
 	from = clock_mono_ns();
 	for (int i = 0; i < N; i++)
 		session_unref(rig_memory(r));
-	print_message("session_open with a durable record and event: %lld us each\n", (long long)((clock_mono_ns() - from) / 1000 / N));
+	syncs = faults.fsyncs + faults.fdatasyncs - syncs;
+	print_message("session_open with a durable record and event: %lld us and %.1f syncs each\n",
+		      (long long)((clock_mono_ns() - from) / 1000 / N), (double)syncs / N);
 	assert_int_equal(rig_places(r), N);
+	assert_true(syncs < N * 2 + N / 10); /* one for the record, one for the event, a few for files that are made */
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fake_begin, rig_end)
