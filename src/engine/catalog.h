@@ -34,16 +34,20 @@ struct engine_catalog *engine_catalog_open(struct engine *e, const struct engine
 struct engine_catalog *engine_catalog_ref(struct engine_catalog *k);
 void engine_catalog_unref(struct engine_catalog *k);   /* NULL is fine */
 void engine_catalog_forget(struct engine_catalog *k);  /* waits for a call of lost() or used(); not from inside one */
-void engine_catalog_limit(struct engine_catalog *k, const struct engine_usage *max); /* for what begins from now on */
+/* For what begins from now on; without it there are no limits. A statement that would go beyond one leaves nothing:
+ * ENGINE_FULL. What makes it smaller is never refused. */
+void engine_catalog_limit(struct engine_catalog *k, const struct engine_usage *max);
 struct str engine_catalog_name(const struct engine_catalog *k);
 /* May there be anything to drop: was it attached in this process, or is there a file? May block shortly. */
 bool engine_catalog_exists(struct engine_catalog *k);
 
-/* --- what is done with a whole catalog; ahead of the tenant's queue of statements --- */
+/* --- what is done with a whole catalog; ahead of the tenant's queue of statements ---
+ * In a memory catalog that was never used there are no tables, and no worker is started to say so. */
 enum engine_catalog_verb {
 	ENGINE_CATALOG_TABLES, /* lists the tables with their rows */
 	ENGINE_CATALOG_DROP,   /* interrupts what runs there, drops table by table, then the catalog and its files;
-	                        * a table that could not be dropped has `error`, and the catalog stays */
+	                        * a table that could not be dropped has `error`, and the catalog stays,
+	                        * for nothing but another drop */
 	ENGINE_CATALOG_FORK,   /* copies tables and rows into `to`, which has none */
 };
 /* part() brings the tables, packed, once; see engine_tables(). */

@@ -255,6 +255,8 @@ static bool stands_alone(struct task *t)
 	struct sql_tokens tokens;
 	struct sql_class class;
 
+	if (t->ask.counts != ENGINE_STATUS && t->ask.counts != ENGINE_ROWS)
+		return false; /* rows change */
 	if (!sql_lex(&t->call, SQL_DUCKDB, t->ask.sql, &tokens)) {
 		call_forgive(&t->call);
 		return true; /* DuckDB says what is wrong */

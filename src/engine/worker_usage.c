@@ -372,9 +372,8 @@ static void classify(struct call *c, const struct sql_tokens *tokens, struct eff
 /* Names of the statement, each once, in its order. */
 static struct str *names_of(struct arena *a, const struct sql_tokens *tokens, int *ret_n)
 {
-	struct str *v = ARENA_ARRAY(a, struct str, (size_t)tokens->n + 1);
 	struct map seen = {0};
-	int n = 0;
+	OWNS(buf) v = {0};
 
 	for (int i = 0; i < tokens->n; i++) {
 		OWNS(buf) low = {0};
@@ -385,12 +384,14 @@ static struct str *names_of(struct arena *a, const struct sql_tokens *tokens, in
 		name = sql_name_of(a, SQL_DUCKDB, &tokens->v[i]);
 		for (size_t j = 0; j < name.n; j++)
 			buf_addc(&low, ascii_lower(name.p[j]));
-		if (!map_put(&seen, arena_dup(a, buf_str(&low)), &seen))
-			v[n++] = name;
+		if (map_get(&seen, buf_str(&low)))
+			continue;
+		map_put(&seen, arena_dup(a, buf_str(&low)), &seen);
+		buf_add(&v, str_from((const char *)&name, sizeof(name)));
 	}
 	map_close(&seen);
-	*ret_n = n;
-	return v;
+	*ret_n = (int)(v.n / sizeof(struct str));
+	return (struct str *)(void *)arena_dup(a, buf_str(&v)).p;
 }
 
 /* What is known of it, in the arena; false: nothing. */
