@@ -818,6 +818,49 @@ static void a_table_that_cannot_be_dropped_is_named_and_the_rest_is_gone(void **
 	close_catalog(o);
 }
 
+/* Whatever comes in between: every task ends once, and after the drop nothing is there. */
+static void drops_race_statements(void **state)
+{
+	static const char *const texts[] = {"insert into t select * from range(1000)", "select count(*) from t",
+					    "create or replace table u as select * from range(100)", "update t set range = 1",
+					    "select count(*) from t, range(100000000) a, range(100000) b", "drop table if exists u"};
+	enum { ROUNDS = 60, TASKS = 6 };
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct owned *o = open_catalog(round % 4 == 0);
+		struct told t[TASKS];
+		struct listed l;
+
+		if (round % 3)
+			ddl(o, "create table t as select * from range(10)");
+		for (int i = 0; i < TASKS; i++) {
+			struct engine_ask ask = ask_of(o, texts[(round + i) % COUNT_OF(texts)]);
+
+			ask.writes = !str_starts(ask.sql, S("select"));
+			ask.counts = ask.writes ? ENGINE_STATUS : ENGINE_ROWS;
+			begin_ask(&t[i], &ask);
+		}
+		if (round % 5)
+			wait_for(&t[round % 2].started);
+		l = drop(o);
+		assert_int_equal(l.outcome, ENGINE_OK);
+		for (int i = 0; i < l.n; i++)
+			assert_int_equal(l.v[i].error.n, 0);
+		for (int i = 0; i < TASKS; i++) {
+			wait_for(&t[i].ended);
+			assert_int_equal(t[i].ended, 1);
+			assert_true(t[i].outcome == ENGINE_OK || t[i].outcome == ENGINE_FAILED || t[i].outcome == ENGINE_GONE);
+			finish(&t[i]);
+		}
+		assert_int_equal(run(o, "select 1").outcome, ENGINE_GONE);
+		assert_int_equal(o->lost, 0);
+		assert_false(has_file(o, "") || has_file(o, ".wal"));
+		close_catalog(o);
+	}
+	assert_int_equal(workers(), 1);
+}
+
 static void tables_that_refer_to_each_other_are_dropped(void **state)
 {
 	struct owned *o = open_catalog(false);
@@ -1030,6 +1073,7 @@ int main(void)
 		CASE(a_drop_gets_through_when_all_statements_are_long),
 		CASE(a_drop_ends_what_runs_there_but_for_what_outlives_it),
 		CASE(a_table_that_cannot_be_dropped_is_named_and_the_rest_is_gone),
+		CASE(drops_race_statements),
 		CASE(tables_that_refer_to_each_other_are_dropped),
 		CASE(what_was_never_used_is_dropped_without_a_worker),
 		CASE(a_persistent_catalog_outlives_the_server_and_its_files_go_with_it),
