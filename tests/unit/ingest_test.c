@@ -309,7 +309,8 @@ static void takes(const char *table, enum engine_rows_format format, struct str 
 }
 
 /* Nothing of it is kept. */
-static void refuses(const char *table, enum engine_rows_format format, struct str bytes, const char *class, int64_t row, const char *column)
+static void refuses(const char *table, enum engine_rows_format format, struct str bytes, const char *class, int64_t row,
+		    const char *column)
 {
 	OWNS(answer) a;
 	OWNS(answer) count = {0};
@@ -365,7 +366,8 @@ static void frames_and_rows_are_cut_anywhere(void **state)
 		assert_int_equal(a.end.outcome, ENGINE_OK);
 		assert_int_equal(a.end.rows, 500);
 	}
-	assert_rows("SELECT count(*), sum(id), count(DISTINCT name), max(name) FROM cut", "[3000,\"748500\",500,\"row \xE2\x82\xAC 99\"]");
+	assert_rows("SELECT count(*), sum(id), count(DISTINCT name), max(name) FROM cut",
+		    "[3000,\"748500\",500,\"row \xE2\x82\xAC 99\"]");
 	execute("DROP TABLE cut");
 }
 
@@ -380,7 +382,8 @@ static void many_rows_keep_their_order(void **state)
 	u = open_upload(&the, "many", ENGINE_ROWS_NDJSON);
 	for (int i = 0; i < 300000; i++) {
 		/* dates of two writings: the column goes another way from row 150000 on */
-		buf_fmt(&b, "{\"id\":%d,\"name\":\"row number %d\",\"at_day\":\"%s\"}\n", i, i, i < 150000 ? "2024-02-29" : "2024-2-29");
+		buf_fmt(&b, "{\"id\":%d,\"name\":\"row number %d\",\"at_day\":\"%s\"}\n", i, i,
+			i < 150000 ? "2024-02-29" : "2024-2-29");
 		if (b.n > 100000 || i == 299999) {
 			put_frame(&u, buf_str(&b));
 			buf_clear(&b);
@@ -449,9 +452,11 @@ static const struct {
 	{"ENUM('x', 'y''z')", "'y''z'"},
 	{"JSON", "'{\"a\":[1,2.50,\"x\",null]}'"}, {"JSON", "'\"text\"'"}, {"JSON", "'12'"},
 	{"INTEGER[]", "[1,NULL,3]"}, {"VARCHAR[]", "['a','b\"c',NULL]"}, {"INTEGER[3]", "[1,2,3]"}, {"INTEGER[][]", "[[1],[],NULL]"},
-	{"DOUBLE[]", "['NaN'::DOUBLE, 'Infinity', 1.5]"}, {"DECIMAL(10,2)[]", "[1.25, -3.5]"}, {"HUGEINT[]", "['170141183460469231731687303715884105727']"},
+	{"DOUBLE[]", "['NaN'::DOUBLE, 'Infinity', 1.5]"}, {"DECIMAL(10,2)[]", "[1.25, -3.5]"},
+	{"HUGEINT[]", "['170141183460469231731687303715884105727']"},
 	{"TIMESTAMP[]", "['2024-02-29 12:34:56.123456']"}, {"UUID[]", "['00112233-4455-6677-8899-aabbccddeeff']"},
-	{"STRUCT(a INTEGER, \"b c\" VARCHAR)", "{'a': 1, 'b c': 'x'}"}, {"STRUCT(a INTEGER, b STRUCT(c DATE, d INTERVAL))", "{'a': NULL, 'b': {'c': '2024-01-01', 'd': '3 days'}}"},
+	{"STRUCT(a INTEGER, \"b c\" VARCHAR)", "{'a': 1, 'b c': 'x'}"},
+	{"STRUCT(a INTEGER, b STRUCT(c DATE, d INTERVAL))", "{'a': NULL, 'b': {'c': '2024-01-01', 'd': '3 days'}}"},
 	{"MAP(VARCHAR, INTEGER)", "MAP {'k': 1, 'l': NULL}"}, {"MAP(INTEGER, VARCHAR)", "MAP {1: 'x', 2: 'y'}"},
 	{"MAP(DATE, INTEGER[])", "MAP {'2024-01-01'::DATE: [1,2]}"}, {"STRUCT(m MAP(INTEGER, INTEGER))", "{'m': MAP {1: 2}}"},
 	{"BLOB[]", "['\\x00\\x01\\x02'::BLOB, NULL, ''::BLOB]"}, {"STRUCT(\"a'\"\"b\" BLOB, c BIT)", "row('\\xFF'::BLOB, '011'::BIT)"},
@@ -479,7 +484,8 @@ static void every_type_comes_back(void **state)
 		execute("CREATE TABLE dst AS SELECT * FROM src LIMIT 0");
 		write_out(&json);
 		takes("dst", ENGINE_ROWS_JSON, buf_str(&json), 2);
-		assert_rows("SELECT count(*), count(*) FILTER (d.v IS NOT DISTINCT FROM s.v) FROM dst d, src s WHERE d.id = 7", "[1,1]");
+		assert_rows("SELECT count(*), count(*) FILTER (d.v IS NOT DISTINCT FROM s.v) FROM dst d, src s WHERE d.id = 7",
+			    "[1,1]");
 		assert_rows("SELECT v FROM dst WHERE id = 8", "[null]");
 		execute("DROP TABLE src");
 		execute("DROP TABLE dst");
@@ -521,7 +527,8 @@ static void every_type_comes_back_from_csv(void **state)
 		put_csv(&csv, str_from(a.rows.p + 1, a.rows.n - 2));
 		buf_lit(&csv, ",7\r\n,8\r\n");
 		takes("dst", ENGINE_ROWS_CSV, buf_str(&csv), 2);
-		assert_rows("SELECT count(*), count(*) FILTER (d.v IS NOT DISTINCT FROM s.v) FROM dst d, src s WHERE d.id = 7", "[1,1]");
+		assert_rows("SELECT count(*), count(*) FILTER (d.v IS NOT DISTINCT FROM s.v) FROM dst d, src s WHERE d.id = 7",
+			    "[1,1]");
 		assert_rows("SELECT v FROM dst WHERE id = 8", "[null]");
 		execute("DROP TABLE src");
 		execute("DROP TABLE dst");
@@ -531,7 +538,8 @@ static void every_type_comes_back_from_csv(void **state)
 static void values_of_other_writings_fit(void **state)
 {
 	(void)state;
-	execute("CREATE TABLE w (id INTEGER, small TINYINT, name VARCHAR, price DECIMAL(6,2), day DATE, at_time TIMESTAMP, yes BOOLEAN)");
+	execute("CREATE TABLE w (id INTEGER, small TINYINT, name VARCHAR, "
+		"price DECIMAL(6,2), day DATE, at_time TIMESTAMP, yes BOOLEAN)");
 	takes("w", ENGINE_ROWS_JSON, S("[[1.0,\"42\",7,1.005,\"2024-2-9\",\"2024-02-09\",\"TRUE\"],"
 				       "[2e0,4.2e1,true,\"-1.5\",\"2024-02-10\",\"2024-02-09 01:02\",false],"
 				       "[\"3\",-1,{\"a\":[1]},0,null,\"2024-02-09T00:00:00Z\",null]]"), 3);
@@ -558,7 +566,8 @@ static void defaults_stand_for_what_is_not_given(void **state)
 {
 	(void)state;
 	execute("CREATE SEQUENCE numbers START 5");
-	execute("CREATE TABLE d (id INTEGER, n INTEGER NOT NULL DEFAULT nextval('numbers'), s VARCHAR DEFAULT 'it''s', twice AS (id * 2))");
+	execute("CREATE TABLE d (id INTEGER, n INTEGER NOT NULL DEFAULT nextval('numbers'), "
+		"s VARCHAR DEFAULT 'it''s', twice AS (id * 2))");
 	takes("d", ENGINE_ROWS_NDJSON, S("{\"id\":1}\n{\"id\":2,\"s\":null,\"n\":0}\n{\"id\":3,\"s\":\"x\"}\n"), 3);
 	takes("d", ENGINE_ROWS_CSV, S("id\n4\n"), 1);
 	takes("d", ENGINE_ROWS_JSON, S("[[5,6,\"y\"]]"), 1);
@@ -593,7 +602,8 @@ static void rows_that_do_not_fit_leave_nothing(void **state)
 		{"BOOLEAN", "1"}, {"BOOLEAN", "\"maybe\""}, {"UTINYINT", "-1"}, {"UBIGINT", "18446744073709551616"}, {"HUGEINT", "0.5"},
 		{"UHUGEINT", "-1"}, {"HUGEINT", "170141183460469231731687303715884105728"}, {"DECIMAL(4,1)", "1000"},
 		{"DECIMAL(4,1)", "999.95"}, {"DECIMAL(4,1)", "\"NaN\""}, {"DOUBLE", "1e400"}, {"DOUBLE", "\"abc\""}, {"DOUBLE", "true"},
-		{"FLOAT", "1e39"}, {"DATE", "20240101"}, {"DATE", "\"2024-02-30\""}, {"DATE", "\"soon\""}, {"TIMESTAMP", "\"2024-01-01 25:00:00\""},
+		{"FLOAT", "1e39"}, {"DATE", "20240101"}, {"DATE", "\"2024-02-30\""}, {"DATE", "\"soon\""},
+		{"TIMESTAMP", "\"2024-01-01 25:00:00\""},
 		{"TIMESTAMP", "17e8"}, {"TIME", "\"25:00\""}, {"UUID", "\"abc\""}, {"INTERVAL", "\"3 moons\""}, {"ENUM('a')", "\"b\""},
 		{"BLOB", "\"no base64\""}, {"BLOB", "\"A\""}, {"BIT", "\"012\""}, {"INTEGER[]", "[1,\"x\"]"}, {"INTEGER[]", "5"},
 		{"INTEGER[2]", "[1]"}, {"STRUCT(a INTEGER)", "{\"b\":1}"}, {"STRUCT(a BLOB)", "[1]"}, {"MAP(INTEGER, INTEGER)", "{\"x\":1}"},
@@ -850,7 +860,8 @@ static void parquet_files_bring_rows(void **state)
 	(void)state;
 	execute("CREATE TABLE pq (id INTEGER NOT NULL, name VARCHAR DEFAULT 'none', day DATE, list INTEGER[])");
 	takes_parquet("pq", "SELECT DATE '2024-01-01' + i::INT AS day, i AS ID, [i, 2] AS list FROM range(100000) t(i)", 100000);
-	assert_rows("SELECT count(*), sum(id), min(name), max(day), max(list[1]) FROM pq", "[100000,\"4999950000\",\"none\",\"2297-10-15\",99999]");
+	assert_rows("SELECT count(*), sum(id), min(name), max(day), max(list[1]) FROM pq",
+		    "[100000,\"4999950000\",\"none\",\"2297-10-15\",99999]");
 	execute("DELETE FROM pq");
 	refuses_parquet("pq", "SELECT 1 AS id, 2 AS other", 0, "other");
 	refuses_parquet("pq", "SELECT CASE WHEN i = 70 THEN 3000000000 ELSE i END AS id FROM range(100) t(i)", 71, "id");
