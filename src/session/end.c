@@ -242,7 +242,8 @@ static void after_drop(struct session_op *op)
 	}
 	gone = sum(op, true);
 	left = sum(op, false);
-	forget_guess(op->se);
+	if (op->ntables) /* else they may have gone with their worker */
+		forget_guess(op->se);
 	account_dropped(op, &gone, &left);
 	if (left.tables > 0) {
 		partial(op, (int)left.tables);
@@ -357,14 +358,21 @@ static bool claim_record(struct session_op *op)
 static void claimed(struct session_op *op)
 {
 	struct session *se = op->se;
+	bool touched;
 
 	if (!se->claimed && !claim_record(op)) {
 		attempt_failed(op);
 		return;
 	}
-	lease_end_owned(se->room->o.lifecycle, &se->lease);
+	lease_end_owned(se->room->o.lifecycle, &se->lease); /* who got in before this has touched it */
+	room_lock(se->room);
+	touched = se->touched;
+	room_unlock(se->room);
 	if (!op->room->ops->exists(se->catalog)) {
-		nothing_left(op);
+		if (touched)
+			drop(op); /* costs no worker */
+		else
+			nothing_left(op);
 		return;
 	}
 	if (!run(op, ENGINE_CATALOG_TABLES, on_counted)) {

@@ -350,7 +350,8 @@ bool session_gone(struct call *c, struct str id, enum session_cause cause)
 	return fail(c, ERR_SESSION_CLOSED, "session %.*s is closed%s%s", SARG(id), k->reason ? ": " : "", k->reason ? k->reason : "");
 }
 
-/* Judges an open or closing session for whoever wants to use it; ends it when its time is over. */
+/* Judges an open or closing session for whoever wants to look at it (closing_too) or to use it; ends it when its time
+ * is over. */
 static bool judge(struct call *c, struct session *se, bool closing_too)
 {
 	enum session_state state;
@@ -361,6 +362,7 @@ static bool judge(struct call *c, struct session *se, bool closing_too)
 	state = se->r.state;
 	ending = se->ending;
 	cause = state == SESSION_OPEN ? session_due_cause(se, clock_wall_ms()) : se->r.cause;
+	se->touched = se->touched || !closing_too;
 	room_unlock(se->room);
 	if (state == SESSION_OPEN && cause == CAUSE_NONE)
 		return true;
@@ -504,6 +506,7 @@ void session_limits(struct session *se)
 	room_lock(s);
 	t = se->tenant ? se->tenant->usage : (struct engine_usage){0};
 	u = se->usage;
+	se->touched = true;
 	room_unlock(s);
 	max.tables = rest(caps.session.tables, caps.tenant.tables, t.tables, u.tables);
 	max.rows = rest(caps.session.rows, caps.tenant.rows, t.rows, u.rows);

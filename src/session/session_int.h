@@ -103,6 +103,7 @@ struct session {
 	/* the room's lock from here; of r: what can change */
 	struct record r;
 	bool in_map, ending, awaited; /* ending: an attempt runs; awaited: a shutdown waits for it */
+	bool touched;                /* the engine may have, or get, tasks of its catalog */
 	/* the running attempt's own, and of what it counts in r */
 	bool claimed, mute;          /* the record says closing; mute: another one moved it, so it is theirs to tell */
 	bool guessed;                /* r.left_… are what the engine told last, not counted */
@@ -154,7 +155,8 @@ void session_move(struct session *se, enum session_state to); /* the one that mo
 void session_leave(struct session *se);                /* out of the map; gives back the map's reference */
 void session_awaited(struct session *se);              /* a shutdown need not wait for it any more */
 bool session_visible(const struct call *c, struct str tenant, struct str principal);
-bool session_usable(struct call *c, struct session *se) NODISCARD; /* open and in time, else its error */
+/* Open and in time, else its error. From then on an end asks the engine, so that what is on its way there comes too late. */
+bool session_usable(struct call *c, struct session *se) NODISCARD;
 /* Under the lock: why it should end now, or CAUSE_NONE. */
 enum session_cause session_due_cause(struct session *se, int64_t now);
 void session_clock(struct session *se);                /* moves its lease to where its clocks stand; no lock held */

@@ -321,6 +321,10 @@ static void copy(struct session_op *op)
 		op_done(op);
 		return;
 	}
+	if (!session_usable(&op->call, op->made)) {
+		fork_failed(op);
+		return;
+	}
 	session_limits(op->made);
 	op->ended = copied;
 	if (!s->ops->run(&op->call, op->se->catalog, ENGINE_CATALOG_FORK, op->made->catalog, &session_op_listener, op, &task)) {

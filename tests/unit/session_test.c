@@ -847,6 +847,25 @@ static void statements_end_with_their_session_and_none_begins_after(void **state
 	session_unref(se);
 }
 
+/* What is on its way to the engine when a session ends must not find its catalog alive there. */
+static void an_end_asks_the_engine_unless_nothing_was_ever_begun(void **state)
+{
+	struct rig *r = *state;
+	struct session *unused = rig_memory(r), *used = rig_memory(r), *found;
+	struct session_result res;
+	struct session_scope scope;
+
+	assert_true(session_find(&r->c, r->sessions, rig_id(r, unused), &found));
+	assert_true(rig_close(r, found, &res));
+	session_unref(found);
+	assert_int_equal(atomic_load(&fake.begun), 0);
+	session_scope(used, &scope); /* a statement is being made, and nothing is attached yet */
+	assert_true(rig_close(r, used, &res));
+	assert_int_equal(atomic_load(&fake.begun), 1);
+	session_unref(unused);
+	session_unref(used);
+}
+
 static void opening_costs(void **state)
 {
 	enum { N = 300 };
@@ -901,6 +920,7 @@ int main(void)
 		TEST(a_shutdown_closes_memory_sessions_and_leaves_the_others),
 		TEST(a_removed_tenant_takes_its_sessions_along),
 		TEST(statements_end_with_their_session_and_none_begins_after),
+		TEST(an_end_asks_the_engine_unless_nothing_was_ever_begun),
 		TEST(opening_costs),
 	};
 
