@@ -125,7 +125,7 @@ static void a_tenant_can_be_required(void **state)
 	struct bench *b = *state;
 
 	start(b, (struct tenant_options){.mode = TENANT_NONE, .require_tenant = true});
-	refused(b, local("localhost", NULL, NULL), ERR_FORBIDDEN, "", "required");
+	refused(b, local("localhost", NULL, NULL), ERR_NO_TENANT_BINDING, "", "required");
 	accepted(b, local("localhost", NULL, "acme"), "acme", "", ROLE_ADMIN);
 }
 
