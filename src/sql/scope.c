@@ -175,6 +175,8 @@ static bool write_table(struct scoping *x, int i, int last, struct physical *p)
 {
 	bool itself = i == x->head.name_from && x->head.name_to > x->head.name_from;
 
+	if (!p->own && (itself || str_eq(x->head.class.object, S("INDEX"))))
+		return refuse(x, i, "only a session itself makes, alters and drops its tables");
 	if (x->foreign && p->catalog.n)
 		return refuse(x, i, "what is made in the tenant's database cannot name a session's tables");
 	if ((x->kept && !itself && p->own) || no_catalog(x, i, last))

@@ -1116,6 +1116,10 @@ def test_sessions_may_share_within_a_tenant(server):
     assert stranger.refused(f"select * from {mine.ref('t')}")
     assert one.client.native(f"select * from {mine.ref('t')}").status == 422
     assert other.refused("select * from t")
+    for sql in (f"drop table {mine.ref('t')}", f"create table {mine.ref('new')} (a int)", f"alter table {mine.ref('t')} add column b int",
+                f"create index i on {mine.ref('t')} (a)"):
+        assert other.refused(sql)["code"] == "not_allowed"
+    assert mine.tables()["t"]["row_count"] == 3
     mine.closed()
     assert other.refused(f"select * from {mine.ref('t')}")
 

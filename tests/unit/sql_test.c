@@ -881,7 +881,11 @@ static void sessions_that_share_may_be_named(void **state)
 		{"select \"__eph_" OTHER "_t\".a from \"__eph_" OTHER "_t\"", "select \"t\".a from \"__eph_" OTHER "\".public.\"t\""},
 		{"create view v as from mutable.public.\"__eph_" OTHER "_t\"", "create view v as from \"__eph_" OTHER "\".public.\"t\""},
 	};
-	static const char *const refused[] = {"select * from \"__eph_" OTHER "\".public.t", "select * from __eph_x", "select * from mutable.x.y", NULL};
+	static const char *const refused[] = {
+		"select * from \"__eph_" OTHER "\".public.t", "select * from __eph_x", "select * from mutable.x.y",
+		"create table mutable.public.\"__eph_" OTHER "_t\" (a int)", "drop table mutable.public.\"__eph_" OTHER "_t\"",
+		"drop table if exists \"__eph_" OTHER "_t\"", "alter table \"__eph_" OTHER "_t\" add column b int",
+		"create index i on mutable.public.\"__eph_" OTHER "_t\" (a)", "create view mutable.public.\"__eph_" OTHER "_v\" as select 1", NULL};
 	struct sql_rewrite r;
 	struct bench b;
 
