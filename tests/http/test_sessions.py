@@ -952,6 +952,23 @@ def test_tables_rows_and_bytes_of_a_session_have_limits(server):
     assert other.table("a", "a int", rows=[[1]])
 
 
+def test_limits_hold_for_sql_too(server):
+    one = server(tenants__session_tables=2, tenants__session_rows=10, tenants__session_bytes=10000)
+    s = Session(one.client)
+    s.table("t", rows=[[1, "x"]])
+    for sql in ("insert into t select range, 'x' from range(100)", "create table u as select * from range(100)", "update t set b = repeat('x', 100000)",
+                "insert into t values (2, repeat('x', 100000))", "create or replace table t as select range as a, 'x' as b from range(100)",
+                "merge into t using (select range as k from range(50)) x on t.a = x.k + 1000 when not matched then insert values (x.k, 'y')"):
+        assert s.refused(sql)["code"] == "quota_exceeded", sql
+        assert s.submit(sql).status == 429, sql
+        assert s.rows("select * from t") == [[1, "x"]] and set(s.tables()) == {"t"}
+    s.run("create table u (a int)")
+    assert s.refused("create table v (a int)")["code"] == "quota_exceeded"
+    assert set(s.tables()) == {"t", "u"}
+    s.run("drop table u")
+    s.run("create table v as select 1 as a")
+
+
 def test_sessions_and_their_tables_have_limits_a_tenant(server):
     one = server(tenants__max_sessions=3, tenants__ephemeral_tables=3, tenants__ephemeral_rows=10)
     a, b, _ = [Session(one.client) for _ in range(3)]
