@@ -95,7 +95,8 @@ struct session_table_ask {
 	int nkey;
 };
 /* Checks in this order: duplicate, length, name, columns, key; then limits; then makes it. */
-bool session_create_table(struct call *c, struct session *se, const struct session_table_ask *ask, struct session_op **ret) NODISCARD;
+bool session_create_table(struct call *c, struct session *se, const struct session_table_ask *ask,
+			  struct session_op **ret) NODISCARD;
 bool session_describe(struct call *c, struct session *se, struct session_op **ret) NODISCARD;
 bool session_fork(struct call *c, struct session *se, struct session_op **ret) NODISCARD;
 /* Ends it as `closed`. ERR_SESSION_CLOSED when it is, or is being, ended by another. */

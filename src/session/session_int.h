@@ -81,7 +81,8 @@ struct session_tables_ops {
 	void (*task_unref)(struct engine_task *t);
 	bool (*unpack)(struct call *c, struct str packed, struct engine_table_info **ret, int *ret_n) NODISCARD;
 };
-struct sessions *sessions_open_on(struct call *c, const struct session_options *o, const struct session_tables_ops *ops) NODISCARD;
+struct sessions *sessions_open_on(struct call *c, const struct session_options *o,
+				  const struct session_tables_ops *ops) NODISCARD;
 
 /* --- the room and its sessions --- */
 struct tenant_sessions {

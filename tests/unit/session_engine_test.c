@@ -12,7 +12,8 @@ static void engine_limits(void *arg, struct str tenant, struct engine_limits *re
 
 static struct sessions *side_open(struct rig *r, struct session_options *so)
 {
-	const struct engine_options o = {.loop = r->loop, .program = getenv("MAYFLY_BINARY"), .data_dir = str_of(r->dir), .max_workers = 4,
+	const struct engine_options o = {.loop = r->loop, .program = getenv("MAYFLY_BINARY"), .data_dir = str_of(r->dir),
+					 .max_workers = 4,
 					 .idle_ms = 1LL << 40, .cancel_grace_ms = 1LL << 40, .uid_base = 640000, .limits = engine_limits};
 
 	assert_non_null(o.program); /* else this program would be started as its own worker */
@@ -166,7 +167,8 @@ static void the_engine_judges_types(void **state)
 	static const char *const right[] = {"INTEGER", "decimal(10, 2)", "VARCHAR[]", "INTEGER[3]", "DOUBLE PRECISION", "UUID", "JSON",
 		"TIMESTAMP WITH TIME ZONE", "STRUCT(a INTEGER, \"b c\" VARCHAR[])", "MAP(VARCHAR, INTEGER)", "ENUM('x', 'y')",
 		"UNION(n INTEGER, s VARCHAR)", "INTEGER -- comment", "\"INTEGER\"", "CHARACTER VARYING(3)", "HUGEINT", "BLOB"};
-	static const char *const wrong[] = {"NOSUCH", "DECIMAL(99, 2)", "INTEGER(", "STRUCT()", "\"no such\"", "VARCHAR[-1]", "MAP(INTEGER)",
+	static const char *const wrong[] = {"NOSUCH", "DECIMAL(99, 2)", "INTEGER(", "STRUCT()", "\"no such\"", "VARCHAR[-1]",
+		"MAP(INTEGER)",
 		"ENUM(1)", "STRUCT(a NOSUCH)", "DECIMAL(a)", "INTEGER TIME", "IF"};
 	struct rig *r = *state;
 	struct session *se = rig_memory(r);

@@ -213,8 +213,8 @@ static struct fake_table *fake_find(struct engine_catalog *k, const char *name)
 }
 
 /* CREATE TABLE "catalog".public."name" (…); there is no type NOSUCH */
-static bool fake_create(struct call *c, struct engine *e, const struct engine_ask *ask, const struct engine_listener *l, void *arg,
-			struct engine_task **ret)
+static bool fake_create(struct call *c, struct engine *e, const struct engine_ask *ask, const struct engine_listener *l,
+			void *arg, struct engine_task **ret)
 {
 	struct engine_catalog *k = ask->catalog;
 	struct fake_task *t = fake_task(k, l, arg);
@@ -247,8 +247,8 @@ static bool fake_create(struct call *c, struct engine *e, const struct engine_as
 }
 
 /* The feed is the task: fake_fed() says how it ends. */
-static bool fake_insert(struct call *c, struct engine *e, const struct engine_ingest *in, const struct engine_listener *l, void *arg,
-			struct engine_feed **ret_feed, struct engine_task **ret)
+static bool fake_insert(struct call *c, struct engine *e, const struct engine_ingest *in, const struct engine_listener *l,
+			void *arg, struct engine_feed **ret_feed, struct engine_task **ret)
 {
 	struct fake_task *t = fake_task(in->catalog, l, arg);
 

@@ -173,7 +173,8 @@ static void rig_caps(void *arg, struct str tenant, struct session_caps *ret)
 
 static void rig_open_log(struct rig *r)
 {
-	const struct events_options eo = {.store = &r->store.store, .server = S("server-1"), .key = S("0123456789abcdef0123456789abcdef"),
+	const struct events_options eo = {.store = &r->store.store, .server = S("server-1"),
+					  .key = S("0123456789abcdef0123456789abcdef"),
 					  .topic_prefix = S("mayfly"), .sync = EVENT_SYNC_ALWAYS, .segment_bytes = r->log_bytes ? r->log_bytes : 1 << 20,
 					  .retention_bytes = r->log_bytes};
 

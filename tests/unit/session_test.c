@@ -9,7 +9,8 @@ static bool has(struct str text, const char *part)
 static void opening_is_recorded_and_told_before_it_answers(void **state)
 {
 	struct rig *r = *state;
-	struct session *se = rig_session(r, &(struct session_ask){.timeout_seconds = 100, .idle_seconds = 50, .labels = S("{\"a\":\"b\"}")});
+	const struct session_ask ask = {.timeout_seconds = 100, .idle_seconds = 50, .labels = S("{\"a\":\"b\"}")};
+	struct session *se = rig_session(r, &ask);
 	struct session_view v;
 	struct kv_record rec;
 	struct told t;
@@ -233,7 +234,8 @@ static void columns_and_keys_are_checked(void **state)
 	rig_expect(r, create_with(r, se, "t", (struct session_table_ask){.columns = two, .ncolumns = 2}), ERR_INVALID_FIELD);
 	rig_expect(r, create_with(r, se, "t", (struct session_table_ask){.columns = empty, .ncolumns = 1}), ERR_INVALID_FIELD);
 	rig_expect(r, create_with(r, se, "t", (struct session_table_ask){.columns = nul, .ncolumns = 1}), ERR_INVALID_FIELD);
-	rig_expect(r, create_with(r, se, "t", (struct session_table_ask){.columns = many, .ncolumns = COLUMNS_MAX + 1}), ERR_INVALID_FIELD);
+	rig_expect(r, create_with(r, se, "t", (struct session_table_ask){.columns = many, .ncolumns = COLUMNS_MAX + 1}),
+		   ERR_INVALID_FIELD);
 	rig_expect(r, create_with(r, se, "t", (struct session_table_ask){.columns = good, .ncolumns = 2, .key = b, .nkey = 1}),
 		   ERR_INVALID_FIELD);
 	rig_expect(r, create_with(r, se, "t", (struct session_table_ask){.columns = good, .ncolumns = 2, .key = twice, .nkey = 2}),
