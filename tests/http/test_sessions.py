@@ -262,7 +262,7 @@ def test_a_deadline_is_acted_on_within_five_seconds_without_traffic(server):
     s = Session(one.client, timeout_seconds=1)
     s.table("t", rows=[[1, "a"]])
     due = seconds(s.document["expires_at"])
-    until(lambda: holding(one, "timed_out"), "the log to tell of the end", 6 + due - time.time())  # nobody asks the server
+    until(lambda: holding(one, '"event":"timed_out"'), "the log to tell of the end", 6 + due - time.time())  # nobody asks the server
     assert [e["event"] for e in s.events()] == ["opened", "timed_out"]
 
 
