@@ -100,11 +100,11 @@ static bool physical_of(const struct scoping *x, struct str id, struct physical 
 }
 
 /* --- writing --- */
-static void keep(struct scoping *x, size_t upto)
+static void keep(struct scoping *x, size_t end)
 {
 	mark_add(x->c->arena, &x->marks, x->out.n, x->copied);
-	buf_add(&x->out, str_from(x->t->text.p + x->copied, upto - x->copied));
-	x->copied = upto;
+	buf_add(&x->out, str_from(x->t->text.p + x->copied, end - x->copied));
+	x->copied = end;
 }
 
 static size_t behind(const struct scoping *x, int i)
