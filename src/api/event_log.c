@@ -207,21 +207,19 @@ static bool begin(struct call *c, struct api *a, const struct http_req *in, stru
 	return true;
 }
 
-static bool wants_stream(const struct http_req *in)
-{
-	static const char *const offers[] = {"application/json", "text/event-stream", NULL};
-	const char *chosen = http_accept(in, offers);
-
-	return chosen == offers[1];
-}
+static const char json_media[] = "application/json", sse_media[] = "text/event-stream";
 
 bool api_list_events(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
+	static const char *const offers[] = {json_media, sse_media, NULL};
+	const char *form = http_accept(in, offers);
 	struct event_filter f;
 
+	if (!form)
+		return fail(c, ERR_NOT_ACCEPTABLE, "events are %s or %s", json_media, sse_media);
 	if (!http_is_on_pool(out))
 		return http_on_pool(out);
-	if (!wants_stream(in))
+	if (form == json_media)
 		return write_list(c, rooms, in, out);
 	return read_filter(c, rooms, in, &f) && begin(c, rooms, in, out, &f, NULL);
 }
