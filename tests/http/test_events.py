@@ -381,10 +381,10 @@ def test_retention_keeps_the_chain_verifiable(server):
 
 # --- the command line ---
 
-def test_events_come_as_json_or_as_a_stream(shared):
-    a = shared.get("/v1/events", Accept="text/csv")
+def test_events_come_as_json_or_as_a_stream(fresh):
+    a = fresh.get("/v1/events", Accept="text/csv")
     assert (a.status, a.json["code"]) == (406, "not_acceptable")
-    assert shared.get("/v1/events", Accept="*/*").type == "application/json"
+    assert fresh.get("/v1/events", Accept="*/*").type == "application/json"
 
 
 def test_the_command_line_lists_events(fresh, shared):
