@@ -263,5 +263,7 @@ struct str *worker_tables(struct worker *w, uint64_t connection, struct arena *a
 
 /* --- worker_functions.c --- */
 bool functions_register(struct call *c, struct worker *w, duckdb_connection con) NODISCARD;
+/* Not as one of DuckDB's or of ours, which it would hide from all who have its schema on their path. false: t->end */
+bool functions_may_be_called(struct executor *x, struct task *t, struct str name) NODISCARD;
 
 #endif

@@ -36,13 +36,18 @@ bool catalog_query(struct task *t, duckdb_connection con, const char *sql)
 	return ok;
 }
 
-static bool first_row(duckdb_result *r, int64_t *ret, int n)
+bool catalog_first_row(duckdb_result *r, int64_t *ret, int n)
 {
 	duckdb_data_chunk chunk = duckdb_fetch_chunk(*r);
 	bool ok = chunk && duckdb_data_chunk_get_size(chunk) > 0;
 
-	for (int i = 0; ok && i < n; i++)
-		ret[i] = *(int64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, (idx_t)i));
+	for (int i = 0; ok && i < n; i++) {
+		duckdb_vector v = duckdb_data_chunk_get_vector(chunk, (idx_t)i);
+
+		ok = duckdb_column_type(r, (idx_t)i) == DUCKDB_TYPE_BIGINT &&
+		     duckdb_validity_row_is_valid(duckdb_vector_get_validity(v), 0);
+		ret[i] = ok ? *(int64_t *)duckdb_vector_get_data(v) : 0;
+	}
 	if (chunk)
 		duckdb_destroy_data_chunk(&chunk);
 	return ok;
@@ -53,7 +58,7 @@ bool catalog_numbers(struct task *t, duckdb_connection con, const char *sql, int
 	duckdb_result r;
 	bool ok = duckdb_query(con, sql, &r) == DuckDBSuccess || task_failed_by_duckdb(t, duckdb_result_error(&r));
 
-	ok = ok && (first_row(&r, ret, n) || task_fails(t, "Invalid", "a measure gave no row"));
+	ok = ok && (catalog_first_row(&r, ret, n) || task_fails(t, "Invalid", "a measure gave no row"));
 	duckdb_destroy_result(&r);
 	return ok;
 }

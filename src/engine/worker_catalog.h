@@ -17,7 +17,8 @@ enum {
 
 struct catalog_table {
 	char *name;          /* as it was written */
-	char *measure;       /* sum of the sizes of what has no fixed width; "" = none, NULL = not known */
+	char *measure;       /* sums of the sizes of what has no fixed width, one a column; "" = none, NULL = not known */
+	int nmeasures;
 	int64_t width;       /* of a row, of what has one */
 	int64_t rows, bytes;
 	bool own_rowid;      /* a column hides the rows' ids */
@@ -61,7 +62,8 @@ void catalog_forget(struct executor *x, struct catalog *k); /* detached after it
 bool catalog_admin(struct executor *x, struct task *t) NODISCARD; /* x->admin is open */
 bool catalog_detach(struct executor *x, struct catalog *k) NODISCARD;
 bool catalog_query(struct task *t, duckdb_connection con, const char *sql) NODISCARD; /* false: t->end */
-/* Of the first row. */
+/* Of the first row: n columns of type BIGINT, none of them NULL. */
+bool catalog_first_row(duckdb_result *r, int64_t *ret, int n) NODISCARD;
 bool catalog_numbers(struct task *t, duckdb_connection con, const char *sql, int64_t *ret, int n) NODISCARD;
 
 /* --- worker_usage.c --- */

@@ -1,5 +1,6 @@
 /* worker_functions.c - SQL functions that only the server's own code can give. */
-#include "engine/worker.h"
+#include "engine/worker_catalog.h"
+#include "sql/sql.h"
 
 #include <stdlib.h>
 
@@ -131,4 +132,35 @@ bool functions_register(struct call *c, struct worker *w, duckdb_connection con)
 	duckdb_destroy_logical_type(&bigint);
 	duckdb_destroy_logical_type(&text);
 	return (ok && register_tables(w, con)) || fail(c, ERR_INTERNAL, "Mayfly's own functions could not be registered");
+}
+
+/* --- what a client may call a function of its own --- */
+static bool is_helper(struct task *t, struct str name)
+{
+	struct sql_tokens tokens;
+	struct sql_class class;
+
+	for (const char *const *sql = sql_helper_statements(); *sql; sql++) {
+		if (!sql_lex(&t->call, SQL_DUCKDB, str_of(*sql), &tokens))
+			return true;
+		sql_classify(&t->call, &tokens, (struct sql_span){0, tokens.n}, &class);
+		if (str_ieq(class.leaf, name))
+			return true;
+	}
+	return false;
+}
+
+bool functions_may_be_called(struct executor *x, struct task *t, struct str name)
+{
+	OWNS(buf) sql = {0};
+	int64_t n;
+
+	buf_lit(&sql, "SELECT count(*) FROM duckdb_functions() WHERE database_name = 'system' AND lower(function_name) = lower(");
+	sql_quote_literal(&sql, name);
+	buf_lit(&sql, ")");
+	if (!catalog_admin(x, t) || !catalog_numbers(t, x->admin, buf_cstr(&sql), &n, 1))
+		return false;
+	if (n == 0 && !is_helper(t, name))
+		return true;
+	return task_fails(t, "Catalog", "Function with name \"%.*s\" already exists: it is the engine's own", SARG(str_head(name, 200)));
 }

@@ -5,6 +5,7 @@
  * hold the executor: the server ends the stream, and a cancel is seen between reads.
  */
 #include "engine/worker_ingest.h"
+#include "engine/worker_catalog.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -82,17 +83,8 @@ bool ingest_query(struct ingest *g, const char *sql)
 bool ingest_numbers(struct ingest *g, const char *sql, int64_t ret[2])
 {
 	duckdb_result r;
-	bool ok = duckdb_query(g->con, sql, &r) == DuckDBSuccess;
-	duckdb_data_chunk chunk = ok ? duckdb_fetch_chunk(r) : NULL;
+	bool ok = duckdb_query(g->con, sql, &r) == DuckDBSuccess && catalog_first_row(&r, ret, 2);
 
-	ok = chunk && duckdb_data_chunk_get_size(chunk) > 0;
-	for (idx_t i = 0; ok && i < 2; i++) {
-		duckdb_vector v = duckdb_data_chunk_get_vector(chunk, i);
-
-		ok = duckdb_validity_row_is_valid(duckdb_vector_get_validity(v), 0);
-		ret[i] = *(int64_t *)duckdb_vector_get_data(v);
-	}
-	duckdb_destroy_data_chunk(&chunk);
 	duckdb_destroy_result(&r);
 	return ok;
 }

@@ -109,8 +109,8 @@ static bool read_columns(struct ingest *g, const char *path)
 static bool measure(struct ingest *g, const char *path)
 {
 	const char *sql = arena_fmt(g->t->call.arena,
-		"SELECT coalesce((SELECT sum(num_rows) FROM parquet_file_metadata('%s')), 0)::BIGINT, "
-		"coalesce((SELECT sum(total_uncompressed_size) FROM parquet_metadata('%s')), 0)::BIGINT", path, path).p;
+		"SELECT coalesce((SELECT system.main.sum(num_rows) FROM parquet_file_metadata('%s')), 0)::BIGINT, "
+		"coalesce((SELECT system.main.sum(total_uncompressed_size) FROM parquet_metadata('%s')), 0)::BIGINT", path, path).p;
 	int64_t numbers[2];
 
 	if (!ingest_numbers(g, sql, numbers) || numbers[0] < 0 || numbers[1] < 0)
@@ -131,7 +131,7 @@ static void look_for(struct ingest *g, const char *path, bool nulls)
 
 		if (!f->given || (nulls && f->nullable))
 			continue;
-		buf_lit(&sql, "SELECT 0, min(file_row_number) FROM read_parquet('");
+		buf_lit(&sql, "SELECT 0::BIGINT, system.main.min(file_row_number) FROM read_parquet('");
 		buf_add(&sql, str_of(path));
 		buf_lit(&sql, "', file_row_number = true) WHERE ");
 		sql_quote_name(&sql, f->name);

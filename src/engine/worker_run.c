@@ -247,25 +247,38 @@ static bool run_on(struct executor *x, struct task *t, struct session *s)
 	return ok;
 }
 
+/* What a statement is that changes something other than rows. */
+static void classify(struct task *t, struct sql_class *ret)
+{
+	struct sql_tokens tokens;
+
+	*ret = (struct sql_class){.kind = SQL_INSERT};
+	if (t->ask.counts != ENGINE_STATUS && t->ask.counts != ENGINE_ROWS)
+		return;
+	if (sql_lex(&t->call, SQL_DUCKDB, t->ask.sql, &tokens)) {
+		sql_classify(&t->call, &tokens, (struct sql_span){0, tokens.n}, ret);
+		return;
+	}
+	call_forgive(&t->call);
+	ret->kind = SQL_UNKNOWN; /* DuckDB says what is wrong */
+}
+
 /* DuckDB refuses these in a transaction, or they are none of its business. */
-static bool stands_alone(struct task *t)
+static bool stands_alone(const struct sql_class *k)
 {
 	static const enum sql_kind kinds[] = {SQL_VACUUM, SQL_ANALYZE, SQL_CHECKPOINT, SQL_PRAGMA, SQL_BEGIN, SQL_COMMIT,
-					      SQL_ROLLBACK, SQL_USE, SQL_SET, SQL_RESET, SQL_SHOW};
-	struct sql_tokens tokens;
-	struct sql_class class;
+					      SQL_ROLLBACK, SQL_USE, SQL_SET, SQL_RESET, SQL_SHOW, SQL_UNKNOWN};
 
-	if (t->ask.counts != ENGINE_STATUS && t->ask.counts != ENGINE_ROWS)
-		return false; /* rows change */
-	if (!sql_lex(&t->call, SQL_DUCKDB, t->ask.sql, &tokens)) {
-		call_forgive(&t->call);
-		return true; /* DuckDB says what is wrong */
-	}
-	sql_classify(&t->call, &tokens, (struct sql_span){0, tokens.n}, &class);
 	for (size_t i = 0; i < COUNT_OF(kinds); i++)
-		if (class.kind == kinds[i])
+		if (k->kind == kinds[i])
 			return true;
 	return false;
+}
+
+static bool makes_function(const struct sql_class *k)
+{
+	return (k->kind == SQL_CREATE || k->kind == SQL_EXPLAIN) &&
+	       (str_eq(k->object, S("MACRO")) || str_eq(k->object, S("FUNCTION")));
 }
 
 /* All of it within the catalog's limits, or nothing. */
@@ -283,9 +296,15 @@ static bool run_change(struct executor *x, struct task *t, struct session *s)
 
 static void run_in(struct executor *x, struct task *t, struct session *s)
 {
+	struct sql_class class;
+
+	if (t->ask.writes)
+		classify(t, &class);
 	if (!executor_runs(x, s))
 		task_fails(t, "INTERRUPT", "Interrupted!");
-	else if (t->catalog && t->ask.writes && !stands_alone(t))
+	else if (t->ask.writes && makes_function(&class) && !functions_may_be_called(x, t, class.leaf))
+		;
+	else if (t->catalog && t->ask.writes && !stands_alone(&class))
 		run_change(x, t, s);
 	else
 		run_on(x, t, s);

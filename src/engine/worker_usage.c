@@ -183,13 +183,14 @@ static int64_t fixed_width(duckdb_type type)
 	}
 }
 
+/* What a client's macro named sum makes of a table is none of its size: functions are DuckDB's own, and no operator is used. */
 static void put_column(struct buf *b, duckdb_type type, struct str name)
 {
-	buf_add(b, b->n ? S(" + coalesce(sum(") : S("coalesce(sum("));
+	buf_lit(b, ", coalesce(CAST(system.main.sum(system.main.");
 	buf_add(b, type == DUCKDB_TYPE_BLOB ? S("octet_length(") : type == DUCKDB_TYPE_VARCHAR ? S("strlen(") : S("strlen(CAST("));
 	sql_quote_name(b, name);
 	buf_add(b, type == DUCKDB_TYPE_BLOB || type == DUCKDB_TYPE_VARCHAR ? S(")") : S(" AS VARCHAR))"));
-	buf_lit(b, "), 0)");
+	buf_lit(b, ") AS BIGINT), 0)");
 }
 
 static void look_at_columns(struct arena *a, struct catalog_table *m, duckdb_prepared_statement st)
@@ -203,8 +204,10 @@ static void look_at_columns(struct arena *a, struct catalog_table *m, duckdb_pre
 
 		m->width += width;
 		m->own_rowid = m->own_rowid || str_ieq(str_of(name), S("rowid"));
-		if (width == 0)
+		if (width == 0) {
 			put_column(&b, type, str_of(name));
+			m->nmeasures++;
+		}
 		duckdb_free((void *)(uintptr_t)name);
 	}
 	m->measure = arena_cstr(a, buf_str(&b));
@@ -233,22 +236,24 @@ enum measure { MEASURE_ALL, MEASURE_NEW, MEASURE_FEWER };
 static bool count(struct task *t, struct catalog *k, duckdb_connection con, struct catalog_table *m, enum measure how)
 {
 	OWNS(buf) sql = {0};
-	bool sizes = how != MEASURE_FEWER && *m->measure;
-	int64_t n[2] = {0};
+	int sizes = how == MEASURE_FEWER ? 0 : m->nmeasures;
+	int64_t *n = ARENA_ARRAY(t->call.arena, int64_t, (size_t)sizes + 1);
 
-	buf_lit(&sql, "SELECT count(*)");
+	buf_lit(&sql, "SELECT system.main.count_star()");
 	if (sizes)
-		buf_fmt(&sql, ", CAST(%s AS BIGINT)", m->measure);
+		buf_add(&sql, str_of(m->measure));
 	buf_lit(&sql, " FROM ");
 	catalog_put_name(&sql, k, str_of(m->name));
 	if (how == MEASURE_NEW)
 		buf_lit(&sql, " WHERE rowid >= " FIRST_NEW_ROW);
-	if (!catalog_numbers(t, con, buf_cstr(&sql), n, sizes ? 2 : 1))
+	if (!catalog_numbers(t, con, buf_cstr(&sql), n, sizes + 1))
 		return false;
 	if (how == MEASURE_FEWER)
 		m->bytes = m->rows > 0 ? (int64_t)((double)m->bytes * (double)n[0] / (double)m->rows) : 0;
 	else
-		m->bytes = n[0] * m->width + n[1];
+		m->bytes = n[0] * m->width;
+	for (int i = 1; i <= sizes; i++)
+		m->bytes += n[i];
 	m->rows = n[0];
 	return true;
 }
@@ -258,6 +263,7 @@ static void take_over(struct catalog_table *there, const struct catalog_table *m
 {
 	free(there->measure);
 	there->measure = strdup(m->measure);
+	there->nmeasures = m->nmeasures;
 	there->width = m->width;
 	there->own_rowid = m->own_rowid;
 	there->rows = m->rows;

@@ -80,6 +80,7 @@ struct walk {
 	int to;
 	bool table;            /* the next token may be a table */
 	unsigned char *lists;  /* enum listing, by depth */
+	bool computed;         /* the last bracket in the outermost ones is AS (…): a generated column's */
 };
 
 static bool refuse(const struct walk *w, int i, const char *what, struct str name, const char *why)
@@ -239,6 +240,28 @@ static bool plain_name_argument(const struct walk *w, int open)
 	return str_find(text, '\\') == text.n && !holds_reserved(text);
 }
 
+/* What is kept and runs when others read: it may change nothing, neither a sequence nor a connection. */
+static bool is_kept(const struct walk *w, int i)
+{
+	const struct sql_class *k = &w->head.class;
+
+	return k->kind == SQL_CREATE && (str_eq(k->object, S("VIEW")) || str_eq(k->object, S("MACRO")) ||
+					 str_eq(k->object, S("FUNCTION")) ||
+					 (str_eq(k->object, S("TABLE")) && !k->as_select && w->computed && w->t->v[i].depth > 1));
+}
+
+static bool check_effects(const struct walk *w, int i, struct str name)
+{
+	const struct sql_class *k = &w->head.class;
+	bool seeds = word_is(name, S("setseed"));
+
+	if (!seeds && !word_is(name, S("nextval")))
+		return true;
+	if (is_kept(w, i) || (seeds && (k->kind == SQL_ALTER || (k->kind == SQL_CREATE && !k->as_select))))
+		return refuse(w, i, "The function", name, "it has an effect whenever it is read");
+	return true;
+}
+
 static bool check_naming(const struct walk *w, int end, struct str name)
 {
 	for (size_t i = 0; i < COUNT_OF(naming); i++) {
@@ -264,7 +287,7 @@ static bool check_function(const struct walk *w, int i, int end)
 		r = NULL;
 	if (r)
 		return refuse(w, end, "The function", name, r->reason);
-	return check_naming(w, end, name) && check_catalog(w, i, end, INT32_MAX);
+	return check_naming(w, end, name) && check_effects(w, end, name) && check_catalog(w, i, end, INT32_MAX);
 }
 
 static bool like_a_file(struct str name)
@@ -432,6 +455,8 @@ static void check_punct(struct walk *w, int i)
 	if (k->match > i) {
 		w->table = w->table && k->text.p[0] == '(' && w->lists[k->depth] != TUPLES;
 		w->lists[k->depth + 1] = w->table ? TABLES : NO_LIST;
+		if (k->depth == 1)
+			w->computed = sql_is(w->t, i - 1, "as");
 	} else {
 		w->table = is_punct(k, ',') && w->lists[k->depth] != NO_LIST;
 	}

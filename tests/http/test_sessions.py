@@ -1350,3 +1350,41 @@ def test_a_statement_and_a_close_race_well(fresh):
             Session(fresh, document=answers[5].json).closed()
         for item in fresh.get("/v1/statements").json["items"]:
             assert item["session_id"] != one.id or item["status"] in ENDED
+
+
+# --- functions of the client's own ---
+
+HIDING = ["strlen(x) as 0", "sum(x) as 0", "count_star() as 0", "COUNT(x) as 0", '"+"(a, b) as 0', '"Lower"(x) as 1', "mayfly_tables() as table select 1 as name",
+          "octet_length(x) as 0", "iff(a, b, c) as 0", '"/"(a, b) as 0', "min(x) as 0"]
+
+
+@pytest.mark.parametrize("made", HIDING)
+def test_no_function_of_a_client_hides_the_engines(session, fresh, made):
+    """Else it would answer for the measures of quotas, and for every other principal of the tenant."""
+    session.table("t", rows=[[1, "x"]])
+    for sql in (f"create macro {made}", f"create or replace function {made}", f"create macro MAYFLY.PUBLIC.{made}", f"create temp macro {made}",
+                f"create macro if not exists public.{made}", f"explain analyze create macro {made}"):
+        assert "own" in json.dumps(session.refused(sql)), sql
+    a = fresh.native(f"create macro {made}")
+    assert a.json["status"] == "FAILED" and "own" in a.json["error"]["message"], a
+    assert session.rows("select max(a + 1), count(*), lower('A') from t") == [[2, 1, "a"]]
+    session.run("create macro mine(x) as x + 1")
+    assert session.rows("select mine(a) from t") == [[2]]
+
+
+def test_a_query_advances_no_sequence(session):
+    session.run("create sequence s")
+    for sql in ("create view v as select nextval('s') as n", "create macro f() as nextval('s')", "create macro MAYFLY.PUBLIC.f() as table select nextval('s')",
+                "create table g (a int, b bigint as (nextval('s')))", "create table g (a double default setseed(0.5))"):
+        assert session.refused(sql)["code"] == "not_allowed", sql
+    assert session.cells("select nextval('s')") == [["1"]]
+
+
+def test_sizes_of_many_texts_are_measured(server):
+    one = server(tenants__session_bytes=1000000)
+    session = Session(one.client)
+    session.table("wide", [{"name": f"c{i}", "type": "text"} for i in range(2000)])
+    session.run("insert into wide (c0, c1999) values (repeat('x', 1000), repeat('y', 400))")
+    a = session.native("insert into wide (c0) values (repeat('x', 1000000))")
+    assert a.json["status"] == "FAILED" and a.json["error"]["code"] == "quota_exceeded", a
+    assert "1001400" in a.json["error"]["message"], a

@@ -1054,11 +1054,17 @@ static void the_gate_lets_only_the_sessions_own_catalog_through(void **state)
 		"select currval(getvariable('x'))", "select nextval('__e'\n'ph_b.public.s')", "select nextval(E'_\\x5feph_b.s')", "select ('x').nextval()",
 		"select make_type('__eph_b.public.m')", "select json_transform('{}', '{\"a\":\"__eph_b.public.m\"}')",
 		"select from_json('{}', '{\"a\":\"\\u005f_eph_b.public.m\"}')", "select from_json('{}', x)", "select main.from_json_strict('{}', getvariable('x'))",
-		"create table t (a int default nextval('__eph_b.s'))", NULL};
+		"create table t (a int default nextval('__eph_b.s'))", "create view v as select nextval('s')", "create or replace temp view v(a) as from (select nextval('s'))",
+		"create macro f() as nextval('s')", "create function f(a) as table select a, nextval('s')", "create macro f(a) as 1, (a, b) as setseed(0.5)",
+		"create table t (a int, b bigint generated always as (nextval('s')))", "create table t (b bigint as (1 + abs(a + nextval('s'))), a int)",
+		"create table t (a int default (1), b double as (setseed(0.1)))", "create table t (a double default setseed(0.1))", "alter table t alter a set default setseed(0.1)",
+		"explain analyze create view v as select nextval('s')", NULL};
 	static const char *const passed[] = {
 		"from \"__eph_a\".public.t", "select \"__eph_a\".public.t.a from \"__eph_a\".public.t", "insert into \"__eph_a\".public.t values (1)",
 		"drop table \"__eph_a\".public.t", "comment on table \"__eph_a\".public.t is '__eph_b'", "select '__eph_b'", "select nextval('s'), currval('public.s'::varchar)",
 		"select from_json(x, '{\"a\":\"INTEGER\"}'), x.json_transform('\"INT\"')", "create table t (a int default nextval('s'))", "from mayfly_tables()",
+		"create table t (b int as (1), a int default (nextval('s') + 1))", "create table t as (select nextval('s'))", "create table t as with x as (select nextval('s')) from x",
+		"create table t as select setseed(0.5)", "create view v as select nextval from t", "alter table t alter a set default nextval('s')",
 		"create view v as select 'x'", "create type m as enum ('a')", "alter table t alter a set default 'x'", "select a from t where exists 'x'", NULL};
 	static const char *const writes[] = {"insert into t values (1)", "delete from t", "create table t (a int)", "drop table t", "truncate t",
 					     "explain analyze delete from t", "explain select 1", "select nextval('s')", "set variable x = 1", "begin", NULL};
