@@ -1,4 +1,6 @@
 """Fixtures: one server for the session, and servers with settings of their own."""
+import contextlib
+
 import pytest
 
 from mayfly import Client, Server, unique
@@ -27,15 +29,14 @@ def fresh(shared):
 @pytest.fixture
 def server():
     """server(**options, key=value, …): a server for this test; dots of keys are written as __."""
-    made = []
+    with contextlib.ExitStack() as ends:  # the last first: it may use the folder of an earlier one
 
-    def make(options=None, **settings):
-        made.append(Server({k.replace("__", "."): v for k, v in settings.items()}, **(options or {})))
-        return made[-1]
+        def make(options=None, **settings):
+            one = Server({k.replace("__", "."): v for k, v in settings.items()}, **(options or {}))
+            ends.callback(one.check_end)
+            return one
 
-    yield make
-    for one in reversed(made):  # the last may use the folder of an earlier one
-        one.check_end()
+        yield make
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 Standard library only. What runs is MAYFLY_BINARY, or build/mayfly.
 """
+import atexit
 import contextlib
 import gzip
 import http.client
@@ -192,6 +193,8 @@ class Server:
     def __init__(self, settings=None, listen=None, scheme="http", args=(), env=None, data=None):
         self.owns_folder = data is None
         self.folder = data or tempfile.mkdtemp(prefix="mayfly-http-")
+        if self.owns_folder:
+            atexit.register(self.drop)  # whatever goes wrong
         os.chmod(self.folder, 0o711)  # workers run under uids of their own
         self.data = os.path.join(self.folder, "data")
         self.scheme = scheme
@@ -276,17 +279,20 @@ class Server:
 
     def check_end(self):
         """Every server must end cleanly, whatever a test did to it."""
-        code = self.stop()
-        lines = [line for line in self.stderr().splitlines()
-                 if any(mark in line for mark in BROKEN) and ": 503 " not in line]
-        until(lambda: not any(is_alive(pid) for pid in self.workers_seen), "the workers to end", 10)
-        self.drop()
+        try:
+            code = self.stop()
+            lines = [line for line in self.stderr().splitlines()
+                     if any(mark in line for mark in BROKEN) and ": 503 " not in line]
+            until(lambda: not any(is_alive(pid) for pid in self.workers_seen), "the workers to end", 10)
+        finally:
+            self.drop()
         assert code == 0, f"exit code {code}"
         assert not lines, lines
 
     def drop(self):
         if self.owns_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+            atexit.unregister(self.drop)
 
 
 def is_alive(pid):

@@ -453,16 +453,15 @@ def test_a_handshake_that_never_ends_is_dropped(server, certificate):
 
 
 def test_a_unix_socket_serves_too():
-    folder = tempfile.mkdtemp(prefix="mayfly-unix-")
-    path = os.path.join(folder, "socket")
-    server = Server(listen="unix:" + path)
-    try:
-        assert Client(server).cell("select 42") == "42"
-        assert Client(server).rows("select 7") == [[7]]
-    finally:
-        server.check_end()
-    assert not os.path.exists(path)
-    os.rmdir(folder)
+    with tempfile.TemporaryDirectory(prefix="mayfly-unix-") as folder:
+        path = os.path.join(folder, "socket")
+        server = Server(listen="unix:" + path)
+        try:
+            assert Client(server).cell("select 42") == "42"
+            assert Client(server).rows("select 7") == [[7]]
+        finally:
+            server.check_end()
+        assert not os.path.exists(path)
 
 
 def test_a_server_listens_on_several_addresses(server):

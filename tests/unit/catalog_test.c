@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "test.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -30,7 +31,7 @@ struct fixture {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool stopped;
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 };
 static struct fixture *fx; /* of the test that runs */
 
@@ -319,8 +320,7 @@ static int begin(void **state)
 	call_open(&fx->c, &fx->arena);
 	pthread_mutex_init(&fx->lock, NULL);
 	pthread_cond_init(&fx->changed, NULL);
-	strcpy(fx->dir, "/tmp/mayfly-catalog-test-XXXXXX");
-	assert_non_null(mkdtemp(fx->dir));
+	folder_make(fx->dir);
 	assert_int_equal(chmod(fx->dir, 0711), 0);
 	fx->limits = (struct engine_limits){.memory_bytes = 1LL << 31, .temp_bytes = 1 << 30, .threads = 2, .concurrent = CONCURRENT,
 					    .queued = 100};
@@ -353,12 +353,9 @@ static void close_engine(void)
 
 static int end(void **state)
 {
-	char command[128];
-
 	(void)state;
 	close_engine();
-	snprintf(command, sizeof(command), "rm -rf %s", fx->dir);
-	assert_int_equal(system(command), 0);
+	folder_remove(fx->dir);
 	arena_close(&fx->arena);
 	free(fx);
 	return 0;

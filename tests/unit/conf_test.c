@@ -1,6 +1,7 @@
 /* conf_test.c - options from defaults, file, environment and flags, and their errors. */
 #include "conf/conf_int.h"
 
+#include "folder.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -10,7 +11,8 @@ struct fixture {
 	struct arena arena;
 	struct call c;
 	struct conf f;
-	char file[64];
+	char dir[FOLDER_PATH_MAX];
+	char file[FOLDER_PATH_MAX + 8]; /* in dir; empty = none */
 };
 
 static int open_fixture(void **state)
@@ -18,6 +20,7 @@ static int open_fixture(void **state)
 	struct fixture *t = calloc(1, sizeof(*t));
 
 	call_open(&t->c, &t->arena);
+	folder_make(t->dir);
 	*state = t;
 	return 0;
 }
@@ -26,8 +29,7 @@ static int close_fixture(void **state)
 {
 	struct fixture *t = *state;
 
-	if (t->file[0])
-		unlink(t->file);
+	folder_remove(t->dir);
 	arena_close(&t->arena);
 	free(t);
 	return 0;
@@ -35,13 +37,13 @@ static int close_fixture(void **state)
 
 static void write_file(struct fixture *t, struct str text)
 {
-	int fd;
+	FILE *f;
 
-	strcpy(t->file, "/tmp/mayfly-conf-test-XXXXXX");
-	fd = mkstemp(t->file);
-	assert_true(fd >= 0);
-	assert_true(write(fd, text.p, text.n) == (ssize_t)text.n);
-	close(fd);
+	snprintf(t->file, sizeof(t->file), "%s/conf", t->dir);
+	f = fopen(t->file, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text.p, 1, text.n, f), text.n);
+	fclose(f);
 }
 
 /* Loads with a file of this text, one variable and one --set; NULL = none. */
@@ -51,8 +53,6 @@ static bool load(struct fixture *t, const char *yaml, const char *variable, cons
 	struct str sets[] = {str_of(set)};
 
 	call_forgive(&t->c);
-	if (t->file[0])
-		unlink(t->file);
 	t->file[0] = '\0';
 	if (yaml)
 		write_file(t, str_of(yaml));

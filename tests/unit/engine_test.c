@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "test.h"
 
 struct fixture {
@@ -18,7 +19,7 @@ struct fixture {
 	struct exec_loop *loop;
 	struct engine *engine;
 	struct engine_limits limits;
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 };
 
 /* What one task told, under a lock, since it comes on the loop. */
@@ -100,8 +101,7 @@ static int begin(void **state)
 
 	assert_non_null(getenv("MAYFLY_BINARY")); /* else this program would be started as its own worker */
 	call_open(&f->c, &f->arena);
-	strcpy(f->dir, "/tmp/mayfly-engine-test-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	folder_make(f->dir);
 	f->limits = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 2, .queued = 2};
 	f->loop = exec_loop_open("engine");
 	o.loop = f->loop;
@@ -133,7 +133,6 @@ static int end(void **state)
 {
 	struct fixture *f = *state;
 	struct stopped s = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
-	char command[128];
 
 	engine_stop(f->engine, on_stopped, &s);
 	pthread_mutex_lock(&s.lock);
@@ -145,8 +144,7 @@ static int end(void **state)
 	engine_close(f->engine);
 	exec_loop_close(f->loop);
 	arena_close(&f->arena);
-	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	assert_int_equal(system(command), 0);
+	folder_remove(f->dir);
 	free(f);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "engine/wire.h"
 #include "engine/worker.h"
 
+#include "folder.h"
 #include "test.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ struct peer {
 	pid_t pid;
 	int jobs, control;
 	uint64_t next;
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 	bool landlock, seccomp, rlimits;
 };
 
@@ -96,8 +97,7 @@ static struct peer start(const char *memory, const char *concurrent)
 {
 	struct peer w = {.next = 1};
 
-	strcpy(w.dir, "/tmp/mayfly-worker-XXXXXX");
-	assert_non_null(mkdtemp(w.dir));
+	folder_make(w.dir);
 	start_in(&w, memory, concurrent);
 	return w;
 }
@@ -118,15 +118,12 @@ static int wait_gone(struct peer *w)
 
 static void stop(struct peer *w)
 {
-	char command[128];
-
 	if (w->pid <= 0)
 		return;
 	close(w->control);
 	assert_int_equal(wait_gone(w), 0);
 	close(w->jobs);
-	snprintf(command, sizeof(command), "rm -rf %s", w->dir);
-	assert_int_equal(system(command), 0);
+	folder_remove(w->dir);
 }
 
 /* --- a statement --- */
@@ -1309,12 +1306,12 @@ static int behind_the_walls(pid_t parent)
 
 static void behind_the_walls_nothing_else_is_in_reach(void **state)
 {
-	char dir[] = "/tmp/mayfly-walls-XXXXXX";
+	char dir[FOLDER_PATH_MAX];
 	pid_t parent = getpid(), child;
 	int status;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
+	folder_make(dir);
 	child = fork();
 	if (child == 0) {
 		int fd = chdir(dir) == 0 ? open("inside", O_WRONLY | O_CREAT, 0600) : -1;
@@ -1324,7 +1321,7 @@ static void behind_the_walls_nothing_else_is_in_reach(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
-	assert_int_equal(rmdir(dir), 0);
+	folder_remove(dir);
 }
 
 static void sql_that_breaks_duckdb_ends_only_the_worker(void **state)
@@ -1339,6 +1336,7 @@ static void sql_that_breaks_duckdb_ends_only_the_worker(void **state)
 	close(w.control);
 	wait_gone(&w);
 	close(w.jobs);
+	folder_remove(w.dir);
 	assert_int_not_equal(access("/tmp/mayfly-x", F_OK), 0);
 	assert_data(&the, ENGINE_NATIVE, "SELECT 1", "[1]");
 }

@@ -1,6 +1,7 @@
 /* events_test.c - the event log on a folder: nothing acknowledged is lost, nothing comes twice, nothing is changed unseen. */
 #include "lifecycle/lifecycle.h"
 
+#include "folder.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -82,7 +83,7 @@ static const struct store_ops faulty_ops = {
 struct fixture {
 	struct arena arena;
 	struct call c;
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 	struct faulty store;
 	struct events *e;
 	struct events_options o;
@@ -120,23 +121,14 @@ static void begin(struct fixture *f)
 	*f = (struct fixture){.o = {.server = S("server-a"), .key = KEY, .topic_prefix = S("mayfly"), .sync = EVENT_SYNC_NEVER,
 				    .segment_bytes = 1 << 20}};
 	call_open(&f->c, &f->arena);
-	snprintf(f->dir, sizeof(f->dir), "/tmp/mayfly-events-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	folder_make(f->dir);
 	open_log(f);
-}
-
-static void remove_all(const char *dir)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	assert_int_equal(system(command), 0);
 }
 
 static void end(struct fixture *f)
 {
 	close_log(f);
-	remove_all(f->dir);
+	folder_remove(f->dir);
 	arena_close(&f->arena);
 }
 

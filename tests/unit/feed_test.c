@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "test.h"
 
 #define NAME "__eph_00000000000000000000000000000001"
@@ -35,7 +36,7 @@ struct fixture {
 	struct engine_limits limits;
 	struct told stopped;
 	struct engine_usage used; /* on the loop */
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 };
 
 static void tell(struct told *t, int *what)
@@ -143,8 +144,7 @@ static int begin(void **state)
 	assert_non_null(getenv("MAYFLY_BINARY"));
 	signal(SIGPIPE, SIG_DFL); /* nothing here may depend on its being ignored */
 	call_open(&f->c, &f->arena);
-	strcpy(f->dir, "/tmp/mayfly-feed-test-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	folder_make(f->dir);
 	chmod(f->dir, 0711);
 	f->limits = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 2, .queued = 1};
 	f->stopped = (struct told){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -168,7 +168,6 @@ static void stop(struct fixture *f)
 static int end(void **state)
 {
 	struct fixture *f = *state;
-	char command[128];
 
 	if (!f->stopped.ended)
 		stop(f);
@@ -179,8 +178,7 @@ static int end(void **state)
 	engine_close(f->engine);
 	exec_loop_close(f->loop);
 	arena_close(&f->arena);
-	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	assert_int_equal(system(command), 0);
+	folder_remove(f->dir);
 	free(f);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "test.h"
 
 enum { WAIT_MS = 15000, STOP_GRACE_MS = 10000 };
@@ -203,7 +204,7 @@ struct fixture {
 	struct call c;
 	struct exec_loop *loop;
 	struct engine *engine;
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int ended;
@@ -270,8 +271,7 @@ static int begin(void **state)
 	call_open(&f->c, &f->arena);
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->changed, NULL);
-	strcpy(f->dir, "/tmp/mayfly-hostile-test-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	folder_make(f->dir);
 	f->loop = o.loop = exec_loop_open("engine");
 	o.data_dir = str_of(f->dir);
 	f->engine = engine_open(&f->c, &o);
@@ -306,7 +306,6 @@ static void on_stopped(void *arg)
 static int end(void **state)
 {
 	struct fixture *f = *state;
-	char command[128];
 
 	engine_stop(f->engine, on_stopped, f);
 	usleep(300000);
@@ -318,8 +317,7 @@ static int end(void **state)
 	exec_loop_close(f->loop);
 	arena_close(&f->arena);
 	buf_drop(&f->part);
-	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	assert_int_equal(system(command), 0);
+	folder_remove(f->dir);
 	free(f);
 	return 0;
 }

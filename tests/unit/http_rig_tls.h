@@ -2,12 +2,13 @@
 #ifndef MAYFLY_TEST_HTTP_RIG_TLS_H
 #define MAYFLY_TEST_HTTP_RIG_TLS_H
 
+#include "folder.h"
 #include "http_rig.h"
 
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
-static char scratch[40];
+static char scratch[FOLDER_PATH_MAX];
 
 UNUSED static const char *scratch_file(const char *name)
 {
@@ -19,8 +20,8 @@ UNUSED static const char *scratch_file(const char *name)
 
 UNUSED static int make_scratch(void **state)
 {
-	snprintf(scratch, sizeof(scratch), "/tmp/http_test.XXXXXX");
-	return mkdtemp(scratch) ? make(state) : -1;
+	folder_make(scratch);
+	return make(state);
 }
 
 UNUSED static int close_scratch(void **state)

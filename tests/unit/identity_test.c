@@ -1,6 +1,7 @@
 /* identity_test.c - the server's id and key. */
 #include "lifecycle/lifecycle.h"
 
+#include "folder.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@
 struct place {
 	struct arena arena;
 	struct call call;
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 	struct str path;
 };
 
@@ -20,8 +21,7 @@ static int set_up(void **state)
 	struct place *p = base_zalloc(sizeof(*p));
 
 	call_open(&p->call, &p->arena);
-	snprintf(p->dir, sizeof(p->dir), "/tmp/mayfly-identity-XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
+	folder_make(p->dir);
 	p->path = arena_fmt(&p->arena, "%s/server.json", p->dir);
 	*state = p;
 	return 0;
@@ -31,8 +31,7 @@ static int tear_down(void **state)
 {
 	struct place *p = *state;
 
-	unlink(p->path.p);
-	rmdir(p->dir);
+	folder_remove(p->dir);
 	arena_close(&p->arena);
 	free(p);
 	return 0;

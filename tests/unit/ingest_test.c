@@ -4,6 +4,7 @@
 #include "engine/worker.h"
 #include "json/json.h"
 
+#include "folder.h"
 #include "test.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ struct peer {
 	pid_t pid;
 	int jobs, control;
 	uint64_t next;
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 };
 static struct peer the;
 
@@ -104,22 +105,18 @@ static int begin(void **state)
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	the.next = 1;
-	strcpy(the.dir, "/tmp/mayfly-ingest-XXXXXX");
-	assert_non_null(mkdtemp(the.dir));
+	folder_make(the.dir);
 	start_in(&the);
 	return 0;
 }
 
 static int finish(void **state)
 {
-	char command[128];
-
 	(void)state;
 	close(the.control);
 	assert_int_equal(wait_gone(&the), 0);
 	close(the.jobs);
-	snprintf(command, sizeof(command), "rm -rf %s", the.dir);
-	assert_int_equal(system(command), 0);
+	folder_remove(the.dir);
 	return 0;
 }
 
@@ -904,11 +901,9 @@ static void a_bad_packet_ends_the_worker(void **state)
 	struct wire_ingest g = {.catalog = scope, .table = S("x")};
 	OWNS(buf) b = {0};
 	size_t at = wire_begin_record(&b, WIRE_INGEST, 1);
-	char command[128];
 
 	(void)state;
-	strcpy(w.dir, "/tmp/mayfly-ingest-XXXXXX");
-	assert_non_null(mkdtemp(w.dir));
+	folder_make(w.dir);
 	start_in(&w);
 	wire_put_ingest(&b, &g);
 	wire_end_record(&b, at);
@@ -916,8 +911,7 @@ static void a_bad_packet_ends_the_worker(void **state)
 	assert_int_equal(WEXITSTATUS(wait_gone(&w)), WORKER_EXIT_BAD_PACKET);
 	close(w.jobs);
 	close(w.control);
-	snprintf(command, sizeof(command), "rm -rf %s", w.dir);
-	assert_int_equal(system(command), 0);
+	folder_remove(w.dir);
 }
 
 int main(void)

@@ -3,6 +3,7 @@
 
 #include "faults.h"
 #include "folder.h"
+#include "race.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "test.h"
 
 struct bench {
@@ -19,7 +20,7 @@ struct bench {
 	const char *answer;
 	char asked[4096];  /* the request as it came */
 	char url[64];
-	char path[64];     /* of the unix socket */
+	char dir[FOLDER_PATH_MAX]; /* of the unix socket; empty = none */
 };
 
 static int open_bench(void **state)
@@ -41,8 +42,8 @@ static int close_bench(void **state)
 		pthread_join(b->server, NULL);
 		close(b->listener);
 	}
-	if (b->path[0])
-		unlink(b->path);
+	if (b->dir[0])
+		folder_remove(b->dir);
 	out_close(b->client);
 	arena_close(&b->arena);
 	free(b);
@@ -345,15 +346,14 @@ static void a_unix_socket_serves_as_well(void **state)
 	struct out_request q = {.url = S("http://localhost/y")};
 	struct out_answer answer;
 
-	snprintf(b->path, sizeof(b->path), "/tmp/out_test.%d", (int)getpid());
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", b->path);
-	unlink(b->path);
+	folder_make(b->dir);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/socket", b->dir);
 	b->answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 	b->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(b->listener, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(listen(b->listener, 1), 0);
 	assert_int_equal(pthread_create(&b->server, NULL, serve, b), 0);
-	q.unix_socket = str_of(b->path);
+	q.unix_socket = str_of(a.sun_path);
 	assert_true(out_fetch(&b->c, b->client, &q, &answer));
 	assert_int_equal(answer.status, 200);
 	assert_non_null(strstr(b->asked, "GET /y "));

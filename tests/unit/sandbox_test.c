@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "test.h"
 
 enum { NR_FCHMODAT2 = 452, NR_SETXATTRAT = 463, NR_NEWEST = 599, INSIDE_FAILED = 100 };
@@ -204,8 +205,7 @@ static void a_worker_reaches_nothing_outside_its_folder(void **state)
 	int pair[2], fd, through = 0;
 
 	(void)state;
-	strcpy(p.out, "/tmp/mayfly-sandbox-test-XXXXXX");
-	assert_non_null(mkdtemp(p.out));
+	folder_make(p.out);
 	snprintf(p.in, sizeof(p.in), "%s/in", p.out);
 	snprintf(p.secret, sizeof(p.secret), "%s/secret", p.out);
 	assert_int_equal(mkdir(p.in, 0700), 0);
@@ -225,9 +225,7 @@ static void a_worker_reaches_nothing_outside_its_folder(void **state)
 	}
 	close(pair[0]);
 	close(pair[1]);
-	unlink(p.secret);
-	rmdir(p.in);
-	rmdir(p.out);
+	folder_remove(p.out);
 	assert_int_equal(through, 0);
 }
 

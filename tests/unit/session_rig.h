@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "faults.h"
+#include "folder.h"
 #include "test.h"
 
 /* --- steps --- */
@@ -162,7 +163,7 @@ struct rig {
 	struct session_caps caps;
 	int pool_queue;            /* most that may wait; 0 = many */
 	int64_t log_bytes;         /* what a stream keeps, and of a segment; 0 = all */
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 };
 
 static void rig_caps(void *arg, struct str tenant, struct session_caps *ret)
@@ -238,8 +239,7 @@ static struct rig *rig_new(const struct rig_side *side)
 	atomic_store(&faults.no_disk, true); /* being killed loses no page */
 	r->caps = (struct session_caps){.max_sessions = 100000, .max_timeout_seconds = 604800, .session = {100, 1000000, 1 << 30},
 					.tenant = {1000, 10000000, 1LL << 40}};
-	strcpy(r->dir, "/tmp/mayfly-session-test-XXXXXX");
-	assert_non_null(mkdtemp(r->dir));
+	folder_make(r->dir);
 	snprintf(path, sizeof(path), "%s/tenants", r->dir);
 	mkdir(path, 0700);
 	return r;
@@ -247,10 +247,7 @@ static struct rig *rig_new(const struct rig_side *side)
 
 static void rig_remove(struct rig *r)
 {
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", r->dir);
-	assert_int_equal(system(command), 0);
+	folder_remove(r->dir);
 	free(r);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "test.h"
 
 struct fixture {
@@ -26,7 +27,7 @@ struct fixture {
 	struct statements *statements;
 	struct statement_caps caps;
 	struct lease session; /* an owner */
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 };
 
 static void engine_limits(void *arg, struct str tenant, struct engine_limits *ret)
@@ -62,8 +63,7 @@ static int begin(void **state)
 	call_open(&f->c, &f->arena);
 	f->c.tenant = S("acme");
 	f->caps = (struct statement_caps){1000000, 1LL << 40};
-	strcpy(f->dir, "/tmp/mayfly-stmt-test-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	folder_make(f->dir);
 	f->loop = eo.loop = so.loop = exec_loop_open("engine");
 	f->pool = so.pool = exec_pool_open("pool", 2, 1000);
 	f->kv = so.kv = kv_memory_open(1000000);
@@ -93,7 +93,6 @@ static void stop_loop(void *loop)
 static int end(void **state)
 {
 	struct fixture *f = *state;
-	char command[128];
 
 	statements_cancel_all(f->statements);
 	engine_stop(f->engine, stop_loop, f->loop);
@@ -107,8 +106,7 @@ static int end(void **state)
 	f->store->ops->close(f->store);
 	exec_loop_close(f->loop);
 	arena_close(&f->arena);
-	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	assert_int_equal(system(command), 0);
+	folder_remove(f->dir);
 	free(f);
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "faults.h"
 #include "folder.h"
+#include "race.h"
 
 #include <errno.h>
 #include <fcntl.h>

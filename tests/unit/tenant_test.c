@@ -10,13 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "test.h"
 
 /* --- a call, a folder, keys --- */
 struct bench {
 	struct arena arena;
 	struct call c;
-	char dir[64];
+	char dir[FOLDER_PATH_MAX];
 	struct tenants *t;
 	EVP_PKEY *rsa, *ec, *other_rsa;
 };
@@ -28,24 +29,17 @@ static int open_bench(void **state)
 	struct bench *b = base_zalloc(sizeof(*b));
 
 	call_open(&b->c, &b->arena);
-	strcpy(b->dir, "/tmp/tenant_test.XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
+	folder_make(b->dir);
 	*state = b;
 	return 0;
 }
 
 static int close_bench(void **state)
 {
-	static const char *const files[] = {"tokens", "tokens.lock", "keys.json", "key.pem"};
 	struct bench *b = *state;
-	char path[128];
 
 	tenant_close(b->t);
-	for (size_t i = 0; i < COUNT_OF(files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", b->dir, files[i]);
-		unlink(path);
-	}
-	assert_int_equal(rmdir(b->dir), 0);
+	folder_remove(b->dir);
 	EVP_PKEY_free(b->rsa);
 	EVP_PKEY_free(b->other_rsa);
 	EVP_PKEY_free(b->ec);
