@@ -1,8 +1,8 @@
 /* base.h - the door of base/: what every room may use.
  *
- * Text and memory (str, buf, arena), containers (list, map), the call and its
- * one error (call, err), state tables (fsm), time (clock), ids and randomness
- * (id), digests and text encodings (hash). Knows no other room.
+ * Text and memory (str, buf, arena), containers (list, map, wheel), the call
+ * and its one error (call, err), files (file), state tables (fsm), time (clock),
+ * ids and randomness (id), digests and text encodings (hash). Knows no other room.
  */
 #ifndef MAYFLY_BASE_H
 #define MAYFLY_BASE_H
@@ -12,6 +12,7 @@
 #include "base/call.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/fsm.h"
 #include "base/hash.h"
 #include "base/id.h"

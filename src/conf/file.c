@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
 #include <yaml.h>
 
 struct reader {
@@ -213,23 +212,6 @@ bool conf_read_text(struct call *c, struct str file, struct str text, struct con
 	return ok;
 }
 
-static bool read_all(struct call *c, int fd, struct str file, struct buf *into)
-{
-	for (;;) {
-		char *to = buf_room(into, 16384);
-		ssize_t n = read(fd, to, 16384);
-
-		if (n == 0)
-			return true;
-		if (n < 0 && errno != EINTR)
-			return fail(c, ERR_NOT_FOUND, "%.*s: %s", SARG(file), strerror(errno));
-		into->n += n > 0 ? (size_t)n : 0;
-		if (into->n > CONF_MAX_FILE)
-			return fail(c, ERR_BAD_REQUEST, "%.*s: the file is larger than %d bytes", SARG(file),
-				    CONF_MAX_FILE);
-	}
-}
-
 bool conf_read_file(struct call *c, struct str file, struct conf_settings *into)
 {
 	OWNS(buf) text = {0};
@@ -238,7 +220,11 @@ bool conf_read_file(struct call *c, struct str file, struct conf_settings *into)
 
 	if (fd < 0)
 		return fail(c, ERR_NOT_FOUND, "%.*s: %s", SARG(file), strerror(errno));
-	ok = read_all(c, fd, file, &text);
-	close(fd);
-	return ok && conf_read_text(c, file, buf_str(&text), into);
+	ok = file_read(fd, CONF_MAX_FILE + 1, &text);
+	file_close_quietly(fd);
+	if (!ok)
+		return fail(c, ERR_NOT_FOUND, "%.*s: %s", SARG(file), strerror(errno));
+	if (text.n > CONF_MAX_FILE)
+		return fail(c, ERR_BAD_REQUEST, "%.*s: the file is larger than %d bytes", SARG(file), CONF_MAX_FILE);
+	return conf_read_text(c, file, buf_str(&text), into);
 }

@@ -189,7 +189,7 @@ static void probe_sandbox(struct engine *e)
 /* Others may pass through, and read nothing: workers have uids of their own. */
 static bool make_folder(struct call *c, const char *path)
 {
-	if ((mkdir(path, 0711) == 0 || errno == EEXIST) && chmod(path, 0711) == 0)
+	if (file_make_folder(path, 0711) && chmod(path, 0711) == 0)
 		return true;
 	return fail(c, ERR_UNAVAILABLE, "cannot make the folder %s: %s", path, strerror(errno));
 }

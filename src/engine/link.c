@@ -7,14 +7,12 @@
 
 #include "obs/obs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PACKETS_A_WAKE = 64, SOCKET_BUFFER = 4 * 1024 * 1024, STOP_GRACE_MS = 10000, START_GRACE_MS = 30000,
@@ -554,15 +552,11 @@ static void empty_folder(const struct link *k, const char *name)
 	OWNS(arena) a = {0};
 	const char *path = arena_fmt(&a, "%s/tenants/%s/%s", k->engine->data_dir, k->lane->name, name).p;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *e;
 
-	while (d && (e = readdir(d)) != NULL)
-		unlinkat(fd, e->d_name, 0); /* "." and ".." refuse */
-	if (d)
-		closedir(d);
-	else if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return;
+	file_empty_folder(fd);
+	close(fd);
 }
 
 static void on_exit_of_worker(void *arg, int status, int signo)
@@ -674,7 +668,7 @@ const char *engine_tenant_folder(struct call *c, struct engine *e, struct str te
 {
 	const char *dir = arena_fmt(c->arena, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p;
 
-	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+	if (file_make_folder(dir, 0700))
 		return dir;
 	fail(c, ERR_UNAVAILABLE, "cannot make %s: %s", dir, strerror(errno));
 	return NULL;

@@ -304,31 +304,14 @@ bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret, struc
 }
 
 /* --- descriptors --- */
-static bool write_all(int fd, struct str s)
-{
-	while (s.n) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		s = str_tail(s, (size_t)n);
-	}
-	return true;
-}
-
 int wire_memfd(struct str bytes)
 {
 	int fd = memfd_create("mayfly", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -1;
-	if (!write_all(fd, bytes) || fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
-		int why = errno;
-
-		close(fd);
-		errno = why;
+	if (!file_write(fd, bytes) || fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
+		file_close_quietly(fd);
 		return -1;
 	}
 	return fd;
@@ -339,20 +322,6 @@ size_t wire_fd_size(int fd)
 	struct stat st;
 
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 0;
-}
-
-static bool read_all(int fd, char *to, size_t size)
-{
-	for (size_t at = 0; at < size;) {
-		ssize_t n = pread(fd, to + at, size - at, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += (size_t)n;
-	}
-	return true;
 }
 
 static bool take(struct call *c, int fd, size_t size, void **ret, bool *ret_mapped)
@@ -372,7 +341,7 @@ static bool take(struct call *c, int fd, size_t size, void **ret, bool *ret_mapp
 		return true;
 	}
 	p = malloc(size);
-	if (!p || !read_all(fd, p, size)) {
+	if (!p || !file_fill_at(fd, 0, p, size)) {
 		free(p);
 		return fail(c, ERR_BAD_REQUEST, "reading %zu bytes of an unsealed descriptor failed", size);
 	}

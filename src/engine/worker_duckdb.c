@@ -7,10 +7,9 @@
 #include "engine/worker.h"
 #include "sql/sql.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 bool database_query(struct call *c, duckdb_connection con, const char *sql)
@@ -35,23 +34,17 @@ bool database_query_all(struct call *c, duckdb_connection con, const char *const
 /* --- folder --- */
 static bool empty_folder(struct call *c, const char *path)
 {
-	struct dirent *e;
-	DIR *d;
+	int fd = file_make_folder(path, 0700) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	bool ok = fd >= 0 && file_empty_folder(fd);
 
-	if (mkdir(path, 0700) == 0)
-		return true;
-	d = opendir(path);
-	if (!d)
-		return fail(c, ERR_INTERNAL, "the folder %s cannot be read", path);
-	while ((e = readdir(d)))
-		unlinkat(dirfd(d), e->d_name, 0); /* "." and ".." refuse */
-	closedir(d);
-	return true;
+	if (fd >= 0)
+		close(fd);
+	return ok || fail(c, ERR_INTERNAL, "the folder %s cannot be read", path);
 }
 
 static bool make_folders(struct call *c)
 {
-	if (mkdir("sessions", 0700) != 0 && errno != EEXIST)
+	if (!file_make_folder("sessions", 0700))
 		return fail(c, ERR_INTERNAL, "the folder sessions cannot be made");
 	return empty_folder(c, "tmp") && empty_folder(c, "incoming");
 }

@@ -14,18 +14,9 @@
 enum { PIECE = 256 * 1024 };
 
 /* --- the file --- */
-static bool write_all(struct ingest *g, int fd, struct str s)
+static bool not_kept(struct ingest *g)
 {
-	while (s.n) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return task_fails(g->t, "IO", "The rows cannot be kept until they are all here: %s", strerror(errno));
-		s = str_tail(s, (size_t)n);
-	}
-	return true;
+	return task_fails(g->t, "IO", "The rows cannot be kept until they are all here: %s", strerror(errno));
 }
 
 static bool copy(struct ingest *g, int fd)
@@ -36,8 +27,10 @@ static bool copy(struct ingest *g, int fd)
 
 	while ((n = ingest_read(g, to, PIECE)) > 0) {
 		g->sum.bytes += n; /* values take no less than their file */
-		if (!catalog_fits(g->x, g->t, &g->sum) || !write_all(g, fd, str_from(to, (size_t)n)))
+		if (!catalog_fits(g->x, g->t, &g->sum))
 			return false;
+		if (!file_write(fd, str_from(to, (size_t)n)))
+			return not_kept(g);
 	}
 	return n == 0;
 }
@@ -48,10 +41,10 @@ static bool spool(struct ingest *g, const char *path)
 	bool ok;
 
 	if (fd < 0)
-		return task_fails(g->t, "IO", "The rows cannot be kept until they are all here: %s", strerror(errno));
+		return not_kept(g);
 	ok = copy(g, fd);
 	if (close(fd) != 0 && ok)
-		ok = task_fails(g->t, "IO", "The rows cannot be kept until they are all here: %s", strerror(errno));
+		ok = not_kept(g);
 	return ok;
 }
 

@@ -19,30 +19,13 @@
 
 enum { COPY_BATCH = 1024 * 1024 };
 
-static bool write_all(int fd, struct str bytes, int64_t offset)
-{
-	while (bytes.n) {
-		ssize_t n = pwrite(fd, bytes.p, bytes.n, offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			errno = n < 0 ? errno : EIO;
-			return false;
-		}
-		bytes = str_tail(bytes, (size_t)n);
-		offset += n;
-	}
-	return true;
-}
-
 int kv_log_add(struct kv_log *l, struct str batch)
 {
 	int error;
 
 	if (l->broken)
 		return l->broken;
-	if (!write_all(l->fd, batch, l->n)) {
+	if (!file_write_at(l->fd, batch, l->n)) {
 		error = errno;
 		if (ftruncate(l->fd, l->n) < 0)
 			l->broken = error;
@@ -89,22 +72,13 @@ static bool open_locked(struct call *c, struct kv_log *l)
 static bool read_all(struct call *c, const struct kv_log *l, struct buf *ret)
 {
 	struct stat st;
-	ssize_t n;
 
 	if (fstat(l->fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return fail(c, ERR_STORAGE, "%s is not a file", l->name.p);
-	for (;;) {
-		size_t left = ret->n < (size_t)st.st_size ? (size_t)st.st_size - ret->n : 1;
-
-		n = pread(l->fd, buf_room(ret, left), left, (off_t)ret->n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail(c, ERR_STORAGE, "cannot read %s: %s", l->name.p, strerror(errno));
-		if (n == 0)
-			return true;
-		ret->n += (size_t)n;
-	}
+	buf_room(ret, (size_t)st.st_size); /* once, not by doubling */
+	if (!file_read_at(l->fd, 0, (size_t)st.st_size, ret))
+		return fail(c, ERR_STORAGE, "cannot read %s: %s", l->name.p, strerror(errno));
+	return true;
 }
 
 /* What a killed process wrote and did not sync is read as well: so it becomes durable here. */
@@ -114,7 +88,7 @@ static bool settle(struct call *c, struct kv_log *l, size_t whole)
 
 	kv_log_head(&head);
 	l->n = (int64_t)whole;
-	if (ftruncate(l->fd, l->n) < 0 || (l->n == 0 && !write_all(l->fd, buf_str(&head), 0)) || fsync(l->fd) < 0 || fsync(l->dir) < 0)
+	if (ftruncate(l->fd, l->n) < 0 || (l->n == 0 && !file_write_at(l->fd, buf_str(&head), 0)) || fsync(l->fd) < 0 || fsync(l->dir) < 0)
 		return fail(c, ERR_STORAGE, "cannot write %s: %s", l->name.p, strerror(errno));
 	if (l->n == 0)
 		l->n = KV_LOG_HEAD;
@@ -179,7 +153,7 @@ static bool flush(int fd, struct buf *batch, size_t begun, int64_t *n)
 	if (batch->n - begun <= KV_BATCH_HEAD)
 		return true;
 	kv_batch_end(batch, begun);
-	if (!write_all(fd, buf_str(batch), *n))
+	if (!file_write_at(fd, buf_str(batch), *n))
 		return false;
 	*n += (int64_t)batch->n;
 	buf_clear(batch);

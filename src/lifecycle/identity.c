@@ -31,12 +31,11 @@ static bool parse(struct call *c, struct str text, const char *path, struct serv
 
 static bool read_file(struct call *c, const char *path, int fd, struct server_identity *ret)
 {
-	char text[FILE_MAX];
-	ssize_t n = read(fd, text, sizeof(text));
+	OWNS(buf) text = {0};
 
-	if (n < 0)
+	if (!file_read(fd, FILE_MAX, &text))
 		return fail(c, ERR_STORAGE, "cannot read %s: %s", path, strerror(errno));
-	return parse(c, str_from(text, (size_t)n), path, ret);
+	return parse(c, buf_str(&text), path, ret);
 }
 
 static void write_text(struct buf *b)
@@ -59,7 +58,7 @@ static bool make_file(struct call *c, const char *path)
 	bool ok;
 
 	write_text(&text);
-	ok = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0 && rename(building, path) == 0;
+	ok = fd >= 0 && file_write(fd, buf_str(&text)) && fsync(fd) == 0 && rename(building, path) == 0;
 	if (fd >= 0)
 		close(fd);
 	return ok || fail(c, ERR_STORAGE, "cannot write %s: %s", path, strerror(errno));

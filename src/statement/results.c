@@ -51,21 +51,6 @@ static int next_unspooled(struct stmt *st, struct engine_bytes **ret, int64_t *r
 	return found;
 }
 
-static bool write_all(int fd, struct str s, int64_t offset)
-{
-	while (s.n) {
-		ssize_t n = pwrite(fd, s.p, s.n, offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		s = str_tail(s, (size_t)n);
-		offset += n;
-	}
-	return true;
-}
-
 static void mark_spooled(struct stmt *st, int i, int64_t offset)
 {
 	struct engine_bytes *bytes = NULL;
@@ -122,7 +107,7 @@ static void spool(void *arg)
 	if (fd < 0)
 		spool_failed(st, path);
 	while (fd >= 0 && (i = next_unspooled(st, &bytes, &offset)) >= 0) {
-		bool ok = write_all(fd, engine_bytes_str(bytes), offset);
+		bool ok = file_write_at(fd, engine_bytes_str(bytes), offset);
 
 		engine_bytes_unref(bytes);
 		if (!ok) {
@@ -304,20 +289,19 @@ bool statement_part_info(struct stmt *st, int i, struct stmt_part *ret)
 static bool read_spooled(struct call *c, struct stmt *st, const struct part *p, struct engine_bytes **ret)
 {
 	char path[PATH_MAX], *bytes;
+	bool ok;
 	int fd;
-	ssize_t n = -1;
 
 	spool_path(st, path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bytes = base_alloc((size_t)p->stored);
-	if (fd >= 0) {
-		n = pread(fd, bytes, (size_t)p->stored, p->offset);
+	ok = fd >= 0 && file_fill_at(fd, p->offset, bytes, (size_t)p->stored);
+	if (fd >= 0)
 		close(fd);
-	}
-	if (n == p->stored)
-		*ret = engine_bytes_copy(str_from(bytes, (size_t)n));
+	if (ok)
+		*ret = engine_bytes_copy(str_from(bytes, (size_t)p->stored));
 	free(bytes);
-	return n == p->stored || fail(c, ERR_INTERNAL, "a stored partition of statement %.*s cannot be read", ID_LEN, st->handle);
+	return ok || fail(c, ERR_INTERNAL, "a stored partition of statement %.*s cannot be read", ID_LEN, st->handle);
 }
 
 bool stmt_stored_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip)

@@ -5,12 +5,10 @@
  */
 #include "statement/statement_int.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 const struct fsm_state stmt_fsm[STMT_STATES] = {
 	[STMT_SUBMITTED] = {"SUBMITTED", TO(STMT_RUNNING) | TO(STMT_FAILED) | TO(STMT_CANCELED)},
@@ -521,19 +519,13 @@ static void clean_up(void *arg)
 
 static bool empty_spool(struct call *c, struct statements *s)
 {
-	struct dirent *e;
-	DIR *d;
+	bool made = file_make_folder(s->spool_dir, 0700);
+	int fd = made ? open(s->spool_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	bool emptied = fd >= 0 && file_empty_folder(fd);
 
-	if (mkdir(s->spool_dir, 0700) != 0 && errno != EEXIST)
-		return fail(c, ERR_UNAVAILABLE, "cannot make %s: %s", s->spool_dir, strerror(errno));
-	d = opendir(s->spool_dir);
-	if (!d)
-		return fail(c, ERR_UNAVAILABLE, "cannot read %s: %s", s->spool_dir, strerror(errno));
-	while ((e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.')
-			unlinkat(dirfd(d), e->d_name, 0);
-	closedir(d);
-	return true;
+	if (fd >= 0)
+		file_close_quietly(fd);
+	return emptied || fail(c, ERR_UNAVAILABLE, "cannot %s %s: %s", made ? "read" : "make", s->spool_dir, strerror(errno));
 }
 
 struct statements *statements_open(struct call *c, const struct statement_options *o)

@@ -23,7 +23,7 @@ static bool write_temp(struct call *c, struct folder *f, struct str key, struct 
 
 	if (fd < 0)
 		return fail(c, ERR_STORAGE, "cannot make a file for %.*s: %s", SARG(key), strerror(errno));
-	ok = store_write_all(fd, bytes, 0) && fsync(fd) == 0;
+	ok = file_write(fd, bytes) && fsync(fd) == 0;
 	if (!ok)
 		fail(c, ERR_STORAGE, "cannot write %.*s: %s", SARG(key), strerror(errno));
 	if (close(fd) < 0 && ok)
@@ -82,29 +82,6 @@ static bool folder_put(struct call *c, struct store *s, struct str key, struct s
 	return ok;
 }
 
-static bool read_range(struct call *c, int fd, int64_t offset, int64_t left, struct buf *ret)
-{
-	while (left > 0) {
-		size_t want = left > 1024 * 1024 ? 1024 * 1024 : (size_t)left;
-		char *to = buf_room(ret, want);
-		ssize_t n;
-
-		if (!to)
-			return fail(c, ERR_RESULT_TOO_LARGE, "the object is larger than what shall hold it");
-		n = pread(fd, to, want, offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail(c, ERR_STORAGE, "%s", strerror(errno));
-		if (n == 0)
-			return true;
-		ret->n += (size_t)n;
-		offset += n;
-		left -= n;
-	}
-	return true;
-}
-
 static bool folder_get(struct call *c, struct store *s, struct str key, int64_t offset, int64_t max, struct buf *ret)
 {
 	size_t before = ret->n;
@@ -125,7 +102,11 @@ static bool folder_get(struct call *c, struct store *s, struct str key, int64_t 
 	}
 	if (max > st.st_size - offset)
 		max = st.st_size - offset;
-	ok = read_range(c, fd, offset, max, ret);
+	ok = max <= 0 || file_read_at(fd, offset, (size_t)max, ret);
+	if (!ok && errno == EFBIG)
+		fail(c, ERR_RESULT_TOO_LARGE, "the object is larger than what shall hold it");
+	else if (!ok)
+		fail(c, ERR_STORAGE, "%s", strerror(errno));
 	close(fd);
 	if (!ok)
 		ret->n = before;

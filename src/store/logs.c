@@ -162,7 +162,7 @@ static bool append_locked(struct call *c, struct log *g, int64_t offset, struct 
 {
 	int error;
 
-	if (store_write_all(g->fd, bytes, offset) && (!sync || fdatasync(g->fd) == 0))
+	if (file_write_at(g->fd, bytes, offset) && (!sync || fdatasync(g->fd) == 0))
 		return true;
 	error = errno;
 	if (ftruncate(g->fd, offset) < 0) {

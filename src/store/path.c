@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,14 +18,6 @@ enum { NAME_CAP = 256, FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC 
 
 /* `~` is in no key, so this folder hides no object. */
 static const char TEMP[] = "~tmp";
-
-static void close_keep(int fd)
-{
-	int saved = errno;
-
-	close(fd);
-	errno = saved;
-}
 
 static void name_of(struct str part, char ret[NAME_CAP])
 {
@@ -66,7 +57,7 @@ static int walk(int root, struct str path, enum store_walk how)
 	while (fd >= 0 && path.n) {
 		int next = step(fd, str_cut(&path, '/'), how);
 
-		close_keep(fd);
+		file_close_quietly(fd);
 		fd = next;
 	}
 	return fd;
@@ -98,7 +89,7 @@ int store_path_open(struct folder *f, struct str key, int flags)
 		return -1;
 	name_of(store_key_name(key), name);
 	fd = openat(in, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	close_keep(in);
+	file_close_quietly(in);
 	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
 		close(fd);
 		errno = EISDIR;
@@ -153,7 +144,7 @@ static bool drop_empty(struct folder *f, struct str path)
 	if (in < 0)
 		return errno == ENOENT;
 	ok = fsync(in) == 0;
-	close_keep(in);
+	file_close_quietly(in);
 	return ok;
 }
 
@@ -167,7 +158,7 @@ bool store_path_drop(struct folder *f, struct str key)
 		return store_absent(errno);
 	name_of(store_key_name(key), name);
 	ok = unlinkat(in, name, 0) == 0;
-	close_keep(in);
+	file_close_quietly(in);
 	if (!ok)
 		return store_absent(errno);
 	return drop_empty(f, store_key_folder(key));
@@ -177,17 +168,12 @@ bool store_path_drop(struct folder *f, struct str key)
 static void remove_left(int in, const char *name)
 {
 	int fd = openat(in, name, FOLDER);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
 
-	if (!d)
+	if (fd < 0)
 		return;
-	if (flock(dirfd(d), LOCK_EX | LOCK_NB) == 0) {
-		while ((e = readdir(d)))
-			unlinkat(dirfd(d), e->d_name, 0);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && file_empty_folder(fd))
 		unlinkat(in, name, AT_REMOVEDIR);
-	}
-	closedir(d);
+	close(fd);
 }
 
 static void remove_all_left(int temp)
@@ -233,21 +219,4 @@ void store_temp_close(struct folder *f)
 		unlinkat(all, f->temp_name.text, AT_REMOVEDIR);
 		close(all);
 	}
-}
-
-bool store_write_all(int fd, struct str bytes, int64_t offset)
-{
-	while (bytes.n) {
-		ssize_t n = pwrite(fd, bytes.p, bytes.n, offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			errno = n < 0 ? errno : EIO;
-			return false;
-		}
-		bytes = str_tail(bytes, (size_t)n);
-		offset += n;
-	}
-	return true;
 }

@@ -50,7 +50,6 @@ bool store_path_clear(int in, const char *name);
 /* The temporary folder of this process; those of processes that ended are removed. */
 bool store_temp_open(struct call *c, struct folder *f) NODISCARD;
 void store_temp_close(struct folder *f);
-bool store_write_all(int fd, struct str bytes, int64_t offset);
 /* Leaves ERR_STORAGE with errno's words, or ERR_CONFLICT when a part of the key is an object; returns false. */
 bool store_fail(struct call *c, const char *what, struct str key);
 bool store_absent(int error); /* errno of a key that is not there */

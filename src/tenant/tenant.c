@@ -78,26 +78,14 @@ static void close_fd(int *fd)
 
 static bool read_all(struct call *c, int fd, const char *path, struct str *ret)
 {
+	OWNS(buf) text = {0};
 	struct stat st;
-	size_t n = 0;
-	char *p;
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
 		return fail(c, ERR_UNAVAILABLE, "%s is not a file of at most %d bytes", path, FILE_MAX);
-	p = arena_alloc(c->arena, (size_t)st.st_size + 1);
-	while (n < (size_t)st.st_size) {
-		ssize_t got = read(fd, p + n, (size_t)st.st_size - n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fail(c, ERR_UNAVAILABLE, "cannot read %s: %s", path, strerror(errno));
-		if (got == 0)
-			break;
-		n += (size_t)got;
-	}
-	p[n] = '\0';
-	*ret = str_from(p, n);
+	if (!file_read(fd, (size_t)st.st_size, &text))
+		return fail(c, ERR_UNAVAILABLE, "cannot read %s: %s", path, strerror(errno));
+	*ret = arena_dup(c->arena, buf_str(&text));
 	return true;
 }
 

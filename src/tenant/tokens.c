@@ -139,19 +139,6 @@ static void put_line(struct buf *b, const struct token *t)
 	buf_addc(b, '\n');
 }
 
-static bool write_all(int fd, struct str s)
-{
-	while (s.n) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0)
-			s = str_tail(s, (size_t)n);
-	}
-	return true;
-}
-
 /* A token made with sudo must stay readable to the server that owns the folder. */
 static bool give_to_owner(int fd, const char *dir)
 {
@@ -167,18 +154,8 @@ static bool write_new(const char *path, const char *dir, struct str text)
 
 	if (fd < 0)
 		return false;
-	written = give_to_owner(fd, dir) && write_all(fd, text) && fsync(fd) == 0;
+	written = give_to_owner(fd, dir) && file_write(fd, text) && fsync(fd) == 0;
 	return close(fd) == 0 && written;
-}
-
-static bool sync_folder(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool synced = fd >= 0 && fsync(fd) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return synced;
 }
 
 static bool token_file_write(struct call *c, struct str data_dir, const struct token_list *list)
@@ -190,7 +167,7 @@ static bool token_file_write(struct call *c, struct str data_dir, const struct t
 
 	for (size_t i = 0; i < list->n; i++)
 		put_line(&text, &list->v[i]);
-	if (!write_new(fresh, dir, buf_str(&text)) || rename(fresh, path) < 0 || !sync_folder(dir))
+	if (!write_new(fresh, dir, buf_str(&text)) || rename(fresh, path) < 0 || !file_sync_folder(dir))
 		return fail(c, ERR_UNAVAILABLE, "cannot write %s: %s", path, strerror(errno));
 	return true;
 }
@@ -247,7 +224,7 @@ bool tenant_token_create(struct call *c, struct str data_dir, const struct tenan
 
 	if (!check_want(c, want))
 		return false;
-	if (mkdir(arena_cstr(c->arena, data_dir), 0700) < 0 && errno != EEXIST)
+	if (!file_make_folder(arena_cstr(c->arena, data_dir), 0700))
 		return fail(c, ERR_UNAVAILABLE, "cannot make %.*s: %s", SARG(data_dir), strerror(errno));
 	if (!lock_tokens(c, data_dir, &lock) || !token_file_read(c, data_dir, &list))
 		return false;

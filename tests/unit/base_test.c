@@ -1,7 +1,11 @@
 /* base_test.c - text, memory, containers, ids, clocks and digests. */
 #include "base/base.h"
 
+#include "folder.h"
 #include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
 
 static void text_numbers_are_checked_to_the_last_digit(void **state)
 {
@@ -256,6 +260,58 @@ static void the_first_error_stays(void **state)
 	arena_close(&a);
 }
 
+static void files_are_read_and_written_whole(void **state)
+{
+	OWNS(buf) big = {0}, back = {0}, small = {.limit = 100};
+	char dir[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX + 8], end[3];
+	int fd;
+
+	(void)state;
+	for (int i = 0; i < 400000; i++)
+		buf_i64(&big, i);
+	folder_make(dir);
+	snprintf(path, sizeof(path), "%s/file", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(file_write(fd, S("..")));
+	assert_true(file_write_at(fd, buf_str(&big), 0));
+	assert_true(file_read(fd, SIZE_MAX, &back)); /* goes on behind what was written first */
+	assert_true(str_eq(buf_str(&back), str_tail(buf_str(&big), 2)));
+	buf_clear(&back);
+	assert_true(file_read_at(fd, (int64_t)big.n - 3, 2, &back));
+	assert_str_equal(buf_str(&back), "99");
+	assert_false(file_read_at(fd, 0, 101, &small));
+	assert_int_equal(errno, EFBIG);
+	assert_true(file_fill_at(fd, (int64_t)big.n - 3, end, 3));
+	assert_memory_equal(end, "999", 3);
+	assert_false(file_fill_at(fd, (int64_t)big.n - 2, end, 3));
+	assert_int_equal(errno, EIO);
+	close(fd);
+	folder_remove(dir);
+}
+
+static void folders_are_emptied_of_files_only(void **state)
+{
+	char dir[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX + 8];
+	int fd;
+
+	(void)state;
+	folder_make(dir);
+	assert_true(file_make_folder(dir, 0700));
+	assert_false(file_make_folder("/dev/null/x", 0700));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	snprintf(path, sizeof(path), "%s/folder", dir);
+	assert_true(file_make_folder(path, 0700));
+	assert_true(file_sync_folder(dir));
+	assert_false(file_sync_folder("/nowhere"));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(file_empty_folder(fd));
+	assert_int_equal(faccessat(fd, "file", F_OK, 0), -1);
+	assert_int_equal(faccessat(fd, "folder", F_OK, 0), 0);
+	close(fd);
+	folder_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +327,8 @@ int main(void)
 		cmocka_unit_test(bad_encodings_are_refused),
 		cmocka_unit_test(a_wheel_hands_out_each_deadline_once_and_in_time),
 		cmocka_unit_test(the_first_error_stays),
+		cmocka_unit_test(files_are_read_and_written_whole),
+		cmocka_unit_test(folders_are_emptied_of_files_only),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
