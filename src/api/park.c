@@ -36,7 +36,7 @@ static void drop(void *arg)
 
 void api_wake_by(struct stmt *st, struct http_park *park, bool on_change)
 {
-	statement_watch(st, &(struct stmt_watch){.fn = wake, .drop = drop, .arg = park, .on_change = on_change});
+	statement_watch(st, &(struct watch){.fn = wake, .drop = drop, .arg = park, .on_change = on_change});
 }
 
 /* When the call ends, answered or left. */
@@ -88,7 +88,7 @@ bool api_wait_op(struct call *c, struct http_res *out, struct session_op *op, vo
 	*w = (struct op_wait){op, http_park(out, -1), note};
 	http_keep(out, w);
 	arena_defer(c->arena, stop_op, w);
-	session_op_watch(op, &(struct session_watch){.fn = wake, .drop = drop, .arg = w->park});
+	session_op_watch(op, &(struct watch){.fn = wake, .drop = drop, .arg = w->park});
 	return true;
 }
 

@@ -158,7 +158,7 @@ bool api_insert_rows(struct call *c, void *rooms, const struct http_req *in, str
 		upload_unref(u);
 		return false;
 	}
-	session_op_watch(op, &(struct session_watch){.fn = ignore, .drop = on_over, .arg = u});
+	session_op_watch(op, &(struct watch){.fn = ignore, .drop = on_over, .arg = u});
 	http_upload(out, &sink, u, (size_t)a->conf->server_max_upload_bytes);
 	return api_wait_op(c, out, op, NULL);
 }

@@ -144,20 +144,6 @@ static bool needs_pool(struct stmt *st, const struct stmt_view *v, int i)
 	return v->form != ENGINE_SNOWFLAKE || !statement_part_info(st, i, &p) || !p.in_memory || p.stored_bytes > API_LARGE_BODY;
 }
 
-/* The rows of partition i, `[[…],…]`, in the call's arena or longer. */
-static bool rows_text(struct call *c, struct stmt *st, int i, struct str *ret)
-{
-	const struct str begin = S("{\"data\":"), end = S("}");
-	struct str object;
-
-	if (!statement_part_plain(c, st, i, ENGINE_SNOWFLAKE, &object))
-		return false;
-	if (object.n < begin.n + end.n || !str_starts(object, begin) || !str_ends(object, end))
-		return fail(c, ERR_INTERNAL, "a stored partition is damaged");
-	*ret = str_from(object.p + begin.n, object.n - begin.n - end.n);
-	return true;
-}
-
 /* Percent-encoded where a URL needs it. */
 static void add_encoded(struct buf *b, struct str s)
 {
@@ -218,13 +204,15 @@ static bool write_result(struct call *c, const struct http_req *in, struct http_
 
 	if (v->parts && needs_pool(st, v, 0) && !http_is_on_pool(out))
 		return http_on_pool(out);
-	if (v->parts && !rows_text(c, st, 0, &rows))
+	if (v->parts && !statement_part_rows(c, st, 0, ENGINE_SNOWFLAKE, &rows))
 		return false;
 	json_begin_object(&o);
 	if (!write_metadata(c, &o, st, v))
 		return false;
 	json_key(&o, S("data"));
+	json_begin_array(&o);
 	json_put_raw(&o, rows);
+	json_end_array(&o);
 	write_tail(&o, v, request_id_of(c, in));
 	write_stats(&o, &v->counts);
 	json_end_object(&o);

@@ -8,6 +8,20 @@ void call_open(struct call *c, struct arena *a)
 	*c = (struct call){.arena = a};
 }
 
+bool tenant_name_valid(struct str name)
+{
+	if (name.n == 0 || name.n > TENANT_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		char ch = name.p[i];
+		bool inner = ch == '_' || ch == '-';
+
+		if (!ascii_digit(ch) && !(ch >= 'a' && ch <= 'z') && !(inner && i > 0))
+			return false;
+	}
+	return true;
+}
+
 static void leave(struct call *c, enum err_kind kind, const char *fmt, va_list ap)
 {
 	INVARIANT(kind != ERR_NONE);

@@ -28,6 +28,10 @@ struct call {
 	struct err err;
 };
 
+/* What may name a tenant: [a-z0-9][a-z0-9_-]{0,62} */
+enum { TENANT_NAME_MAX = 63 };
+bool tenant_name_valid(struct str name);
+
 /* A call without a client: start-up, sweeps, tests. */
 void call_open(struct call *c, struct arena *a);
 

@@ -1,8 +1,6 @@
 /* conf.c - defaults, file, environment and flags put together, later ones winning. */
 #include "conf/conf_int.h"
 
-enum { TENANT_MAX = 63 };
-
 void conf_settings_add(struct call *c, struct conf_settings *all, struct conf_setting s)
 {
 	if (all->n == all->cap) {
@@ -157,19 +155,6 @@ static bool is_override(const struct conf_setting *s)
 	return str_starts(s->key, S(CONF_OVERRIDES_PREFIX));
 }
 
-static bool tenant_ok(struct str name)
-{
-	if (name.n == 0 || name.n > TENANT_MAX)
-		return false;
-	for (size_t i = 0; i < name.n; i++) {
-		char ch = name.p[i];
-
-		if (!((ch >= 'a' && ch <= 'z') || ascii_digit(ch) || (i > 0 && (ch == '_' || ch == '-'))))
-			return false;
-	}
-	return true;
-}
-
 static struct conf_caps *caps_for(struct call *c, struct conf *f, struct str tenant)
 {
 	struct conf_caps *caps = map_get(&f->overrides, tenant);
@@ -188,7 +173,7 @@ static bool assign_override(struct call *c, const struct conf_setting *s, struct
 	struct str tenant = str_cut(&cap, '.');
 	const struct conf_row *row = conf_find(conf_caps_rows, cap);
 
-	if (!tenant_ok(tenant))
+	if (!tenant_name_valid(tenant))
 		return fail(c, ERR_INVALID_TENANT, "%.*s: \"%.*s\" is not a tenant's name: [a-z0-9][a-z0-9_-]{0,62}",
 			    SARG(s->where), SARG(str_head(tenant, 80)));
 	if (row)

@@ -88,29 +88,16 @@ void op_run_stuck(struct sessions *s)
 	}
 }
 
-static void fire(struct watch *w)
-{
-	while (w) {
-		struct watch *next = w->next;
-
-		w->w.fn(w->w.arg);
-		w->w.drop(w->w.arg);
-		free(w);
-		w = next;
-	}
-}
-
 void op_done(struct session_op *op)
 {
-	struct watch *w;
+	struct watcher *w;
 
 	room_lock(op->room);
 	INVARIANT(!op->done);
 	op->done = true;
-	w = op->watches;
-	op->watches = NULL;
+	w = watch_take(&op->watchers, true);
 	room_unlock(op->room);
-	fire(w);
+	watch_fire(w);
 	session_op_unref(op);
 }
 
@@ -201,38 +188,24 @@ bool op_engine_error(struct session_op *op)
 
 /* --- watching --- */
 
-void session_op_watch(struct session_op *op, const struct session_watch *w)
+void session_op_watch(struct session_op *op, const struct watch *w)
 {
-	struct watch *node = base_alloc(sizeof(*node));
-	bool done;
+	struct watcher *now = NULL;
 
 	room_lock(op->room);
-	done = op->done;
-	*node = (struct watch){done ? NULL : op->watches, *w};
-	if (!done)
-		op->watches = node;
+	watch_add(op->done ? &now : &op->watchers, w);
 	room_unlock(op->room);
-	if (done)
-		fire(node);
+	watch_fire(now);
 }
 
 void session_op_unwatch(struct session_op *op, const void *arg)
 {
-	struct watch *found = NULL;
+	struct watcher *found;
 
 	room_lock(op->room);
-	for (struct watch **at = &op->watches; *at; at = &(*at)->next) {
-		if ((*at)->w.arg != arg)
-			continue;
-		found = *at;
-		*at = found->next;
-		break;
-	}
+	found = watch_take_of(&op->watchers, arg);
 	room_unlock(op->room);
-	if (!found)
-		return;
-	found->w.drop(found->w.arg);
-	free(found);
+	watch_drop(found);
 }
 
 void session_op_cancel(struct session_op *op)

@@ -112,12 +112,7 @@ bool session_insert(struct call *c, struct session *se, const struct session_row
 		    struct session_op **ret) NODISCARD;
 
 /* fn(arg) once, any thread, when it has ended; at once when it has. drop(arg) follows, also after unwatch. */
-struct session_watch {
-	void (*fn)(void *arg);
-	void (*drop)(void *arg);
-	void *arg;
-};
-void session_op_watch(struct session_op *op, const struct session_watch *w);
+void session_op_watch(struct session_op *op, const struct watch *w);
 void session_op_unwatch(struct session_op *op, const void *arg);
 void session_op_cancel(struct session_op *op); /* an insert; else nothing */
 void session_op_unref(struct session_op *op);

@@ -182,10 +182,6 @@ struct doubt {
 bool session_look_up(struct call *c, struct sessions *s, struct str tenant, struct map *doubts) NODISCARD;
 
 /* op.c: one operation; its steps follow each other, on the pool or the engine's loop */
-struct watch {
-	struct watch *next;
-	struct session_watch w;
-};
 struct session_op {
 	atomic_int refs;
 	struct sessions *room;
@@ -209,7 +205,7 @@ struct session_op {
 	const void *own;                        /* what the kind of operation keeps; in the arena */
 	/* the room's lock */
 	bool done;
-	struct watch *watches;
+	struct watcher *watchers;
 };
 extern const struct engine_listener session_op_listener;
 struct session_op *op_new(struct session *se, const struct call *by); /* two references: the steps' and the caller's */

@@ -11,41 +11,6 @@
 
 #include <stdlib.h>
 
-/* --- one stored partition --- */
-
-/* ret is empty, but for memory to use again. */
-static bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain_part *ret)
-{
-	bool gzip;
-
-	if (!stmt_stored_part(c, st, i, &ret->stored, &gzip))
-		return false;
-	ret->text = engine_bytes_str(ret->stored);
-	if (!gzip)
-		return true;
-	buf_clear(&ret->plain);
-	if (!convert_gunzip(ret->text, &ret->plain))
-		return fail(c, ERR_INTERNAL, "partition %d of the result is not well-formed gzip", i);
-	ret->text = buf_str(&ret->plain);
-	engine_bytes_unref(ret->stored);
-	ret->stored = NULL;
-	return true;
-}
-
-/* Keeps the memory of `plain` for the next one. */
-static void plain_part_close(struct plain_part *p)
-{
-	engine_bytes_unref(p->stored);
-	p->stored = NULL;
-	p->text = (struct str){0};
-}
-
-static void plain_part_drop(struct plain_part *p)
-{
-	plain_part_close(p);
-	buf_drop(&p->plain);
-}
-
 /* --- one partition in the other form --- */
 
 static bool convert_part(struct call *c, const struct stmt_view *v, struct str plain, enum engine_form form,

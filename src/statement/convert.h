@@ -25,6 +25,9 @@ struct plain_part {
 	struct engine_bytes *stored;
 	struct buf plain;
 };
+bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain_part *ret) NODISCARD; /* ret is empty, but for memory */
+void plain_part_close(struct plain_part *p); /* keeps the memory of `plain` for the next one */
+void plain_part_drop(struct plain_part *p);
 
 /* --- convert_rows.c: partitions --- */
 /* The bytes of one gzip member; false when it is none, is followed by anything or is too large. */

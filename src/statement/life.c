@@ -10,79 +10,34 @@
 
 #include <stdlib.h>
 
-static void fire(struct watch *w)
+void statement_watch(struct stmt *st, const struct watch *w)
 {
-	while (w) {
-		struct watch *next = w->next;
-
-		w->w.fn(w->w.arg);
-		w->w.drop(w->w.arg);
-		free(w);
-		w = next;
-	}
-}
-
-/* Takes out the watches to fire: all of them, or those for any change. */
-static struct watch *take_watches(struct stmt *st, bool all)
-{
-	struct watch *taken = NULL, **at = &st->watches;
-
-	while (*at) {
-		struct watch *w = *at;
-
-		if (!all && !w->w.on_change) {
-			at = &w->next;
-			continue;
-		}
-		*at = w->next;
-		w->next = taken;
-		taken = w;
-	}
-	return taken;
-}
-
-void statement_watch(struct stmt *st, const struct stmt_watch *w)
-{
-	struct watch *node = base_alloc(sizeof(*node));
-	bool ended;
+	struct watcher *now = NULL;
 
 	stmt_lock(st);
-	ended = fsm_terminal(stmt_fsm, st->state);
-	*node = (struct watch){ended ? NULL : st->watches, *w};
-	if (!ended)
-		st->watches = node;
+	watch_add(fsm_terminal(stmt_fsm, st->state) ? &now : &st->watchers, w);
 	stmt_unlock(st);
-	if (ended)
-		fire(node);
+	watch_fire(now);
 }
 
 void statement_unwatch(struct stmt *st, const void *arg)
 {
-	struct watch *found = NULL;
+	struct watcher *found;
 
 	stmt_lock(st);
-	for (struct watch **at = &st->watches; *at; at = &(*at)->next) {
-		if ((*at)->w.arg != arg)
-			continue;
-		found = *at;
-		*at = found->next;
-		break;
-	}
+	found = watch_take_of(&st->watchers, arg);
 	stmt_unlock(st);
-	if (!found)
-		return;
-	found->w.drop(found->w.arg);
-	free(found);
+	watch_drop(found);
 }
 
 void stmt_changed(struct stmt *st)
 {
-	struct watch *w;
+	struct watcher *w;
 
 	stmt_lock(st);
-	w = take_watches(st, false);
+	w = watch_take(&st->watchers, false);
 	stmt_unlock(st);
-	fire(w);
+	watch_fire(w);
 }
 
 bool stmt_started(struct stmt *st)
@@ -116,7 +71,7 @@ static void enter_end(struct stmt *st, enum stmt_state to, struct stmt_error *er
 	obs_observe(OBS_M_STATEMENT_SECONDS, (clock_mono_ms() - st->created_mono_ms) * 1000000);
 }
 
-static void after_end(struct stmt *st, enum stmt_state to, struct watch *watches)
+static void after_end(struct stmt *st, enum stmt_state to, struct watcher *watchers)
 {
 	struct statements *s = st->room;
 
@@ -127,12 +82,12 @@ static void after_end(struct stmt *st, enum stmt_state to, struct watch *watches
 		stmt_drop_results(st);
 	stmt_due(st, clock_mono_ms() + st->ttl_ms);
 	stmt_tell(st);
-	fire(watches);
+	watch_fire(watchers);
 }
 
 bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 {
-	struct watch *watches = NULL;
+	struct watcher *watchers = NULL;
 	struct engine_task *task = NULL;
 	bool moved;
 
@@ -140,7 +95,7 @@ bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 	moved = fsm_may(stmt_fsm, st->state, to);
 	if (moved) {
 		enter_end(st, to, error);
-		watches = take_watches(st, true);
+		watchers = watch_take(&st->watchers, true);
 		task = st->task;
 		st->task = NULL;
 	}
@@ -152,7 +107,7 @@ bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 	if (task && to != STMT_SUCCEEDED)
 		engine_cancel(task);
 	engine_task_unref(task);
-	after_end(st, to, watches);
+	after_end(st, to, watchers);
 	return true;
 }
 

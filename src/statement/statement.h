@@ -92,19 +92,13 @@ struct stmt_part {
 	bool gzip, in_memory;
 };
 bool statement_part_info(struct stmt *st, int i, struct stmt_part *ret);
-/* Partition i as {"data":[…]} in `form`: plain, living as long as the call; or as one gzip member. Both block. */
-bool statement_part_plain(struct call *c, struct stmt *st, int i, enum engine_form form, struct str *ret) NODISCARD;
+/* Partition i in `form`: its rows, `[…],[…]`, living as long as the call; or {"data":[…]} as one gzip member. Both block. */
+bool statement_part_rows(struct call *c, struct stmt *st, int i, enum engine_form form, struct str *ret) NODISCARD;
 bool statement_part_gzipped(struct call *c, struct stmt *st, int i, enum engine_form form, struct engine_bytes **ret) NODISCARD;
 
 /* fn(arg) once, from any thread, when the statement ended or (on_change) when anything changed;
  * drop(arg) always follows, also after statement_unwatch. Fires at once when it has ended. */
-struct stmt_watch {
-	void (*fn)(void *arg);
-	void (*drop)(void *arg);
-	void *arg;
-	bool on_change;
-};
-void statement_watch(struct stmt *st, const struct stmt_watch *w);
+void statement_watch(struct stmt *st, const struct watch *w);
 void statement_unwatch(struct stmt *st, const void *arg);
 
 struct stmt_filter {

@@ -30,11 +30,6 @@ struct part {
 	bool gzip;
 };
 
-struct watch {
-	struct watch *next;
-	struct stmt_watch w;
-};
-
 struct tenant_use {
 	char name[64];
 	int64_t live, bytes;
@@ -84,7 +79,7 @@ struct stmt {
 	struct stmt_counts counts;
 	struct str columns;         /* owned */
 	struct stmt_error *error;   /* owned */
-	struct watch *watches;
+	struct watcher *watchers;
 	struct str sql, principal, session_id; /* in tail */
 	char *tail;
 };

@@ -36,20 +36,6 @@ struct tenant_options tenant_options(const struct conf *f)
 	};
 }
 
-bool tenant_name_valid(struct str name)
-{
-	if (name.n == 0 || name.n > TENANT_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < name.n; i++) {
-		char c = name.p[i];
-		bool inner = c == '_' || c == '-';
-
-		if (!ascii_digit(c) && !(c >= 'a' && c <= 'z') && !(inner && i > 0))
-			return false;
-	}
-	return true;
-}
-
 bool tenant_principal_valid(struct str s)
 {
 	if (s.n == 0 || s.n > TENANT_PRINCIPAL_MAX || !str_is_utf8(s))

@@ -15,7 +15,7 @@
 
 struct tenants;
 
-enum { TENANT_NAME_MAX = 63, TENANT_PRINCIPAL_MAX = 256, TENANT_TOKEN_MAX = 8192 };
+enum { TENANT_PRINCIPAL_MAX = 256, TENANT_TOKEN_MAX = 8192 };
 enum tenant_mode { TENANT_NONE, TENANT_TOKEN, TENANT_JWT };
 
 struct tenant_options {
@@ -43,8 +43,6 @@ struct tenant_claim_in {
  * or Origin, or no tenant where one is required), ERR_UNAUTHENTICATED with Snowflake's native code: 390146 no
  * token, 390144 JWT, 394400 programmatic access token, 390303 any other. */
 bool tenant_identify(struct call *c, struct tenants *t, const struct tenant_claim_in *in) NODISCARD;
-
-bool tenant_name_valid(struct str name); /* [a-z0-9][a-z0-9_-]{0,62} */
 
 /* --- bearer tokens: `<data>/tokens`, one JSON object a line, replaced as a whole --- */
 struct tenant_token {

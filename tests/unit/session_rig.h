@@ -293,7 +293,7 @@ static bool rig_wait(struct rig *r, struct session_op *op, struct session_result
 	struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 	bool ok;
 
-	session_op_watch(op, &(struct session_watch){.fn = on_fired, .drop = on_drop, .arg = &w});
+	session_op_watch(op, &(struct watch){.fn = on_fired, .drop = on_drop, .arg = &w});
 	pthread_mutex_lock(&w.lock);
 	while (!w.dropped)
 		pthread_cond_wait(&w.cond, &w.lock);

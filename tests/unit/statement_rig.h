@@ -156,7 +156,7 @@ static struct stmt_view wait_end(struct stmt *st)
 	struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 	struct stmt_view v;
 
-	statement_watch(st, &(struct stmt_watch){.fn = fired, .drop = dropped, .arg = &w});
+	statement_watch(st, &(struct watch){.fn = fired, .drop = dropped, .arg = &w});
 	pthread_mutex_lock(&w.lock);
 	while (!w.dropped)
 		pthread_cond_wait(&w.cond, &w.lock);

@@ -77,8 +77,8 @@ static void a_detached_statement_outlives_its_session(void **state)
 	v = wait_end(done);
 	lease_end_owned(f->lifecycle, &f->session);
 	assert_true(statement_find(&f->c, f->statements, v.handle, &found));
-	assert_true(statement_part_plain(&f->c, found, 0, ENGINE_NATIVE, &rows));
-	assert_str_equal(rows, "{\"data\":[[42]]}");
+	assert_true(statement_part_rows(&f->c, found, 0, ENGINE_NATIVE, &rows));
+	assert_str_equal(rows, "[42]");
 	assert_str_equal(v.session_id, SESSION);
 	statement_view(running, &v);
 	assert_true(v.state <= STMT_RUNNING);
@@ -318,7 +318,7 @@ static struct str rows_of(struct fixture *f, struct engine_catalog *k, const cha
 	ask.scope.catalog = k;
 	st = submit(f, &ask);
 	assert_int_equal(wait_end(st).state, STMT_SUCCEEDED);
-	assert_true(statement_part_plain(&f->c, st, 0, ENGINE_NATIVE, &rows));
+	assert_true(statement_part_rows(&f->c, st, 0, ENGINE_NATIVE, &rows));
 	rows = arena_dup(&f->arena, rows);
 	statement_unref(st);
 	return rows;
@@ -336,8 +336,8 @@ static void a_session_sees_its_tables_by_both_names_and_the_tenants(void **state
 	assert_int_equal(run_in(f, k, "create table t (id int primary key, v varchar)", false).state, STMT_SUCCEEDED);
 	assert_int_equal(run_in(f, k, "insert into " PHYSICAL " values (1, 'a')", true).state, STMT_SUCCEEDED);
 	assert_int_equal(run_in(f, other, "create table t (id int)", false).state, STMT_SUCCEEDED);
-	assert_str_equal(rows_of(f, k, "select t.v, word from t join base using (id)"), "{\"data\":[[\"a\",\"one\"]]}");
-	assert_str_equal(rows_of(f, k, "select v from " PHYSICAL), "{\"data\":[[\"a\"]]}");
+	assert_str_equal(rows_of(f, k, "select t.v, word from t join base using (id)"), "[\"a\",\"one\"]");
+	assert_str_equal(rows_of(f, k, "select v from " PHYSICAL), "[\"a\"]");
 	ask.scope.catalog = k;
 	expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_NOT_ALLOWED);
 	ask.scope.share = true;
@@ -405,7 +405,7 @@ static void a_full_session_refuses_and_keeps_what_it_has(void **state)
 	assert_int_equal(v.error->kind, ERR_QUOTA);
 	assert_str_equal(v.error->text, "tenants.session_rows: limit 2, this statement would make it 3");
 	assert_int_equal(run_in(f, k, "create table u (id int)", true).error->kind, ERR_QUOTA);
-	assert_str_equal(rows_of(f, k, "select count(*) from t"), "{\"data\":[[2]]}");
+	assert_str_equal(rows_of(f, k, "select count(*) from t"), "[2]");
 	catalog_close(k);
 }
 
