@@ -17,8 +17,8 @@
 #include "exec/exec.h"
 #include "kv/kv.h"
 #include "lifecycle/lifecycle.h"
+#include "session/room.h"
 
-struct sessions;
 struct session;    /* reference-counted */
 struct session_op; /* reference-counted: something under way */
 
@@ -125,36 +125,5 @@ struct session_result {
 /* Of an operation that has ended: fails with its error, or gives what it made. ERR_DUPLICATE_TABLE, ERR_UNKNOWN_TABLE,
  * ERR_SCHEMA_MISMATCH, ERR_CONSTRAINT, ERR_QUOTA, ERR_PARTIAL_DELETION, ERR_STORAGE, ERR_SQL, … */
 bool session_op_result(struct call *c, struct session_op *op, struct session_result *ret) NODISCARD;
-
-/* --- the room --- */
-struct session_caps { /* of one tenant */
-	int64_t max_sessions, max_timeout_seconds;
-	struct engine_usage session, tenant; /* most of one session, and of all sessions together */
-};
-struct session_options {
-	struct engine *engine;
-	struct kv *kv;                 /* records; durable for persistent sessions to outlive a restart */
-	struct lifecycle *lifecycle;
-	struct events *events;
-	struct exec_pool *pool;
-	struct str server;             /* id of this server: the owner in records */
-	struct str location;           /* where it is reached, for wrong_server */
-	struct str data_dir;
-	bool share_within_tenant, require_tenant;
-	int64_t tombstone_ms;          /* how long a closed one is remembered */
-	void (*caps)(void *arg, struct str tenant, struct session_caps *ret);
-	void *arg;
-};
-/* Reads the records: what died with a former process of this server is ended (server_restart), persistent sessions
- * still in time go on. */
-struct sessions *sessions_open(struct call *c, const struct session_options *o) NODISCARD;
-struct session_stats {
-	uint64_t open, opened, closed, timed_out, partial, tables, rows, bytes;
-};
-void sessions_stats(struct sessions *s, struct session_stats *ret);
-/* Shutdown: memory sessions close with server_shutdown; told(arg) when the last is, from any thread. */
-void sessions_shutdown(struct sessions *s, exec_fn *told, void *arg);
-void sessions_remove_tenant(struct call *c, struct sessions *s, struct str tenant); /* ends all of its sessions */
-void sessions_close(struct sessions *s); /* the engine has stopped */
 
 #endif

@@ -15,8 +15,8 @@
 #include "exec/exec.h"
 #include "kv/kv.h"
 #include "lifecycle/lifecycle.h"
+#include "statement/room.h"
 
-struct statements;
 struct stmt; /* reference-counted */
 
 enum stmt_state { STMT_SUBMITTED, STMT_RUNNING, STMT_SUCCEEDED, STMT_FAILED, STMT_CANCELED, STMT_STATES };
@@ -125,36 +125,5 @@ enum stmt_read statement_read(struct stmt_reader *r, struct buf *into); /* about
 void statement_reader_close(struct stmt_reader *r);
 /* The whole result as a Parquet file, made by the tenant's worker. */
 bool statement_parquet(struct call *c, struct statements *s, struct stmt *st, struct buf *ret) NODISCARD;
-
-/* --- the room --- */
-struct statement_caps {
-	int64_t max_statements, result_bytes;
-};
-struct statement_options {
-	struct engine *engine;
-	struct exec_loop *loop;     /* the engine's */
-	struct exec_pool *pool;
-	struct kv *kv;              /* idempotency keys */
-	struct lifecycle *lifecycle;
-	struct events *events;      /* NULL = none are told */
-	struct str data_dir;        /* spool/ below it is emptied at open */
-	int64_t default_ttl_s, max_ttl_s;
-	int64_t cleanup_ms;         /* between sweeps of the keys */
-	int64_t max_result_bytes, max_part_rows, memory_bytes;
-	int64_t max_per_session;    /* live handles of one named session: ERR_TOO_MANY beyond */
-	bool whole_first;           /* the first partition holds a result under 10 MB */
-	void (*caps)(void *arg, struct str tenant, struct statement_caps *ret);
-	void *arg;
-};
-struct statement_stats {
-	uint64_t live, expired, submitted, succeeded, failed, canceled;
-	uint64_t memory_bytes, spooled_bytes;
-	int64_t active;
-};
-struct statements *statements_open(struct call *c, const struct statement_options *o) NODISCARD;
-void statements_stats(struct statements *s, struct statement_stats *ret);
-bool statements_idle(struct statements *s);       /* nothing submitted or running */
-void statements_cancel_all(struct statements *s); /* drain: what still runs ends as CANCELED */
-void statements_close(struct statements *s);      /* the engine has stopped */
 
 #endif

@@ -1,0 +1,47 @@
+/* room.h - part of the door of statement/: the room, opened and closed by main.
+ *
+ * Include statement/statement.h.
+ */
+#ifndef MAYFLY_STATEMENT_ROOM_H
+#define MAYFLY_STATEMENT_ROOM_H
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "exec/exec.h"
+#include "kv/kv.h"
+#include "lifecycle/lifecycle.h"
+
+struct statements;
+
+/* --- the room --- */
+struct statement_caps {
+	int64_t max_statements, result_bytes;
+};
+struct statement_options {
+	struct engine *engine;
+	struct exec_loop *loop;     /* the engine's */
+	struct exec_pool *pool;
+	struct kv *kv;              /* idempotency keys */
+	struct lifecycle *lifecycle;
+	struct events *events;      /* NULL = none are told */
+	struct str data_dir;        /* spool/ below it is emptied at open */
+	int64_t default_ttl_s, max_ttl_s;
+	int64_t cleanup_ms;         /* between sweeps of the keys */
+	int64_t max_result_bytes, max_part_rows, memory_bytes;
+	int64_t max_per_session;    /* live handles of one named session: ERR_TOO_MANY beyond */
+	bool whole_first;           /* the first partition holds a result under 10 MB */
+	void (*caps)(void *arg, struct str tenant, struct statement_caps *ret);
+	void *arg;
+};
+struct statement_stats {
+	uint64_t live, expired, submitted, succeeded, failed, canceled;
+	uint64_t memory_bytes, spooled_bytes;
+	int64_t active;
+};
+struct statements *statements_open(struct call *c, const struct statement_options *o) NODISCARD;
+void statements_stats(struct statements *s, struct statement_stats *ret);
+bool statements_idle(struct statements *s);       /* nothing submitted or running */
+void statements_cancel_all(struct statements *s); /* drain: what still runs ends as CANCELED */
+void statements_close(struct statements *s);      /* the engine has stopped */
+
+#endif
