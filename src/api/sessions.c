@@ -256,12 +256,21 @@ bool api_extend_session(struct call *c, void *rooms, const struct http_req *in, 
 
 /* --- fork and close --- */
 
+/* Takes no fields. */
+static bool read_nothing(struct call *c, const struct http_req *in)
+{
+	static const char *const keys[] = {NULL};
+	const json_node *body;
+
+	return http_body(in).n == 0 || (api_read_body(c, in, &body) && json_only(c, body, keys));
+}
+
 bool api_fork_session(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	struct session *se;
 	struct session_op *op;
 
-	if (!api_find_session(c, rooms, http_param(in, 0), &se) || !session_fork(c, se, &op))
+	if (!api_find_session(c, rooms, http_param(in, 0), &se) || !read_nothing(c, in) || !session_fork(c, se, &op))
 		return false;
 	return api_wait_op(c, out, op, NULL);
 }

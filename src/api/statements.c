@@ -179,6 +179,8 @@ static bool read_ask(struct call *c, struct api *a, const struct http_req *in, s
 	if (!ask->sql.p)
 		return fail(c, ERR_INVALID_FIELD, "sql is missing");
 	ask->timeout_ms = timeout * 1000;
+	if (!session.p)
+		session = http_header(in, "X-Mayfly-Session");
 	return api_session_scope(c, a, in, session, &ask->scope);
 }
 

@@ -125,14 +125,14 @@ static int open_one(struct call *c, const struct cli_verb *v, struct session_ask
 static void add_session(struct table *t, const json_node *item)
 {
 	static const char *const members[] = {"session_id", "storage", "created_at", "expires_at"};
-	const json_node *tables = json_get(item, "tables"), *labels = json_get(item, "labels");
+	const json_node *tables = json_get(item, "table_count"), *labels = json_get(item, "labels");
 	OWNS(buf) b = {0};
 	struct json_out o = json_out(&b);
 
 	for (size_t i = 0; i < COUNT_OF(members); i++)
 		table_add(t, remote_text(item, members[i]));
-	if (tables && json_kind(tables) == JSON_KIND_ARRAY)
-		json_put_int(&o, (int64_t)json_count(tables));
+	if (tables && json_kind(tables) == JSON_KIND_INT)
+		json_put_int(&o, json_int(tables));
 	table_add(t, buf_str(&b));
 	buf_clear(&b);
 	o = json_out(&b);

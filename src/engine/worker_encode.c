@@ -412,14 +412,24 @@ static void map_cell(struct buf *b, const struct column *col, idx_t row)
 }
 
 /* kids[0] is the tag; the value of the member it names. */
+/* Natively an object of one member, as DuckDB's own JSON has it: what was written can be read. */
 static void union_cell(struct buf *b, const struct column *col, idx_t row)
 {
 	int tag = CELL(uint8_t, &col->kids[0], row);
 
-	if (tag + 1 < col->nkids)
-		put_child(b, &col->kids[tag + 1], row);
-	else
+	if (tag + 1 >= col->nkids) {
 		buf_lit(b, "null");
+		return;
+	}
+	if (col->form != ENGINE_NATIVE) {
+		put_child(b, &col->kids[tag + 1], row);
+		return;
+	}
+	buf_addc(b, '{');
+	put_quoted(b, col->names[tag + 1]);
+	buf_addc(b, ':');
+	put_child(b, &col->kids[tag + 1], row);
+	buf_addc(b, '}');
 }
 
 /* The JSON text of the value, laid out, as the string of a Snowflake cell. */

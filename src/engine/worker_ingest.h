@@ -30,6 +30,7 @@ struct field { /* a column of the table */
 	bool json;             /* cells are JSON texts: JSON and nested types */
 	bool given;            /* rows have it */
 	bool staged;           /* goes as text, cast by the INSERT */
+	bool json_text;        /* a nested one that a Parquet file has as JSON */
 	/* of the chunk at hand */
 	duckdb_vector vector;
 	void *values;
@@ -74,6 +75,7 @@ struct ingest {
 /* --- worker_ingest_table.c --- */
 bool ingest_describe(struct ingest *g) NODISCARD;
 /* The column's cast from the text `from`, as SQL. */
+bool ingest_is_nested(duckdb_type id);
 void ingest_put_cast(struct ingest *g, struct buf *b, const struct field *f, const char *from);
 
 /* --- worker_ingest_cells.c --- */

@@ -32,7 +32,7 @@ static bool is_direct(const struct field *f)
 	}
 }
 
-static bool is_nested(duckdb_type id)
+bool ingest_is_nested(duckdb_type id)
 {
 	return id == DUCKDB_TYPE_LIST || id == DUCKDB_TYPE_ARRAY || id == DUCKDB_TYPE_STRUCT || id == DUCKDB_TYPE_MAP ||
 	       id == DUCKDB_TYPE_UNION;
@@ -58,7 +58,7 @@ static struct str type_name(struct arena *a, duckdb_logical_type type)
 static void set_type(struct ingest *g, struct field *f, duckdb_logical_type type)
 {
 	f->id = duckdb_get_type_id(type);
-	f->json = is_json(type) || is_nested(f->id);
+	f->json = is_json(type) || ingest_is_nested(f->id);
 	f->type = type_name(g->t->call.arena, type);
 	f->staged = !is_direct(f);
 	if (f->id != DUCKDB_TYPE_DECIMAL)
@@ -350,7 +350,7 @@ void ingest_put_cast(struct ingest *g, struct buf *b, const struct field *f, con
 
 	if (f->id == DUCKDB_TYPE_BLOB)
 		buf_fmt(b, "from_base64(%s)", from);
-	else if (is_nested(f->id))
+	else if (ingest_is_nested(f->id))
 		put_value(g, b, f->logical, json, 0);
 	else
 		buf_fmt(b, "CAST(%s AS %.*s)", from, SARG(f->type));

@@ -166,10 +166,10 @@ char *text_timestamp(char *to, int64_t seconds, int64_t fraction, int digits, ch
 		days--;
 	}
 	to = text_civil(to, days, &bc);
+	to = text_bc(to, bc);
 	*to++ = between;
 	to = text_clock(to, (uint64_t)rest);
-	to = text_fraction(to, (uint64_t)fraction, digits);
-	return text_bc(to, bc);
+	return text_fraction(to, (uint64_t)fraction, digits);
 }
 
 static char *text_count(char *to, const char *start, int64_t v, const char *unit)

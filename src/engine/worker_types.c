@@ -247,13 +247,23 @@ static void enum_values(struct buf *b, duckdb_logical_type type)
 	}
 }
 
+/* Types that no chunk shows: their values come and go as text. */
+static struct str unreadable_name(duckdb_type id)
+{
+	enum { TYPE_GEOMETRY = 40 }; /* newer than the header */
+
+	if (id == DUCKDB_TYPE_BIGNUM)
+		return S("BIGNUM");
+	return (int)id == TYPE_GEOMETRY ? S("GEOMETRY") : S("VARIANT");
+}
+
 static void type_name(struct buf *b, duckdb_logical_type type)
 {
 	duckdb_type id = duckdb_get_type_id(type);
 	const struct encoding *e = encoding_of(id, is_json(type));
 
 	if (id != DUCKDB_TYPE_LIST && id != DUCKDB_TYPE_ARRAY)
-		buf_add(b, e ? str_of(e->name) : S("UNKNOWN"));
+		buf_add(b, e ? str_of(e->name) : unreadable_name(id));
 	switch (id) {
 	case DUCKDB_TYPE_LIST:
 		kid_names(b, type, false);

@@ -61,6 +61,8 @@ bool json_read(struct call *c, struct str text, const json_node **ret)
 	if (!check_depth(c, text))
 		return false;
 	root = json_loadb(text.n ? text.p : "", text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+	if (!root && json_error_code(&e) == json_error_numeric_overflow)
+		return fail(c, ERR_INVALID_FIELD, "line %d, column %d: %s", e.line, e.column, e.text);
 	if (!root)
 		return fail(c, ERR_INVALID_JSON, "line %d, column %d: %s", e.line, e.column, e.text);
 	arena_defer(c->arena, free_document, root);

@@ -356,19 +356,20 @@ static bool judge(struct call *c, struct session *se, bool closing_too)
 {
 	enum session_state state;
 	enum session_cause cause;
-	bool ending;
+	bool ending, untried;
 
 	room_lock(se->room);
 	state = se->r.state;
 	ending = se->ending;
+	untried = se->backoff_ms == 0; /* a former process left it: it ends now, for whoever comes first */
 	cause = state == SESSION_OPEN ? session_due_cause(se, clock_wall_ms()) : se->r.cause;
 	se->touched = se->touched || !closing_too;
 	room_unlock(se->room);
 	if (state == SESSION_OPEN && cause == CAUSE_NONE)
 		return true;
-	if (state == SESSION_CLOSING && !ending && closing_too)
+	if (state == SESSION_CLOSING && !ending && !untried && closing_too)
 		return true;
-	if (state == SESSION_OPEN)
+	if (state == SESSION_OPEN || (state == SESSION_CLOSING && untried))
 		session_end_swept(se, cause);
 	if (state == SESSION_OPENING)
 		return fail(c, ERR_NO_SESSION, "no session %.*s", SARG(se->r.id));

@@ -207,15 +207,17 @@ static bool fixed_inner(const struct source *s, struct buf *out)
 	return is_fixed(s->raw, s->col->kind == ENGINE_T_DECIMAL) && put_bare(out, s->raw);
 }
 
-/* The first `from` of an instant stands between date and time. */
+/* The last `from` of an instant stands between date and time: one more may be before "(BC)". */
 static bool put_between(const struct source *s, char from, char to, struct buf *out)
 {
-	size_t at = str_find(s->raw, from), start = out->n + 1;
+	size_t at = s->raw.n, start = out->n + 1;
 
+	while (at > 0 && s->raw.p[at - 1] != from)
+		at--;
 	if (!same_text(s, out))
 		return false;
-	if (at < s->raw.n && buf_ok(out))
-		out->p[start + at] = to;
+	if (at > 0 && buf_ok(out))
+		out->p[start + at - 1] = to;
 	return true;
 }
 

@@ -141,14 +141,14 @@ void convert_csv_header(const struct engine_column *columns, int n, struct buf *
 		buf_lit(out, "\r\n");
 }
 
-/* cv->cell holds the cell as the native form writes it. */
-static void csv_cell(struct convert *cv, struct buf *out)
+/* cv->cell holds the cell as the native form writes it. JSON stays JSON: its texts keep their quotes. */
+static void csv_cell(struct convert *cv, const struct engine_column *col, struct buf *out)
 {
 	struct str s = buf_str(&cv->cell);
 
 	if (str_eq(s, S("null")))
 		return;
-	if (s.n >= 2 && s.p[0] == '"')
+	if (s.n >= 2 && s.p[0] == '"' && col->kind != ENGINE_T_JSON)
 		s = json_unescape(&cv->scratch, str_from(s.p + 1, s.n - 2));
 	csv_text(out, s);
 }
@@ -173,7 +173,7 @@ static bool put_cell(struct convert *cv, int i, const struct json_cell *cell, st
 	buf_clear(&cv->cell);
 	if (!convert_cell(cv, &cv->columns[i], cell, &cv->cell) || !buf_ok(&cv->cell))
 		return false;
-	csv_cell(cv, out);
+	csv_cell(cv, &cv->columns[i], out);
 	return true;
 }
 

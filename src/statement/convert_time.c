@@ -111,14 +111,15 @@ static void put_seconds(struct buf *out, struct instant t)
 }
 
 /* --- ISO texts --- */
-static void put_civil(struct buf *out, int64_t days, bool *ret_bc)
+static void put_civil(struct buf *out, int64_t days)
 {
 	int64_t year;
 	unsigned month, day;
+	bool bc;
 
 	clock_civil_from_days(days, &year, &month, &day);
-	*ret_bc = year < 1;
-	if (*ret_bc)
+	bc = year < 1;
+	if (bc)
 		year = 1 - year;
 	if (year > 9999)
 		buf_i64(out, year);
@@ -128,10 +129,13 @@ static void put_civil(struct buf *out, int64_t days, bool *ret_bc)
 	put_padded(out, month, 2);
 	buf_addc(out, '-');
 	put_padded(out, day, 2);
+	if (bc)
+		buf_lit(out, " (BC)");
 }
 
-static bool take_civil(struct str *s, bool bc, int64_t *ret_days)
+static bool take_civil(struct str *s, int64_t *ret_days)
 {
+	const struct str bc = S_INIT(" (BC)");
 	int64_t year, month, day;
 
 	if (!take_digits(s, 4, YEAR_DIGITS, &year) || !take(s, '-') || !take_digits(s, 2, 2, &month) ||
@@ -139,15 +143,11 @@ static bool take_civil(struct str *s, bool bc, int64_t *ret_days)
 		return false;
 	if (year < 1 || month < 1 || month > 12 || day < 1 || day > 31)
 		return false;
-	*ret_days = clock_days_from_civil(bc ? 1 - year : year, (unsigned)month, (unsigned)day);
-	return true;
-}
-
-static bool take_bc(struct str *s)
-{
-	if (!str_ends(*s, S(" (BC)")))
-		return false;
-	s->n -= S(" (BC)").n;
+	if (str_starts(*s, bc)) {
+		*s = str_tail(*s, bc.n);
+		year = 1 - year;
+	}
+	*ret_days = clock_days_from_civil(year, (unsigned)month, (unsigned)day);
 	return true;
 }
 
@@ -185,27 +185,22 @@ static bool take_clock(struct str *s, struct instant *ret)
 bool convert_days_to_date(struct str days, struct buf *out)
 {
 	int64_t v;
-	bool bc;
 
 	if (is_infinity(days))
 		return put_infinity(days, out);
 	if (!str_to_i64(days, &v) || v > INT32_MAX || v < INT32_MIN)
 		return false;
-	put_civil(out, v, &bc);
-	if (bc)
-		buf_lit(out, " (BC)");
+	put_civil(out, v);
 	return true;
 }
 
 bool convert_date_to_days(struct str date, struct buf *out)
 {
-	bool bc;
 	int64_t days;
 
 	if (is_infinity(date))
 		return put_infinity(date, out);
-	bc = take_bc(&date);
-	if (!take_civil(&date, bc, &days) || date.n)
+	if (!take_civil(&date, &days) || date.n)
 		return false;
 	buf_i64(out, days);
 	return true;
@@ -238,7 +233,6 @@ bool convert_epoch_to_iso(struct str epoch, int digits, struct buf *out)
 {
 	struct instant t;
 	int64_t days, rest;
-	bool bc;
 
 	if (is_infinity(epoch))
 		return put_infinity(epoch, out);
@@ -250,12 +244,10 @@ bool convert_epoch_to_iso(struct str epoch, int digits, struct buf *out)
 		rest += DAY;
 		days--;
 	}
-	put_civil(out, days, &bc);
+	put_civil(out, days);
 	buf_addc(out, 'T');
 	put_clock(out, rest);
 	put_fraction(out, t.nanos, digits);
-	if (bc)
-		buf_lit(out, " (BC)");
 	return true;
 }
 
@@ -263,12 +255,10 @@ bool convert_iso_to_epoch(struct str iso, struct buf *out)
 {
 	struct instant t;
 	int64_t days;
-	bool bc;
 
 	if (is_infinity(iso))
 		return put_infinity(iso, out);
-	bc = take_bc(&iso);
-	if (!take_civil(&iso, bc, &days) || !take(&iso, 'T') || !take_clock(&iso, &t) || iso.n)
+	if (!take_civil(&iso, &days) || !take(&iso, 'T') || !take_clock(&iso, &t) || iso.n)
 		return false;
 	t.seconds += days * DAY;
 	put_seconds(out, t);

@@ -211,10 +211,11 @@ static struct stmt *stmt_new(struct call *c, struct statements *s, const struct 
 	st->kind = SQL_UNKNOWN;
 	st->progress = -1;
 	st->detached = ask->scope.detached;
-	st->tail = at = base_alloc(ask->sql.n + c->principal.n + ask->scope.session_id.n);
+	st->tail = at = base_alloc(ask->sql.n + c->principal.n + ask->scope.session_id.n + c->request_id.n);
 	st->sql = into(&at, ask->sql);
 	st->principal = into(&at, c->principal);
 	st->session_id = into(&at, ask->scope.session_id);
+	st->request_id = into(&at, c->request_id);
 	return st;
 }
 

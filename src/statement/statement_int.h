@@ -80,7 +80,7 @@ struct stmt {
 	struct str columns;         /* owned */
 	struct stmt_error *error;   /* owned */
 	struct watcher *watchers;
-	struct str sql, principal, session_id; /* in tail */
+	struct str sql, principal, session_id, request_id; /* in tail; request_id: the caller's, for events */
 	char *tail;
 };
 

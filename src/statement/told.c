@@ -49,6 +49,8 @@ static void write_payload(struct buf *b, const struct stmt *st, const struct end
 	JSON_FIELD_TEXT(&o, "created_at", str_of(clock_rfc3339(st->created_ms, time)));
 	JSON_FIELD_INT(&o, "duration_ms", e->duration_ms);
 	JSON_FIELD_INT(&o, "row_count", e->rows);
+	if (st->request_id.n)
+		JSON_FIELD_TEXT(&o, "request_id", st->request_id);
 	if (e->has_error)
 		JSON_FIELD_TEXT(&o, "error_code", str_of(err_code(e->error)));
 	json_end_object(&o);

@@ -117,11 +117,11 @@ def test_the_list_goes_through_all_pages(scripted):
     def page(handler):
         _, _, after = handler.path.partition("&after=")
         name, following = pages[after or None]
-        handler.answer(200, {"items": [{"session_id": name, "storage": "memory", "labels": {"k": "v"}}], "next": following})
+        handler.answer(200, {"items": [{"session_id": name, "storage": "memory", "labels": {"k": "v"}, "table_count": 3}], "next": following})
 
     scripted.answers["GET /v1/sessions"] = page
     rows = [[cell.strip() for cell in line.split("|")] for line in scripted.run("session", "list").stdout.splitlines()]
-    assert [row[0] for row in rows[2:]] == ["a", "b"] and rows[2][5] == '{"k":"v"}'
+    assert [row[0] for row in rows[2:]] == ["a", "b"] and rows[2][4:] == ["3", '{"k":"v"}']
     lines = scripted.run("session", "list", "--format", "json").stdout.splitlines()
     assert [json.loads(line)["session_id"] for line in lines] == ["a", "b"]
 

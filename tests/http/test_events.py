@@ -90,7 +90,7 @@ def test_statements_are_told_of_within_a_second_without_their_text(fresh):
     secret = unique("hush")
     session.table("t", "b text", rows=[[secret]])
     done = session.run(f"select b, '{secret}' from t")["handle"]
-    failed = fresh.native(f"select {secret} from nowhere").json["handle"]
+    failed = fresh.native(f"select {secret} from nowhere", headers={"X-Request-Id": "of-the-failed"}).json["handle"]
 
     def found():
         items = {i["payload"]["id"]: i["payload"] for i in listed(fresh, topic=STATEMENTS)}
@@ -99,6 +99,7 @@ def test_statements_are_told_of_within_a_second_without_their_text(fresh):
     assert items[done]["tenant_id"] == fresh.headers["X-Mayfly-Tenant"] and items[done].get("session_id") == session.id
     assert items[done]["event"] == "succeeded" and items[failed]["event"] == "failed" and items[done]["kind"] == "statement"
     assert items[done]["duration_ms"] >= 0 and items[done]["row_count"] == 1
+    assert items[failed]["request_id"] == "of-the-failed" and items[done]["request_id"]
     assert secret not in json.dumps(items)
     assert [i["payload"]["id"] for i in listed(fresh, topic=STATEMENTS, session_id=session.id)].count(done) == 1
 

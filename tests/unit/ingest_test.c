@@ -442,7 +442,7 @@ static const struct {
 	{"UUID", "'00112233-4455-6677-8899-aabbccddeeff'"},
 	{"DATE", "'2024-02-29'"}, {"DATE", "'0044-03-15 (BC)'"}, {"DATE", "'infinity'"}, {"DATE", "'12345-01-01'"},
 	{"TIME", "'23:59:59.999999'"}, {"TIME_NS", "'12:34:56.123456789'"}, {"TIMETZ", "'12:34:56.5+05:30'"},
-	{"TIMESTAMP", "'2024-02-29 12:34:56.123456'"}, {"TIMESTAMP", "'-infinity'"}, {"TIMESTAMP", "'1969-12-31 23:59:59.999999'"},
+	{"TIMESTAMP", "'2024-02-29 12:34:56.123456'"}, {"TIMESTAMP", "'-infinity'"}, {"TIMESTAMP", "'0044-03-15 (BC) 01:02:03.5'"}, {"TIMESTAMP", "'1969-12-31 23:59:59.999999'"},
 	{"TIMESTAMP_S", "'2024-02-29 12:34:56'"}, {"TIMESTAMP_MS", "'2024-02-29 12:34:56.123'"},
 	{"TIMESTAMP_NS", "'2024-02-29 12:34:56.123456789'"}, {"TIMESTAMPTZ", "'2024-02-29 12:34:56.123456+00'"},
 	{"INTERVAL", "'1 year 2 months 3 days 04:05:06.789'"}, {"INTERVAL", "'-5 days -01:00:00'"},
@@ -457,6 +457,8 @@ static const struct {
 	{"MAP(VARCHAR, INTEGER)", "MAP {'k': 1, 'l': NULL}"}, {"MAP(INTEGER, VARCHAR)", "MAP {1: 'x', 2: 'y'}"},
 	{"MAP(DATE, INTEGER[])", "MAP {'2024-01-01'::DATE: [1,2]}"}, {"STRUCT(m MAP(INTEGER, INTEGER))", "{'m': MAP {1: 2}}"},
 	{"BLOB[]", "['\\x00\\x01\\x02'::BLOB, NULL, ''::BLOB]"}, {"STRUCT(\"a'\"\"b\" BLOB, c BIT)", "row('\\xFF'::BLOB, '011'::BIT)"},
+	{"UNION(n INTEGER, s VARCHAR)", "union_value(s := '1')"}, {"UNION(n INTEGER, s VARCHAR)[]", "[union_value(n := 1), NULL]"},
+	{"BIGNUM", "'123456789012345678901234567890123456789012345'"}, {"GEOMETRY", "'POINT (1 2)'"},
 	{"STRUCT(a BLOB)[2]", "[{'a': '\\x01'::BLOB}, NULL]"}, {"MAP(VARCHAR, BLOB)", "MAP {'k': '\\x09'::BLOB}"},
 };
 

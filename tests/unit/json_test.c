@@ -26,14 +26,19 @@ static int close_call(void **state)
 	return 0;
 }
 
-static void refused(struct call *c, struct str text, const char *words)
+static void refused_as(struct call *c, enum err_kind kind, struct str text, const char *words)
 {
 	const json_node *n;
 
 	assert_false(json_read(c, text, &n));
-	assert_int_equal(c->err.kind, ERR_INVALID_JSON);
+	assert_int_equal(c->err.kind, kind);
 	assert_non_null(strstr(c->err.text, words));
 	call_forgive(c);
+}
+
+static void refused(struct call *c, struct str text, const char *words)
+{
+	refused_as(c, ERR_INVALID_JSON, text, words);
 }
 
 static void a_document_is_read_with_exact_integers(void **state)
@@ -59,7 +64,7 @@ static void a_bad_document_is_refused_with_its_place(void **state)
 	struct call *c = *state;
 
 	refused(c, S("{\"a\":1,\n \"a\":2}"), "line 2, column");
-	refused(c, S("{\"a\":18446744073709551616}"), "integer");
+	refused_as(c, ERR_INVALID_FIELD, S("{\"a\":18446744073709551616}"), "integer");
 	refused(c, S("{\"a\":\"\xFF\"}"), "line 1, column");
 	refused(c, S("{\"a\":\"\\ud800\"}"), "line 1, column");
 	refused(c, S(""), "line 1");
