@@ -104,6 +104,7 @@ enum link_state link_state(const struct link *k);
 bool link_slot_free(const struct engine *e);                /* may another worker be started? */
 int64_t link_idle_since(const struct link *k);              /* 0 when it has work or is not ready */
 bool link_has_room(const struct link *k, bool express);     /* for one more task */
+bool link_takes_ingest(const struct link *k);
 void link_send(struct link *k, struct engine_task *t);      /* takes it into link.sent */
 void link_cancel(struct link *k, struct engine_task *t);
 void link_quit(struct link *k);

@@ -85,13 +85,20 @@ void task_end_lost(struct engine_task *t, const char *text)
 	task_end(t, &(struct engine_end){.outcome = outcome, .position = -1, .text = str_of(text)});
 }
 
-/* Only the loop takes tasks out, so the head stays in the queue, if not at its head, until it is taken. */
+/* The next to go: uploads let others pass while enough of them run. Only the loop takes tasks out, so it stays in the
+ * queue until it is taken. */
 static struct engine_task *head(struct lane *lane)
 {
-	struct engine_task *t;
+	bool ingests = !lane->link || link_takes_ingest(lane->link);
+	struct engine_task *t = NULL;
 
 	pthread_mutex_lock(&lane->engine->lock);
-	t = list_empty(&lane->queue) ? NULL : LIST_ITEM(lane->queue.next, struct engine_task, node);
+	LIST_EACH(&lane->queue, it) {
+		t = LIST_ITEM(it, struct engine_task, node);
+		if (ingests || t->kind != WIRE_INGEST)
+			break;
+		t = NULL;
+	}
 	pthread_mutex_unlock(&lane->engine->lock);
 	return t;
 }

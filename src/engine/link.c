@@ -25,7 +25,7 @@ struct link {
 	int jobs, control;
 	struct exec_watch *jobs_watch, *control_watch;
 	struct list sent; /* tasks that the worker has */
-	int nsent, nexpress, slot; /* of nsent: express ones */
+	int nsent, nexpress, ningests, slot; /* of nsent: express ones, uploads */
 	uint64_t generation;
 	struct list catalogs;   /* in its memory: while there are any it is neither stopped nor renewed */
 	enum link_state state;
@@ -68,6 +68,12 @@ bool link_has_room(const struct link *k, bool express)
 	int most = k->lane->limits.concurrent;
 
 	return k->nsent <= most && (express || k->nsent - k->nexpress < most);
+}
+
+/* An upload is as slow as its client and holds an executor all the while: half of them are left to statements. */
+bool link_takes_ingest(const struct link *k)
+{
+	return k->ningests < (k->lane->limits.concurrent + 1) / 2;
 }
 
 static void keeps_catalogs(struct link *k)
@@ -175,6 +181,7 @@ static void count_running(struct link *k, const struct engine_task *t, int by)
 {
 	k->nsent += by;
 	k->nexpress += t->express ? by : 0;
+	k->ningests += t->kind == WIRE_INGEST ? by : 0;
 	pthread_mutex_lock(&k->engine->lock);
 	k->engine->report.running += by;
 	k->lane->running += t->express ? 0 : by;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 bool database_query(struct call *c, duckdb_connection con, const char *sql)
@@ -123,8 +124,24 @@ static bool open_instance(struct call *c, const struct worker_options *o, duckdb
 	return ok;
 }
 
+enum { LOCK_WAIT_MS = 10000, LOCK_POLL_MS = 20 };
+
+/* The worker of a server that was killed may still be on its way out, with the file locked. */
+static bool attach_main(struct call *c, duckdb_connection con)
+{
+	const struct timespec moment = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+	int64_t until = clock_mono_ms() + LOCK_WAIT_MS;
+
+	while (!database_query(c, con, "ATTACH 'mayfly.db' AS MAYFLY")) {
+		if (!strstr(c->err.text, "Could not set lock") || clock_mono_ms() > until)
+			return false;
+		call_forgive(c);
+		nanosleep(&moment, NULL);
+	}
+	return true;
+}
+
 static const char *const before_lock[] = {
-	"ATTACH 'mayfly.db' AS MAYFLY",
 	"CREATE SCHEMA IF NOT EXISTS MAYFLY.PUBLIC",
 	"SET GLOBAL errors_as_json = true",
 	"SET GLOBAL TimeZone = 'UTC'",
@@ -147,7 +164,7 @@ static bool set_up(struct call *c, const struct worker_options *o, duckdb_connec
 {
 	const char *temp = arena_fmt(c->arena, "SET GLOBAL max_temp_directory_size = '%lldB'", (long long)o->temp).p;
 
-	return database_query_all(c, con, before_lock) && database_query(c, con, temp) && attach_helper(c, con) &&
+	return attach_main(c, con) && database_query_all(c, con, before_lock) && database_query(c, con, temp) && attach_helper(c, con) &&
 	       database_query_all(c, con, lock);
 }
 

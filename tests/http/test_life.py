@@ -411,6 +411,26 @@ def test_workers_end_with_a_server_that_is_killed(server):
     one.process.returncode = 0  # the end that this test wanted
 
 
+def test_a_worker_waits_for_the_one_of_a_server_that_was_killed(server):
+    """It may take a moment to go, and holds the tenant's file until then."""
+    one = server()
+    one.client.run("create table lasting as select 1 as a")
+    pid, = one.workers()
+    os.kill(pid, signal.SIGSTOP)  # it goes when it is let go on
+    one.kill()
+    one.process.returncode = 0  # the end that this test wanted
+    again = server({"data": one.folder})
+    handle = again.client.native("select a from lasting", wait=0).json["handle"]
+    try:
+        until(again.workers, "a worker to be started")
+        assert again.client.document(handle, wait=1).json["status"] in ("SUBMITTED", "RUNNING")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert again.client.document(handle, wait=20).json["status"] == "SUCCEEDED"
+    assert again.client.result(handle).json["rows"] == [[1]]
+    assert again.stop() == 0
+
+
 def test_a_tenants_tables_survive_a_restart(server):
     one = server()
     one.client.run("create table lasting(a int)")

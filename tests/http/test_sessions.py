@@ -1423,3 +1423,22 @@ def test_sizes_of_many_texts_are_measured(server):
     a = session.native("insert into wide (c0) values (repeat('x', 1000000))")
     assert a.json["status"] == "FAILED" and a.json["error"]["code"] == "quota_exceeded", a
     assert "1001400" in a.json["error"]["message"], a
+
+
+def test_slow_uploads_leave_room_for_statements(server):
+    one = server(tenants__concurrent_statements=4)
+    session = Session(one.client)
+    session.table("t", "a int")
+    begun = "\r\n".join([f"POST {session.path('tables', 't', 'rows')} HTTP/1.1", "Host: localhost", f"Content-Type: {NDJSON}", "Content-Length: 8", "", '{"a"'])
+    slow = [one.socket() for _ in range(12)]
+    for s in slow:
+        s.sendall(begun.encode())
+    until(lambda: one.client.get("/readyz").json["engine"]["queued"] == 10, "two uploads to run, the others to wait")
+    assert session.rows("select count(*) from t") == [[0]]
+    assert one.client.rows("select 1") == [[1]]
+    for s in slow:
+        s.sendall(b":1}\n")
+    for s in slow:
+        assert s.recv(100).startswith(b"HTTP/1.1 200"), s
+        s.close()
+    assert session.count("t") == 12
