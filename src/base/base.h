@@ -1,6 +1,6 @@
 /* base.h - the door of base/: what every room may use.
  *
- * Text and memory (str, buf, arena), containers (list, map, wheel, watch), the call
+ * Text and memory (str, buf, text, arena), containers (list, map, wheel, watch), the call
  * and its one error (call, err), files (file), state tables (fsm), time (clock),
  * ids and randomness (id), digests and text encodings (hash). Knows no other room.
  */
@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "base/watch.h"
 #include "base/wheel.h"
 

@@ -1,5 +1,6 @@
 /* buf.c - owned bytes that grow. */
 #include "base/buf.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,39 +63,18 @@ const char *buf_cstr(struct buf *b)
 	return b->p;
 }
 
-static const char digit_pairs[201] = "0001020304050607080910111213141516171819"
-				     "2021222324252627282930313233343536373839"
-				     "4041424344454647484950515253545556575859"
-				     "6061626364656667686970717273747576777879"
-				     "8081828384858687888990919293949596979899";
-
 void buf_u64(struct buf *b, uint64_t v)
 {
-	char text[20];
-	char *at = text + sizeof(text);
+	char text[TEXT_ROOM];
 
-	while (v >= 100) {
-		at -= 2;
-		memcpy(at, digit_pairs + (v % 100) * 2, 2);
-		v /= 100;
-	}
-	if (v >= 10) {
-		at -= 2;
-		memcpy(at, digit_pairs + v * 2, 2);
-	} else {
-		*--at = (char)('0' + v);
-	}
-	buf_add(b, str_from(at, (size_t)(text + sizeof(text) - at)));
+	buf_add(b, str_from(text, (size_t)(text_u64(text, v) - text)));
 }
 
 void buf_i64(struct buf *b, int64_t v)
 {
-	if (v < 0) {
-		buf_addc(b, '-');
-		buf_u64(b, 0 - (uint64_t)v);
-	} else {
-		buf_u64(b, (uint64_t)v);
-	}
+	char text[TEXT_ROOM];
+
+	buf_add(b, str_from(text, (size_t)(text_i64(text, v) - text)));
 }
 
 void buf_vfmt(struct buf *b, const char *fmt, va_list ap)

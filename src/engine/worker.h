@@ -138,24 +138,15 @@ struct encoding {
 const struct encoding *encoding_of(duckdb_type type, bool json); /* NULL: not readable */
 void encode_row(struct buf *b, const struct column *cols, int n, idx_t row, struct str null);
 
-/* --- worker_text.c: texts of single values, without quotes --- */
-char *text_u64(char *to, uint64_t v);              /* all return behind what they wrote */
-char *text_i64(char *to, int64_t v);
-char *text_padded(char *to, uint64_t v, int width); /* leading zeros */
-char *text_u128(char *to, unsigned __int128 v);
-char *text_decimal(char *to, __int128 v, int scale);
+/* --- worker_text.c: texts of single values, without quotes, where there is room for TEXT_ROOM bytes --- */
 char *text_date(char *to, int32_t days);
 char *text_time(char *to, int64_t micros);
 char *text_seconds(char *to, __int128 nanos);       /* [-]seconds.9 digits */
 char *text_timestamp(char *to, int64_t seconds, int64_t fraction, int digits, char between);
 char *text_interval(char *to, duckdb_interval v);
 char *text_uuid(char *to, duckdb_hugeint v);
-void put_quoted(struct buf *b, struct str s);       /* UTF-8 as a JSON string */
-enum { TEXT_ROOM = 128 };                           /* the longest of these */
 
 /* --- worker_real.c: finite reals, the shortest that reads back --- */
-char *text_double(char *to, double v); /* NULL: too large or too small to write without an exponent */
-char *text_float(char *to, float v);
 void put_double(struct buf *b, double v); /* any size */
 void put_float(struct buf *b, float v);
 

@@ -5,6 +5,7 @@
  * for the buffer; any thread.
  */
 #include "engine/worker.h"
+#include "json/json.h"
 
 #include <math.h>
 
@@ -242,7 +243,7 @@ static struct str string_of(const struct column *col, idx_t row)
 
 static void text_cell(struct buf *b, const struct column *col, idx_t row)
 {
-	put_quoted(b, string_of(col, row));
+	json_quote_utf8(b, string_of(col, row));
 }
 
 static void json_native(struct buf *b, const struct column *col, idx_t row)
@@ -301,7 +302,7 @@ static void enum_cell(struct buf *b, const struct column *col, idx_t row)
 		   col->store == DUCKDB_TYPE_USMALLINT ? CELL(uint16_t, col, row) :
 							 CELL(uint32_t, col, row);
 
-	put_quoted(b, col->names[i]);
+	json_quote_utf8(b, col->names[i]);
 }
 
 static void null_cell(struct buf *b, const struct column *col, idx_t row)
@@ -355,7 +356,7 @@ static void struct_cell(struct buf *b, const struct column *col, idx_t row)
 	for (int i = 0; i < col->nkids; i++) {
 		if (i)
 			buf_addc(b, ',');
-		put_quoted(b, col->names[i]);
+		json_quote_utf8(b, col->names[i]);
 		buf_addc(b, ':');
 		put_child(b, &col->kids[i], row);
 	}
@@ -426,7 +427,7 @@ static void union_cell(struct buf *b, const struct column *col, idx_t row)
 		return;
 	}
 	buf_addc(b, '{');
-	put_quoted(b, col->names[tag + 1]);
+	json_quote_utf8(b, col->names[tag + 1]);
 	buf_addc(b, ':');
 	put_child(b, &col->kids[tag + 1], row);
 	buf_addc(b, '}');
@@ -440,7 +441,7 @@ static void nested_snowflake(struct buf *b, const struct column *col, idx_t row)
 	col->inner(&line, col, row);
 	put_json(&text, buf_str(&line), JSON_PRETTY);
 	if (buf_ok(&line) && buf_ok(&text))
-		put_quoted(b, buf_str(&text));
+		json_quote_utf8(b, buf_str(&text));
 	else
 		b->bad = true;
 	buf_drop(&line);

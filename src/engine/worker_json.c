@@ -282,5 +282,5 @@ void put_json(struct buf *b, struct str json, enum json_style style)
 			return;
 	}
 	b->n = from;
-	put_quoted(b, json);
+	json_quote_utf8(b, json);
 }

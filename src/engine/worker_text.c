@@ -5,85 +5,6 @@
  */
 #include "engine/worker.h"
 
-static const char digit_pairs[201] = "0001020304050607080910111213141516171819"
-				     "2021222324252627282930313233343536373839"
-				     "4041424344454647484950515253545556575859"
-				     "6061626364656667686970717273747576777879"
-				     "8081828384858687888990919293949596979899";
-
-static int digits_of(uint64_t v)
-{
-	static const uint64_t power[] = {0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000,
-		10000000000, 100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000,
-		10000000000000000, 100000000000000000, 1000000000000000000, 10000000000000000000U};
-	int guess = (64 - __builtin_clzll(v | 1)) * 1233 >> 12; /* log10(2) */
-
-	return guess + (v >= power[guess] || guess == 0);
-}
-
-char *text_padded(char *to, uint64_t v, int width)
-{
-	char *at = to + width;
-
-	while (at - to >= 2) {
-		at -= 2;
-		memcpy(at, digit_pairs + (v % 100) * 2, 2);
-		v /= 100;
-	}
-	if (at > to)
-		*to = (char)('0' + v % 10);
-	return to + width;
-}
-
-char *text_u64(char *to, uint64_t v)
-{
-	return text_padded(to, v, digits_of(v));
-}
-
-char *text_i64(char *to, int64_t v)
-{
-	if (v >= 0)
-		return text_u64(to, (uint64_t)v);
-	*to++ = '-';
-	return text_u64(to, 0 - (uint64_t)v);
-}
-
-char *text_u128(char *to, unsigned __int128 v)
-{
-	const uint64_t cut = 10000000000000000000U; /* 10^19 */
-
-	if (v <= UINT64_MAX)
-		return text_u64(to, (uint64_t)v);
-	to = text_u128(to, v / cut);
-	return text_padded(to, (uint64_t)(v % cut), 19);
-}
-
-char *text_decimal(char *to, __int128 v, int scale)
-{
-	unsigned __int128 size = v < 0 ? 0 - (unsigned __int128)v : (unsigned __int128)v;
-	char digits[48], *from = digits, *end;
-
-	if (v < 0)
-		*to++ = '-';
-	end = text_u128(digits, size);
-	if (end - digits <= scale) { /* 0.00… */
-		*to++ = '0';
-	} else {
-		size_t whole = (size_t)(end - digits - scale);
-
-		memcpy(to, digits, whole);
-		to += whole;
-		from += whole;
-	}
-	if (scale == 0)
-		return to;
-	*to++ = '.';
-	for (long zeros = scale - (end - from); zeros > 0; zeros--)
-		*to++ = '0';
-	memcpy(to, from, (size_t)(end - from));
-	return to + (end - from);
-}
-
 /* A year before 1 is written as DuckDB does: "0001-01-01 (BC)" is the year 0. */
 static char *text_civil(char *to, int64_t days, bool *ret_bc)
 {
@@ -125,7 +46,7 @@ char *text_date(char *to, int32_t days)
 
 static char *text_clock(char *to, uint64_t seconds)
 {
-	to = text_padded(to, seconds / 3600, seconds >= 360000 ? digits_of(seconds / 3600) : 2);
+	to = seconds >= 360000 ? text_u64(to, seconds / 3600) : text_padded(to, seconds / 3600, 2);
 	*to++ = ':';
 	to = text_padded(to, seconds / 60 % 60, 2);
 	*to++ = ':';
@@ -221,76 +142,4 @@ char *text_uuid(char *to, duckdb_hugeint v)
 		*to++ = hex[halves[i / 16] >> (60 - i % 16 * 4) & 15];
 	}
 	return to;
-}
-
-/* --- JSON strings: what comes is UTF-8, DuckDB checked it --- */
-static bool eight_plain(uint64_t w)
-{
-	const uint64_t ones = 0x0101010101010101ULL, tops = 0x8080808080808080ULL;
-	uint64_t quote = w ^ (ones * '"'), slash = w ^ (ones * '\\');
-	uint64_t low = (w - ones * 0x20) & ~w; /* a control byte */
-
-	return ((low | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & tops) == 0;
-}
-
-static char *escape_byte(char *to, char c)
-{
-	static const char hex[] = "0123456789abcdef";
-	static const char short_form[128] = {
-		['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
-	unsigned char u = (unsigned char)c;
-
-	if (u < 128 && short_form[u]) {
-		*to++ = '\\';
-		*to++ = short_form[u];
-	} else if (u < 0x20) {
-		memcpy(to, "\\u00", 4);
-		to[4] = hex[u >> 4];
-		to[5] = hex[u & 15];
-		to += 6;
-	} else {
-		*to++ = c;
-	}
-	return to;
-}
-
-static char *escape(char *to, const char *p, const char *end)
-{
-	for (; end - p >= 8; p += 8) {
-		uint64_t eight;
-
-		memcpy(&eight, p, 8);
-		if (eight_plain(eight)) {
-			memcpy(to, p, 8);
-			to += 8;
-			continue;
-		}
-		for (int i = 0; i < 8; i++)
-			to = escape_byte(to, p[i]);
-	}
-	while (p < end)
-		to = escape_byte(to, *p++);
-	return to;
-}
-
-static void put_escaped(struct buf *b, struct str s)
-{
-	enum { PIECE = 4096, WORST = 6 };
-
-	while (s.n) {
-		struct str piece = str_head(s, PIECE);
-		char *to = buf_room(b, piece.n * WORST);
-
-		if (!to)
-			return;
-		b->n = (size_t)(escape(to, piece.p, piece.p + piece.n) - b->p);
-		s = str_tail(s, piece.n);
-	}
-}
-
-void put_quoted(struct buf *b, struct str s)
-{
-	buf_addc(b, '"');
-	put_escaped(b, s);
-	buf_addc(b, '"');
 }

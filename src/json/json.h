@@ -68,6 +68,7 @@ void json_put_raw(struct json_out *o, struct str json); /* a value that is JSON 
 
 /* One JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void json_quote(struct buf *b, struct str s);
+void json_quote_utf8(struct buf *b, struct str s); /* known to be UTF-8 */
 /* Shortest decimal text of a finite double that reads back the same. */
 void json_real_text(struct buf *b, double v);
 

@@ -3,7 +3,6 @@
  */
 #include "json/json_int.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,11 +144,10 @@ static void quote_mark(struct buf *b, unsigned char c)
 		buf_add(b, str_from((char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6));
 }
 
-void json_quote(struct buf *b, struct str s)
+static void quote(struct buf *b, struct str s, bool judged)
 {
 	const char *p = s.p, *stop = s.p + s.n;
-	unsigned char watched = 0x80; /* until all wide bytes are known to be good */
-	bool judged = false;
+	unsigned char watched = judged ? 0 : 0x80; /* until all wide bytes are known to be good */
 
 	if (!buf_room(b, s.n + 2)) /* most strings need no more than this */
 		return;
@@ -174,126 +172,27 @@ void json_quote(struct buf *b, struct str s)
 	buf_addc(b, '"');
 }
 
-/* The point and `places` digits. */
-static void put_fraction(struct buf *b, int64_t digits, size_t places)
+void json_quote(struct buf *b, struct str s)
 {
-	char *to = buf_room(b, places + 1);
-
-	if (!to)
-		return;
-	for (size_t i = places; i > 0; i--) {
-		to[i] = (char)('0' + digits % 10);
-		digits /= 10;
-	}
-	to[0] = '.';
-	b->n += places + 1;
+	quote(b, s, false);
 }
 
-static const long double powers[] = {1e0L, 1e1L, 1e2L, 1e3L, 1e4L, 1e5L, 1e6L, 1e7L, 1e8L, 1e9L, 1e10L, 1e11L, 1e12L, 1e13L,
-				     1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L, 1e20L};
-_Static_assert(LDBL_MANT_DIG >= 64, "the powers above and 17 digits are exact in a long double");
-
-/* size * 10^places, rounded; -1 where the product is too close to a tie to tell. */
-static int64_t scaled(double size, size_t places)
+void json_quote_utf8(struct buf *b, struct str s)
 {
-	long double product = size * powers[places];
-	int64_t digits = (int64_t)product;
-	long double rest = product - (long double)digits;
-
-	if (rest > 0.49L && rest < 0.51L)
-		return -1;
-	return digits + (rest > 0.5L);
+	quote(b, s, true);
 }
 
-enum answer { NO, YES, UNSURE };
-
-/* Is size the double nearest to digits / 10^places? The quotient is off by at
- * most 2^-64 of itself, which matters only next to a tie. */
-static enum answer reads_back(int64_t digits, size_t places, double size)
-{
-	const long double off = 0x1p-63L;
-	long double quotient = (long double)digits / powers[places];
-	bool low = (double)(quotient * (1 - off)) == size, high = (double)(quotient * (1 + off)) == size;
-
-	return low == high ? (low ? YES : NO) : UNSURE;
-}
-
-static void put_digits(struct buf *b, int64_t digits, size_t places, bool fraction_only)
-{
-	int64_t one;
-
-	for (; places > 0 && digits % 10 == 0; places--)
-		digits /= 10;
-	one = fraction_only ? INT64_MAX : (int64_t)powers[places];
-	buf_i64(b, digits / one);
-	if (places)
-		put_fraction(b, digits % one, places);
-}
-
-/* A few places: digits and power are exact as doubles, so their quotient is rounded correctly. */
-static bool put_short(struct buf *b, double size)
-{
-	if (size >= 1e9)
-		return false;
-	for (size_t places = 0; places < 5; places++) {
-		double power = (double)powers[places];
-		int64_t digits = (int64_t)(size * power + 0.5);
-
-		if ((double)digits / power == size) {
-			put_digits(b, digits, places, false);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* By precision, as the ladder in json_real_text does, which decides where this is unsure. */
-static bool put_long(struct buf *b, double size)
-{
-	size_t whole = 0, zeros = 0; /* digits before the point, zeros behind it */
-
-	while (size >= (double)powers[whole])
-		whole++;
-	while (size * (double)powers[zeros + 1] < 1)
-		zeros++;
-	for (size_t precision = 15; precision <= 17; precision++) {
-		size_t places = precision - whole + zeros;
-		int64_t digits = scaled(size, places);
-		enum answer good = digits < 0 ? UNSURE : reads_back(digits, places, size);
-
-		if (good == UNSURE)
-			return false;
-		if (good == NO)
-			continue;
-		put_digits(b, digits, places, whole == 0);
-		return true;
-	}
-	return false;
-}
-
-/* The usual sizes, without an exponent: the same text as the ladder's, ten times as fast. */
-static bool put_positional(struct buf *b, double v)
-{
-	double size = fabs(v);
-	size_t before = b->n;
-
-	if (!(size >= 1e-4 && size < 1e15))
-		return false;
-	if (v < 0)
-		buf_addc(b, '-');
-	if (put_short(b, size) || put_long(b, size))
-		return true;
-	b->n = before;
-	return false;
-}
+static const double EXPONENT_FROM = 1e15;
 
 void json_real_text(struct buf *b, double v)
 {
-	char text[32];
+	char text[TEXT_ROOM], *end = fabs(v) < EXPONENT_FROM ? text_double(text, v) : NULL;
 	int n = 0;
 
-	if (put_positional(b, v))
+	if (end) {
+		buf_add(b, str_from(text, (size_t)(end - text)));
 		return;
+	}
 	for (int precision = 15; precision <= 17; precision++) {
 		n = snprintf(text, sizeof(text), "%.*g", precision, v);
 		if (strtod(text, NULL) == v)
