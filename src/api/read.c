@@ -32,7 +32,7 @@ bool api_read_body(struct call *c, const struct http_req *in, const json_node **
 {
 	if (!is_json(http_header(in, "Content-Type")))
 		return fail(c, ERR_UNSUPPORTED_MEDIA, "Content-Type must be application/json");
-	return json_read_object(c, http_body(in), ret);
+	return json_read_body(c, http_body(in), ret);
 }
 
 /* Is it `wait=10`? RFC 7240 also lets one write `wait = "10"; parameters`. */

@@ -6,9 +6,10 @@
 #include "json/json.h"
 
 #include <jansson.h>
+#include <limits.h>
 
 struct depth_scan {
-	int depth, line, column;
+	int depth, line, column, values; /* at least as many as there are, without the outermost */
 	bool in_string, escaped;
 };
 
@@ -30,6 +31,9 @@ static void depth_step(struct depth_scan *d, char c)
 		d->in_string = true;
 	} else if (c == '[' || c == '{') {
 		d->depth++;
+		d->values++;
+	} else if (c == ',') {
+		d->values++;
 	} else if (c == ']' || c == '}') {
 		d->depth--;
 	}
@@ -39,8 +43,9 @@ static void depth_step(struct depth_scan *d, char c)
 	}
 }
 
-/* jansson's own limit (2048) is fixed when it is built. */
-static bool check_depth(struct call *c, struct str text)
+/* jansson's own limit of depth (2048) is fixed when it is built; it has none of values, of which one takes two bytes of
+ * text and up to some hundred of memory. */
+static bool check_size(struct call *c, struct str text, int values)
 {
 	struct depth_scan d = {.line = 1};
 
@@ -49,16 +54,18 @@ static bool check_depth(struct call *c, struct str text)
 		if (d.depth > JSON_MAX_DEPTH)
 			return fail(c, ERR_INVALID_JSON, "line %d, column %d: nested deeper than %d levels", d.line,
 			            d.column, JSON_MAX_DEPTH);
+		if (d.values > values)
+			return fail(c, ERR_INVALID_JSON, "line %d, column %d: more than %d values", d.line, d.column, values);
 	}
 	return true;
 }
 
-bool json_read(struct call *c, struct str text, const json_node **ret)
+static bool read_within(struct call *c, struct str text, int values, const json_node **ret)
 {
 	json_error_t e;
 	json_t *root;
 
-	if (!check_depth(c, text))
+	if (!check_size(c, text, values))
 		return false;
 	root = json_loadb(text.n ? text.p : "", text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
 	if (!root && json_error_code(&e) == json_error_numeric_overflow)
@@ -70,16 +77,31 @@ bool json_read(struct call *c, struct str text, const json_node **ret)
 	return true;
 }
 
-bool json_read_object(struct call *c, struct str text, const json_node **ret)
+static bool read_object(struct call *c, struct str text, int values, const json_node **ret)
 {
 	const json_node *root;
 
-	if (!json_read(c, text, &root))
+	if (!read_within(c, text, values, &root))
 		return false;
 	if (!json_is_object(root))
 		return fail(c, ERR_INVALID_JSON, "line 1, column 1: the document must be an object");
 	*ret = root;
 	return true;
+}
+
+bool json_read(struct call *c, struct str text, const json_node **ret)
+{
+	return read_within(c, text, INT_MAX, ret);
+}
+
+bool json_read_object(struct call *c, struct str text, const json_node **ret)
+{
+	return read_object(c, text, INT_MAX, ret);
+}
+
+bool json_read_body(struct call *c, struct str text, const json_node **ret)
+{
+	return read_object(c, text, JSON_MAX_VALUES, ret);
 }
 
 enum json_kind json_kind(const json_node *n)

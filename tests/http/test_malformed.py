@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from mayfly import ROOT, Client, Server, in_parallel, until
+from mayfly import ROOT, SANITIZED, Client, Server, in_parallel, until
 
 HEAD = b"Host: localhost\r\nContent-Type: application/json\r\n"
 SELECT = b'{"sql":"select 42"}'
@@ -474,3 +474,16 @@ def test_a_server_listens_on_several_addresses(server):
             assert s.recv(1000).startswith(b"HTTP/1.1 200")
         assert one.client.get("/healthz").status == 200
         assert one.stop() == 0
+
+
+def test_a_body_of_many_small_values_takes_little_memory(server):
+    """A value of two bytes is some eighty in a tree: one body would take gigabytes of what all tenants share."""
+    one = server()
+
+    def resident():
+        with open(f"/proc/{one.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024
+    before = resident()
+    a = one.client.request("POST", "/v1/sessions", b'{"labels":[' + b"0," * 20_000_000 + b"0]}")
+    assert a.status == 400 and a.json["code"] == "invalid_json" and "values" in a.json["detail"], a
+    assert SANITIZED or resident() - before < 400

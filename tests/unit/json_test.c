@@ -93,6 +93,25 @@ static void nesting_has_a_limit(void **state)
 	buf_drop(&b);
 }
 
+static void a_request_has_only_so_many_values(void **state)
+{
+	struct call *c = *state;
+	struct buf b = {0};
+	const json_node *n;
+
+	buf_lit(&b, "{\"a,[{\":[0");
+	for (int i = 3; i < JSON_MAX_VALUES; i++)
+		buf_lit(&b, ",0");
+	buf_lit(&b, "]}");
+	assert_true(json_read_body(c, buf_str(&b), &n));
+	b.n -= 2;
+	buf_lit(&b, ",0,0]}");
+	assert_true(json_read(c, buf_str(&b), &n));
+	assert_false(json_read_body(c, buf_str(&b), &n));
+	assert_int_equal(c->err.kind, ERR_INVALID_JSON);
+	buf_drop(&b);
+}
+
 static void only_an_object_is_an_object(void **state)
 {
 	struct call *c = *state;
@@ -377,6 +396,7 @@ int main(void)
 	        T(a_document_is_read_with_exact_integers),
 	        T(a_bad_document_is_refused_with_its_place),
 	        T(nesting_has_a_limit),
+	        T(a_request_has_only_so_many_values),
 	        T(only_an_object_is_an_object),
 	        T(wanted_fields_have_their_type_or_are_named),
 	        T(an_unknown_field_is_named),
