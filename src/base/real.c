@@ -52,16 +52,17 @@ static struct decimal shortest(uint64_t m, int e, int bits)
 	u128 low = (4 * m - (lowest ? 1 : 2)) * scale, high = (4 * m + 2) * scale, exact = 4 * m * scale;
 	uint64_t a = (uint64_t)(low >> shift) + ((low & part) != 0 || !even);
 	uint64_t b = (uint64_t)(high >> shift) - ((high & part) == 0 && !even);
+	u128 below = exact & part, middle = (u128)1 << (shift - 1);
 	uint64_t whole, rest, half, digits;
 
 	dropped = 8 * drop(&a, &b, 100000000) + 8 * drop(&a, &b, 100000000);
 	dropped += 4 * drop(&a, &b, 10000) + 2 * drop(&a, &b, 100) + drop(&a, &b, 10);
-	/* Of those in [a, b] the nearest to the exact value. */
+	/* Of those in [a, b] the nearest to the exact value; of two the even one. */
 	whole = (uint64_t)(exact >> shift);
 	rest = whole % tens[dropped];
 	half = dropped ? tens[dropped] / 2 : 0;
 	digits = whole / tens[dropped];
-	if (dropped ? rest >= half : (exact & part) > part / 2)
+	if (dropped ? rest > half || (rest == half && (below || digits % 2)) : below > middle || (below == middle && digits % 2))
 		digits++;
 	digits = digits < a ? a : digits > b ? b : digits;
 	return (struct decimal){digits, places - dropped};
