@@ -34,27 +34,26 @@ static bool read_filter(struct call *c, struct api *a, const struct http_req *in
 static bool write_list(struct call *c, struct api *a, const struct http_req *in, struct http_res *out)
 {
 	struct json_out o = json_out(http_out(out));
-	struct str after = {0}, cursor;
-	int64_t limit = LIST_DEFAULT, lost;
+	struct event_page page = {0};
+	int64_t limit = LIST_DEFAULT;
 	struct event_filter f;
-	struct event_item *items;
-	int n;
 
 	if (!read_filter(c, a, in, &f) || !api_query_int(c, in, "limit", 1, LIST_MAX, &limit))
 		return false;
-	http_query(c, in, "after", &after);
-	if (!events_read(c, a->events, &f, after, (int)limit, &items, &n, &cursor, &lost))
+	page.limit = (int)limit;
+	http_query(c, in, "after", &page.cursor);
+	if (!events_read(c, a->events, &f, &page))
 		return false;
 	api_json(out, 200);
 	json_begin_object(&o);
 	json_key(&o, S("items"));
 	json_begin_array(&o);
-	for (int i = 0; i < n; i++)
-		json_put_raw(&o, items[i].line);
+	for (int i = 0; i < page.n; i++)
+		json_put_raw(&o, page.items[i].line);
 	json_end_array(&o);
-	api_put_next(&o, n == limit ? cursor : S(""));
-	JSON_FIELD_TEXT(&o, "cursor", cursor);
-	JSON_FIELD_INT(&o, "lost", lost);
+	api_put_next(&o, page.n == page.limit ? page.cursor : S(""));
+	JSON_FIELD_TEXT(&o, "cursor", page.cursor);
+	JSON_FIELD_INT(&o, "lost", page.lost);
 	json_end_object(&o);
 	return true;
 }
@@ -104,44 +103,41 @@ static bool is_last(struct call *c, const struct tail *t, const struct event_ite
 	return str_eq(event, S("closed")) || str_eq(event, S("timed_out"));
 }
 
-static void put_items(struct call *c, struct tail *t, const struct event_item *items, int n, struct buf *into)
+static void put_items(struct call *c, struct tail *t, const struct event_page *page, struct buf *into)
 {
-	for (int i = 0; i < n && !t->over; i++) {
-		http_sse_event(into, items[i].cursor, S(""), items[i].line);
-		t->over = is_last(c, t, &items[i]);
+	for (int i = 0; i < page->n && !t->over; i++) {
+		http_sse_event(into, page->items[i].cursor, S(""), page->items[i].line);
+		t->over = is_last(c, t, &page->items[i]);
 	}
 }
 
-static void put_gap(struct buf *into, struct str cursor, const char *reason, int64_t lost)
+static void put_gap(struct buf *into, const char *reason, int64_t lost)
 {
 	OWNS(buf) data = {0};
 
 	buf_fmt(&data, "{\"reason\":\"%s\",\"lost\":%lld}", reason, (long long)lost);
-	http_sse_event(into, cursor, S("gap"), buf_str(&data));
+	http_sse_event(into, S(""), S("gap"), buf_str(&data));
 }
 
-static bool read_more(struct call *c, struct tail *t, struct buf *into, int *ret_n)
+static bool read_more(struct call *c, struct tail *t, struct buf *into)
 {
-	struct event_item *items;
-	struct str cursor;
-	int64_t lost = 0;
+	struct event_page page = {.cursor = buf_str(&t->cursor), .limit = A_PULL};
 
-	if (!t->from_store &&
-	    !events_recent(c, t->events, &t->filter, buf_str(&t->cursor), A_PULL, &items, ret_n, &cursor)) {
+	if (!t->from_store && !events_recent(c, t->events, &t->filter, &page)) {
 		call_forgive(c);
-		put_gap(into, S(""), "slow", 0);
+		put_gap(into, "slow", 0);
 		t->from_store = true;
 	}
 	if (t->from_store) {
-		if (!events_read(c, t->events, &t->filter, buf_str(&t->cursor), A_PULL, &items, ret_n, &cursor, &lost))
+		if (!events_read(c, t->events, &t->filter, &page))
 			return false;
-		if (lost)
-			put_gap(into, S(""), "retention", lost);
-		t->from_store = *ret_n == A_PULL;
+		if (page.lost)
+			put_gap(into, "retention", page.lost);
+		t->from_store = page.n == A_PULL;
 	}
-	put_items(c, t, items, *ret_n, into);
+	put_items(c, t, &page, into);
 	buf_clear(&t->cursor);
-	buf_add(&t->cursor, cursor);
+	buf_add(&t->cursor, page.cursor);
 	return true;
 }
 
@@ -150,13 +146,12 @@ static enum http_more pull_tail(void *self, struct buf *into)
 	struct tail *t = self;
 	OWNS(arena) a = {0};
 	struct call c;
-	int n;
 
 	if (t->over)
 		return HTTP_END;
 	call_open(&c, &a);
 	c.tenant = t->filter.tenant;
-	if (!read_more(&c, t, into, &n))
+	if (!read_more(&c, t, into))
 		return HTTP_BROKEN;
 	return into->n || t->over ? HTTP_MORE : HTTP_WAIT;
 }
@@ -185,15 +180,14 @@ static bool begin(struct call *c, struct api *a, const struct http_req *in, stru
 		  struct session *session)
 {
 	static const struct http_source source = {pull_tail, close_tail, true};
-	struct str cursor = http_header(in, "Last-Event-ID"), checked;
-	struct event_item *items;
+	struct str cursor = http_header(in, "Last-Event-ID");
+	struct event_page checked;
 	struct tail *t;
-	int64_t lost;
-	int n;
 
 	if (!cursor.n && !http_query(c, in, "after", &cursor) && !session && !events_tail(c, a->events, f, &cursor))
 		return false;
-	if (cursor.n && !events_read(c, a->events, f, cursor, 1, &items, &n, &checked, &lost))
+	checked = (struct event_page){.cursor = cursor, .limit = 1};
+	if (cursor.n && !events_read(c, a->events, f, &checked))
 		return false;
 	t = base_zalloc(sizeof(*t));
 	t->events = a->events;

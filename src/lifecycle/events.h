@@ -59,12 +59,16 @@ struct event_filter {
 	struct str event, session_id;  /* of the payload; empty = any */
 	struct str principal;          /* with p != NULL: only items whose payload names this principal ("" = names none) */
 };
-/* Reads at most `limit` items that pass, in the order of their time, from `cursor` (empty: from the oldest that is
- * kept) and moves it. Fewer than `limit`: there are no more now. ERR_INVALID_FIELD for a cursor that is none, or is
- * another tenant's. *ret_lost: how many items behind the cursor are not kept any more (retention). Everything in
- * the call's arena; blocks. */
-bool events_read(struct call *c, struct events *e, const struct event_filter *f, struct str cursor, int limit,
-		 struct event_item **ret, int *ret_n, struct str *ret_cursor, int64_t *ret_lost) NODISCARD;
+struct event_page {
+	struct str cursor;             /* where it begins (empty: at the oldest that is kept); then behind its last item */
+	int limit;                     /* items at most; fewer: there are no more now */
+	struct event_item *items;      /* in the order of their time */
+	int n;
+	int64_t lost;                  /* items behind the cursor that are not kept any more (retention) */
+};
+/* Reads the items that pass, from page->cursor and at most page->limit, and moves the cursor. ERR_INVALID_FIELD for a
+ * cursor that is none, or is another tenant's. Everything in the call's arena; blocks. */
+bool events_read(struct call *c, struct events *e, const struct event_filter *f, struct event_page *page) NODISCARD;
 bool events_tail(struct call *c, struct events *e, const struct event_filter *f, struct str *ret_cursor) NODISCARD; /* behind the newest */
 
 /* --- live --- */
@@ -75,11 +79,10 @@ struct event_watch {
 };
 struct event_watcher *events_watch(struct events *e, const struct event_watch *w);
 void events_unwatch(struct events *e, struct event_watcher *w); /* after it fn is not called any more; not from fn */
-/* Items since `cursor` from the newest that are kept in memory, without blocking: false, without an error, when they
- * are not there any more (a slow reader) or not yet (after a start): then events_read() has them. Same results as
- * events_read(), but for what other servers wrote: only events_read() sees that. */
-bool events_recent(struct call *c, struct events *e, const struct event_filter *f, struct str cursor, int limit,
-		   struct event_item **ret, int *ret_n, struct str *ret_cursor) NODISCARD;
+/* The same from the newest that are kept in memory, without blocking: false, without an error, when what follows the
+ * cursor is not there any more (a slow reader) or not yet (after a start): then events_read() has it. What other
+ * servers wrote only events_read() sees. */
+bool events_recent(struct call *c, struct events *e, const struct event_filter *f, struct event_page *page) NODISCARD;
 
 /* --- verifying a store that no server writes, or one's own --- */
 struct events_verdict {

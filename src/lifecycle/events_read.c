@@ -251,13 +251,14 @@ static bool merge(struct reading *r, int limit)
 	return true;
 }
 
-static void give(struct reading *r, struct event_item **ret, int *ret_n, struct str *ret_cursor)
+static void give(struct reading *r, struct event_page *ret)
 {
 	struct str all = arena_dup(r->c->arena, buf_str(&r->items));
 
-	*ret = (struct event_item *)all.p;
-	*ret_n = (int)(all.n / sizeof(struct event_item));
-	*ret_cursor = cursor_print(r);
+	ret->items = (struct event_item *)all.p;
+	ret->n = (int)(all.n / sizeof(struct event_item));
+	ret->cursor = cursor_print(r);
+	ret->lost = r->lost;
 }
 
 /* --- from the store --- */
@@ -377,16 +378,14 @@ static bool sources_seek(struct reading *r)
 	return true;
 }
 
-bool events_read(struct call *c, struct events *e, const struct event_filter *f, struct str cursor, int limit,
-		 struct event_item **ret, int *ret_n, struct str *ret_cursor, int64_t *ret_lost)
+bool events_read(struct call *c, struct events *e, const struct event_filter *f, struct event_page *page)
 {
 	OWNS(reading) r;
 
-	if (!reading_open(&r, c, e, f) || !cursor_parse(&r, cursor) || !sources_open(&r) || !sources_seek(&r) ||
-	    !merge(&r, limit))
+	if (!reading_open(&r, c, e, f) || !cursor_parse(&r, page->cursor) || !sources_open(&r) || !sources_seek(&r) ||
+	    !merge(&r, page->limit))
 		return false;
-	give(&r, ret, ret_n, ret_cursor);
-	*ret_lost = r.lost;
+	give(&r, page);
 	return true;
 }
 
@@ -452,21 +451,20 @@ static bool add_recent(struct reading *r, int topic)
 	return step(r, to);
 }
 
-bool events_recent(struct call *c, struct events *e, const struct event_filter *f, struct str cursor, int limit,
-		   struct event_item **ret, int *ret_n, struct str *ret_cursor)
+bool events_recent(struct call *c, struct events *e, const struct event_filter *f, struct event_page *page)
 {
 	OWNS(reading) r;
 	bool ok = true;
 
-	if (!reading_open(&r, c, e, f) || !cursor_parse(&r, cursor))
+	if (!reading_open(&r, c, e, f) || !cursor_parse(&r, page->cursor))
 		return false;
 	r.sources = ARENA_ARRAY(c->arena, struct source, EVENT_TOPICS);
 	pthread_mutex_lock(&e->lock);
 	for (int t = 0; t < EVENT_TOPICS && ok; t++)
 		ok = !wanted(f, t) || add_recent(&r, t);
-	ok = ok && merge(&r, limit);
+	ok = ok && merge(&r, page->limit);
 	pthread_mutex_unlock(&e->lock);
 	if (ok)
-		give(&r, ret, ret_n, ret_cursor);
+		give(&r, page);
 	return ok;
 }

@@ -51,18 +51,15 @@ static void look_at(struct look *l, const struct event_item *item)
 static bool look_page(struct call *c, struct sessions *s, struct str tenant, struct look *l, struct buf *cursor)
 {
 	const struct event_filter f = {.tenant = tenant, .topic = EVENT_SESSION_LIFECYCLE};
-	struct event_item *items;
-	struct str next;
-	int64_t lost;
-	int n;
+	struct event_page page = {.cursor = buf_str(cursor), .limit = PAGE};
 
-	if (!events_read(c, s->o.events, &f, buf_str(cursor), PAGE, &items, &n, &next, &lost))
+	if (!events_read(c, s->o.events, &f, &page))
 		return false;
-	for (int i = 0; i < n; i++)
-		look_at(l, &items[i]);
+	for (int i = 0; i < page.n; i++)
+		look_at(l, &page.items[i]);
 	buf_clear(cursor);
-	if (n == PAGE)
-		buf_add(cursor, next);
+	if (page.n == PAGE)
+		buf_add(cursor, page.cursor);
 	return true;
 }
 

@@ -2,6 +2,7 @@
 #include "lifecycle/lifecycle.h"
 
 #include "folder.h"
+#include "event_pages.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -173,7 +174,7 @@ static void pages_partition_the_log(void **state)
 	begin(&f);
 	append_many(&f, 0, 25);
 	do {
-		assert_true(events_read(&f.c, f.e, &acme, cursor, 4, &it, &n, &cursor, &lost));
+		assert_true(read_events(&f.c, f.e, &acme, cursor, 4, &it, &n, &cursor, &lost));
 		for (int i = 0; i < n; i++, seen++) {
 			assert_int_equal(seq_of(&it[i]), seen);
 			assert_int_equal(it[i].offset, seen);
@@ -183,7 +184,7 @@ static void pages_partition_the_log(void **state)
 	} while (n == 4);
 	assert_int_equal(seen, 25);
 	append_many(&f, 25, 27);
-	assert_true(events_read(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 2);
 	assert_int_equal(seq_of(&it[0]), 25);
 	end(&f);
@@ -204,7 +205,7 @@ static void an_item_is_as_the_contract_has_it(void **state)
 	begin(&f);
 	assert_true(event_append(&f.c, f.e, LIFE, S("acme"), S("{\n\"seq\":0}")));
 	assert_true(event_append(&f.c, f.e, LIFE, S("acme"), S("{\"seq\":1}")));
-	assert_true(events_read(&f.c, f.e, &acme, S(""), 10, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, S(""), 10, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 2);
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
 		size_t found;
@@ -266,12 +267,12 @@ static void any_item_s_cursor_resumes_behind_it(void **state)
 		assert_true(event_append(&f.c, f.e, EVENT_STATEMENT, S("acme"), S("{\"seq\":-1}")));
 		clock_advance(3);
 	}
-	assert_true(events_read(&f.c, f.e, &acme_all, S(""), 100, &all, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme_all, S(""), 100, &all, &n, &cursor, &lost));
 	assert_int_equal(n, 60);
 	for (int i = 0; i < n; i++) {
 		if (i % 7 == 0)
 			reopen(&f);
-		assert_true(events_read(&f.c, f.e, &acme_all, all[i].cursor, 100, &it, &m, &cursor, &lost));
+		assert_true(read_events(&f.c, f.e, &acme_all, all[i].cursor, 100, &it, &m, &cursor, &lost));
 		assert_int_equal(m, n - 1 - i);
 		for (int j = 0; j < m; j++)
 			assert_true(str_eq(it[j].line, all[i + 1 + j].line));
@@ -295,25 +296,25 @@ static void filters_look_into_the_payload(void **state)
 	by.event = S("opened");
 	for (int memory = 0; memory < 2; memory++) {
 		if (memory)
-			assert_true(events_recent(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor));
+			assert_true(recent_events(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor));
 		else
-			assert_true(events_read(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor, &lost));
+			assert_true(read_events(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor, &lost));
 		assert_int_equal(n, 5);
 		assert_int_equal(seq_of(&it[4]), 8);
 	}
-	assert_true(events_read(&f.c, f.e, &by, cursor, 100, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &by, cursor, 100, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 0);
 	by.session_id = S("s2");
-	assert_true(events_read(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 1);
 	assert_int_equal(seq_of(&it[0]), 4);
 	by = acme;
 	by.principal = S("b\"ob");
-	assert_true(events_read(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 1);
 	assert_int_equal(seq_of(&it[0]), 10);
 	by.principal = S("");
-	assert_true(events_recent(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor));
+	assert_true(recent_events(&f.c, f.e, &by, S(""), 100, &it, &n, &cursor));
 	assert_int_equal(n, 10);
 	end(&f);
 }
@@ -332,10 +333,10 @@ static void what_is_no_cursor_is_refused(void **state)
 	begin(&f);
 	append_many(&f, 0, 2);
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
-		assert_false(events_read(&f.c, f.e, &acme, str_of(bad[i]), 10, &it, &n, &cursor, &lost));
+		assert_false(read_events(&f.c, f.e, &acme, str_of(bad[i]), 10, &it, &n, &cursor, &lost));
 		assert_int_equal(f.c.err.kind, ERR_INVALID_FIELD);
 		call_forgive(&f.c);
-		assert_false(events_recent(&f.c, f.e, &acme, str_of(bad[i]), 10, &it, &n, &cursor));
+		assert_false(recent_events(&f.c, f.e, &acme, str_of(bad[i]), 10, &it, &n, &cursor));
 		assert_int_equal(f.c.err.kind, ERR_INVALID_FIELD);
 		call_forgive(&f.c);
 	}
@@ -355,11 +356,11 @@ static void tenants_do_not_meet(void **state)
 	begin(&f);
 	append_many(&f, 0, 5);
 	assert_true(append(&f, "other", 100));
-	assert_true(events_read(&f.c, f.e, &other, S(""), 10, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &other, S(""), 10, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 1);
 	assert_int_equal(it[0].offset, 0);
 	assert_int_equal(seq_of(&it[0]), 100);
-	assert_false(events_read(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor, &lost));
+	assert_false(read_events(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor, &lost));
 	assert_int_equal(f.c.err.kind, ERR_INVALID_FIELD);
 	call_forgive(&f.c);
 	assert_true(event_head(&f.c, f.e, LIFE, S("other"), &head));
@@ -394,16 +395,16 @@ static void two_servers_in_one_store_merge_by_time(void **state)
 		clock_advance(5);
 	}
 	assert_true(events_tail(&f.c, f.e, &acme, &tail));
-	assert_true(events_read(&f.c, f.e, &acme, S(""), 12, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, S(""), 12, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 12);
 	for (int i = 0; i < n; i++)
 		assert_int_equal(seq_of(&it[i]), i);
-	assert_true(events_read(&f.c, b, &acme, cursor, 12, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, b, &acme, cursor, 12, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 8);
 	assert_int_equal(seq_of(&it[0]), 12);
 	assert_true(str_eq(tail, cursor));
 	assert_true(event_append(&f.c, b, LIFE, S("acme"), S("{\"seq\":20}")));
-	assert_true(events_read(&f.c, f.e, &acme, tail, 12, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, tail, 12, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 1);
 	events_close(b);
 	end(&f);
@@ -418,7 +419,7 @@ static void check_all(struct fixture *f, int64_t from, int64_t total)
 	int n;
 
 	do {
-		assert_true(events_read(&f->c, f->e, &acme, cursor, 7, &it, &n, &cursor, &lost));
+		assert_true(read_events(&f->c, f->e, &acme, cursor, 7, &it, &n, &cursor, &lost));
 		for (int i = 0; i < n; i++, next++) {
 			assert_int_equal(it[i].offset, next);
 			assert_int_equal(seq_of(&it[i]), next);
@@ -479,9 +480,9 @@ static void a_failed_append_leaves_neither_gap_nor_duplicate(void **state)
 		expect_sound(&f, total);
 		reopen(&f);
 		check_all(&f, 0, total);
-		assert_true(events_read(&f.c, f.e, &acme, S(""), 100, &all, &n, &cursor, &lost));
+		assert_true(read_events(&f.c, f.e, &acme, S(""), 100, &all, &n, &cursor, &lost));
 		assert_int_equal(n, total);
-		assert_true(events_read(&f.c, f.e, &acme, from ? all[from - 1].cursor : S(""), 100, &it, &m, &cursor, &lost));
+		assert_true(read_events(&f.c, f.e, &acme, from ? all[from - 1].cursor : S(""), 100, &it, &m, &cursor, &lost));
 		assert_int_equal(m, total - from);
 		for (int i = 0; i < m; i++)
 			assert_int_equal(it[i].offset, from + i);
@@ -617,8 +618,8 @@ static void *follow(void *arg)
 
 		call_open(&c, &a);
 		last = atomic_load(&x->stop);
-		if (!events_recent(&c, x->f->e, &acme, cursor, 50, &it, &n, &cursor))
-			INVARIANT(events_read(&c, x->f->e, &acme, cursor, 50, &it, &n, &cursor, &lost));
+		if (!recent_events(&c, x->f->e, &acme, cursor, 50, &it, &n, &cursor))
+			INVARIANT(read_events(&c, x->f->e, &acme, cursor, 50, &it, &n, &cursor, &lost));
 		x->lost += lost;
 		for (int i = 0; i < n; i++, x->read++)
 			x->faults += kept[0] && it[i].offset != x->read + x->lost;
@@ -882,7 +883,7 @@ static void a_cut_tail_is_found_and_the_stream_goes_on(void **state)
 		assert_int_equal(kept.n, line_begin(&b, lines)); /* evidence stays */
 		path_of(&f, "00000000000000000006.ndjson", again);
 		assert_int_equal(access(again, F_OK), 0);
-		assert_true(events_read(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
+		assert_true(read_events(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
 		assert_int_equal(n, 8 - lines);
 		assert_int_equal(lost, lines);
 		assert_true(str_starts(it[6 - lines].payload, S("{\"event\":\"chain_broken\",")));
@@ -916,7 +917,7 @@ static void a_lost_head_is_found_and_the_stream_goes_on(void **state)
 	open_log(&f);
 	assert_true(count_bad(&f) > 0);
 	assert_true(append(&f, "acme", 4));
-	assert_true(events_read(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 5);
 	assert_int_equal(it[4].offset, 4);
 	end(&f);
@@ -928,7 +929,7 @@ static void a_lost_head_is_found_and_the_stream_goes_on(void **state)
 	assert_true(append(&f, "acme", 4));
 	reopen(&f);
 	assert_true(append(&f, "acme", 5));
-	assert_true(events_read(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 6);
 	end(&f);
 }
@@ -1025,7 +1026,7 @@ static void a_dropped_segment_is_found(void **state)
 		path_of(&f, name, path);
 		assert_int_equal(unlink(path), 0);
 		assert_true(count_bad(&f) > 0);
-		assert_true(events_read(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
+		assert_true(read_events(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
 		assert_true(n < 60 && n > 40);
 		if (which < 2)
 			assert_int_equal(n + lost, 60);
@@ -1067,15 +1068,15 @@ static void retention_keeps_the_chain(void **state)
 	reopen(&f);
 	assert_true(events_tail(&f.c, f.e, &acme, &old));
 	append_many(&f, 0, 1);
-	assert_true(events_read(&f.c, f.e, &acme, S(""), 1, &it, &n, &old, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, S(""), 1, &it, &n, &old, &lost));
 	append_many(&f, 1, 60);
 	events_sweep(f.e);
 	assert_int_equal(count_bad(&f), 0);
-	assert_true(events_read(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, S(""), 100, &it, &n, &cursor, &lost));
 	assert_true(n > 5 && n < 30);
 	assert_int_equal(lost, 0);
 	assert_int_equal(it[n - 1].offset, 59);
-	assert_true(events_read(&f.c, f.e, &acme, old, 100, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, old, 100, &it, &n, &cursor, &lost));
 	assert_int_equal(n + lost, 59);
 	reopen(&f);
 	append_many(&f, 60, 61);
@@ -1088,7 +1089,7 @@ static void retention_keeps_the_chain(void **state)
 	expect_sound(&f, 1);
 	reopen(&f);
 	expect_sound(&f, 1);
-	assert_true(events_read(&f.c, f.e, &acme, old, 100, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, old, 100, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 1);
 	assert_int_equal(lost, 60);
 	clock_advance(2000000);
@@ -1146,7 +1147,7 @@ static void what_was_dropped_is_told(void **state)
 		event_post(f.e, LIFE, S("acme"), str_from(text, sizeof(text)));
 	event_post(f.e, LIFE, S("other"), S("{\"seq\":1}")); /* its room is its own */
 	events_flush(f.e);
-	assert_true(events_read(&f.c, f.e, &acme, S(""), 200, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, S(""), 200, &it, &n, &cursor, &lost));
 	assert_int_equal(n, EVENT_POSTED_MAX / 4 / sizeof(text) + 1);
 	assert_str_equal(it[0].payload, "{\"event\":\"dropped\",\"count\":59}");
 	expect_sound(&f, n + 1);
@@ -1156,7 +1157,7 @@ static void what_was_dropped_is_told(void **state)
 	event_post(f.e, LIFE, S("acme"), S("{\"seq\":2}"));
 	events_flush(f.e);
 	events_flush(f.e);
-	assert_true(events_read(&f.c, f.e, &acme, cursor, 200, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, cursor, 200, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 1);
 	assert_str_equal(it[0].payload, "{\"event\":\"dropped\",\"count\":2}");
 	end(&f);
@@ -1230,10 +1231,10 @@ static void recent_items_are_those_of_the_log(void **state)
 
 	(void)state;
 	begin(&f);
-	assert_false(events_recent(&f.c, f.e, &acme_all, S(""), 10, &it, &n, &cursor)); /* nothing is open */
+	assert_false(recent_events(&f.c, f.e, &acme_all, S(""), 10, &it, &n, &cursor)); /* nothing is open */
 	assert_int_equal(f.c.err.kind, ERR_NONE);
 	assert_true(events_tail(&f.c, f.e, &acme_all, &cursor));
-	assert_true(events_recent(&f.c, f.e, &acme_all, cursor, 10, &it, &n, &cursor));
+	assert_true(recent_events(&f.c, f.e, &acme_all, cursor, 10, &it, &n, &cursor));
 	assert_int_equal(n, 0);
 	for (int i = 0; i < 10; i++) {
 		append_many(&f, i, i + 1);
@@ -1241,8 +1242,8 @@ static void recent_items_are_those_of_the_log(void **state)
 		clock_advance(2);
 	}
 	for (int i = 0; i < 6; i++) {
-		assert_true(events_read(&f.c, f.e, &acme_all, cursor, 4, &same, &m, &other, &lost));
-		assert_true(events_recent(&f.c, f.e, &acme_all, cursor, 4, &it, &n, &cursor));
+		assert_true(read_events(&f.c, f.e, &acme_all, cursor, 4, &same, &m, &other, &lost));
+		assert_true(recent_events(&f.c, f.e, &acme_all, cursor, 4, &it, &n, &cursor));
 		assert_int_equal(n, m);
 		assert_true(str_eq(cursor, other));
 		for (int j = 0; j < n; j++)
@@ -1269,12 +1270,12 @@ static void a_slow_reader_goes_to_the_log(void **state)
 	assert_true(events_tail(&f.c, f.e, &acme, &cursor));
 	for (int i = 0; i < EVENT_RECENT_MAX / EVENT_PAYLOAD_MAX + 1; i++)
 		assert_true(event_append(&f.c, f.e, LIFE, S("acme"), str_from(text, sizeof(text))));
-	assert_false(events_recent(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor));
+	assert_false(recent_events(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor));
 	assert_int_equal(f.c.err.kind, ERR_NONE);
-	assert_true(events_read(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor, &lost));
+	assert_true(read_events(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor, &lost));
 	assert_int_equal(n, 10);
 	assert_int_equal(lost, 0);
-	assert_true(events_recent(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor));
+	assert_true(recent_events(&f.c, f.e, &acme, cursor, 10, &it, &n, &cursor));
 	assert_int_equal(n, EVENT_RECENT_MAX / EVENT_PAYLOAD_MAX + 1 - 10);
 	end(&f);
 }
@@ -1313,7 +1314,7 @@ static void a_late_reader_finds_its_place_in_a_long_segment(void **state)
 	}
 	events_flush(f.e);
 	for (int at = 0; at < 3000; at += n) {
-		assert_true(events_read(&f.c, f.e, &acme, cursor, 97, &it, &n, &cursor, &lost));
+		assert_true(read_events(&f.c, f.e, &acme, cursor, 97, &it, &n, &cursor, &lost));
 		assert_true(n > 0);
 		assert_int_equal(it[0].offset, at);
 		assert_int_equal(lost, 0);

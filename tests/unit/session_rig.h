@@ -20,6 +20,7 @@
 
 #include "faults.h"
 #include "folder.h"
+#include "event_pages.h"
 #include "test.h"
 
 /* --- steps --- */
@@ -394,7 +395,7 @@ static struct told rig_told(struct rig *r, struct str id)
 	int n;
 
 	do {
-		assert_true(events_read(&r->c, r->events, &f, cursor, 500, &items, &n, &cursor, &lost));
+		assert_true(read_events(&r->c, r->events, &f, cursor, 500, &items, &n, &cursor, &lost));
 		for (int i = 0; i < n; i++)
 			rig_count(&r->c, items[i].payload, &t);
 	} while (n == 500);

@@ -1,5 +1,6 @@
 /* statement_session_test.c - statements inside named sessions: their life, caps, names, and what is told of them. */
 #include "statement_rig.h"
+#include "event_pages.h"
 
 #include <pthread.h>
 
@@ -485,7 +486,7 @@ static struct event_item *told(struct fixture *f, int *ret_n)
 	int64_t lost;
 
 	events_flush(f->events);
-	assert_true(events_read(&f->c, f->events, &filter, S(""), 1000, &items, ret_n, &cursor, &lost));
+	assert_true(read_events(&f->c, f->events, &filter, S(""), 1000, &items, ret_n, &cursor, &lost));
 	return items;
 }
 
