@@ -26,6 +26,7 @@ static const struct param {
 	{"/v1/statements/{handle}", "GET", "wait", "query", "integer", "seconds to wait for its end"},
 	{"/api/v2/statements", "POST", "X-Mayfly-Session", "header", "string", "id of the session that it runs in"},
 	{"/api/v2/statements", "POST", "X-Mayfly-Detached", "header", "boolean", "true: the result outlives the session"},
+	{"/v1/statements", "POST", "X-Mayfly-Session", "header", "string", "id of the session that it runs in, where session_id is not given"},
 	{"/v1/statements", "POST", "X-Mayfly-Detached", "header", "boolean", "true: the result outlives the session"},
 	{"/v1/sessions", "GET", "limit", "query", "integer", "1 to 1000, default 100"},
 	{"/v1/sessions", "GET", "after", "query", "string", "`next` of the page before"},
@@ -295,7 +296,7 @@ static const struct {
 	 "\"rows\":{\"type\":\"array\",\"items\":{\"type\":\"array\"}},\"row_count\":{\"type\":\"integer\"}}}"},
 	{"OpenSession",
 	 "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"storage\":{\"enum\":[\"memory\",\"persistent\"]},"
-	 "\"timeout_seconds\":{\"type\":\"integer\",\"minimum\":0},\"idle_timeout_seconds\":{\"type\":[\"integer\",\"null\"],\"minimum\":0},"
+	 "\"timeout_seconds\":{\"type\":\"integer\",\"minimum\":0},\"idle_timeout_seconds\":{\"type\":[\"integer\",\"null\"],\"minimum\":1},"
 	 "\"close_on_disconnect\":{\"type\":\"boolean\"},\"labels\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}}}"},
 	{"ExtendSession",
 	 "{\"type\":\"object\",\"required\":[\"timeout_seconds\"],\"additionalProperties\":false,\"properties\":{"
@@ -307,7 +308,9 @@ static const struct {
 	 "\"idle_expires_at\":{\"type\":\"string\"},\"close_on_disconnect\":{\"type\":\"boolean\"},\"labels\":{\"type\":\"object\"},"
 	 "\"tables\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Table\"}}}}"},
 	{"SessionList",
-	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
+	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"allOf\":[{\"$ref\":\"#/components/schemas/Session\"},"
+	 "{\"type\":\"object\",\"description\":\"with counts instead of tables\",\"properties\":{\"table_count\":{\"type\":\"integer\"},"
+	 "\"row_count\":{\"type\":\"integer\"}}}]}},"
 	 "\"next\":{\"type\":[\"string\",\"null\"]}}}"},
 	{"SessionClosed",
 	 "{\"type\":\"object\",\"properties\":{\"session_id\":{\"type\":\"string\"},\"event\":{\"const\":\"closed\"},"
@@ -337,7 +340,10 @@ static const struct {
 	 "{\"type\":\"object\",\"required\":[\"title\",\"status\",\"detail\",\"code\",\"request_id\"],\"properties\":{"
 	 "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
 	 "\"code\":{\"type\":\"string\"},\"request_id\":{\"type\":\"string\"},\"sqlstate\":{\"type\":\"string\"},"
-	 "\"position\":{\"type\":\"integer\"}}}"},
+	 "\"position\":{\"type\":\"integer\"},\"row\":{\"type\":\"integer\"},\"column\":{\"type\":\"string\"},"
+	 "\"max\":{\"type\":\"integer\"},\"quota\":{\"type\":\"string\"},\"limit\":{\"type\":\"integer\"},\"usage\":{\"type\":\"integer\"},"
+	 "\"failed\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},"
+	 "\"surviving\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"location\":{\"type\":\"string\"}}}"},
 	{"Text", "{\"type\":\"string\"}"},
 	{"OpenApi", "{\"type\":\"object\"}"},
 	{"Health", "{\"type\":\"object\"}"},

@@ -47,9 +47,9 @@ static const struct cli_verb verbs[] = {
 	 "events verify [--data DIR]",
 	 "print what happened, or check its log",
 	 "Prints the events of the log, one line of JSON each; --url, --token and --tenant are\n"
-	 "those of `mayfly sql`. -f goes on with those to come; after a lost connection it\n"
-	 "connects again and goes on behind the last one. What the server no longer keeps is\n"
-	 "noted on standard error.\n"
+	 "those of `mayfly sql`. -f prints those to come, with --after all behind CURSOR;\n"
+	 "after a lost connection it connects again and goes on behind the last one. What the\n"
+	 "server no longer keeps is noted on standard error.\n"
 	 "verify reads the log in a data folder, with the server's key beside it, and prints\n"
 	 "what was changed, cut or lost. Its exit codes: 0 as it was written, 1 not, 2 it\n"
 	 "cannot be read.\n"},

@@ -22,6 +22,8 @@ struct engine_catalog {
 	struct engine *engine;
 	struct engine_catalog_options o;
 	char tenant[64], name[WIRE_CATALOG_NAME + 1];
+	atomic_int at_work;         /* tasks but those of the whole catalog */
+	_Atomic int64_t worked_ms;  /* wall: when the last of them ended */
 	pthread_mutex_t lock;
 	pthread_cond_t told;
 	/* under the lock */
@@ -72,6 +74,25 @@ void engine_catalog_limit(struct engine_catalog *k, const struct engine_usage *m
 	pthread_mutex_lock(&k->lock);
 	k->max = *max;
 	pthread_mutex_unlock(&k->lock);
+}
+
+void catalog_task_begun(struct engine_task *t)
+{
+	if (t->catalog && t->kind != WIRE_CATALOG)
+		atomic_fetch_add(&t->catalog->at_work, 1);
+}
+
+void catalog_task_over(struct engine_task *t)
+{
+	if (!t->catalog || t->kind == WIRE_CATALOG)
+		return;
+	atomic_store(&t->catalog->worked_ms, clock_wall_ms()); /* before the count: who sees none at work sees this */
+	atomic_fetch_sub(&t->catalog->at_work, 1);
+}
+
+int64_t engine_catalog_worked(const struct engine_catalog *k)
+{
+	return atomic_load(&k->at_work) ? INT64_MAX : atomic_load(&k->worked_ms);
 }
 
 struct str engine_catalog_name(const struct engine_catalog *k)

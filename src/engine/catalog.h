@@ -41,6 +41,9 @@ struct str engine_catalog_name(const struct engine_catalog *k);
 /* May there be anything to drop: was it attached in this process, or is there a file? May block shortly. */
 bool engine_catalog_exists(struct engine_catalog *k);
 
+/* Wall time when a statement or an upload of it last ended; INT64_MAX while one waits or runs, 0 = none yet. Any thread. */
+int64_t engine_catalog_worked(const struct engine_catalog *k);
+
 /* --- what is done with a whole catalog; ahead of the tenant's queue of statements ---
  * In a memory catalog that was never used there are no tables, and no worker is started to say so. */
 enum engine_catalog_verb {

@@ -73,8 +73,10 @@ bool task_queue(struct call *c, struct engine_task *t, struct str tenant)
 		refused = ERR_UNAVAILABLE;
 	else if (!t->express && lane->queued + lane->running >= lane->limits.queued + lane->limits.concurrent)
 		refused = ERR_TOO_MANY;
-	else
+	if (!refused) {
+		catalog_task_begun(t);
 		lane_add(lane, t);
+	}
 	pthread_mutex_unlock(&e->lock);
 	if (!refused)
 		return true;

@@ -86,6 +86,8 @@ void task_end_lost(struct engine_task *t, const char *text);
 enum admit { ADMIT_SEND, ADMIT_EMPTY /* OK, no tables */, ADMIT_GONE, ADMIT_LOST };
 enum admit catalog_admit(const struct engine_task *t);       /* at the head of its queue */
 void catalog_end(struct engine_task *t, enum admit a);       /* ends it without a worker */
+void catalog_task_begun(struct engine_task *t);              /* before it is queued */
+void catalog_task_over(struct engine_task *t);               /* before ended() is told */
 void catalog_scope(struct engine_catalog *k, struct wire_catalog *ret); /* as it is sent; any thread */
 struct str catalog_tenant(const struct engine_catalog *k);
 /* A task of it went to this link; one in memory joins `held`, with a reference. */

@@ -74,6 +74,7 @@ void task_end(struct engine_task *t, const struct engine_end *end)
 	pthread_mutex_unlock(&t->engine->lock);
 	if (t->feed)
 		feed_over(t->feed);
+	catalog_task_over(t);
 	t->listener->ended(t->arg, end);
 	engine_task_unref(t);
 }

@@ -7,6 +7,7 @@ static const struct session_tables_ops by_engine = {
 	.unref = engine_catalog_unref,
 	.limit = engine_catalog_limit,
 	.exists = engine_catalog_exists,
+	.worked = engine_catalog_worked,
 	.run = engine_catalog_run,
 	.create = engine_run,
 	.insert = engine_ingest,

@@ -129,6 +129,7 @@ bool session_extend(struct call *c, struct session *se, int64_t timeout_seconds)
 	s->o.caps(s->o.arg, se->r.tenant, &caps);
 	if (!session_usable(c, se) || !check_timeout(c, timeout_seconds, &caps))
 		return false;
+	session_touch(se);
 	room_lock(s);
 	r = se->r;
 	room_unlock(s);

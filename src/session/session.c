@@ -243,6 +243,16 @@ void session_awaited(struct session *se)
 
 /* --- clocks: all of the wall, so that they are what clients are told --- */
 
+/* A session whose statements run is in use until they end. */
+static int64_t last_use_of(const struct session *se)
+{
+	int64_t used = atomic_load(&se->used_ms), worked = se->room->ops->worked(se->catalog);
+
+	if (worked == INT64_MAX)
+		worked = clock_wall_ms();
+	return worked > used ? worked : used;
+}
+
 static int64_t idle_ms_of(const struct session *se)
 {
 	int64_t ms;
@@ -251,7 +261,7 @@ static int64_t idle_ms_of(const struct session *se)
 		return INT64_MAX;
 	if (__builtin_mul_overflow(se->r.idle_s, 1000, &ms))
 		return INT64_MAX;
-	return add_capped(atomic_load(&se->used_ms), ms);
+	return add_capped(last_use_of(se), ms);
 }
 
 static int64_t disconnect_ms_of(const struct session *se)

@@ -70,6 +70,7 @@ struct session_tables_ops {
 	void (*unref)(struct engine_catalog *k);
 	void (*limit)(struct engine_catalog *k, const struct engine_usage *max);
 	bool (*exists)(struct engine_catalog *k);
+	int64_t (*worked)(const struct engine_catalog *k);
 	/* tables, drop, fork */
 	bool (*run)(struct call *c, struct engine_catalog *k, enum engine_catalog_verb verb, struct engine_catalog *to,
 		    const struct engine_listener *l, void *arg, struct engine_task **ret) NODISCARD;

@@ -279,6 +279,25 @@ def test_use_moves_the_idle_clock_and_not_the_hard_one(passing):
     problem(one.get(), 410, "session_expired")
 
 
+def test_a_session_whose_statement_runs_is_not_idle(passing):
+    one = Session(passing, timeout_seconds=1000, idle_timeout_seconds=60)
+    handle = one.native("select count(*) from range(1000000000000) t(i) where i % 7 = 3", wait=0).json["handle"]
+    until(lambda: passing.document(handle).json["status"] == "RUNNING", "the statement to run")
+    for _ in range(3):
+        passing.advance(50)
+        assert one.get().status == 200 and passing.document(handle).json["status"] == "RUNNING"
+    passing.cancel(handle)
+    until(lambda: passing.document(handle).json["status"] == "CANCELED", "its end")
+    passing.advance(50)
+    assert one.get().status == 200  # from its end on
+
+    def over():  # the engine stops a little later than the document says
+        passing.advance(61)
+        return one.get().status == 410
+    until(over, "the idle clock")
+    assert ended(one, "timed_out", 5)["details"] == {"reason": "idle"}
+
+
 def test_extend_sets_the_deadline_from_now(passing):
     one = Session(passing, timeout_seconds=100)
     passing.advance(90)

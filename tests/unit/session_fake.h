@@ -302,8 +302,14 @@ static bool fake_unpack(struct call *c, struct str packed, struct engine_table_i
 	return true;
 }
 
+static int64_t fake_worked(const struct engine_catalog *k)
+{
+	(void)k;
+	return 0;
+}
+
 static const struct session_tables_ops fake_tables = {
-	.open = fake_open, .forget = fake_forget, .unref = fake_unref, .limit = fake_limit, .exists = fake_exists, .run = fake_run,
+	.open = fake_open, .forget = fake_forget, .unref = fake_unref, .limit = fake_limit, .exists = fake_exists, .worked = fake_worked, .run = fake_run,
 	.create = fake_create, .insert = fake_insert, .cancel = fake_nothing, .task_unref = fake_nothing, .unpack = fake_unpack,
 };
 
