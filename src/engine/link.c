@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { PACKETS_A_WAKE = 64, SOCKET_BUFFER = 4 * 1024 * 1024, STOP_GRACE_MS = 10000, START_GRACE_MS = 30000,
-       COLUMNS_MAX = 4 * 1024 * 1024, UNREAD_MAX = 1024 * 1024 };
+       UNREAD_MAX = 1024 * 1024 };
 
 struct link {
 	struct engine *engine;
@@ -297,10 +297,10 @@ static bool hear_columns(struct link *k, struct engine_task *t, const struct wir
 			return bad_packet(k, "columns");
 		body = engine_bytes_str(large);
 	}
-	if (body.n <= COLUMNS_MAX)
+	if (body.n <= WIRE_COLUMNS_MAX)
 		t->listener->columns(t->arg, body);
 	engine_bytes_unref(large);
-	return body.n <= COLUMNS_MAX || bad_packet(k, "columns");
+	return body.n <= WIRE_COLUMNS_MAX || bad_packet(k, "columns");
 }
 
 static bool hear_part(struct link *k, struct engine_task *t, const struct wire_head *h, struct str body, int *fd)

@@ -173,6 +173,9 @@ static bool send_rows(struct executor *x, struct task *t, duckdb_result *r)
 	if (!columns_of(t, r, &cols))
 		return false;
 	pack_columns(t, r, &packed);
+	if (packed.n > WIRE_COLUMNS_MAX)
+		return task_fails(t, "Invalid Input", "The names and types of the columns take %zu bytes, which may be %d: name them with AS",
+				  packed.n, WIRE_COLUMNS_MAX);
 	parts_columns(&x->parts, t, buf_str(&packed));
 	parts_begin(&x->parts, t);
 	while ((ok = fetch(t, r, &chunk)) && chunk) {

@@ -1461,3 +1461,15 @@ def test_slow_uploads_leave_room_for_statements(server):
         assert s.recv(100).startswith(b"HTTP/1.1 200"), s
         s.close()
     assert session.count("t") == 12
+
+
+@pytest.mark.parametrize("sql", ["select '" + "x" * 5_000_000 + "'", "select null::huge", "select 1 as \"" + "x" * 5_000_000 + '"',
+                                 "select repeat('x', 9000000)::int", "select error(repeat('x', 9000000))", "select " + "x" * 5_000_000])
+def test_what_is_too_long_to_tell_ends_no_other_session(server, sql):
+    one = server()
+    other, session = Session(one.client), Session(one.client)
+    other.table("t", "a int", rows=[[1]])
+    session.run("create type huge as enum (select 'a value of this enumeration with a number, ' || i from range(120000) r(i))")
+    for a in (session.native(sql), session.submit(sql), session.query(sql)):
+        assert a.status in (200, 422) and "engine_lost" not in a.text[-1000:], a.text[-1000:]
+    assert other.rows("select a from t") == [[1]]
