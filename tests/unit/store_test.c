@@ -1,92 +1,5 @@
 /* store_test.c - the contract that every backend of store/ keeps, and what a folder adds to it. */
-#include "store/store.h"
-
-#include "faults.h"
-#include "folder.h"
-#include "race.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
-
-struct backend {
-	const char *name;
-	struct store *(*open)(struct call *c, const char *place);
-};
-
-static struct store *open_folder(struct call *c, const char *place)
-{
-	return store_folder_open(c, arena_fmt(c->arena, "%s/store", place));
-}
-
-static const struct backend backends[] = {{"folder", open_folder}};
-
-struct fixture {
-	struct arena arena;
-	struct call c;
-	const struct backend *backend;
-	char place[FOLDER_PATH_MAX];
-	struct store *s;
-};
-
-static void reopen(struct fixture *f)
-{
-	if (f->s)
-		f->s->ops->close(f->s);
-	f->s = f->backend->open(&f->c, f->place);
-	assert_non_null(f->s);
-	assert_string_equal(f->s->ops->name, f->backend->name);
-}
-
-static void begin(struct fixture *f, const struct backend *b)
-{
-	*f = (struct fixture){.backend = b};
-	call_open(&f->c, &f->arena);
-	folder_make(f->place);
-	reopen(f);
-}
-
-static void end(struct fixture *f)
-{
-	f->s->ops->close(f->s);
-	folder_remove(f->place);
-	arena_close(&f->arena);
-}
-
-static void expect_error(struct fixture *f, bool ok, enum err_kind kind)
-{
-	assert_false(ok);
-	assert_int_equal(f->c.err.kind, kind);
-	call_forgive(&f->c);
-}
-
-#define EACH_BACKEND(f) \
-	for (size_t i_ = 0; i_ < COUNT_OF(backends) && (begin((f), &backends[i_]), true); end(f), i_++)
-
-static bool put(struct fixture *f, const char *key, const char *bytes, enum store_put how)
-{
-	return f->s->ops->put(&f->c, f->s, str_of(key), str_of(bytes), how);
-}
-
-static bool append(struct fixture *f, const char *key, int64_t offset, const char *bytes)
-{
-	return f->s->ops->append(&f->c, f->s, str_of(key), offset, str_of(bytes), true);
-}
-
-static bool get(struct fixture *f, const char *key, int64_t offset, int64_t max, struct buf *ret)
-{
-	buf_clear(ret);
-	return f->s->ops->get(&f->c, f->s, str_of(key), offset, max, ret);
-}
-
-static void expect_bytes(struct fixture *f, const char *key, const char *want)
-{
-	OWNS(buf) b = {0};
-
-	assert_true(get(f, key, 0, INT64_MAX, &b));
-	assert_str_equal(buf_str(&b), want);
-}
+#include "store_rig.h"
 
 static void a_put_is_read_back_whole_and_in_ranges(void **state)
 {
@@ -210,12 +123,6 @@ static void a_key_is_not_the_folder_of_another(void **state)
 }
 
 /* --- races --- */
-
-struct own_call {
-	struct arena arena;
-	struct call c;
-};
-
 static void put_new_once(struct racer *r)
 {
 	struct fixture *f = r->arg;
@@ -322,7 +229,6 @@ static void each_offset_is_appended_once(void **state)
 }
 
 /* --- listing --- */
-
 struct model {
 	char keys[3000][48];
 	size_t n;
@@ -461,7 +367,6 @@ static void an_entry_tells_size_and_time(void **state)
 }
 
 /* --- appends --- */
-
 static void an_append_fits_the_size_or_conflicts(void **state)
 {
 	struct fixture f;
@@ -512,304 +417,12 @@ static void more_logs_grow_than_are_kept_open(void **state)
 	}
 }
 
-/* --- crashes --- */
-
-enum { CRASH_ROUNDS = 30, LINE = 100 };
-
-/* Bytes that tell which object they belong to; sizes up to three pages. */
-static struct str body_of(struct arena *a, int number)
-{
-	size_t n = 10 + (size_t)number * 7919 % 12000;
-	char *p = arena_alloc(a, n);
-
-	for (size_t i = 0; i < n; i++)
-		p[i] = (char)('a' + ((size_t)number + i) % 26);
-	return str_from(p, n);
-}
-
-struct ack {
-	char what; /* 'p' or 'l' */
-	int number;
-};
-
-NORETURN static void write_until_killed(const struct backend *b, const char *place, int from, int out)
-{
-	struct own_call own = {0};
-	struct store *s;
-
-	call_open(&own.c, &own.arena);
-	s = b->open(&own.c, place);
-	INVARIANT(s);
-	for (int i = from;; i++) {
-		struct ack put_ack = {'p', i}, line_ack = {'l', i};
-		char line[LINE];
-
-		INVARIANT(s->ops->put(&own.c, s, arena_fmt(&own.arena, "p/%d/%d", i % 5, i), body_of(&own.arena, i), STORE_NEW));
-		INVARIANT(write(out, &put_ack, sizeof(put_ack)) == sizeof(put_ack));
-		memset(line, 'a' + i % 26, LINE);
-		INVARIANT(s->ops->append(&own.c, s, S("log"), (int64_t)i * LINE, str_from(line, LINE), true));
-		INVARIANT(write(out, &line_ack, sizeof(line_ack)) == sizeof(line_ack));
-		arena_reset(&own.arena);
-	}
-}
-
-/* Lets a child write, kills it, and tells what it had acknowledged: puts and lines. */
-static void crash_once(struct fixture *f, int from, int *ret_puts, int *ret_lines)
-{
-	unsigned char dice;
-	int acks[2], seen = 0;
-	struct ack a;
-	pid_t child;
-
-	assert_int_equal(pipe(acks), 0);
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		close(acks[0]);
-		write_until_killed(f->backend, f->place, from, acks[1]);
-	}
-	close(acks[1]);
-	id_random(&dice, 1);
-	while (read(acks[0], &a, sizeof(a)) == sizeof(a)) {
-		*(a.what == 'p' ? ret_puts : ret_lines) = a.number + 1;
-		if (seen++ == dice % 40)
-			kill(child, SIGKILL);
-	}
-	waitpid(child, NULL, 0);
-	close(acks[0]);
-}
-
-static void expect_puts(struct fixture *f, int acknowledged, int *ret_there)
-{
-	struct str after = S("");
-	struct store_entry *all;
-	OWNS(buf) b = {0};
-	size_t n;
-
-	*ret_there = 0;
-	do {
-		assert_true(f->s->ops->list(&f->c, f->s, S("p/"), after, &all, &n));
-		for (size_t i = 0; i < n; i++) {
-			int number = atoi(strrchr(arena_cstr(&f->arena, all[i].key), '/') + 1);
-
-			assert_true(get(f, arena_cstr(&f->arena, all[i].key), 0, INT64_MAX, &b));
-			assert_true(str_eq(buf_str(&b), body_of(&f->arena, number)));
-			*ret_there = number >= *ret_there ? number + 1 : *ret_there;
-		}
-		after = n ? all[n - 1].key : after;
-	} while (n == STORE_LIST_MAX);
-	for (int i = 0; i < acknowledged; i++)
-		assert_true(get(f, arena_cstr(&f->arena, arena_fmt(&f->arena, "p/%d/%d", i % 5, i)), 0, 1, &b));
-}
-
-static void expect_lines(struct fixture *f, int acknowledged)
-{
-	OWNS(buf) b = {0};
-
-	if (acknowledged == 0)
-		return;
-	assert_true(get(f, "log", 0, INT64_MAX, &b));
-	assert_true(b.n >= (size_t)acknowledged * LINE);
-	for (size_t i = 0; i < (size_t)acknowledged * LINE; i++)
-		assert_int_equal(b.p[i], 'a' + i / LINE % 26);
-}
-
-/* The next child goes on where everything is there: what was not acknowledged is dropped or cut. */
-static int settle(struct fixture *f, int puts, int there, int lines)
-{
-	int from = puts < lines ? puts : lines;
-
-	for (int i = from; i < there; i++)
-		assert_true(f->s->ops->drop(&f->c, f->s, arena_fmt(&f->arena, "p/%d/%d", i % 5, i)));
-	if (lines > 0)
-		assert_true(f->s->ops->cut(&f->c, f->s, S("log"), (int64_t)from * LINE));
-	else
-		assert_true(f->s->ops->drop(&f->c, f->s, S("log")));
-	return from;
-}
-
-static void what_was_acknowledged_survives_being_killed(void **state)
-{
-	struct fixture f;
-
-	(void)state;
-	EACH_BACKEND(&f)
-	{
-		int from = 0, total = 0;
-
-		for (int round = 0; round < CRASH_ROUNDS; round++) {
-			int puts = from, lines = from, there;
-
-			f.s->ops->close(f.s);
-			f.s = NULL;
-			crash_once(&f, from, &puts, &lines);
-			reopen(&f);
-			expect_puts(&f, puts, &there);
-			expect_lines(&f, lines);
-			total += puts - from;
-			from = settle(&f, puts, there, lines);
-			arena_reset(&f.arena);
-		}
-		assert_true(total > CRASH_ROUNDS);
-	}
-}
-
 /* --- what only the folder promises --- */
-
-static void syncs_are_as_many_as_needed(void **state)
-{
-	struct fixture f;
-
-	(void)state;
-	begin(&f, &backends[0]);
-	faults.fsyncs = faults.fdatasyncs = 0;
-	assert_true(put(&f, "a/b/c", "1", STORE_NEW));
-	assert_int_equal(faults.fsyncs, 4); /* the file, two folders made, the name */
-	assert_true(put(&f, "a/b/d", "1", STORE_NEW));
-	assert_int_equal(faults.fsyncs, 6);
-	assert_true(append(&f, "a/log", 0, "1"));
-	faults.fsyncs = faults.fdatasyncs = 0;
-	for (int i = 1; i < 10; i++)
-		assert_true(append(&f, "a/log", i, "1"));
-	assert_int_equal(faults.fsyncs, 0);
-	assert_int_equal(faults.fdatasyncs, 9);
-	assert_true(f.s->ops->append(&f.c, f.s, S("a/log"), 10, S("1"), false));
-	assert_int_equal(faults.fdatasyncs, 9);
-	end(&f);
-}
-
-static void an_append_that_fails_may_be_tried_again(void **state)
-{
-	struct fixture f;
-
-	(void)state;
-	begin(&f, &backends[0]);
-	assert_true(append(&f, "log", 0, "one"));
-	faults.sync_error = EIO;
-	expect_error(&f, append(&f, "log", 3, "two, torn"), ERR_STORAGE);
-	expect_error(&f, put(&f, "x/y", "z", STORE_NEW), ERR_STORAGE);
-	faults.sync_error = ENOSPC;
-	expect_error(&f, append(&f, "log", 3, "two, torn"), ERR_STORAGE);
-	faults.sync_error = 0;
-	expect_bytes(&f, "log", "one");
-	assert_true(append(&f, "log", 3, "two"));
-	expect_bytes(&f, "log", "onetwo");
-	assert_true(put(&f, "x/y", "z", STORE_NEW));
-	end(&f);
-}
-
-static int count_temp_folders(const struct fixture *f)
-{
-	char path[FOLDER_PATH_MAX + 16];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/store/~tmp", f->place);
-	assert_int_equal(stat(path, &st), 0);
-	return (int)st.st_nlink - 2;
-}
-
-static void torn_puts_of_ended_processes_are_removed(void **state)
-{
-	char path[FOLDER_PATH_MAX + 80];
-	struct fixture f;
-	struct store *other;
-
-	(void)state;
-	begin(&f, &backends[0]);
-	snprintf(path, sizeof(path), "%s/store/~tmp/%s", f.place, id_v4().text);
-	assert_int_equal(mkdir(path, 0700), 0);
-	strcat(path, "/torn");
-	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
-	assert_int_equal(count_temp_folders(&f), 2);
-	other = open_folder(&f.c, f.place);
-	assert_non_null(other);
-	assert_int_equal(count_temp_folders(&f), 2); /* two that live */
-	assert_true(put(&f, "a", "still able to", STORE_NEW));
-	other->ops->close(other);
-	assert_int_equal(count_temp_folders(&f), 1);
-	end(&f);
-}
-
-static void links_are_not_followed(void **state)
-{
-	char path[FOLDER_PATH_MAX + 16];
-	struct store_entry *all;
-	OWNS(buf) b = {0};
-	struct fixture f;
-	size_t n;
-
-	(void)state;
-	begin(&f, &backends[0]);
-	assert_true(put(&f, "real/x", "1", STORE_NEW));
-	snprintf(path, sizeof(path), "%s/store/out", f.place);
-	assert_int_equal(symlink("/tmp", path), 0);
-	snprintf(path, sizeof(path), "%s/store/file", f.place);
-	assert_int_equal(symlink("real/x", path), 0);
-	snprintf(path, sizeof(path), "%s/store/fifo", f.place);
-	assert_int_equal(mkfifo(path, 0600), 0);
-	expect_error(&f, get(&f, "out/x", 0, 1, &b), ERR_NOT_FOUND);
-	snprintf(path, sizeof(path), "%s/store/good", f.place);
-	assert_int_equal(symlink("real/x", path), 0);
-	expect_error(&f, get(&f, "good", 0, 1, &b), ERR_NOT_FOUND);
-	expect_error(&f, get(&f, "file", 0, 1, &b), ERR_NOT_FOUND);
-	expect_error(&f, get(&f, "fifo", 0, 1, &b), ERR_NOT_FOUND);
-	expect_error(&f, put(&f, "out/mayfly-test-outside", "1", STORE_NEW), ERR_CONFLICT);
-	expect_error(&f, append(&f, "file", 0, "1"), ERR_STORAGE);
-	assert_true(f.s->ops->list(&f.c, f.s, S(""), S(""), &all, &n));
-	assert_int_equal(n, 1);
-	assert_str_equal(all[0].key, "real/x");
-	end(&f);
-}
-
-static void empty_folders_are_not_in_the_way(void **state)
-{
-	char path[FOLDER_PATH_MAX + 16];
-	struct store_entry *all;
-	struct fixture f;
-	size_t n;
-
-	(void)state;
-	begin(&f, &backends[0]);
-	for (int i = 0; i < STORE_LIST_MAX + 3; i++) {
-		snprintf(path, sizeof(path), "%s/store/e%d", f.place, i);
-		assert_int_equal(mkdir(path, 0700), 0);
-	}
-	assert_true(f.s->ops->list(&f.c, f.s, S(""), S(""), &all, &n));
-	assert_int_equal(n, 0);
-	assert_true(put(&f, "f", "1", STORE_NEW));
-	assert_true(f.s->ops->list(&f.c, f.s, S(""), S(""), &all, &n));
-	assert_int_equal(n, 1);
-	assert_true(put(&f, "e0", "1", STORE_NEW));
-	assert_true(put(&f, "e1", "1", STORE_REPLACE));
-	assert_true(append(&f, "e2", 0, "1"));
-	end(&f);
-}
-
-static void a_store_that_cannot_be_opened_says_so(void **state)
-{
-	struct arena arena = {0};
-	struct call c;
-
-	(void)state;
-	call_open(&c, &arena);
-	assert_null(store_folder_open(&c, S("/no/such/place/store")));
-	assert_int_equal(c.err.kind, ERR_STORAGE);
-	assert_non_null(strstr(c.err.text, "/no/such/place/store"));
-	arena_close(&arena);
-}
-
 /* Tests that sync indeed; for the others it is enough that they would: being killed loses no page. */
 static int on_disk(void **state)
 {
 	(void)state;
 	faults.no_disk = false;
-	return 0;
-}
-
-static int off_disk(void **state)
-{
-	(void)state;
-	faults.no_disk = true;
 	return 0;
 }
 
@@ -828,13 +441,6 @@ int main(void)
 		cmocka_unit_test(an_entry_tells_size_and_time),
 		cmocka_unit_test_setup_teardown(an_append_fits_the_size_or_conflicts, on_disk, off_disk),
 		cmocka_unit_test(more_logs_grow_than_are_kept_open),
-		cmocka_unit_test(what_was_acknowledged_survives_being_killed),
-		cmocka_unit_test(syncs_are_as_many_as_needed),
-		cmocka_unit_test(an_append_that_fails_may_be_tried_again),
-		cmocka_unit_test(torn_puts_of_ended_processes_are_removed),
-		cmocka_unit_test(links_are_not_followed),
-		cmocka_unit_test(empty_folders_are_not_in_the_way),
-		cmocka_unit_test(a_store_that_cannot_be_opened_says_so),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, off_disk, NULL);
