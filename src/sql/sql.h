@@ -39,7 +39,7 @@ struct sql_tokens {
 	enum sql_dialect dialect;
 };
 
-enum { SQL_MAX_TOKENS = 1024 * 1024 };
+enum { SQL_MAX_TOKENS = 2 * 1024 * 1024 };
 
 /* Comments and blanks fall away. Unfinished strings, comments, quoted names and
  * unbalanced brackets fail with ERR_SQL, sqlstate 42000, code 001003 and the position. */
