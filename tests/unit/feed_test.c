@@ -146,7 +146,7 @@ static int begin(void **state)
 	call_open(&f->c, &f->arena);
 	folder_make(f->dir);
 	chmod(f->dir, 0711);
-	f->limits = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 2, .queued = 1};
+	f->limits = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 4, .queued = 1};
 	f->stopped = (struct told){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 	f->loop = exec_loop_open("engine");
 	o.loop = f->loop;
@@ -325,7 +325,7 @@ static void it_is_full_while_no_worker_reads(void **state)
 
 	execute(f, "CREATE TABLE t (id INTEGER, name VARCHAR)");
 	for (int i = 0; i < 2; i++)
-		ingest(f, &busy[i], "t"); /* and all executors wait for their rows */
+		ingest(f, &busy[i], "t"); /* and all places of uploads, half of all, wait for their rows */
 	for (int i = 0; i < 2; i++)
 		wait_for(&busy[i], &busy[i].started, 1);
 	ingest(f, &t, "t");
@@ -557,18 +557,18 @@ static void no_descriptor_stays_open(void **state)
 	settle(f);
 	before = open_files();
 	for (int i = 0; i < 5; i++) {
-		struct told t[3], refused;
+		struct told t[5], refused;
 
-		for (int j = 0; j < 3; j++)
+		for (int j = 0; j < 5; j++)
 			ingest(f, &t[j], "t");
-		assert_false(try_ingest(f, &refused, "t")); /* two run, one waits: that is all */
+		assert_false(try_ingest(f, &refused, "t")); /* as many as there are places, and one more: that is all */
 		assert_int_equal(f->c.err.kind, ERR_TOO_MANY);
 		call_forgive(&f->c);
-		for (int j = 0; j < 3; j++) {
+		for (int j = 0; j < 5; j++) {
 			put_all(&t[j], j == 1 ? S("x\n") : S("{}\n"));
-			engine_feed_end(t[j].feed, j != 2);
+			engine_feed_end(t[j].feed, j < 2);
 		}
-		for (int j = 0; j < 3; j++) {
+		for (int j = 0; j < 5; j++) {
 			wait_for(&t[j], &t[j].ended, 1);
 			assert_int_equal(t[j].outcome, j == 0 ? ENGINE_OK : ENGINE_FAILED);
 			told_drop(&t[j]);
