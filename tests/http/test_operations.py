@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from mayfly import Client, in_parallel, unique, until
+from mayfly import SANITIZED, Client, in_parallel, unique, until
 
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})? '
                     r'([+-]?(?:Inf|NaN|\d+(?:\.\d+)?(?:e[+-]?\d+)?))$')
@@ -114,7 +114,7 @@ def test_memory_and_files_do_not_grow_with_finished_requests(server):
     memory, files = burst()
     more_memory, more_files = burst()
     assert more_files <= files + 2
-    assert more_memory <= memory + 4_000_000
+    assert SANITIZED or more_memory <= memory + 4_000_000  # a sanitizer keeps what was freed
 
 
 def test_waiting_requests_hold_no_thread(server):

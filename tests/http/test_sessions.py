@@ -1465,7 +1465,8 @@ def test_slow_uploads_leave_room_for_statements(server):
 
 
 @pytest.mark.parametrize("sql", ["select '" + "x" * 5_000_000 + "'", "select null::huge", "select 1 as \"" + "x" * 5_000_000 + '"',
-                                 "select repeat('x', 9000000)::int", "select error(repeat('x', 9000000))", "select " + "x" * 5_000_000])
+                                 "select repeat('x', 9000000)::int", "select error(repeat('x', 9000000))", "select " + "x" * 5_000_000],
+                         ids=["literal", "enum", "alias", "cast", "error", "column"])
 def test_what_is_too_long_to_tell_ends_no_other_session(server, sql):
     one = server()
     other, session = Session(one.client), Session(one.client)

@@ -325,6 +325,14 @@ static struct str rows_of(struct fixture *f, struct engine_catalog *k, const cha
 	return rows;
 }
 
+static void assert_succeeds(struct fixture *f, const char *sql)
+{
+	struct stmt *st = submit_sql(f, sql);
+
+	assert_int_equal(wait_end(st).state, STMT_SUCCEEDED);
+	statement_unref(st);
+}
+
 static void a_session_sees_its_tables_by_both_names_and_the_tenants(void **state)
 {
 	struct fixture *f = *state;
@@ -332,8 +340,8 @@ static void a_session_sees_its_tables_by_both_names_and_the_tenants(void **state
 	struct stmt_ask ask = ask_in_session(f, "select * from mutable.public.\"__eph_" HEX "_t\"");
 	struct stmt *st;
 
-	assert_int_equal(wait_end(submit_sql(f, "create table base (id int, word varchar)")).state, STMT_SUCCEEDED);
-	assert_int_equal(wait_end(submit_sql(f, "insert into base values (1, 'one')")).state, STMT_SUCCEEDED);
+	assert_succeeds(f, "create table base (id int, word varchar)");
+	assert_succeeds(f, "insert into base values (1, 'one')");
 	assert_int_equal(run_in(f, k, "create table t (id int primary key, v varchar)", false).state, STMT_SUCCEEDED);
 	assert_int_equal(run_in(f, k, "insert into " PHYSICAL " values (1, 'a')", true).state, STMT_SUCCEEDED);
 	assert_int_equal(run_in(f, other, "create table t (id int)", false).state, STMT_SUCCEEDED);
