@@ -172,14 +172,13 @@ void http_loop_close(struct http_loop *l)
 	run_items(l);
 	http_listeners_close(l);
 	http_loop_cut(l);
-	run_items(l);
-	while (atomic_load(&l->connections) > 0)
-		uv_run(l->uv, UV_RUN_NOWAIT);
-	while (!list_empty(&l->spare))
-		free_req(LIST_ITEM(list_pop(&l->spare), struct http_req, link));
 	uv_close((uv_handle_t *)&l->sweep, on_sweep_closed);
-	while (l->handles > 0)
+	while (l->handles > 0 || atomic_load(&l->connections) > 0) {
+		run_items(l); /* requests that were on the pool come back */
+		while (!list_empty(&l->spare))
+			free_req(LIST_ITEM(list_pop(&l->spare), struct http_req, link));
 		uv_run(l->uv, UV_RUN_NOWAIT);
+	}
 	libdeflate_free_compressor(l->gzip);
 	free(l->read);
 	free(l->unzip);

@@ -71,6 +71,6 @@ struct http_stats http_server_stats(struct http_server *s);
  * told(arg) on loop 0 when no connection is left or after grace_ms, when the rest is cut. */
 void http_drain(struct http_server *s, int64_t grace_ms, exec_fn *told, void *arg);
 bool http_draining(const struct http_server *s);
-void http_close(struct http_server *s); /* loops stopped, pool closed: nothing of a request is elsewhere */
+void http_close(struct http_server *s); /* loops stopped; waits for requests that are on the pool, which still runs or is done */
 
 #endif
