@@ -565,7 +565,10 @@ void session_scope(struct session *se, struct session_scope *ret)
 
 static void on_tick(void *arg)
 {
-	op_run_stuck(arg);
+	struct sessions *s = arg;
+
+	op_run_stuck(s);
+	s->o.kv->ops->sweep(s->o.kv); /* tombstones past their time */
 }
 
 struct sessions *sessions_open_on(struct call *c, const struct session_options *o, const struct session_tables_ops *ops)

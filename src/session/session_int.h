@@ -17,7 +17,7 @@ enum {
 	HEX_LEN = 32,
 	CATALOG_LEN = 6 + HEX_LEN,    /* "__eph_" and the hex of the id */
 	RETRY_MIN_MS = 1000, RETRY_MAX_MS = 60000,
-	TICK_MS = 1000,               /* between looks at what the pool had no place for */
+	TICK_MS = 1000,               /* between looks at what the pool had no place for, and at old tombstones */
 	LABELS_MAX = 16 * 1024, COLUMNS_MAX = 2000, COLUMN_NAME_MAX = 255, TYPE_MAX = 4096,
 	NEVER_SAID = -1,              /* idle_seconds: none */
 };

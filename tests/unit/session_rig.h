@@ -85,7 +85,14 @@ static bool rig_scan(struct call *c, struct kv *kv, struct str prefix, kv_scan_f
 	return kv_scan(c, below(kv), prefix, fn, arg);
 }
 
-static const struct kv_ops rig_kv_ops = {.name = "rig", .get = rig_get, .put = rig_put, .drop = rig_drop, .scan = rig_scan};
+static void rig_forget(struct kv *kv)
+{
+	below(kv)->ops->sweep(below(kv));
+}
+
+static const struct kv_ops rig_kv_ops = {
+	.name = "rig", .get = rig_get, .put = rig_put, .drop = rig_drop, .scan = rig_scan, .sweep = rig_forget,
+};
 
 /* --- a log that can fail --- */
 

@@ -117,6 +117,21 @@ static void tables_are_made_filled_listed_and_dropped_with_their_session(void **
 	session_unref(se);
 }
 
+static void a_tombstone_goes_when_its_time_is_over(void **state)
+{
+	struct rig *r = *state;
+	struct session *se = rig_memory(r);
+	struct session_result res;
+
+	assert_true(rig_close(r, se, &res));
+	session_unref(se);
+	rig_sweep(r);
+	assert_int_equal(r->kv.below->ops->count(r->kv.below), 1);
+	clock_advance(61000); /* and nobody asks for it */
+	rig_sweep(r);
+	assert_int_equal(r->kv.below->ops->count(r->kv.below), 0);
+}
+
 static void physical_names_hold_the_session_and_the_name(void **state)
 {
 	struct rig *r = *state;
@@ -620,6 +635,7 @@ int main(void)
 		TEST(a_deadline_beyond_all_time_is_none),
 		TEST(the_number_of_sessions_has_a_limit_with_a_name),
 		TEST(tables_are_made_filled_listed_and_dropped_with_their_session),
+		TEST(a_tombstone_goes_when_its_time_is_over),
 		TEST(physical_names_hold_the_session_and_the_name),
 		TEST(names_that_are_none_are_refused),
 		TEST(a_taken_name_is_the_first_thing_said),
