@@ -181,13 +181,13 @@ static bool begin(struct call *c, struct api *a, const struct http_req *in, stru
 {
 	static const struct http_source source = {pull_tail, close_tail, true};
 	struct str cursor = http_header(in, "Last-Event-ID");
-	struct event_page checked;
+	bool given = cursor.n || http_query(c, in, "after", &cursor);
+	struct event_page checked = {.cursor = cursor, .limit = 1};
 	struct tail *t;
 
-	if (!cursor.n && !http_query(c, in, "after", &cursor) && !session && !events_tail(c, a->events, f, &cursor))
+	if (given && cursor.n && !events_read(c, a->events, f, &checked))
 		return false;
-	checked = (struct event_page){.cursor = cursor, .limit = 1};
-	if (cursor.n && !events_read(c, a->events, f, &checked))
+	if (!given && !session && !events_tail(c, a->events, f, &cursor))
 		return false;
 	t = base_zalloc(sizeof(*t));
 	t->events = a->events;

@@ -147,7 +147,6 @@ bool api_insert_rows(struct call *c, void *rooms, const struct http_req *in, str
 
 	if (!api_find_session(c, a, http_param(in, 0), &se) || !format_of(c, in, &ask.format))
 		return false;
-	session_touch(se);
 	u = base_zalloc(sizeof(*u));
 	atomic_init(&u->refs, 2);
 	pthread_mutex_init(&u->lock, NULL);

@@ -70,7 +70,6 @@ bool api_create_table(struct call *c, void *rooms, const struct http_req *in, st
 		return false;
 	if (!ask.name.p)
 		return fail(c, ERR_INVALID_FIELD, "name is missing");
-	session_touch(se);
 	return session_create_table(c, se, &ask, &op) && api_wait_op(c, out, op, arena_cstr(c->arena, ask.name));
 }
 

@@ -28,7 +28,6 @@ bool api_session_scope(struct call *c, struct api *a, const struct http_req *in,
 		return true;
 	if (!api_find_session(c, a, id, &se))
 		return false;
-	session_touch(se);
 	session_scope(se, &scope);
 	session_view(se, &v);
 	*ret = (struct stmt_scope){.session_id = v.id, .catalog = scope.catalog, .owner = scope.owner, .share = scope.share,

@@ -136,6 +136,15 @@ void *arena_zalloc(struct arena *a, size_t n)
 	return p;
 }
 
+struct str arena_lower(struct arena *a, struct str s)
+{
+	char *low = arena_cstr(a, s);
+
+	for (size_t i = 0; i < s.n; i++)
+		low[i] = ascii_lower(low[i]);
+	return str_from(low, s.n);
+}
+
 char *arena_cstr(struct arena *a, struct str s)
 {
 	char *p = arena_alloc(a, s.n + 1);

@@ -35,6 +35,7 @@ void *arena_zalloc(struct arena *a, size_t n) NODISCARD; /* zeroed */
 
 struct str arena_dup(struct arena *a, struct str s);  /* a copy, terminated behind its end */
 char *arena_cstr(struct arena *a, struct str s);      /* the same as char* */
+struct str arena_lower(struct arena *a, struct str s); /* a copy, its ASCII letters in lower case */
 struct str arena_fmt(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 struct str arena_vfmt(struct arena *a, const char *fmt, va_list ap);
 

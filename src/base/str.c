@@ -174,3 +174,13 @@ bool str_is_utf8(struct str s)
 	}
 	return true;
 }
+
+struct str str_copy_to(char **at, struct str s)
+{
+	struct str copy = {*at, s.n};
+
+	if (s.n)
+		memcpy(*at, s.p, s.n);
+	*at += s.n;
+	return copy;
+}

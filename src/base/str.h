@@ -59,6 +59,9 @@ size_t str_search(struct str s, struct str needle);
  * behind it; without a `c` returns all and leaves *rest empty with p = NULL. */
 struct str str_cut(struct str *rest, char c);
 
+/* Copies to *at, which moves behind the copy; returns it. */
+struct str str_copy_to(char **at, struct str s);
+
 /* Whole-string numbers: no spaces, no leading '+', range checked. */
 bool str_to_i64(struct str s, int64_t *ret) NODISCARD;
 bool str_to_u64(struct str s, uint64_t *ret) NODISCARD;

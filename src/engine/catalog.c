@@ -21,7 +21,7 @@ struct engine_catalog {
 	atomic_int refs;
 	struct engine *engine;
 	struct engine_catalog_options o;
-	char tenant[64], name[WIRE_CATALOG_NAME + 1];
+	char tenant[64], name[SQL_CATALOG_LEN + 1];
 	atomic_int at_work;         /* tasks but those of the whole catalog */
 	_Atomic int64_t worked_ms;  /* wall: when the last of them ended */
 	pthread_mutex_t lock;
@@ -39,7 +39,7 @@ struct engine_catalog *engine_catalog_open(struct engine *e, const struct engine
 {
 	struct engine_catalog *k = base_zalloc(sizeof(*k));
 
-	INVARIANT(o->tenant.n < sizeof(k->tenant) && o->name.n == WIRE_CATALOG_NAME);
+	INVARIANT(o->tenant.n < sizeof(k->tenant) && o->name.n == SQL_CATALOG_LEN);
 	memcpy(k->tenant, o->tenant.p, o->tenant.n);
 	memcpy(k->name, o->name.p, o->name.n);
 	k->o = *o;
@@ -93,11 +93,6 @@ void catalog_task_over(struct engine_task *t)
 int64_t engine_catalog_worked(const struct engine_catalog *k)
 {
 	return atomic_load(&k->at_work) ? INT64_MAX : atomic_load(&k->worked_ms);
-}
-
-struct str engine_catalog_name(const struct engine_catalog *k)
-{
-	return k->o.name;
 }
 
 static bool has_file(const struct engine_catalog *k)

@@ -37,7 +37,6 @@ void engine_catalog_forget(struct engine_catalog *k);  /* waits for a call of lo
 /* For what begins from now on; without it there are no limits. A statement that would go beyond one leaves nothing:
  * ENGINE_FULL. What makes it smaller is never refused. */
 void engine_catalog_limit(struct engine_catalog *k, const struct engine_usage *max);
-struct str engine_catalog_name(const struct engine_catalog *k);
 /* May there be anything to drop: was it attached in this process, or is there a file? May block shortly. */
 bool engine_catalog_exists(struct engine_catalog *k);
 

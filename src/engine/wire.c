@@ -156,16 +156,6 @@ void wire_put_catalog(struct buf *b, const struct wire_catalog *k)
 	wire_put_usage(b, &k->max);
 }
 
-static bool is_catalog(struct str name)
-{
-	if (name.n != WIRE_CATALOG_NAME || !str_starts(name, S(WIRE_CATALOG_PREFIX)))
-		return false;
-	for (size_t i = sizeof(WIRE_CATALOG_PREFIX) - 1; i < name.n; i++)
-		if (ascii_hex(name.p[i]) < 0 || ascii_lower(name.p[i]) != name.p[i])
-			return false;
-	return true;
-}
-
 bool wire_get_catalog(struct wire_in *in, struct wire_catalog *ret)
 {
 	struct wire_catalog k = {.name = wire_get_text(in)};
@@ -173,7 +163,7 @@ bool wire_get_catalog(struct wire_in *in, struct wire_catalog *ret)
 
 	k.persistent = persistent == 1;
 	k.max = wire_get_usage(in);
-	if (in->bad || persistent > 1 || (k.name.n && !is_catalog(k.name)))
+	if (in->bad || persistent > 1 || (k.name.n && !(k.name.n == SQL_CATALOG_LEN && sql_is_catalog(k.name))))
 		return false;
 	*ret = k;
 	return true;

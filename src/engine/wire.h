@@ -15,6 +15,7 @@
 #define MAYFLY_ENGINE_WIRE_H
 
 #include "engine/catalog.h"
+#include "sql/sql.h"
 
 #include <sys/types.h>
 
@@ -82,8 +83,6 @@ struct str wire_get_text(struct wire_in *in);
 bool wire_next(struct wire_in *in, struct wire_head *ret, struct str *ret_body);
 
 /* --- catalogs: text name, u8 persistent, i64 tables, i64 rows, i64 bytes (limits) --- */
-#define WIRE_CATALOG_PREFIX "__eph_"
-enum { WIRE_CATALOG_NAME = 6 + 32 }; /* the prefix and lower-case hex */
 struct wire_catalog {
 	struct str name;         /* empty: none */
 	bool persistent;

@@ -24,7 +24,7 @@ struct catalog_table {
 	bool own_rowid;      /* a column hides the rows' ids */
 };
 struct catalog {
-	char name[WIRE_CATALOG_NAME + 1];
+	char name[SQL_CATALOG_LEN + 1];
 	bool persistent;
 	bool listed;         /* tables is complete */
 	bool measured;       /* and so are their rows and bytes */
@@ -48,7 +48,7 @@ struct catalogs {
 	struct list idle;       /* sessions of all, the latest first */
 	int nidle, nfiles;
 	uint64_t clock;
-	char dropped[CATALOG_GONE][WIRE_CATALOG_NAME + 1];
+	char dropped[CATALOG_GONE][SQL_CATALOG_LEN + 1];
 	size_t ndropped;        /* how many ever */
 };
 

@@ -382,17 +382,15 @@ static struct str *names_of(struct arena *a, const struct sql_tokens *tokens, in
 	OWNS(buf) v = {0};
 
 	for (int i = 0; i < tokens->n; i++) {
-		OWNS(buf) low = {0};
-		struct str name;
+		struct str name, low;
 
 		if (!is_name(&tokens->v[i]))
 			continue;
 		name = sql_name_of(a, SQL_DUCKDB, &tokens->v[i]);
-		for (size_t j = 0; j < name.n; j++)
-			buf_addc(&low, ascii_lower(name.p[j]));
-		if (map_get(&seen, buf_str(&low)))
+		low = arena_lower(a, name);
+		if (map_get(&seen, low))
 			continue;
-		map_put(&seen, arena_dup(a, buf_str(&low)), &seen);
+		map_put(&seen, low, &seen);
 		buf_add(&v, str_from((const char *)&name, sizeof(name)));
 	}
 	map_close(&seen);

@@ -50,7 +50,7 @@ static void write_text(struct buf *b)
 }
 
 /* Written whole under another name first: a crash leaves no half of it. */
-static bool make_file(struct call *c, const char *path)
+static bool make_file(struct call *c, const char *dir, const char *path)
 {
 	const char *building = arena_fmt(c->arena, "%s.new", path).p;
 	int fd = open(building, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -58,7 +58,7 @@ static bool make_file(struct call *c, const char *path)
 	bool ok;
 
 	write_text(&text);
-	ok = fd >= 0 && file_write(fd, buf_str(&text)) && fsync(fd) == 0 && rename(building, path) == 0;
+	ok = fd >= 0 && file_write(fd, buf_str(&text)) && fsync(fd) == 0 && rename(building, path) == 0 && file_sync_folder(dir);
 	if (fd >= 0)
 		close(fd);
 	return ok || fail(c, ERR_STORAGE, "cannot write %s: %s", path, strerror(errno));
@@ -66,12 +66,12 @@ static bool make_file(struct call *c, const char *path)
 
 bool server_identity(struct call *c, struct str data_dir, bool make, struct server_identity *ret)
 {
-	const char *path = arena_fmt(c->arena, "%.*s/server.json", SARG(data_dir)).p;
+	const char *dir = arena_cstr(c->arena, data_dir), *path = arena_fmt(c->arena, "%s/server.json", dir).p;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool ok;
 
 	if (fd < 0 && errno == ENOENT && make) {
-		if (!make_file(c, path))
+		if (!make_file(c, dir, path))
 			return false;
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	}

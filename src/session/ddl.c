@@ -7,13 +7,12 @@
  */
 #include "session/session_int.h"
 
-#include "sql/sql.h"
 
 /* --- names --- */
 
 struct str session_physical_id(struct arena *a, const struct session *se, struct str name)
 {
-	return arena_fmt(a, "%.*s_%.*s", CATALOG_LEN, se->name, SARG(name));
+	return arena_fmt(a, "%.*s_%.*s", SQL_CATALOG_LEN, se->name, SARG(name));
 }
 
 struct str session_table_ref(struct arena *a, const struct session *se, struct str name)
@@ -40,23 +39,17 @@ static bool is_plain_text(struct str s)
 /* Takes `name` as one of a set without regard to case; false: it is there already. */
 static bool take_name(struct call *c, struct map *set, struct str name)
 {
-	char *low = arena_cstr(c->arena, name);
+	struct str low = arena_lower(c->arena, name);
 
-	for (size_t i = 0; i < name.n; i++)
-		low[i] = ascii_lower(low[i]);
-	if (map_get(set, str_from(low, name.n)))
+	if (map_get(set, low))
 		return false;
-	map_put(set, str_from(low, name.n), low);
+	map_put(set, low, set);
 	return true;
 }
 
 static bool has_name(struct call *c, const struct map *set, struct str name)
 {
-	char *low = arena_cstr(c->arena, name);
-
-	for (size_t i = 0; i < name.n; i++)
-		low[i] = ascii_lower(low[i]);
-	return map_get(set, str_from(low, name.n)) != NULL;
+	return map_get(set, arena_lower(c->arena, name)) != NULL;
 }
 
 static bool check_columns(struct call *c, const struct session_table_ask *ask, struct map *names)
@@ -206,7 +199,7 @@ static bool write_ddl(struct call *c, struct session *se, const struct session_t
 	OWNS(buf) sql = {0};
 
 	buf_lit(&sql, "CREATE TABLE ");
-	sql_quote_name(&sql, str_from(se->name, CATALOG_LEN));
+	sql_quote_name(&sql, str_from(se->name, SQL_CATALOG_LEN));
 	buf_lit(&sql, ".public.");
 	sql_quote_name(&sql, ask->name);
 	buf_lit(&sql, " (");

@@ -283,22 +283,9 @@ static void on_dropped(struct session_op *op)
 	op_run(op, dropped);
 }
 
-static bool run(struct session_op *op, enum engine_catalog_verb verb, void (*ended)(struct session_op *op))
-{
-	struct sessions *s = op->room; /* once it runs, the operation may be over */
-	struct engine_task *task;
-
-	op->packed = (struct str){0};
-	op->ended = ended;
-	if (!s->ops->run(&op->call, op->se->catalog, verb, NULL, &session_op_listener, op, &task))
-		return false;
-	s->ops->task_unref(task);
-	return true;
-}
-
 static void drop(struct session_op *op)
 {
-	if (!run(op, ENGINE_CATALOG_DROP, on_dropped))
+	if (!op_run_verb(&op->call, op, ENGINE_CATALOG_DROP, NULL, on_dropped))
 		attempt_failed(op);
 }
 
@@ -375,7 +362,7 @@ static void claimed(struct session_op *op)
 			nothing_left(op);
 		return;
 	}
-	if (!run(op, ENGINE_CATALOG_TABLES, on_counted)) {
+	if (!op_run_verb(&op->call, op, ENGINE_CATALOG_TABLES, NULL, on_counted)) {
 		call_forgive(&op->call);
 		drop(op);
 	}

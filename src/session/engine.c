@@ -11,7 +11,6 @@ static const struct session_tables_ops by_engine = {
 	.run = engine_catalog_run,
 	.create = engine_run,
 	.insert = engine_ingest,
-	.cancel = engine_cancel,
 	.task_unref = engine_task_unref,
 	.unpack = engine_tables,
 };

@@ -32,8 +32,6 @@ void session_op_unref(struct session_op *op)
 {
 	if (!op || atomic_fetch_sub(&op->refs, 1) != 1)
 		return;
-	if (op->task)
-		op->room->ops->task_unref(op->task);
 	session_unref(op->made);
 	session_unref(op->se);
 	arena_close(&op->arena);
@@ -142,6 +140,20 @@ static void on_ended(void *arg, const struct engine_end *end)
 
 const struct engine_listener session_op_listener = {on_started, on_columns, on_part, on_progress, on_ended};
 
+bool op_run_verb(struct call *c, struct session_op *op, enum engine_catalog_verb verb, struct engine_catalog *to,
+		 void (*ended)(struct session_op *op))
+{
+	struct sessions *s = op->room; /* once it runs, the operation may be over */
+	struct engine_task *task;
+
+	op->packed = (struct str){0};
+	op->ended = ended;
+	if (!s->ops->run(c, op->se->catalog, verb, to, &session_op_listener, op, &task))
+		return false;
+	s->ops->task_unref(task);
+	return true;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return str_cmp(((const struct engine_table_info *)a)->name, ((const struct engine_table_info *)b)->name);
@@ -206,12 +218,6 @@ void session_op_unwatch(struct session_op *op, const void *arg)
 	found = watch_take_of(&op->watchers, arg);
 	room_unlock(op->room);
 	watch_drop(found);
-}
-
-void session_op_cancel(struct session_op *op)
-{
-	if (op->task)
-		op->room->ops->cancel(op->task);
 }
 
 bool session_op_result(struct call *c, struct session_op *op, struct session_result *ret)

@@ -209,23 +209,18 @@ static bool is_alive(struct sessions *s, const char *file)
 	struct id id;
 	size_t n = 0;
 
-	for (size_t i = 0; i < HEX_LEN; i++) {
+	for (size_t i = 0; i < SQL_EPHEMERAL_HEX; i++) {
 		if (i == 8 || i == 12 || i == 16 || i == 20)
 			id.text[n++] = '-';
-		id.text[n++] = file[6 + i];
+		id.text[n++] = file[sizeof(SQL_EPHEMERAL) - 1 + i];
 	}
 	return n == ID_LEN && map_get(&s->map, id_str(&id)) != NULL;
 }
 
-/* "__eph_", 32 hex digits and what DuckDB puts behind. */
+/* The name of a catalog and what DuckDB puts behind. */
 static bool is_ours(const char *file)
 {
-	if (strncmp(file, "__eph_", 6) != 0)
-		return false;
-	for (size_t i = 0; i < HEX_LEN; i++)
-		if (ascii_hex(file[6 + i]) < 0)
-			return false;
-	return file[CATALOG_LEN] == '.';
+	return sql_is_catalog(str_of(file)) && file[SQL_CATALOG_LEN] == '.';
 }
 
 /* The folder belongs to the tenant's worker: no link in it is followed. */

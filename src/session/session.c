@@ -90,27 +90,6 @@ static void on_lost(void *arg)
 		(void)!session_end(NULL, se, CAUSE_ENGINE_LOST, NULL);
 }
 
-static struct str into(char **at, struct str s)
-{
-	struct str copy = {*at, s.n};
-
-	if (s.n)
-		memcpy(*at, s.p, s.n);
-	*at += s.n;
-	return copy;
-}
-
-static void name_catalog(struct session *se)
-{
-	size_t n = 6;
-
-	memcpy(se->name, "__eph_", 6);
-	for (size_t i = 0; i < ID_LEN; i++)
-		if (se->id[i] != '-')
-			se->name[n++] = se->id[i];
-	INVARIANT(n == CATALOG_LEN);
-}
-
 static void copy_texts(struct session *se, const struct record *r)
 {
 	char *at;
@@ -118,9 +97,9 @@ static void copy_texts(struct session *se, const struct record *r)
 	memcpy(se->id, r->id.p, ID_LEN);
 	se->r.id = str_from(se->id, ID_LEN);
 	se->tail = at = base_alloc(r->tenant.n + r->principal.n + r->labels.n + 1);
-	se->r.tenant = into(&at, r->tenant);
-	se->r.principal = into(&at, r->principal);
-	se->r.labels = into(&at, r->labels);
+	se->r.tenant = str_copy_to(&at, r->tenant);
+	se->r.principal = str_copy_to(&at, r->principal);
+	se->r.labels = str_copy_to(&at, r->labels);
 	se->r.server = se->room->o.server;
 	se->r.location = se->room->o.location;
 }
@@ -134,13 +113,13 @@ struct session *session_new(struct sessions *s, const struct record *r)
 	se->room = s;
 	se->r = *r;
 	copy_texts(se, r);
-	name_catalog(se);
+	sql_catalog_of(se->r.id, se->name);
 	list_init(&se->in_tenant);
 	lease_init(&se->lease, &session_kind);
 	atomic_init(&se->used_ms, clock_wall_ms());
 	se->left_ms = clock_wall_ms();
 	k.tenant = se->r.tenant;
-	k.name = str_from(se->name, CATALOG_LEN);
+	k.name = str_from(se->name, SQL_CATALOG_LEN);
 	se->catalog = s->ops->open(s->o.engine, &k);
 	return se;
 }

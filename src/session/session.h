@@ -114,7 +114,6 @@ bool session_insert(struct call *c, struct session *se, const struct session_row
 /* fn(arg) once, any thread, when it has ended; at once when it has. drop(arg) follows, also after unwatch. */
 void session_op_watch(struct session_op *op, const struct watch *w);
 void session_op_unwatch(struct session_op *op, const void *arg);
-void session_op_cancel(struct session_op *op); /* an insert; else nothing */
 void session_op_unref(struct session_op *op);
 struct session_result {
 	struct session *session;         /* it, or the new one of a fork; lives as long as the operation */

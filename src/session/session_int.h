@@ -10,12 +10,11 @@
 #define MAYFLY_SESSION_INT_H
 
 #include "session/session.h"
+#include "sql/sql.h"
 
 #include <pthread.h>
 
 enum {
-	HEX_LEN = 32,
-	CATALOG_LEN = 6 + HEX_LEN,    /* "__eph_" and the hex of the id */
 	RETRY_MIN_MS = 1000, RETRY_MAX_MS = 60000,
 	TICK_MS = 1000,               /* between looks at what the pool had no place for, and at old tombstones */
 	LABELS_MAX = 16 * 1024, COLUMNS_MAX = 2000, COLUMN_NAME_MAX = 255, TYPE_MAX = 4096,
@@ -78,7 +77,6 @@ struct session_tables_ops {
 		       struct engine_task **ret) NODISCARD;
 	bool (*insert)(struct call *c, struct engine *e, const struct engine_ingest *in, const struct engine_listener *l, void *arg,
 		       struct engine_feed **ret_feed, struct engine_task **ret) NODISCARD;
-	void (*cancel)(struct engine_task *t);
 	void (*task_unref)(struct engine_task *t);
 	bool (*unpack)(struct call *c, struct str packed, struct engine_table_info **ret, int *ret_n) NODISCARD;
 };
@@ -99,7 +97,7 @@ struct session {
 	struct list in_tenant;
 	struct lease lease;
 	struct engine_catalog *catalog;
-	char id[ID_LEN], name[CATALOG_LEN];
+	char id[ID_LEN], name[SQL_CATALOG_LEN];
 	char *tail;                  /* texts of r */
 	_Atomic int64_t used_ms;     /* wall */
 	/* the room's lock from here; of r: what can change */
@@ -192,8 +190,7 @@ struct session_op {
 	struct list in_stuck;
 	void (*step)(struct session_op *op);    /* what the pool runs */
 	void (*ended)(struct session_op *op);   /* what follows the engine's task; on its loop */
-	struct engine_task *task;
-	struct engine_end end;                  /* how that task ended, in the arena */
+	struct engine_end end;                  /* how its latest task ended, in the arena */
 	struct str packed;
 	bool by_sweeper;
 	void (*fed)(void *arg);                 /* of an insert: its feed takes bytes again */
@@ -216,6 +213,9 @@ void op_done(struct session_op *op);                   /* wakes, and gives back 
 void op_run_stuck(struct sessions *s);
 /* The error of an engine's task that did not end well. */
 bool op_engine_error(struct session_op *op);
+/* Begins a task of the engine for the session's whole catalog; `ended` follows it. */
+bool op_run_verb(struct call *c, struct session_op *op, enum engine_catalog_verb verb, struct engine_catalog *to,
+		 void (*ended)(struct session_op *op)) NODISCARD;
 bool op_unpack(struct session_op *op) NODISCARD;       /* packed into tables; ERR_STORAGE */
 
 /* ddl.c */

@@ -21,12 +21,6 @@ static void listed(struct session_op *op)
 	op_done(op);
 }
 
-static bool list_tables(struct call *c, struct session_op *op, void (*ended)(struct session_op *op))
-{
-	op->ended = ended;
-	return op->room->ops->run(c, op->se->catalog, ENGINE_CATALOG_TABLES, NULL, &session_op_listener, op, &op->task);
-}
-
 bool session_describe(struct call *c, struct session *se, struct session_op **ret)
 {
 	struct session_op *op = op_new(se, c);
@@ -36,7 +30,7 @@ bool session_describe(struct call *c, struct session *se, struct session_op **re
 		op_done(op);
 		return true;
 	}
-	if (!list_tables(c, op, listed)) {
+	if (!op_run_verb(c, op, ENGINE_CATALOG_TABLES, NULL, listed)) {
 		op_abandon(op);
 		return false;
 	}
@@ -167,12 +161,17 @@ static struct creation *creation_of(struct session_op *op, const struct session_
 static bool begin_create(struct call *c, struct session_op *op, const struct session_table_ask *ask, const struct ddl *ddl)
 {
 	const struct creation *k = creation_of(op, ask, ddl);
+	struct sessions *s = op->room;
+	struct engine_task *task;
 	const struct engine_ask q = {.sql = k->ddl.sql, .form = ENGINE_NATIVE, .counts = ENGINE_STATUS,
 				     .tenant = op->se->r.tenant, .catalog = op->se->catalog, .writes = true};
 
 	session_limits(op->se);
 	op->ended = created;
-	return op->room->ops->create(c, op->room->o.engine, &q, &session_op_listener, op, &op->task);
+	if (!s->ops->create(c, s->o.engine, &q, &session_op_listener, op, &task))
+		return false;
+	s->ops->task_unref(task);
+	return true;
 }
 
 /* c holds what is wrong with the request; it goes with the operation. */
@@ -182,7 +181,7 @@ static bool begin_refusal(struct call *c, struct session_op *op, const struct se
 	op->call.err = c->err;
 	op->call.err.more = arena_dup(&op->arena, c->err.more);
 	call_forgive(c);
-	return list_tables(c, op, refused);
+	return op_run_verb(c, op, ENGINE_CATALOG_TABLES, NULL, refused);
 }
 
 bool session_create_table(struct call *c, struct session *se, const struct session_table_ask *ask, struct session_op **ret)
@@ -262,22 +261,25 @@ bool session_insert(struct call *c, struct session *se, const struct session_row
 {
 	const struct engine_ingest in = {.catalog = se->catalog, .table = ask->table, .format = ask->format,
 					 .room = ask->room ? on_room : NULL};
+	struct sessions *s = se->room;
+	struct engine_task *task;
 	struct session_op *op;
 
 	if (!session_usable(c, se))
 		return false;
 	session_touch(se);
-	if (!ask->table.n || memchr(ask->table.p, 0, ask->table.n) || !se->room->ops->exists(se->catalog))
+	if (!ask->table.n || memchr(ask->table.p, 0, ask->table.n) || !s->ops->exists(se->catalog))
 		return fail(c, ERR_UNKNOWN_TABLE, "no table %.*s in this session", SARG(str_head(ask->table, 64)));
 	session_limits(se);
 	op = op_new(se, c);
 	op->ended = inserted;
 	op->fed = ask->room;
 	op->fed_arg = ask->arg;
-	if (!se->room->ops->insert(c, se->room->o.engine, &in, &session_op_listener, op, ret_feed, &op->task)) {
+	if (!s->ops->insert(c, s->o.engine, &in, &session_op_listener, op, ret_feed, &task)) {
 		op_abandon(op);
 		return false;
 	}
+	s->ops->task_unref(task);
 	*ret = op;
 	return true;
 }
@@ -311,7 +313,6 @@ static void copy(struct session_op *op)
 {
 	struct sessions *s = op->room;
 	struct session_ask ask;
-	struct engine_task *task;
 	struct session_view v;
 
 	session_view(op->se, &v);
@@ -326,12 +327,8 @@ static void copy(struct session_op *op)
 		return;
 	}
 	session_limits(op->made);
-	op->ended = copied;
-	if (!s->ops->run(&op->call, op->se->catalog, ENGINE_CATALOG_FORK, op->made->catalog, &session_op_listener, op, &task)) {
+	if (!op_run_verb(&op->call, op, ENGINE_CATALOG_FORK, op->made->catalog, copied))
 		fork_failed(op);
-		return;
-	}
-	s->ops->task_unref(task);
 }
 
 bool session_fork(struct call *c, struct session *se, struct session_op **ret)

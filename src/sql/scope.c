@@ -74,6 +74,30 @@ static bool more_parts(const struct scoping *x, int i)
 }
 
 /* --- physical names --- */
+
+struct str sql_catalog_of(struct str session_id, char ret[SQL_CATALOG_LEN])
+{
+	char *to = ret;
+
+	str_copy_to(&to, S(SQL_EPHEMERAL));
+	for (size_t i = 0; i < session_id.n; i++)
+		if (session_id.p[i] != '-') {
+			INVARIANT(to < ret + SQL_CATALOG_LEN);
+			*to++ = session_id.p[i];
+		}
+	INVARIANT(to == ret + SQL_CATALOG_LEN);
+	return str_from(ret, SQL_CATALOG_LEN);
+}
+
+bool sql_is_catalog(struct str name)
+{
+	bool ok = name.n >= SQL_CATALOG_LEN && str_starts(name, S(SQL_EPHEMERAL));
+
+	for (size_t i = PREFIX; ok && i < SQL_CATALOG_LEN; i++)
+		ok = ascii_hex(name.p[i]) >= 0 && ascii_lower(name.p[i]) == name.p[i];
+	return ok;
+}
+
 struct physical {
 	struct str catalog, name;
 	bool own;
@@ -82,19 +106,12 @@ struct physical {
 /* __eph_<32 hex>_<name>, of the session or of one that it may name. */
 static bool physical_of(const struct scoping *x, struct str id, struct physical *ret)
 {
-	enum { CATALOG = PREFIX + SQL_EPHEMERAL_HEX };
-	char *catalog;
-
-	if (!in_session(x) || id.n < CATALOG + 2 || id.p[CATALOG] != '_' || !str_istarts(id, S(SQL_EPHEMERAL)))
+	if (!in_session(x) || id.n < SQL_CATALOG_LEN + 2 || id.p[SQL_CATALOG_LEN] != '_')
 		return false;
-	for (size_t i = PREFIX; i < CATALOG; i++)
-		if (ascii_hex(id.p[i]) < 0)
-			return false;
-	catalog = arena_cstr(x->c->arena, str_head(id, CATALOG));
-	for (size_t i = 0; i < CATALOG; i++)
-		catalog[i] = ascii_lower(catalog[i]);
-	ret->catalog = str_from(catalog, CATALOG);
-	ret->name = str_tail(id, CATALOG + 1);
+	ret->catalog = arena_lower(x->c->arena, str_head(id, SQL_CATALOG_LEN));
+	if (!sql_is_catalog(ret->catalog))
+		return false;
+	ret->name = str_tail(id, SQL_CATALOG_LEN + 1);
 	ret->own = str_eq(ret->catalog, x->scope->catalog);
 	return (ret->own || x->scope->share) && !str_istarts(ret->name, S(SQL_EPHEMERAL));
 }
@@ -276,7 +293,7 @@ static bool falls_into_session(const struct scoping *x, int from, int to)
 static bool check_table_name(const struct scoping *x, int i)
 {
 	struct physical p = {.name = name_of(x, i)};
-	enum { SHAPE = PREFIX + SQL_EPHEMERAL_HEX + 1 };
+	enum { SHAPE = SQL_CATALOG_LEN + 1 };
 
 	if (!physical_of(x, p.name, &p) && is_reserved(&x->t->v[i]) && p.name.n > SHAPE && p.name.p[SHAPE - 1] == '_')
 		return true;

@@ -115,8 +115,11 @@ bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sq
 size_t sql_source_position(const struct sql_rewrite *r, size_t at_out);
 
 /* --- inside a session (contract, section 2) --- */
-enum { SQL_EPHEMERAL_HEX = 32 };
 #define SQL_EPHEMERAL "__eph_" /* no name of a user begins so */
+enum { SQL_EPHEMERAL_HEX = 32, SQL_CATALOG_LEN = sizeof(SQL_EPHEMERAL) - 1 + SQL_EPHEMERAL_HEX };
+/* The catalog of a session: "__eph_<32 hex of its id>". */
+struct str sql_catalog_of(struct str session_id, char ret[SQL_CATALOG_LEN]);
+bool sql_is_catalog(struct str name); /* does it begin with the name of one, in lower case? */
 struct sql_scope {
 	struct str catalog; /* "__eph_<32 hex>": the session's own; empty = no session */
 	bool share;         /* physical names of other sessions are let through */

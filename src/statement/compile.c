@@ -148,16 +148,7 @@ static enum engine_counts counts_of(const struct stmt_ask *ask, const struct sql
 
 struct str stmt_catalog_name(struct arena *a, struct str session_id)
 {
-	struct buf hex = {0};
-	struct str name;
-
-	buf_lit(&hex, SQL_EPHEMERAL);
-	for (size_t i = 0; i < session_id.n; i++)
-		if (session_id.p[i] != '-')
-			buf_addc(&hex, session_id.p[i]);
-	name = arena_dup(a, buf_str(&hex));
-	buf_drop(&hex);
-	return name;
+	return sql_catalog_of(session_id, arena_alloc(a, SQL_CATALOG_LEN));
 }
 
 bool stmt_scoped(struct call *c, const struct sql_tokens *t, struct sql_span span, const struct sql_scope *scope,

@@ -297,15 +297,10 @@ static void say(struct buf *b, const struct row *r, struct str text, const struc
 	}
 }
 
-enum { CATALOG_BYTES = sizeof(SQL_EPHEMERAL) - 1 + SQL_EPHEMERAL_HEX };
-
-/* Does the text begin with __eph_<hex>, and not with the longer name of a table? */
+/* Does the text begin with the name of a catalog, and not with the longer one of a table? */
 static bool is_catalog(struct str text)
 {
-	for (size_t i = sizeof(SQL_EPHEMERAL) - 1; i < CATALOG_BYTES; i++)
-		if (i >= text.n || ascii_hex(text.p[i]) < 0)
-			return false;
-	return text.n == CATALOG_BYTES || text.p[CATALOG_BYTES] != '_';
+	return sql_is_catalog(text) && (text.n == SQL_CATALOG_LEN || text.p[SQL_CATALOG_LEN] != '_');
 }
 
 /* A session's catalog has a name that no client ever writes: in texts it is `mutable`, as on the wire. */
@@ -316,11 +311,11 @@ static struct str without_catalogs(struct buf *b, struct str text)
 	while ((at = str_search(text, S(SQL_EPHEMERAL))) < text.n) {
 		struct str rest = str_tail(text, at);
 		bool found = is_catalog(rest);
-		bool quoted = found && at > 0 && text.p[at - 1] == '"' && rest.n > CATALOG_BYTES && rest.p[CATALOG_BYTES] == '"';
+		bool quoted = found && at > 0 && text.p[at - 1] == '"' && rest.n > SQL_CATALOG_LEN && rest.p[SQL_CATALOG_LEN] == '"';
 
 		buf_add(b, str_head(text, quoted ? at - 1 : at));
 		buf_add(b, found ? S("mutable") : S(SQL_EPHEMERAL));
-		text = str_tail(rest, found ? (size_t)CATALOG_BYTES + quoted : sizeof(SQL_EPHEMERAL) - 1);
+		text = str_tail(rest, found ? (size_t)SQL_CATALOG_LEN + quoted : sizeof(SQL_EPHEMERAL) - 1);
 	}
 	buf_add(b, text);
 	return buf_str(b);

@@ -177,16 +177,6 @@ static const struct lease_kind lease_kind = {"statement", hold, drop, on_due, on
 
 /* --- a new handle --- */
 
-static struct str into(char **at, struct str s)
-{
-	struct str copy = {*at, s.n};
-
-	if (s.n)
-		memcpy(*at, s.p, s.n);
-	*at += s.n;
-	return copy;
-}
-
 static struct stmt *stmt_new(struct call *c, struct statements *s, const struct stmt_ask *ask)
 {
 	struct stmt *st = base_zalloc(sizeof(*st));
@@ -212,10 +202,10 @@ static struct stmt *stmt_new(struct call *c, struct statements *s, const struct 
 	st->progress = -1;
 	st->detached = ask->scope.detached;
 	st->tail = at = base_alloc(ask->sql.n + c->principal.n + ask->scope.session_id.n + c->request_id.n);
-	st->sql = into(&at, ask->sql);
-	st->principal = into(&at, c->principal);
-	st->session_id = into(&at, ask->scope.session_id);
-	st->request_id = into(&at, c->request_id);
+	st->sql = str_copy_to(&at, ask->sql);
+	st->principal = str_copy_to(&at, c->principal);
+	st->session_id = str_copy_to(&at, ask->scope.session_id);
+	st->request_id = str_copy_to(&at, c->request_id);
 	return st;
 }
 

@@ -245,7 +245,7 @@ static void enough_is_answered_without_the_rest(void **state)
 		add_head(&b, paths[i], "Content-Length: 8000000\r\n");
 		buf_add(&b, str_from(at.big, 1000000));
 		rig_send(&c, buf_str(&b));
-		answers(&c, 200, "1", true);
+		took_some(&c);
 		assert_int_equal(at.closed, 1);
 		assert_int_equal(at.dones, 1);
 		assert_int_equal(completes, 0);

@@ -310,7 +310,7 @@ static int64_t fake_worked(const struct engine_catalog *k)
 
 static const struct session_tables_ops fake_tables = {
 	.open = fake_open, .forget = fake_forget, .unref = fake_unref, .limit = fake_limit, .exists = fake_exists, .worked = fake_worked, .run = fake_run,
-	.create = fake_create, .insert = fake_insert, .cancel = fake_nothing, .task_unref = fake_nothing, .unpack = fake_unpack,
+	.create = fake_create, .insert = fake_insert, .task_unref = fake_nothing, .unpack = fake_unpack,
 };
 
 /* --- the side --- */
