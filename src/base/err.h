@@ -46,6 +46,13 @@
 	X(REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive") \
 	X(NOT_ALLOWED, "not_allowed", "Not allowed by the SQL gate") \
 	X(SQL, "sql_error", "SQL error") \
+	X(SQL_INVALID, "sql_invalid", "The SQL cannot be saved") \
+	X(VIEW_DELETED, "view_deleted", "The view was deleted") \
+	X(VIEW_FAILED, "view_failed", "The view could not be built") \
+	X(REVISION_CONFLICT, "revision_conflict", "Another revision is in force") \
+	X(SPACE_NOT_EMPTY, "space_not_empty", "The space is not empty") \
+	X(LIMIT_TOO_LARGE, "limit_too_large", "The limit is too large") \
+	X(CORRUPT_TABLE, "corrupt_table", "The stored table cannot be read") \
 	X(SQL_EMPTY, "empty_statement", "Empty SQL statement") \
 	X(RESULT_TOO_LARGE, "result_too_large", "The result is too large") \
 	X(STATEMENT_TIMEOUT, "statement_timeout", "The statement timed out") \

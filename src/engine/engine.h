@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "engine/catalog.h"
+#include "engine/files.h"
 #include "engine/result.h"
 #include "exec/exec.h"
 
@@ -51,6 +52,7 @@ struct engine_ask {
 	struct engine_catalog *catalog;
 	bool writes;            /* it may change tables: all or nothing, and the catalog's limits hold */
 	bool outlives;          /* dropping the catalog does not interrupt it */
+	bool bare;              /* sees nothing of the tenant: no table, view, macro or type; but files of its cache may be read */
 };
 
 /* --- how it ended --- */
@@ -109,6 +111,7 @@ struct engine_options {
 	struct exec_loop *loop;
 	const char *program; /* that has the verb `engine`; NULL = this one */
 	struct str data_dir;
+	struct str cache_dir;    /* <cache_dir>/<tenant> is readable for that tenant's worker; empty = none */
 	int max_workers;
 	int64_t idle_ms, cancel_grace_ms;
 	uid_t uid_base;  /* root only: worker slot i runs as uid_base + i; 0 = keep ours */

@@ -142,6 +142,24 @@ bool sql_name_check(struct call *c, struct str name, size_t max) NODISCARD;
  * behind the caller's schema on the search path of Snowflake statements. */
 const char *const *sql_helper_statements(void);
 
+/* --- saved SQL (contract, section 3) --- */
+struct sql_variable_use {
+	struct str name;
+	size_t at;
+};
+/* {{name}} outside of strings and comments (inner blanks are fine) becomes $name. ERR_SQL_INVALID for a placeholder that
+ * is unfinished or has no name, with its position. Every use, in order. */
+bool sql_variables(struct call *c, struct str text, struct str *ret, struct sql_variable_use **ret_uses, int *ret_n) NODISCARD;
+/* "name", "name desc", "name asc nulls last", …: the columns of an order. */
+struct sql_order {
+	struct str column;  /* as it is named, unquoted */
+	bool desc, nulls_first;
+};
+/* One item of a request's `order_by`; a column of exactly that name comes first. ERR_INVALID_FIELD naming it. */
+bool sql_order_item(struct call *c, struct str item, const struct str *columns, int ncolumns, struct sql_order *ret) NODISCARD;
+/* The text's own ORDER BY at its end, as items of that form, as far as they are plain columns; none otherwise. */
+bool sql_order_of(struct call *c, struct str text, struct str **ret, int *ret_n) NODISCARD;
+
 /* --- quoting --- */
 void sql_quote_name(struct buf *b, struct str name);      /* "na""me" */
 void sql_quote_literal(struct buf *b, struct str value);  /* 'va''lue' */

@@ -1,0 +1,175 @@
+/* iceberg.h - the door of iceberg/: Iceberg v2 tables on store/: types, metadata, manifests, commits, expiry.
+ *
+ * The table format only: no SQL runs here, no Parquet is read. A table is a
+ * prefix of keys: `data/…parquet`, `metadata/…avro`, `metadata/vN.metadata.json`
+ * and `metadata/version-hint.text`. The commit is the creation of
+ * vN+1.metadata.json, which the store grants to one. Paths inside are URIs below
+ * the table's location; reading strips it, so a moved store still opens.
+ *
+ * Everything read is input: ERR_CORRUPT_TABLE says which object and what.
+ * Threads: any. Everything that takes a store blocks. Results live in the call's arena.
+ * Source: the Iceberg table specification, format version 2.
+ */
+#ifndef MAYFLY_ICEBERG_H
+#define MAYFLY_ICEBERG_H
+
+#include "base/base.h"
+#include "json/json.h"
+#include "store/store.h"
+
+/* --- types --- */
+enum ice_kind {
+	ICE_BOOLEAN, ICE_INT, ICE_LONG, ICE_FLOAT, ICE_DOUBLE, ICE_DECIMAL, ICE_DATE, ICE_TIME, ICE_TIMESTAMP, ICE_TIMESTAMPTZ,
+	ICE_STRING, ICE_UUID, ICE_BINARY, ICE_FIXED /* read only */, ICE_LIST, ICE_STRUCT, ICE_MAP, ICE_KINDS
+};
+struct ice_type {
+	enum ice_kind kind;
+	int precision, scale;          /* of DECIMAL; FIXED: precision is its length */
+	struct ice_field *fields;      /* LIST: the element; MAP: key, value; STRUCT: its fields */
+	int nfields;
+};
+struct ice_field {
+	int id;                        /* from 1 */
+	struct str name;
+	bool required;
+	struct ice_type type;
+};
+struct ice_schema {
+	int id;
+	struct ice_field *fields;
+	int n;
+};
+struct ice_column {
+	struct str name, type;         /* as DuckDB names the type: "DECIMAL(10,2)", "STRUCT(a INTEGER)[]" */
+};
+struct ice_table;
+/* The schema that keeps such columns in a table (`former`, or NULL for a new one): field ids stay where name and type are the
+ * same or may be promoted (int to long, float to double, a wider decimal), also inside nested types; others are new. An equal
+ * schema of the table is taken, with its id. Names that are empty or differ in case only are made unique.
+ * ret_casts[i]: the DuckDB type to cast column i to before it is written; empty = as it is.
+ * ERR_SQL_INVALID names a column whose type cannot be kept (UNION, VARIANT, GEOMETRY, …). */
+bool ice_schema_of(struct call *c, const struct ice_table *former, const struct ice_column *v, int n, struct ice_schema *ret,
+		   struct str **ret_casts) NODISCARD;
+void ice_put_field_ids(struct buf *b, const struct ice_schema *s);     /* DuckDB's FIELD_IDS: {"a": 1, "l": {__duckdb_field_id: 2, element: 3}} */
+void ice_put_read_schema(struct buf *b, const struct ice_schema *s);   /* read_parquet's schema: map{1: {name: 'a', type: 'INTEGER', default_value: NULL}, …} */
+void ice_put_duckdb_type(struct buf *b, const struct ice_type *t);
+struct str ice_type_name(struct arena *a, const struct ice_type *t);   /* Iceberg's: "decimal(10, 2)", "list<int>" */
+struct str ice_schema_hash(struct arena *a, const struct ice_schema *s); /* "sha256:…" over names and types */
+
+/* --- data files --- */
+struct ice_stats { /* of one leaf column of a file */
+	int field_id;
+	int64_t bytes, values, nulls;  /* values with the NULLs */
+	int64_t nans;                  /* -1 = unknown */
+	bool has_bounds;
+	struct str lower, upper;       /* Iceberg's single-value form, see ice_bound() */
+};
+struct ice_file {
+	struct str path;               /* below the table's prefix: "data/…" */
+	int64_t rows, bytes;
+	const int64_t *splits;
+	int nsplits;
+	const struct ice_stats *stats;
+	int nstats;
+};
+/* A value as DuckDB writes it in text -> bytes of a bound; strings are cut to 16 characters (upper: rounded up).
+ * false, without an error: no bound can be told. */
+bool ice_bound(struct arena *a, const struct ice_type *t, struct str text, bool upper, struct str *ret);
+/* The leaf that Parquet calls `path` ("l.list.element"); NULL = none. */
+const struct ice_field *ice_leaf(const struct ice_schema *s, struct str path);
+
+/* --- tables --- */
+struct ice_property {
+	struct str name, value;
+};
+struct ice_snapshot {
+	int64_t id, parent;            /* id below 2^53, growing; parent 0 = none */
+	int64_t sequence, at_ms;       /* wall */
+	int schema_id;
+	struct str manifest_list;      /* below the table's prefix */
+	struct str operation;
+	const struct ice_property *summary;
+	int nsummary;
+};
+struct ice_table {
+	struct str prefix;             /* its keys begin so; without a slash at the end */
+	int64_t version;               /* N of vN.metadata.json; 0 = there is no table yet */
+	struct str metadata_key;
+	const json_node *metadata;     /* the document as it is stored */
+	struct str uuid, location;
+	int64_t updated_ms;
+	int last_column_id;
+	const struct ice_schema *schemas;
+	int nschemas;
+	const struct ice_schema *schema;     /* the current one */
+	const struct ice_snapshot *snapshots; /* in the order of their sequence numbers */
+	int nsnapshots;
+	const struct ice_snapshot *current;  /* of branch main; NULL = none */
+	const struct ice_property *properties;
+	int nproperties;
+};
+/* Finds the latest version: the hint, then upwards; a listing where the hint is missing or wrong. ERR_NOT_FOUND. */
+bool ice_load(struct call *c, struct store *s, struct str prefix, struct ice_table *ret) NODISCARD;
+struct str ice_value(const struct ice_property *v, int n, const char *name); /* empty when absent */
+const struct ice_snapshot *ice_find(const struct ice_table *t, int64_t snapshot_id); /* NULL */
+const struct ice_schema *ice_schema_by_id(const struct ice_table *t, int id);        /* NULL */
+/* The files of a snapshot in the order of their rows, by its manifest list alone: a pin needs no metadata file.
+ * `location` is the table's, to be stripped. ERR_CORRUPT_TABLE also for delete files, partitions, other formats than Parquet. */
+bool ice_files(struct call *c, struct store *s, struct str prefix, struct str location, struct str manifest_list,
+	       struct ice_file **ret, int *ret_n) NODISCARD;
+
+/* --- commits --- */
+enum ice_how { ICE_OVERWRITE /* the files are all of the table */, ICE_APPEND, ICE_PROPERTIES_ONLY };
+struct ice_order {
+	int field_id;
+	bool desc, nulls_first;
+};
+struct ice_change {
+	enum ice_how how;
+	const struct ice_schema *schema;     /* new or one of the table's */
+	const struct ice_order *order;       /* the files are sorted so */
+	int norder;
+	const struct ice_file *files;        /* are in the store already */
+	int nfiles;
+	const struct ice_property *summary;  /* of the snapshot */
+	int nsummary;
+	const struct ice_property *properties; /* of the table: these are set, an empty value removes */
+	int nproperties;
+	bool beside;                         /* a snapshot that is not made the current one */
+	int64_t min_snapshot_id;             /* the new id is at least this; 0 = no matter */
+	int64_t deadline_mono_ms;            /* no attempt begins later: ERR_STATEMENT_TIMEOUT; 0 = none */
+};
+enum ice_verdict { ICE_GO, ICE_ENOUGH /* what is there will do: commit nothing, ret is the base */, ICE_REFUSE /* the call has the error */ };
+/* Looks at what an attempt would build on (version 0: no table yet); before every attempt. */
+typedef enum ice_verdict ice_check_fn(struct call *c, void *arg, const struct ice_table *base);
+struct ice_committed {
+	struct ice_table table;              /* as committed, or the base */
+	const struct ice_snapshot *snapshot; /* the new one; NULL: ICE_ENOUGH or no snapshot was made */
+	int attempts;
+};
+/* Commits by create-if-absent, with bounded retries and jitter; ERR_CONFLICT when they are used up. After an unclear answer
+ * of the store it looks whether it was itself. Lists and manifests of lost attempts are removed; the data files stay the
+ * caller's. check may be NULL. */
+bool ice_commit(struct call *c, struct store *s, struct str prefix, const struct ice_change *change, ice_check_fn *check, void *arg,
+		struct ice_committed *ret) NODISCARD;
+struct str ice_new_data_path(struct arena *a, int part); /* "data/00000-0-<uuid>.parquet" */
+
+/* --- what is not needed any more; all idempotent, any server --- */
+struct ice_expiry {
+	int64_t now_ms;                /* wall */
+	int64_t successor_age_ms;      /* a snapshot whose successor (the next one of branch main; of one beside: itself) is older than this may go */
+	int64_t beside_age_ms;         /* those beside: this much later */
+	int64_t metadata_age_ms;       /* old vN.metadata.json and lost objects are removed when older than this (24 h) */
+	int64_t orphan_age_ms;         /* files that no snapshot names: 1 h */
+	int batch;                     /* objects removed at most */
+};
+struct ice_expired {
+	int snapshots, objects;
+	bool more;                     /* the batch was full */
+};
+/* Never the current snapshot. First commits without the old snapshots, then removes what only they named, then orphans. */
+bool ice_expire(struct call *c, struct store *s, struct str prefix, const struct ice_expiry *x, struct ice_expired *ret) NODISCARD;
+/* Every object below the prefix; metadata last. */
+bool ice_drop(struct call *c, struct store *s, struct str prefix) NODISCARD;
+
+#endif

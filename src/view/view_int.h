@@ -1,0 +1,214 @@
+/* view_int.h - inside view/.
+ *
+ *   api ─▶ saved.c  sessions.c  pages.c   upload.c  tables.c  spaces.c     what clients ask for
+ *              │        │        │            │
+ *              └── build.c ◀─────│────────────┘     a SELECT becomes a snapshot: read.c (what does it name?), sources.c
+ *                   │            │                  (where is that?), then describe, export, put, commit
+ *                   └─ iceberg/ store/ engine/      pages.c: pin ─▶ files ─▶ rows
+ *
+ * An operation is a chain of steps: each runs on the pool, may block on the
+ * store, and ends by naming what comes next: another step, an engine's task,
+ * or the end. No step waits for the engine.
+ */
+#ifndef MAYFLY_VIEW_INT_H
+#define MAYFLY_VIEW_INT_H
+
+#include "view/view.h"
+
+#include <pthread.h>
+
+/* --- view.c --- */
+struct views {
+	struct views_options o;
+	pthread_mutex_t lock;
+	struct list ops;               /* that run */
+	bool stopping;
+	exec_fn *told;
+	void *told_arg;
+	atomic_ullong built, failed, sessions, pages, expired, snapshots_dropped, objects_dropped;
+};
+void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret);
+
+/* --- keys.c: of the call's tenant; no slash at the end of a prefix --- */
+bool view_id_check(struct call *c, const char *what, struct str id) NODISCARD; /* ERR_INVALID_FIELD: as the contract's space_id */
+struct str key_tenant(struct arena *a, struct str tenant);              /* "" or "tenants/{tenant}/" */
+struct str key_space(struct call *c, struct str space, const char *rest); /* "spaces/{s}" and rest: "/meta.json", "/sql/", … */
+struct str key_table(struct call *c, struct str space, struct str table);       /* …/tables/{name} */
+struct str key_saved(struct call *c, struct str space, struct str id);          /* …/sql/{id}.json */
+struct str key_view(struct call *c, struct str space, struct str id);           /* …/materialized_views/{id} */
+struct str key_session(struct call *c, struct str space, struct str id);        /* …/sql_sessions/{id}/meta.json */
+/* What a store lists below a prefix, first parts only ("a" of "…/a/b"), each once, behind `after`, at most `limit`. */
+bool key_children(struct call *c, struct views *v, struct str prefix, struct view_page *page, struct str **ret, int *ret_n) NODISCARD;
+bool space_check(struct call *c, struct views *v, struct str space) NODISCARD;  /* spaces.c: it is there: ERR_NOT_FOUND */
+/* The whole object as a JSON object. ERR_NOT_FOUND, ERR_CORRUPT_TABLE naming it. */
+bool view_read_json(struct call *c, struct views *v, struct str key, const json_node **ret) NODISCARD;
+
+/* --- op.c --- */
+typedef void op_step(struct view_op *op);
+struct op_got { /* what the engine's task brought, in the operation's arena */
+	struct engine_end end;
+	struct str columns;            /* packed; of an export: the description of its files */
+	struct engine_bytes **parts;   /* plain or gzip as it was asked; released with the operation or by op_got_drop() */
+	int nparts;
+};
+struct view_op {
+	struct views *room;
+	struct arena arena;
+	struct call call;              /* who asked; its deadline is the build's; its error is the operation's */
+	atomic_int refs;
+	struct list node;
+	pthread_mutex_t lock;
+	struct watcher *watchers;
+	bool over, canceled;
+	op_step *next;
+	struct engine_task *task;
+	struct op_got got;
+	struct view_result result;
+	void *state;                   /* of the file that began it; in the arena */
+	void (*closing)(struct view_op *op); /* before the end is told, on success and failure: gives back what is held; may be NULL */
+};
+struct view_op *op_new(struct call *c, struct views *v);                       /* one reference for the caller, one for its run */
+/* The first step, soon, on the pool. ERR_UNAVAILABLE: stopping, or the pool is full; the operation is gone. */
+bool op_begin(struct call *c, struct view_op *op, op_step *first, struct view_op **ret) NODISCARD;
+/* The last thing that a step does: exactly one of these. */
+void op_step_next(struct view_op *op, op_step *next);
+void op_ask(struct view_op *op, const struct engine_ask *ask, op_step *next);  /* tenant is filled in; op->got is there in `next` */
+void op_export(struct view_op *op, const struct engine_export *x, op_step *next);
+void op_end(struct view_op *op);                                               /* with the call's error, if it has one */
+void op_got_drop(struct view_op *op);
+/* The error of op->got.end, when it is one: `prefix` bytes stand before the client's SQL, `sql` is it as the client wrote it.
+ * Binder, parser and catalog errors: ERR_SQL_INVALID with the position; else ERR_VIEW_FAILED. Always returns false. */
+bool op_fail_engine(struct view_op *op, struct str sql, size_t prefix);
+
+/* --- read.c: what a client's SELECT names --- */
+struct named_table {
+	struct str name;
+	int position;                  /* from 1, in the client's text; 0 = unknown */
+};
+struct select_read {
+	struct named_table *tables;    /* each once, without regard to case */
+	int ntables;
+};
+/* sql: with $name for variables. First the gate, on this thread; then the worker's parser tells the tables; one SELECT, only
+ * functions that read nothing. ret is there in `next`, where op->call may have an error: ERR_SQL_INVALID, ERR_NOT_ALLOWED. */
+void read_select(struct view_op *op, struct str sql, struct select_read *ret, op_step *next);
+
+/* --- sources.c: tables and views of a space by name --- */
+struct source {
+	struct str name;               /* as the SELECT names it */
+	struct str sql_id;             /* of a view; empty = a table */
+	struct ice_table table;
+	const struct ice_snapshot *snapshot;
+	const struct ice_schema *schema;
+	struct ice_file *files;
+	struct str *paths;             /* in the cache, while held */
+	struct store_held **held;
+	int nfiles;
+};
+/* A table of that name, else the saved SQL of that name (ERR_SQL_INVALID when there are two), or "view_{sql_id}". Unknown:
+ * ERR_SQL_INVALID with the position. */
+bool source_find(struct call *c, struct views *v, struct str space, const struct named_table *named, struct source *ret) NODISCARD;
+bool source_hold(struct call *c, struct views *v, struct source *s) NODISCARD;   /* its files into the cache */
+void source_release(struct source *s);
+/* `"name" AS NOT MATERIALIZED (SELECT … FROM read_parquet([…], schema = …))` */
+void source_put_cte(struct buf *b, const struct source *s);
+
+/* --- build.c: a SELECT becomes a snapshot of an Iceberg table --- */
+struct pin { /* what a session keeps */
+	int64_t snapshot_id, snapshot_ms, rows;
+	int schema_version;            /* 1, 2, …: how many schemas the view has had so far */
+	struct ice_schema schema;
+	struct str manifest_list, location, schema_hash;
+	bool ordered;                  /* the files are in the order below, one after the other */
+};
+struct build {
+	struct str space, prefix;      /* prefix: of the table */
+	const struct saved_sql *saved; /* the SQL that is in force with the commit */
+	int64_t revision;              /* its number; the commit is refused (ERR_REVISION_CONFLICT) where a higher one, or another of this number, is */
+	const struct engine_bind *binds; /* of its variables */
+	const struct str *bind_names;
+	int nbinds;
+	struct str bindings;           /* canonical JSON of the values; empty = the defaults: the view itself */
+	bool empty;                    /* no rows are computed: a view with a variable that has no value yet */
+	enum view_refresh_mode mode;   /* AUTO: what is there will do when no source changed since; views among the sources are
+	                                * looked at the same way first. NEVER: whatever is there will do */
+	op_step *next;                 /* op->call may have an error; else: */
+	struct pin pin;
+	bool committed;                /* a new snapshot was made */
+	void *inner;                   /* build.c's own */
+};
+void build_begin(struct view_op *op, struct build *b);
+/* The pin of a snapshot that is there. */
+bool build_pin(struct call *c, const struct ice_table *t, const struct ice_snapshot *s, struct pin *ret) NODISCARD;
+
+/* Properties of a view's table: what is in force. */
+#define PROP_SQL_ID "mayfly.sql-id"
+#define PROP_REVISION "mayfly.revision"          /* a number, growing */
+#define PROP_SAVED "mayfly.saved"                /* the entry, JSON, as at sql/{id}.json */
+/* Properties of a snapshot. */
+#define PROP_SOURCES "mayfly.sources"            /* {"table":{"name":[uuid, snapshot id]},…} */
+#define PROP_BINDINGS "mayfly.bindings"
+#define PROP_ORDERED "mayfly.ordered"            /* "true": the files, one after the other, are in the view's order */
+#define PROP_SERVER "mayfly.server"
+
+/* --- saved.c --- */
+struct entry { /* spaces/{s}/sql/{id}.json: there = the SQL is saved; the view's properties win over its text */
+	struct saved_sql saved;
+	int64_t revision;
+	struct str principal;
+	bool adhoc;                    /* of sessions with a text of their own; in no list */
+	int64_t building_until_ms;     /* wall; an entry that says building is failed after it; 0 = not building */
+};
+bool entry_get(struct call *c, struct views *v, struct str space, struct str id, struct entry *ret, struct ice_table *ret_table) NODISCARD;
+bool entry_exists(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* ERR_NOT_FOUND */
+bool entry_by_sql(struct call *c, struct views *v, struct str space, struct str sql, struct entry *ret, bool *ret_found) NODISCARD;
+/* Names of the saved SQL of a space, for source_find(): ids of those called `name`, without regard to case. */
+bool entry_by_name(struct call *c, struct views *v, struct str space, struct str name, struct str **ret_ids, int *ret_n) NODISCARD;
+void entry_put(struct buf *b, const struct entry *e); /* its JSON */
+bool entry_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* entry first, then the view; also the sweep's */
+
+/* --- variables.c --- */
+/* Declared and used agree, types are known, defaults fit: ERR_SQL_INVALID. ret_sql: with $name. */
+bool variables_check(struct call *c, struct str sql, const struct view_variable *v, int n, struct str *ret_sql) NODISCARD;
+struct bound {
+	struct str sql;                /* with CAST($name AS type) */
+	struct engine_bind *binds;
+	struct str *names;
+	int n;
+	struct str canonical;          /* "" when all are the defaults */
+	bool missing;                  /* one has neither a value nor a default */
+};
+bool variables_bind(struct call *c, struct str sql, const struct view_variable *v, int n, const json_node *values, struct bound *ret) NODISCARD;
+
+/* --- sessions.c --- */
+struct session_doc {
+	struct str id, space, sql_id, sql, status, error, owner;
+	int64_t created_ms, expires_ms;
+	struct pin pin;
+	const struct str *order_by;    /* with the tie-breaker */
+	int norder;
+	bool own_order;                /* not the order of the files */
+	int64_t count, counted_ms;     /* counted_ms 0 = not yet */
+	struct str variables;          /* canonical JSON */
+	int64_t building_until_ms;
+};
+#define TIE_BREAKER "$position"
+/* Reads and checks it: principal, expiry (drops it), deletion of its SQL. ERR_NOT_FOUND, ERR_SESSION_EXPIRED, ERR_VIEW_DELETED. */
+bool session_doc_get(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret) NODISCARD;
+bool session_doc_read(struct call *c, struct views *v, struct str key, struct session_doc *ret) NODISCARD; /* unchecked, for the sweep */
+bool session_doc_put(struct call *c, struct views *v, const struct session_doc *d, enum store_put how) NODISCARD;
+/* A deleted session leaves `…/sql_sessions/{id}/deleted` until the sweep, so that a late write does not bring it back. */
+bool session_doc_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD;
+
+/* --- events.c: posted, never waited for --- */
+enum view_event { VIEW_E_CREATED, VIEW_E_UPDATED, VIEW_E_REFRESHED, VIEW_E_FAILED, VIEW_E_DELETED, VIEW_E_TABLE_WRITTEN, VIEW_E_TABLE_DELETED,
+		  VIEW_E_SESSION_OPENED, VIEW_E_SESSION_CLOSED, VIEW_E_SESSION_EXPIRED, VIEW_E_SPACE_CREATED, VIEW_E_SPACE_DELETED, VIEW_EVENTS };
+struct view_told {
+	enum view_event event;
+	struct str space, id;          /* of the view, table or session */
+	int64_t snapshot_id, rows, duration_ms; /* -1 = not told */
+	struct str error;
+};
+void view_tell(struct views *v, const struct call *c, const struct view_told *t);
+
+#endif
