@@ -13,6 +13,7 @@
 #include "session/session.h"
 #include "statement/statement.h"
 #include "tenant/tenant.h"
+#include "view/view.h"
 
 struct api {
 	const struct conf *conf;
@@ -20,6 +21,7 @@ struct api {
 	struct engine *engine;
 	struct statements *statements;
 	struct sessions *sessions;
+	struct views *views;
 	struct events *events;
 	struct lifecycle *lifecycle;
 	atomic_bool draining; /* no new work */
