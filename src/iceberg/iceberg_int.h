@@ -1,0 +1,90 @@
+/* iceberg_int.h - inside iceberg/.
+ *
+ *   types.c     DuckDB's type texts -> types, and back          schema.c    columns -> schema with field ids that stay
+ *   json.c      types and schemas as Iceberg's JSON             bounds.c    a text -> the bytes of a bound
+ *   avro.c      object container files, any schema, both ways   manifest.c  manifests and manifest lists on it
+ *   object.c    a whole object of the store                     files.c     the files of a snapshot
+ *   metadata.c  vN.metadata.json both ways    load.c    the latest version    commit.c    expire.c
+ *
+ * What is read is input: names, counts and lengths are checked, and what is wrong is ERR_CORRUPT_TABLE with the object's key.
+ */
+#ifndef MAYFLY_ICEBERG_INT_H
+#define MAYFLY_ICEBERG_INT_H
+
+#include "iceberg/iceberg.h"
+
+enum {
+	ICE_DEPTH_MAX = 16,            /* of a type within types; as JSON in a document it stays below JSON_MAX_DEPTH */
+	ICE_FIELDS_MAX = 10000,        /* of a schema, with those inside */
+	ICE_NAME_MAX = 1024,           /* bytes of a field's name */
+	ICE_OBJECT_MAX = 64 << 20,     /* bytes of a metadata file, a manifest list or a manifest, also after inflating */
+	ICE_ENTRIES_MAX = 1000000,     /* of a manifest list or a manifest */
+};
+
+/* --- object.c --- */
+/* The whole object, in the arena. ERR_NOT_FOUND; ERR_CORRUPT_TABLE when larger than ICE_OBJECT_MAX. */
+bool ice_object(struct call *c, struct store *s, struct str key, struct str *ret) NODISCARD;
+/* A URI of the table -> path below its prefix. ERR_CORRUPT_TABLE (of object `key`) for one that is elsewhere or no key. */
+bool ice_path(struct call *c, struct str key, struct str location, struct str uri, struct str *ret) NODISCARD;
+void ice_put_uri(struct buf *b, struct str location, struct str path); /* "location/path" */
+
+/* --- types.c --- */
+/* A DuckDB type text -> the type it is kept as, field ids 0. ret_cast: the DuckDB type to cast to, empty = none is needed.
+ * ERR_SQL_INVALID naming `column`. */
+bool ice_type_parse(struct call *c, struct str column, struct str text, struct ice_type *ret, struct str *ret_cast) NODISCARD;
+
+/* --- json.c --- */
+void ice_put_type_json(struct json_out *o, const struct ice_type *t);
+void ice_put_schema_json(struct json_out *o, const struct ice_schema *s); /* {"type":"struct","schema-id":0,"fields":[…]} */
+/* ERR_CORRUPT_TABLE naming the object `key`; a schema without schema-id has id 0. */
+bool ice_type_from_json(struct call *c, struct str key, const json_node *n, struct ice_type *ret) NODISCARD;
+bool ice_schema_from_json(struct call *c, struct str key, const json_node *n, struct ice_schema *ret) NODISCARD;
+
+/* --- schema.c --- */
+bool ice_type_same(const struct ice_type *a, const struct ice_type *b);       /* also names and ids of what is inside */
+bool ice_schema_same(const struct ice_schema *a, const struct ice_schema *b); /* but for its id */
+int ice_schema_last_id(const struct ice_schema *s);                           /* the highest field id, nested ones too; 0 = no field */
+bool ice_promotes(const struct ice_type *from, const struct ice_type *to);    /* may `from` be read as `to`? the same counts */
+const struct ice_field *ice_field_by_id(const struct ice_schema *s, int id);  /* nested ones too; NULL */
+
+/* --- manifest.c --- */
+enum ice_status { ICE_EXISTING, ICE_ADDED, ICE_DELETED };
+struct ice_entry { /* of a manifest */
+	enum ice_status status;
+	int64_t snapshot_id;           /* 0 = null: of the snapshot that the manifest list belongs to */
+	int64_t sequence, file_sequence; /* -1 = null: the manifest's */
+	int sort_order_id;             /* 0 = none */
+	struct ice_file file;
+};
+struct ice_manifest { /* an entry of a manifest list */
+	struct str path;               /* below the table's prefix: "metadata/…-m0.avro" */
+	int64_t length;                /* bytes */
+	int spec_id, content;          /* 0; content 0 = data, 1 = deletes */
+	int64_t sequence, min_sequence;
+	int64_t added_snapshot_id;
+	int added_files, existing_files, deleted_files;
+	int64_t added_rows, existing_rows, deleted_rows;
+};
+/* Adds a manifest's bytes. The order of its entries is the order of the rows. */
+void ice_put_manifest(struct buf *b, struct str location, const struct ice_schema *schema, const struct ice_entry *v, int n);
+/* Adds a manifest list's bytes; of `of` the id, parent and sequence count. The order of the manifests is the order of the rows:
+ * an append puts its own behind the others. */
+void ice_put_manifest_list(struct buf *b, struct str location, const struct ice_snapshot *of, const struct ice_manifest *v, int n);
+/* What an entry added here counts: fills the counts and min_sequence (entries without a sequence have `m->sequence`). */
+void ice_count_entries(struct ice_manifest *m, const struct ice_entry *v, int n);
+
+struct ice_read { /* what is read */
+	struct str key;                /* of the object, for errors */
+	struct str location;           /* of the table, stripped from paths */
+	struct str bytes;
+	bool stats;                    /* ice_read_manifest: also file.stats; else they are skipped and nstats is 0 */
+};
+/* Delete manifests and such of other partition specs are told as they are: who reads on decides. Borrows from r->bytes. */
+bool ice_read_manifest_list(struct call *c, const struct ice_read *r, struct ice_manifest **ret, int *ret_n) NODISCARD;
+/* With what is inherited from `m` filled in: snapshot_id (m->added_snapshot_id) and sequences (m->sequence) of added entries.
+ * m NULL: they stay 0 and -1. ERR_CORRUPT_TABLE also for delete files, partitions and other formats than Parquet, but not in
+ * deleted entries. */
+bool ice_read_manifest(struct call *c, const struct ice_read *r, const struct ice_manifest *m, struct ice_entry **ret,
+		       int *ret_n) NODISCARD;
+
+#endif
