@@ -43,6 +43,22 @@ static bool env_matches(const char *prefix, const struct conf_row *row, struct s
 	return str_eq(buf_str(&known), name);
 }
 
+/* MAYFLY_STORAGE_ACCESS_KEY_ID is storage.access_key_id. */
+static struct str env_pair_key(struct call *c, struct str name)
+{
+	for (const struct conf_row *row = conf_options; row->key; row++) {
+		OWNS(buf) section = {0};
+
+		if (row->type != CONF_T_MAP)
+			continue;
+		conf_env_name("", row->key, &section);
+		buf_addc(&section, '_');
+		if (name.n > section.n && str_starts(name, buf_str(&section)))
+			return arena_fmt(c->arena, "%s.%.*s", row->key, SARG(arena_lower(c->arena, str_tail(name, section.n))));
+	}
+	return (struct str){NULL, 0};
+}
+
 static struct str env_key(struct call *c, struct str name)
 {
 	for (const struct conf_row *row = conf_options; row->key; row++)
@@ -51,7 +67,7 @@ static struct str env_key(struct call *c, struct str name)
 	for (const struct conf_row *row = conf_caps_rows; row->key; row++)
 		if (env_matches(CONF_CAPS_PREFIX, row, name))
 			return arena_fmt(c->arena, CONF_CAPS_PREFIX "%s", row->key);
-	return (struct str){NULL, 0};
+	return env_pair_key(c, name);
 }
 
 /* MAYFLY_SERVER_LISTN is a mistake; MAYFLY_TOKEN may be somebody else's. */
@@ -145,7 +161,9 @@ static bool assign_option(struct call *c, const struct conf_setting *s, struct c
 		row = conf_find(conf_caps_rows, str_tail(s->key, strlen(CONF_CAPS_PREFIX)));
 		base = &f->caps;
 	}
-	if (row)
+	if (!row && (row = conf_map_of(s->key)))
+		base = f;
+	if (row && !(s->null && row->type == CONF_T_MAP && conf_is_section(s->key)))
 		return conf_assign(c, row, s, base);
 	return (s->null && conf_is_section(s->key)) || unknown(c, s);
 }
@@ -203,6 +221,8 @@ static bool check_together(struct call *c, const struct conf *f)
 	if (f->storage_default_ttl_seconds > f->storage_max_ttl_seconds)
 		return fail(c, ERR_INVALID_FIELD,
 			    "snowflake_api.statement_storage.default_ttl_seconds is larger than max_ttl_seconds");
+	if (f->spaces_ttl_seconds > f->spaces_max_ttl_seconds)
+		return fail(c, ERR_INVALID_FIELD, "spaces.ttl_seconds is larger than spaces.max_ttl_seconds");
 	if (f->server_listen.n == 0)
 		return fail(c, ERR_INVALID_FIELD, "server.listen is empty");
 	return true;

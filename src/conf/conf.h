@@ -10,9 +10,17 @@
 
 #include "base/base.h"
 
-/* The types of options: text, whole number, bool, list of texts (comma-separated). */
+/* The types of options: text, whole number, bool, list of texts (comma-separated), and a section whose further keys
+ * belong to a library: as they are written, in the order of their first mention. */
 struct conf_list {
 	const struct str *v;
+	int n;
+};
+struct conf_pair {
+	struct str key, value;
+};
+struct conf_map {
+	struct conf_pair *v;
 	int n;
 };
 struct conf_caps { /* of one tenant: rows of caps.def, `tenants.<name>`, overridden by `tenants.overrides.<tenant>.<name>` */
@@ -26,12 +34,14 @@ struct conf {
 #define CONF_INT(field, key, min, max, dflt, help) int64_t field;
 #define CONF_BOOL(field, key, dflt, help) bool field;
 #define CONF_LIST(field, key, dflt, help) struct conf_list field;
+#define CONF_MAP(field, key, help) struct conf_map field;
 #include "conf/options.def"
 #undef CONF_TEXT
 #undef CONF_CHOICE
 #undef CONF_INT
 #undef CONF_BOOL
 #undef CONF_LIST
+#undef CONF_MAP
 	struct conf_caps caps;          /* the defaults */
 	struct map overrides;           /* tenant name -> struct conf_caps* */
 };

@@ -15,9 +15,11 @@ enum {
 	CONF_MAX_DEPTH = 8,          /* nested mappings */
 	CONF_MAX_TEXT = 4096,        /* bytes of one value */
 	CONF_MAX_ITEMS = 256,        /* elements of one list */
+	CONF_MAX_KEY = 64,           /* bytes of a key of a library */
+	CONF_MAX_PAIRS = 64,         /* of them in a section */
 };
 
-enum conf_type { CONF_T_TEXT, CONF_T_CHOICE, CONF_T_INT, CONF_T_BOOL, CONF_T_LIST };
+enum conf_type { CONF_T_TEXT, CONF_T_CHOICE, CONF_T_INT, CONF_T_BOOL, CONF_T_LIST, CONF_T_MAP };
 
 struct conf_row {
 	const char *key;
@@ -57,6 +59,8 @@ bool conf_read_text(struct call *c, struct str file, struct str text, struct con
 
 /* rows.c */
 const struct conf_row *conf_find(const struct conf_row *rows, struct str key);
+/* The section of a library that a key which is no row of its own falls into; NULL = none. */
+const struct conf_row *conf_map_of(struct str key);
 bool conf_is_section(struct str key);
 /* The known key that was probably meant; empty when none is near. */
 struct str conf_nearest(struct call *c, struct str key);

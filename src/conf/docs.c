@@ -21,9 +21,15 @@ static void markdown_text(struct str s, struct buf *out)
 	}
 }
 
+/* A section of a library stands for all of its keys. */
+static const char *any_key(const struct conf_row *row)
+{
+	return row->type == CONF_T_MAP ? ".*" : "";
+}
+
 static void markdown_row(const char *prefix, const struct conf_row *row, struct buf *out)
 {
-	buf_fmt(out, "| `%s%s` | ", prefix, row->key);
+	buf_fmt(out, "| `%s%s%s` | ", prefix, row->key, any_key(row));
 	conf_expected(row, out);
 	buf_lit(out, " | ");
 	default_text(row, out);
@@ -47,7 +53,7 @@ static void man_text(struct str s, struct buf *out)
 
 static void man_row(const char *prefix, const struct conf_row *row, struct buf *out)
 {
-	buf_fmt(out, ".TP\n.B %s%s\n", prefix, row->key);
+	buf_fmt(out, ".TP\n.B %s%s%s\n", prefix, row->key, any_key(row));
 	man_text(str_of(row->help), out);
 	buf_lit(out, ".\nTakes ");
 	conf_expected(row, out);
@@ -62,7 +68,7 @@ static void man_row(const char *prefix, const struct conf_row *row, struct buf *
 
 static void help_row(const char *prefix, const struct conf_row *row, struct buf *out)
 {
-	buf_fmt(out, "  %s%s (%s)\n      %s\n", prefix, row->key, *row->dflt ? row->dflt : "empty", row->help);
+	buf_fmt(out, "  %s%s%s (%s)\n      %s\n", prefix, row->key, any_key(row), *row->dflt ? row->dflt : "empty", row->help);
 }
 
 void conf_document(enum conf_doc form, struct buf *out)

@@ -9,12 +9,14 @@ const struct conf_row conf_options[] = {
 	{key, CONF_T_INT, offsetof(struct conf, field), #dflt, min, max, NULL, help},
 #define CONF_BOOL(field, key, dflt, help) {key, CONF_T_BOOL, offsetof(struct conf, field), #dflt, 0, 0, NULL, help},
 #define CONF_LIST(field, key, dflt, help) {key, CONF_T_LIST, offsetof(struct conf, field), dflt, 0, 0, NULL, help},
+#define CONF_MAP(field, key, help) {key, CONF_T_MAP, offsetof(struct conf, field), "", 0, 0, NULL, help},
 #include "conf/options.def"
 #undef CONF_TEXT
 #undef CONF_CHOICE
 #undef CONF_INT
 #undef CONF_BOOL
 #undef CONF_LIST
+#undef CONF_MAP
 	{.key = NULL},
 };
 
@@ -31,6 +33,17 @@ const struct conf_row *conf_find(const struct conf_row *rows, struct str key)
 	for (const struct conf_row *row = rows; row->key; row++)
 		if (str_eq(str_of(row->key), key))
 			return row;
+	return NULL;
+}
+
+const struct conf_row *conf_map_of(struct str key)
+{
+	for (const struct conf_row *row = conf_options; row->key; row++) {
+		struct str section = str_of(row->key);
+
+		if (row->type == CONF_T_MAP && key.n > section.n + 1 && key.p[section.n] == '.' && str_starts(key, section))
+			return row;
+	}
 	return NULL;
 }
 
@@ -137,6 +150,9 @@ void conf_expected(const struct conf_row *row, struct buf *out)
 		return;
 	case CONF_T_LIST:
 		buf_lit(out, "a list of texts");
+		return;
+	case CONF_T_MAP:
+		buf_lit(out, "keys with a text each");
 		return;
 	}
 }

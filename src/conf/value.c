@@ -120,11 +120,54 @@ static bool assign_list(struct call *c, const struct conf_row *row, const struct
 	return true;
 }
 
+static bool key_is_plain(struct str key)
+{
+	for (size_t i = 0; i < key.n; i++)
+		if (!(key.p[i] >= 'a' && key.p[i] <= 'z') && !(key.p[i] >= '0' && key.p[i] <= '9') && key.p[i] != '_')
+			return false;
+	return key.n > 0 && key.n <= CONF_MAX_KEY;
+}
+
+static struct conf_pair *pair_of(struct call *c, struct conf_map *m, struct str key)
+{
+	for (int i = 0; i < m->n; i++)
+		if (str_eq(m->v[i].key, key))
+			return &m->v[i];
+	if (!m->v)
+		m->v = ARENA_ARRAY(c->arena, struct conf_pair, CONF_MAX_PAIRS);
+	if (m->n == CONF_MAX_PAIRS)
+		return NULL;
+	m->v[m->n].key = arena_dup(c->arena, key);
+	return &m->v[m->n++];
+}
+
+/* The section itself has no value; a value is never repeated in an error: it may be a secret. */
+static bool assign_pair(struct call *c, const struct conf_row *row, const struct conf_setting *s, void *to)
+{
+	struct str section = str_of(row->key), key = str_tail(s->key, section.n + 1);
+	struct conf_pair *p;
+
+	if (str_eq(s->key, section)) {
+		*(struct conf_map *)to = (struct conf_map){0};
+		return s->n == 1 && s->v[0].n == 0 ? true : wrong(c, row, s);
+	}
+	if (!key_is_plain(key))
+		return fail(c, ERR_UNKNOWN_FIELD, "%.*s: %.*s: keys of %s are made of a-z, 0-9 and _", SARG(s->where),
+			    SARG(str_head(s->key, 100)), row->key);
+	if (!clean(c, s, only_text(s)))
+		return false;
+	p = pair_of(c, to, key);
+	if (!p)
+		return fail(c, ERR_INVALID_FIELD, "%.*s: %s has more than %d keys", SARG(s->where), row->key, CONF_MAX_PAIRS);
+	p->value = arena_dup(c->arena, only_text(s));
+	return true;
+}
+
 bool conf_assign(struct call *c, const struct conf_row *row, const struct conf_setting *s, void *base)
 {
 	static bool (*const assign[])(struct call *, const struct conf_row *, const struct conf_setting *, void *) = {
 		[CONF_T_TEXT] = assign_text, [CONF_T_CHOICE] = assign_choice, [CONF_T_INT] = assign_int,
-		[CONF_T_BOOL] = assign_bool, [CONF_T_LIST] = assign_list,
+		[CONF_T_BOOL] = assign_bool, [CONF_T_LIST] = assign_list, [CONF_T_MAP] = assign_pair,
 	};
 
 	if (s->null || (s->sequence && row->type != CONF_T_LIST))

@@ -180,6 +180,39 @@ static void every_row_has_a_variable_of_its_own(void **state)
 	}
 }
 
+static struct str pair(const struct conf *f, const char *key)
+{
+	for (int i = 0; i < f->storage_options.n; i++)
+		if (str_eq(f->storage_options.v[i].key, str_of(key)))
+			return f->storage_options.v[i].value;
+	return S("");
+}
+
+static void a_library_s_section_takes_its_own_keys(void **state)
+{
+	struct fixture *t = *state;
+	OWNS(buf) many = {0};
+
+	assert_true(load(t, "storage: {scheme: s3, bucket: a, region: here}\n", "MAYFLY_STORAGE_SECRET_ACCESS_KEY=hush",
+			 "storage.bucket=b"));
+	assert_str_equal(t->f.storage_scheme, "s3");
+	assert_int_equal(t->f.storage_options.n, 3);
+	assert_str_equal(pair(&t->f, "bucket"), "b");
+	assert_str_equal(pair(&t->f, "region"), "here");
+	assert_str_equal(pair(&t->f, "secret_access_key"), "hush");
+	assert_true(load(t, "storage:\n", NULL, NULL));
+	assert_int_equal(t->f.storage_options.n, 0);
+	assert_refused(t, load(t, NULL, NULL, "storage.a-b=x"), "keys of storage are made of");
+	assert_refused(t, load(t, "storage: s3", NULL, NULL), "storage takes keys with a text each");
+	assert_refused(t, load(t, "storage: {bucket: [a]}", NULL, NULL), "not a list");
+	assert_refused(t, load(t, "storage: {bucket: \"hush\\0\"}", NULL, NULL), "control character");
+	assert_null(strstr(t->c.err.text, "hush"));
+	buf_lit(&many, "storage:\n");
+	for (int i = 0; i < 65; i++)
+		buf_fmt(&many, "  k%d: x\n", i);
+	assert_refused(t, load(t, buf_cstr(&many), NULL, NULL), "more than 64 keys");
+}
+
 static void duplicates_are_refused(void **state)
 {
 	struct fixture *t = *state;
@@ -290,6 +323,7 @@ int main(void)
 		CASE(an_error_says_where_and_what_was_expected),
 		CASE(unknown_keys_are_refused_with_the_nearest),
 		CASE(every_row_has_a_variable_of_its_own),
+		CASE(a_library_s_section_takes_its_own_keys),
 		CASE(duplicates_are_refused),
 		CASE(a_file_must_be_one_plain_mapping),
 		CASE(files_and_values_have_limits),
