@@ -3,10 +3,9 @@
  *
  * A reader holds one partition and writes a page a time; partitions that are
  * stored natively go into JSON as they are, without a look at their cells.
- * Not here: how a cell changes (convert_cells.c), Parquet (parquet.c).
+ * Not here: how a cell changes (rows/), Parquet (parquet.c).
  * Threads: one reader is used by one thread at a time; reading blocks.
  */
-#include "statement/convert.h"
 #include "statement/statement_int.h"
 
 #include <stdlib.h>

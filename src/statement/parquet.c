@@ -2,9 +2,8 @@
  *
  * The caller's thread waits on a condition; the worker's answers come on the
  * engine's loop, under the lock of `struct making`, which outlives them: after
- * ended() there is nothing more. Not here: cells (convert_cells.c).
+ * ended() there is nothing more. Not here: cells (rows/).
  */
-#include "statement/convert.h"
 #include "statement/statement_int.h"
 
 #include <time.h>

@@ -3,7 +3,6 @@
  * Plain bytes for embedding, one gzip member for sending as it is. What is
  * stored that way already is not touched.
  */
-#include "statement/convert.h"
 #include "statement/statement_int.h"
 
 #include <libdeflate.h>

@@ -8,6 +8,7 @@
 #ifndef MAYFLY_STATEMENT_INT_H
 #define MAYFLY_STATEMENT_INT_H
 
+#include "rows/rows.h"
 #include "sql/sql.h"
 #include "statement/statement.h"
 
@@ -167,6 +168,16 @@ void stmt_results_done(struct stmt *st);  /* after success: spool what must be *
 void stmt_drop_results(struct stmt *st);  /* shard lock not held */
 /* A reference to the bytes of partition i as stored. Blocks when it is spooled. */
 bool stmt_stored_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip) NODISCARD;
+
+/* serve.c: partition i of a finished statement, plain; blocks */
+struct plain_part {
+	struct str text; /* borrows from the two below */
+	struct engine_bytes *stored;
+	struct buf plain;
+};
+bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain_part *ret) NODISCARD; /* ret is empty, but for memory */
+void plain_part_close(struct plain_part *p); /* keeps the memory of `plain` for the next one */
+void plain_part_drop(struct plain_part *p);
 
 /* convert.c: partition i in `form` as {"data":[…]}, plain; blocks */
 bool stmt_part_as(struct call *c, struct stmt *st, int i, enum engine_form form, struct buf *ret) NODISCARD;

@@ -1,7 +1,7 @@
 /* convert_fuzz.c - any bytes as a stored partition of a column of each kind. The
  * first byte chooses the form; what converts must convert back.
  */
-#include "statement/convert.h"
+#include "rows/rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

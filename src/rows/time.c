@@ -1,11 +1,11 @@
-/* convert_time.c - dates, times and instants between Snowflake's numbers and ISO texts.
+/* time.c - dates, times and instants between Snowflake's numbers and ISO texts.
  *
  * Snowflake counts days, or seconds with nine places and one sign for both.
  * The ISO texts are the ones engine workers write: years beyond 9999 as they
  * are, years before 1 as "0044-03-15 (BC)", and infinity as a word in both
  * forms. Pure; any thread.
  */
-#include "statement/convert.h"
+#include "rows/rows.h"
 
 enum { NANOS = 1000000000, DAY = 86400, SECOND_DIGITS = 18, YEAR_DIGITS = 11, HOUR_DIGITS = 2 };
 

@@ -1,11 +1,11 @@
-/* convert_cells.c - one cell, by its column's kind, between the two forms.
+/* cells.c - one cell, by its column's kind, between the two forms.
  *
  * A row of the table for each kind, a function for each direction. In
  * Snowflake's form every cell is a string; with nullable=false SQL NULL was
  * stored as the string "null", which text columns keep, since there it may be
  * a value. Pure but for the buffers of `struct convert`; one thread at a time.
  */
-#include "statement/convert.h"
+#include "rows/rows.h"
 
 struct source {
 	struct convert *cv;

@@ -1,9 +1,9 @@
-/* convert_rows.c - a partition's bytes taken apart into rows, and rows written
+/* rows.c - a partition's bytes taken apart into rows, and rows written
  * in the shape asked for, a page at a time. What a cell becomes is
- * convert_cells.c. Pure but for the buffers of `struct convert`; one thread at
+ * cells.c. Pure but for the buffers of `struct convert`; one thread at
  * a time.
  */
-#include "statement/convert.h"
+#include "rows/rows.h"
 
 #include <libdeflate.h>
 

@@ -1,17 +1,17 @@
-/* convert.h - inside statement/: cells, rows and partitions from one form to another.
+/* rows.h - the door of rows/: cells, rows and partitions of results from one form to another.
  *
- * All but the first part are pure functions over bytes that a worker wrote:
- * whatever is not well-formed makes them return false, never more.
+ * Pure functions over bytes that a worker wrote: whatever is not well-formed
+ * makes them return false, never more. Where partitions come from, and where
+ * the texts go, is the business of the rooms above.
  *
- *   stored partition ─▶ plain ─▶ rows ─▶ cells ─▶ row texts      convert.c
- *                       convert_rows.c    │
- *                                         └─ convert_cells.c, convert_time.c, convert_json.c
+ *   partition ─▶ plain ─▶ rows ─▶ cells ─▶ row texts
+ *               rows.c             └─ cells.c, time.c, json.c
  */
-#ifndef MAYFLY_STATEMENT_CONVERT_H
-#define MAYFLY_STATEMENT_CONVERT_H
+#ifndef MAYFLY_ROWS_H
+#define MAYFLY_ROWS_H
 
+#include "engine/engine.h"
 #include "json/json.h"
-#include "statement/statement.h"
 
 enum {
 	CONVERT_PLAIN_MAX = 512 * 1024 * 1024, /* of one partition; a worker writes no larger one */
@@ -19,23 +19,13 @@ enum {
 	CONVERT_DEPTH = 256,                   /* brackets in a nested cell: a nested type with JSON in it */
 };
 
-/* --- convert.c: partition i of a finished statement, plain; blocks --- */
-struct plain_part {
-	struct str text; /* borrows from the two below */
-	struct engine_bytes *stored;
-	struct buf plain;
-};
-bool plain_part_open(struct call *c, struct stmt *st, int i, struct plain_part *ret) NODISCARD; /* ret is empty, but for memory */
-void plain_part_close(struct plain_part *p); /* keeps the memory of `plain` for the next one */
-void plain_part_drop(struct plain_part *p);
-
-/* --- convert_rows.c: partitions --- */
+/* --- rows.c: partitions --- */
 /* The bytes of one gzip member; false when it is none, is followed by anything or is too large. */
 bool convert_gunzip(struct str stored, struct buf *ret) NODISCARD;
 /* What stands between `{"data":[` and `]}`. */
 bool convert_envelope(struct str plain, struct str *ret_rows) NODISCARD;
 
-/* --- convert_rows.c: rows --- */
+/* --- rows.c: rows --- */
 enum convert_shape {
 	CONVERT_ARRAYS,  /* [cell,…],[cell,…] */
 	CONVERT_OBJECTS, /* {"name":cell,…}\n */
@@ -59,11 +49,11 @@ void convert_csv_header(const struct engine_column *columns, int n, struct buf *
 /* Writes rows until about `page` bytes are added or none is left (*ret_done). */
 bool convert_page(struct convert *cv, size_t page, struct buf *out, bool *ret_done) NODISCARD;
 
-/* --- convert_cells.c: one cell of column `col`, from cv->from to cv->to --- */
+/* --- cells.c: one cell of column `col`, from cv->from to cv->to --- */
 bool convert_cell(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
 		  struct buf *out) NODISCARD;
 
-/* --- convert_time.c: texts without quotes; `digits` of the fraction --- */
+/* --- time.c: texts without quotes; `digits` of the fraction --- */
 bool convert_days_to_date(struct str days, struct buf *out) NODISCARD;
 bool convert_date_to_days(struct str date, struct buf *out) NODISCARD;
 bool convert_seconds_to_time(struct str seconds, int digits, struct buf *out) NODISCARD;
@@ -71,7 +61,7 @@ bool convert_time_to_seconds(struct str time, struct buf *out) NODISCARD;
 bool convert_epoch_to_iso(struct str epoch, int digits, struct buf *out) NODISCARD;
 bool convert_iso_to_epoch(struct str iso, struct buf *out) NODISCARD;
 
-/* --- convert_json.c: layouts of JSON text; false: not JSON, or deeper than CONVERT_DEPTH --- */
+/* --- json.c: layouts of JSON text; false: not JSON, or deeper than CONVERT_DEPTH --- */
 struct convert_layout {
 	bool pretty;    /* two spaces a level; else no white space */
 	bool undefined; /* a null in an array is `undefined` where it is pretty */

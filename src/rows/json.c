@@ -1,8 +1,8 @@
-/* convert_json.c - JSON text laid out anew, value by value, without a tree.
+/* json.c - JSON text laid out anew, value by value, without a tree.
  *
  * Numbers and strings keep their bytes, members their order. Pure; any thread.
  */
-#include "statement/convert.h"
+#include "rows/rows.h"
 
 struct layout {
 	struct str in; /* what is left */
