@@ -26,6 +26,7 @@ struct views {
 	exec_fn *told;
 	void *told_arg;
 	atomic_ullong built, failed, sessions, pages, expired, snapshots_dropped, objects_dropped;
+	struct memo *memo;             /* memo.c: made at first use; views_close() calls memo_close() */
 };
 void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret);
 
@@ -151,14 +152,32 @@ bool build_pin(struct call *c, const struct ice_table *t, const struct ice_snaps
 #define PROP_ORDERED "mayfly.ordered"            /* "true": the files, one after the other, are in the view's order */
 #define PROP_SERVER "mayfly.server"
 
-/* --- saved.c --- */
+/* --- entry.c --- */
 struct entry { /* spaces/{s}/sql/{id}.json: there = the SQL is saved; the view's properties win over its text */
 	struct saved_sql saved;
 	int64_t revision;
 	struct str principal;
 	bool adhoc;                    /* of sessions with a text of their own; in no list */
 	int64_t building_until_ms;     /* wall; an entry that says building is failed after it; 0 = not building */
+	int64_t building_from;         /* the snapshot when that began; a newer one: it is over */
 };
+/* Ids of saved SQL are v7 UUIDs, those of ad-hoc entries v4: a listing tells them apart, entry.adhoc has the last word. */
+bool entry_id_listed(struct str id);
+bool entry_visible(const struct call *c, const struct entry *e); /* an ad-hoc one: to its own principal and admins */
+/* One page of what is in sql/, by id; adhoc: those too. */
+bool entry_ids(struct call *c, struct views *v, struct str space, struct view_page *page, bool adhoc, struct str **ret, int *ret_n) NODISCARD;
+/* The object alone, without its table; NOT_FOUND. */
+bool entry_read(struct call *c, struct views *v, struct str space, struct str id, struct entry *ret) NODISCARD;
+/* Writes it, then looks whether it was deleted meanwhile: ERR_NOT_FOUND, and it is gone again. */
+bool entry_store(struct call *c, struct views *v, struct str space, const struct entry *e, enum store_put how) NODISCARD;
+/* sql/{id}.deleted: stays for the sweep (longest build + skew + grace), so that a late write does not bring an entry back; the
+ * sweep calls entry_drop() once more before it drops the mark. */
+struct str key_saved_deleted(struct call *c, struct str space, struct str id);
+/* {view}/meta.json, after a commit of the view itself; never fails: it is a hint. */
+void view_meta_put(struct call *c, struct views *v, struct str space, const struct saved_sql *saved, const struct pin *pin);
+/* What is told of a pinned snapshot in saved->view. */
+void entry_set_view(struct saved_sql *saved, const struct pin *pin);
+struct saved_sql saved_copy(struct arena *a, const struct saved_sql *s);
 bool entry_get(struct call *c, struct views *v, struct str space, struct str id, struct entry *ret, struct ice_table *ret_table) NODISCARD;
 bool entry_exists(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* ERR_NOT_FOUND */
 bool entry_by_sql(struct call *c, struct views *v, struct str space, struct str sql, struct entry *ret, bool *ret_found) NODISCARD;
@@ -166,6 +185,16 @@ bool entry_by_sql(struct call *c, struct views *v, struct str space, struct str 
 bool entry_by_name(struct call *c, struct views *v, struct str space, struct str name, struct str **ret_ids, int *ret_n) NODISCARD;
 void entry_put(struct buf *b, const struct entry *e); /* its JSON */
 bool entry_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* entry first, then the view; also the sweep's */
+
+/* --- memo.c: what this process remembers of the store: only ever a reason not to look --- */
+struct memo_entry {
+	unsigned char sql[SHA256_LEN], name[SHA256_LEN]; /* name: in lower case */
+};
+void memo_close(struct views *v);
+bool memo_get(struct views *v, const struct store_entry *at, struct memo_entry *ret);
+void memo_put(struct views *v, const struct store_entry *at, const struct memo_entry *e); /* not what was changed just now */
+/* One SQL session more of the tenant: ERR_QUOTA. Counted in the store now and then, so other servers' count late. */
+bool memo_session(struct call *c, struct views *v) NODISCARD;
 
 /* --- variables.c --- */
 /* Declared and used agree, types are known, defaults fit: ERR_SQL_INVALID. ret_sql: with $name. */
@@ -180,7 +209,7 @@ struct bound {
 };
 bool variables_bind(struct call *c, struct str sql, const struct view_variable *v, int n, const json_node *values, struct bound *ret) NODISCARD;
 
-/* --- sessions.c --- */
+/* --- sessions.c, session_doc.c --- */
 struct session_doc {
 	struct str id, space, sql_id, sql, status, error, owner;
 	int64_t created_ms, expires_ms;
@@ -191,7 +220,11 @@ struct session_doc {
 	int64_t count, counted_ms;     /* counted_ms 0 = not yet */
 	struct str variables;          /* canonical JSON */
 	int64_t building_until_ms;
+	bool adhoc;                    /* its SQL entry is its own */
 };
+struct str key_session_deleted(struct call *c, struct str space, struct str id);
+struct str key_collecting(struct call *c, struct str space, struct str id); /* …/materialized_views/{id}/collecting */
+void session_doc_json(struct buf *b, const struct session_doc *d, bool stored); /* stored: with the `_` fields */
 #define TIE_BREAKER "$position"
 /* Reads and checks it: principal, expiry (drops it), deletion of its SQL. ERR_NOT_FOUND, ERR_SESSION_EXPIRED, ERR_VIEW_DELETED. */
 bool session_doc_get(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret) NODISCARD;
