@@ -42,6 +42,42 @@ static const struct cli_verb verbs[] = {
 	 "becomes of it. Its exit code is COMMAND's; 128+n for signal n, 126 and 127 where\n"
 	 "COMMAND cannot be run.\n"
 	 "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server, 130 interrupted.\n"},
+	{"space", cli_space,
+	 "space put SPACE\n"
+	 "space list [--format table|json]\n"
+	 "space drop SPACE [--force]\n"
+	 "space load SPACE TABLE FILE|- [--mode create|overwrite|append] [--format csv|json|ndjson|parquet]\n"
+	 "space tables SPACE [--format table|json]\n"
+	 "space unload SPACE TABLE",
+	 "spaces and their tables",
+	 "A space holds tables and saved SQL, kept as Iceberg tables on the server's storage.\n"
+	 "All take --url, --token and --tenant as `mayfly sql` does. What load reads is told\n"
+	 "by the ending of FILE, before a .gz; all rows go in, or none. drop refuses a space\n"
+	 "that is not empty unless it is forced.\n"
+	 "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server, 130 interrupted.\n"},
+	{"view", cli_view,
+	 "view save SPACE NAME [\"SQL\" | -f FILE] [--order COLUMN]... [--var NAME:TYPE[=DEFAULT]]...\n"
+	 "    [--id ID --parent REVISION]\n"
+	 "view list SPACE [--format table|json]\n"
+	 "view show SPACE ID\n"
+	 "view refresh SPACE ID\n"
+	 "view drop SPACE ID",
+	 "saved SQL and its materialized views",
+	 "save stores a SELECT over the tables and views of a space and builds its rows;\n"
+	 "with --id and --parent it changes SQL that is there, if REVISION is the one in\n"
+	 "force. refresh builds them anew from today's data. Both follow the build and\n"
+	 "print the entry when the view is there.\n"
+	 "COLUMN may be \"NAME desc\". {{NAME}} in the SQL is a variable of that --var.\n"
+	 "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no server, 130 interrupted.\n"},
+	{"page", cli_page,
+	 "page SPACE [ID | \"SQL\" | -f FILE] [--offset N] [--limit N] [--all] [--order COLUMN]...\n"
+	 "    [--var NAME=VALUE]... [--refresh auto|never|force] [--keep] [--format table|json|ndjson|csv]\n"
+	 "page SPACE --session ID [--offset N] [--limit N] [--all] [--format table|json|ndjson|csv]",
+	 "read a view page by page",
+	 "Opens a SQL session on saved SQL (its ID, or a text) and prints a page of its rows,\n"
+	 "or with --all every row as NDJSON. The session is dropped then, unless --keep: its\n"
+	 "id is printed on standard error, and --session reads more pages of the same snapshot.\n"
+	 "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server, 130 interrupted.\n"},
 	{"events", cli_events,
 	 "events [-f] [--topic T] [--session ID] [--event E] [--after CURSOR] [--limit N]\n"
 	 "events verify [--data DIR]",

@@ -19,6 +19,9 @@ struct cli_verb {
 };
 int cli_events(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_session(struct call *c, const struct cli_verb *v, int argc, char **argv);
+int cli_space(struct call *c, const struct cli_verb *v, int argc, char **argv);
+int cli_view(struct call *c, const struct cli_verb *v, int argc, char **argv);
+int cli_page(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_token(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_doctor(struct call *c, const struct cli_verb *v, int argc, char **argv);
@@ -93,7 +96,7 @@ bool remote_ask(struct call *c, const struct remote *r, const struct remote_ask 
 /* remote_ask, and the object that is answered. */
 bool remote_json(struct call *c, const struct remote *r, const struct remote_ask *q, const json_node **ret) NODISCARD;
 
-/* --- session.c, session_insert.c, session_run.c --- */
+/* --- session.c, session_run.c --- */
 struct session_ask {
 	struct remote remote;
 	struct str storage, timeout, idle, key, format, table;
@@ -105,9 +108,39 @@ bool session_read(struct call *c, int argc, char **argv, struct session_ask *a) 
 bool session_open_body(struct call *c, const struct session_ask *a, struct str *ret) NODISCARD;
 bool session_table_body(struct call *c, const struct session_ask *a, struct str *ret) NODISCARD;
 bool session_begin(struct call *c, const struct session_ask *a, int64_t within_ms, struct str *ret_id) NODISCARD;
-const char *cli_rows_type(struct str format, struct str file); /* a media type; NULL: neither tells */
-int cli_session_insert(struct call *c, const struct cli_verb *v, struct session_ask *a);
 int session_run(struct call *c, const struct cli_verb *v, struct session_ask *a);
+
+/* --- upload.c: rows of a file or of standard input ("-"), with progress on a terminal --- */
+struct cli_upload {
+	const char *method;
+	struct str path, file;
+	const char *type;     /* of its rows */
+};
+const char *cli_rows_type(struct str format, struct str file); /* a media type; NULL: neither tells */
+bool cli_upload_type(struct call *c, struct cli_upload *a, struct str format) NODISCARD; /* fills a->type */
+/* An exit code; CLI_OK with the object that was answered. */
+int cli_upload(struct call *c, const struct cli_verb *v, const struct remote *r, const struct cli_upload *a, const json_node **ret);
+
+/* --- list.c --- */
+struct cli_column {
+	const char *head, *member; /* member: "a" or "a.b" */
+	bool number;
+};
+/* Prints every item of the list at `path`: a table of these columns (ended by NULL), or with "json" a line each. */
+int cli_list(struct call *c, const struct cli_verb *v, const struct remote *r, struct str path, struct str format,
+	     const struct cli_column *columns);
+const json_node *cli_member(const json_node *o, const char *path); /* "a.b"; NULL where there is none */
+void cli_print_node(const json_node *n);
+
+/* --- space.c, view.c --- */
+struct str cli_space_path(struct call *c, struct str space, const char *kind, struct str id); /* /v1/spaces/{space}{kind}/{id} */
+int cli_drop(struct call *c, const struct remote *r, struct str path);                        /* DELETE; an exit code */
+void cli_put_texts(struct json_out *o, const char *key, const struct cli_list *v);
+void cli_put_value(struct call *c, struct json_out *o, struct str value); /* as JSON where it is that, else as text */
+
+/* --- sql.c --- */
+/* A statement: *sql when it is given, else FILE's, else standard input's. */
+bool cli_read_sql(struct call *c, struct str file, struct str *sql) NODISCARD;
 
 /* --- events.c --- */
 #define CLI_STORE_FOLDER "store" /* in the data folder, as main.c has it: the event log is there */

@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-enum { SECONDS_MAX = 2147483647, PAGE = 1000 };
+enum { SECONDS_MAX = 2147483647 };
 
 static struct str session_path(struct call *c, const struct session_ask *a, const char *behind)
 {
@@ -122,81 +122,14 @@ static int open_one(struct call *c, const struct cli_verb *v, struct session_ask
 	return CLI_OK;
 }
 
-static void add_session(struct table *t, const json_node *item)
-{
-	static const char *const members[] = {"session_id", "storage", "created_at", "expires_at"};
-	const json_node *tables = json_get(item, "table_count"), *labels = json_get(item, "labels");
-	OWNS(buf) b = {0};
-	struct json_out o = json_out(&b);
-
-	for (size_t i = 0; i < COUNT_OF(members); i++)
-		table_add(t, remote_text(item, members[i]));
-	if (tables && json_kind(tables) == JSON_KIND_INT)
-		json_put_int(&o, json_int(tables));
-	table_add(t, buf_str(&b));
-	buf_clear(&b);
-	o = json_out(&b);
-	if (labels && json_kind(labels) == JSON_KIND_OBJECT && json_count(labels))
-		cli_put_node(&o, labels);
-	table_add(t, buf_str(&b));
-}
-
-static void print_session(const json_node *item)
-{
-	OWNS(buf) b = {0};
-	struct json_out o = json_out(&b);
-
-	cli_put_node(&o, item);
-	printf("%.*s\n", SARG(buf_str(&b)));
-}
-
-/* One page into the table, or printed where there is none; *cursor goes on, empty at the end. */
-static bool list_page(struct call *c, const struct session_ask *a, struct table *t, struct str *cursor)
-{
-	struct remote_ask q = {.method = "GET", .timeout_ms = REMOTE_ANSWER_MS};
-	const json_node *o, *items;
-
-	q.path = arena_fmt(c->arena, "/v1/sessions?limit=%d%s%.*s", PAGE, cursor->n ? "&after=" : "",
-			   SARG(remote_escape(c->arena, *cursor)));
-	if (!remote_json(c, &a->remote, &q, &o))
-		return false;
-	items = json_get(o, "items");
-	if (!items || json_kind(items) != JSON_KIND_ARRAY)
-		return fail(c, ERR_INTERNAL, "the server answered without items");
-	for (size_t i = 0; i < json_count(items); i++) {
-		const json_node *item = json_at(items, i);
-
-		if (json_kind(item) != JSON_KIND_OBJECT)
-			return fail(c, ERR_INTERNAL, "the server answered with an item that is none");
-		if (t)
-			add_session(t, item);
-		else
-			print_session(item);
-	}
-	*cursor = json_count(items) ? remote_text(o, "next") : S("");
-	return true;
-}
-
 static int list(struct call *c, const struct cli_verb *v, struct session_ask *a)
 {
-	static const char *const head[] = {"session_id", "storage", "created_at", "expires_at", "tables", "labels"};
-	bool json = str_eq(a->format, S("json")), ok;
-	struct str cursor = {0};
-	struct table t;
+	static const struct cli_column columns[] = {
+		{"session_id", "session_id", false}, {"storage", "storage", false},    {"created_at", "created_at", false},
+		{"expires_at", "expires_at", false}, {"tables", "table_count", true},  {"labels", "labels", false},
+		{NULL, NULL, false}};
 
-	if (a->format.n && !json && !str_eq(a->format, S("table")))
-		return cli_usage(v, "sessions are listed as table or json");
-	table_open(&t, COUNT_OF(head));
-	t.right[4] = true;
-	for (size_t i = 0; i < COUNT_OF(head); i++)
-		table_add(&t, str_of(head[i]));
-	do
-		ok = list_page(c, a, json ? NULL : &t, &cursor);
-	while (ok && cursor.n);
-	if (ok && !json)
-		table_print(&t, stdout);
-	table_drop(&t);
-	return ok ? CLI_OK : cli_end(c);
+	return cli_list(c, v, &a->remote, S("/v1/sessions"), a->format, columns);
 }
 
 static int show(struct call *c, const struct cli_verb *v, struct session_ask *a)
@@ -207,7 +140,7 @@ static int show(struct call *c, const struct cli_verb *v, struct session_ask *a)
 	(void)v;
 	if (!remote_json(c, &a->remote, &q, &o))
 		return cli_end(c);
-	print_session(o);
+	cli_print_node(o);
 	return CLI_OK;
 }
 
@@ -275,6 +208,28 @@ static int make_table(struct call *c, const struct cli_verb *v, struct session_a
 	return CLI_OK;
 }
 
+static int insert(struct call *c, const struct cli_verb *v, struct session_ask *a)
+{
+	struct cli_upload up = {.method = "POST", .file = a->rest.v[2]};
+	const json_node *o, *n;
+	int code;
+
+	up.path = arena_fmt(c->arena, "/v1/sessions/%.*s/tables/%.*s/rows", SARG(remote_escape(c->arena, a->rest.v[0])),
+			    SARG(remote_escape(c->arena, a->rest.v[1])));
+	if (!cli_upload_type(c, &up, a->format))
+		return cli_usage(v, "%s", c->err.text);
+	code = cli_upload(c, v, &a->remote, &up, &o);
+	if (code != CLI_OK)
+		return code;
+	n = json_get(o, "inserted");
+	if (!n || json_kind(n) != JSON_KIND_INT) {
+		(void)fail(c, ERR_INTERNAL, "the server answered without a count");
+		return cli_end(c);
+	}
+	printf("%lld\n", (long long)json_int(n));
+	return CLI_OK;
+}
+
 static int query(struct call *c, const struct cli_verb *v, struct session_ask *a)
 {
 	struct remote_ask q = {.method = "POST", .path = session_path(c, a, "/query")};
@@ -309,7 +264,7 @@ static const struct action {
 	{"extend", extend, 2, 2, "an id and a number of seconds"},
 	{"fork", fork_one, 1, 1, "an id"},
 	{"table", make_table, 3, CLI_LIST_MAX, "an id, a name and its columns, each NAME:TYPE"},
-	{"insert", cli_session_insert, 3, 3, "an id, a table and a file"},
+	{"insert", insert, 3, 3, "an id, a table and a file"},
 	{"query", query, 2, 2, "an id and a statement"},
 	{"run", session_run, 0, 0, "`--` and a command behind it"},
 };

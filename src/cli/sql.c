@@ -42,22 +42,22 @@ static bool read_stream(struct call *c, FILE *f, struct str *ret)
 	return true;
 }
 
-static bool read_sql(struct call *c, struct sql_run *r)
+bool cli_read_sql(struct call *c, struct str file, struct str *sql)
 {
 	FILE *f;
 	bool done;
 
-	if (r->sql.p)
+	if (sql->p)
 		return true;
-	if (!r->file.n || str_eq(r->file, S("-"))) {
+	if (!file.n || str_eq(file, S("-"))) {
 		if (isatty(STDIN_FILENO))
 			fputs("Type a statement and end it with Ctrl-D.\n", stderr);
-		return read_stream(c, stdin, &r->sql);
+		return read_stream(c, stdin, sql);
 	}
-	f = fopen(arena_cstr(c->arena, r->file), "re");
+	f = fopen(arena_cstr(c->arena, file), "re");
 	if (!f)
-		return fail(c, ERR_INVALID_FIELD, "cannot open %.*s: %s", SARG(r->file), strerror(errno));
-	done = read_stream(c, f, &r->sql);
+		return fail(c, ERR_INVALID_FIELD, "cannot open %.*s: %s", SARG(file), strerror(errno));
+	done = read_stream(c, f, sql);
 	fclose(f);
 	return done;
 }
@@ -306,7 +306,7 @@ int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv)
 		r.sql = rest.v[0];
 	if (!r.session.n)
 		r.session = str_of(getenv("MAYFLY_SESSION"));
-	if (!read_sql(c, &r))
+	if (!cli_read_sql(c, r.file, &r.sql))
 		return cli_usage(v, "%s", c->err.text);
 	remote_open(&r.remote);
 	cli_catch_interrupt(c);

@@ -1,4 +1,4 @@
-/* session_insert.c - `mayfly session insert`: rows from a file or a pipe, as they are read. */
+/* upload.c - rows from a file or a pipe, sent as they are read. */
 #include "cli/cli_int.h"
 
 #include <errno.h>
@@ -92,58 +92,41 @@ static bool open_file(struct call *c, struct str file, struct upload *u)
 	return true;
 }
 
-static bool send_file(struct call *c, const struct session_ask *a, const char *type, struct upload *u)
+static bool send_file(struct call *c, const struct remote *r, const struct cli_upload *a, struct upload *u, const json_node **ret)
 {
 	const struct out_header gzip = {S("Content-Encoding"), S("gzip")};
-	struct remote_ask q = {
-		.method = "POST",
-		.path = arena_fmt(c->arena, "/v1/sessions/%.*s/tables/%.*s/rows", SARG(remote_escape(c->arena, a->rest.v[0])),
-				  SARG(remote_escape(c->arena, a->rest.v[1]))),
-		.type = type,
-		.more = &gzip,
-		.nmore = str_ends(a->rest.v[2], S(".gz")) ? 1 : 0,
-		.source = read_some,
-		.source_bytes = u->size,
-		.arg = u,
-	};
-	const json_node *o, *n;
+	struct remote_ask q = {.method = a->method, .path = a->path, .type = a->type, .more = &gzip, .source = read_some,
+			       .source_bytes = u->size, .arg = u};
 
-	if (!remote_json(c, &a->remote, &q, &o))
-		return false;
-	n = json_get(o, "inserted");
-	if (!n || json_kind(n) != JSON_KIND_INT)
-		return fail(c, ERR_INTERNAL, "the server answered without a count");
-	if (u->watched)
-		fputs("\r\033[K", stderr);
-	printf("%lld\n", (long long)json_int(n));
-	return true;
+	q.nmore = str_ends(a->file, S(".gz")) ? 1 : 0;
+	return remote_json(c, r, &q, ret);
 }
 
-int cli_session_insert(struct call *c, const struct cli_verb *v, struct session_ask *a)
+bool cli_upload_type(struct call *c, struct cli_upload *a, struct str format)
+{
+	struct str file = a->file;
+
+	a->type = cli_rows_type(format, str_ends(file, S(".gz")) ? str_head(file, file.n - 3) : file);
+	if (!a->type && format.n)
+		return fail(c, ERR_INVALID_FIELD, "there is no format %.*s for rows", SARG(format));
+	return a->type || fail(c, ERR_INVALID_FIELD, "what is in %.*s? --format csv, json, ndjson or parquet", SARG(file));
+}
+
+int cli_upload(struct call *c, const struct cli_verb *v, const struct remote *r, const struct cli_upload *a, const json_node **ret)
 {
 	struct upload u;
-	const char *type;
-	struct str file;
 	bool sent;
 
-	if (a->rest.n != 3)
-		return cli_usage(v, "insert wants an id, a table and a file");
-	file = a->rest.v[2];
-	type = cli_rows_type(a->format, str_ends(file, S(".gz")) ? str_head(file, file.n - 3) : file);
-	if (!type && a->format.n)
-		return cli_usage(v, "there is no format %.*s for rows", SARG(a->format));
-	if (!type)
-		return cli_usage(v, "what is in %.*s? --format csv, json, ndjson or parquet", SARG(file));
-	if (!open_file(c, file, &u))
+	if (!open_file(c, a->file, &u))
 		return cli_usage(v, "%s", c->err.text);
 	cli_catch_interrupt(c);
-	sent = send_file(c, a, type, &u);
-	if (!sent && u.watched)
+	sent = send_file(c, r, a, &u, ret);
+	if (u.watched)
 		fputs("\r\033[K", stderr);
 	if (u.fd != STDIN_FILENO)
 		close(u.fd);
 	if (u.error) {
-		fprintf(stderr, "mayfly: cannot read %.*s: %s\n", SARG(file), strerror(u.error));
+		fprintf(stderr, "mayfly: cannot read %.*s: %s\n", SARG(a->file), strerror(u.error));
 		return CLI_FAILED;
 	}
 	return sent ? CLI_OK : cli_end(c);
