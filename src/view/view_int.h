@@ -18,10 +18,14 @@
 #include <pthread.h>
 
 /* --- view.c --- */
+struct build;
 struct views {
 	struct views_options o;
-	pthread_mutex_t lock;
+	pthread_mutex_t lock;          /* the lists, the flights, and of each operation what its struct says */
 	struct list ops;               /* that run */
+	struct list stuck;             /* steps that the pool had no place for */
+	struct map flights;            /* build.c's: views that are being refreshed */
+	struct list sweeps, sweep;     /* that run: at most the one */
 	bool stopping;
 	exec_fn *told;
 	void *told_arg;
@@ -29,6 +33,7 @@ struct views {
 	struct memo *memo;             /* memo.c: made at first use; views_close() calls memo_close() */
 };
 void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret);
+void views_leave(struct views *v, struct list *node); /* out of the list of what runs; a stop may be over, and the room gone */
 
 /* --- keys.c: of the call's tenant; no slash at the end of a prefix --- */
 bool view_id_check(struct call *c, const char *what, struct str id) NODISCARD; /* ERR_INVALID_FIELD: as the contract's space_id */
@@ -50,33 +55,46 @@ struct op_got { /* what the engine's task brought, in the operation's arena */
 	struct engine_end end;
 	struct str columns;            /* packed; of an export: the description of its files */
 	struct engine_bytes **parts;   /* plain or gzip as it was asked; released with the operation or by op_got_drop() */
-	int nparts;
+	int nparts, room;
+	bool export;
 };
 struct view_op {
 	struct views *room;
 	struct arena arena;
-	struct call call;              /* who asked; its deadline is the build's; its error is the operation's */
+	struct call call;              /* who asked; its deadline is the build's; its cancel flag is `canceled`; its error is the operation's */
 	atomic_int refs;
-	struct list node;
-	pthread_mutex_t lock;
-	struct watcher *watchers;
-	bool over, canceled;
 	op_step *next;
-	struct engine_task *task;
 	struct op_got got;
 	struct view_result result;
 	void *state;                   /* of the file that began it; in the arena */
+	struct build *build;           /* build.c's: the innermost */
 	void (*closing)(struct view_op *op); /* before the end is told, on success and failure: gives back what is held; may be NULL */
+	void (*woken)(struct view_op *op);   /* once, any thread, when it is canceled or its time is over, for one that waits
+					      * for something else than the pool or the engine; may be NULL */
+	struct lease lease;            /* until its deadline */
+	atomic_bool canceled, late;    /* late: by its deadline */
+	/* the room's lock */
+	struct list node, in_stuck;
+	struct watcher *watchers;
+	bool over;
+	struct engine_task *task;
+	unsigned turn;                 /* tasks that have ended */
 };
 struct view_op *op_new(struct call *c, struct views *v);                       /* one reference for the caller, one for its run */
-/* The first step, soon, on the pool. ERR_UNAVAILABLE: stopping, or the pool is full; the operation is gone. */
+/* The first step, soon, on the pool. ERR_UNAVAILABLE: stopping, or the pool is full; the operation is gone, closing() was called. */
 bool op_begin(struct call *c, struct view_op *op, op_step *first, struct view_op **ret) NODISCARD;
 /* The last thing that a step does: exactly one of these. */
 void op_step_next(struct view_op *op, op_step *next);
-void op_ask(struct view_op *op, const struct engine_ask *ask, op_step *next);  /* tenant is filled in; op->got is there in `next` */
+/* Tenant is filled in; op->got is there in `next`, which looks at got.end.outcome and calls op_fail_engine(). Where the task could
+ * not begin, or the operation is canceled or late, no task was run and the call has the error already. */
+void op_ask(struct view_op *op, const struct engine_ask *ask, op_step *next);
 void op_export(struct view_op *op, const struct engine_export *x, op_step *next);
 void op_end(struct view_op *op);                                               /* with the call's error, if it has one */
 void op_got_drop(struct view_op *op);
+/* Canceled or late: the call has the error. Between steps that take long. */
+bool op_going(struct view_op *op) NODISCARD;
+/* Runs the steps that the pool had no place for. */
+void ops_run_stuck(struct views *v);
 /* The error of op->got.end, when it is one: `prefix` bytes stand before the client's SQL, `sql` is it as the client wrote it.
  * Binder, parser and catalog errors: ERR_SQL_INVALID with the position; else ERR_VIEW_FAILED. Always returns false. */
 bool op_fail_engine(struct view_op *op, struct str sql, size_t prefix);
