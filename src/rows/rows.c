@@ -107,6 +107,21 @@ const struct str *convert_keys(struct arena *a, const struct engine_column *colu
 	return keys;
 }
 
+void convert_columns(const struct engine_column *columns, int n, struct buf *out)
+{
+	struct json_out o = json_out(out);
+
+	json_begin_array(&o);
+	for (int i = 0; i < n; i++) {
+		json_begin_object(&o);
+		JSON_FIELD_TEXT(&o, "name", columns[i].name);
+		JSON_FIELD_TEXT(&o, "type", columns[i].type);
+		JSON_FIELD_BOOL(&o, "nullable", columns[i].nullable);
+		json_end_object(&o);
+	}
+	json_end_array(&o);
+}
+
 /* --- CSV --- */
 static void csv_text(struct buf *out, struct str s)
 {

@@ -1,7 +1,7 @@
 /* rows.h - the door of rows/: cells, rows and partitions of results from one form to another.
  *
- * Pure functions over bytes that a worker wrote: whatever is not well-formed
- * makes them return false, never more. Where partitions come from, and where
+ * Pure functions (but for parquet.c) over bytes that a worker wrote: whatever is
+ * not well-formed makes them return false, never more. Where partitions come from, and where
  * the texts go, is the business of the rooms above.
  *
  *   partition ─▶ plain ─▶ rows ─▶ cells ─▶ row texts
@@ -17,6 +17,7 @@ enum {
 	CONVERT_PLAIN_MAX = 512 * 1024 * 1024, /* of one partition; a worker writes no larger one */
 	CONVERT_PAGE = 256 * 1024,             /* what a reader adds at a time */
 	CONVERT_DEPTH = 256,                   /* brackets in a nested cell: a nested type with JSON in it */
+	CONVERT_PARQUET_MAX = 512 * 1024 * 1024, /* rows in native form, and the file */
 };
 
 /* --- rows.c: partitions --- */
@@ -45,6 +46,7 @@ struct convert {
 void convert_drop(struct convert *cv); /* zeroed, it is open */
 /* Each column's `"name":`, with _1, _2, … where a name comes again. */
 const struct str *convert_keys(struct arena *a, const struct engine_column *columns, int n);
+void convert_columns(const struct engine_column *columns, int n, struct buf *out); /* [{"name","type","nullable"},…] */
 void convert_csv_header(const struct engine_column *columns, int n, struct buf *out);
 /* Writes rows until about `page` bytes are added or none is left (*ret_done). */
 bool convert_page(struct convert *cv, size_t page, struct buf *out, bool *ret_done) NODISCARD;
@@ -70,5 +72,9 @@ struct convert_layout {
 	const void *arg;
 };
 bool convert_json(struct str json, struct convert_layout layout, struct buf *out) NODISCARD;
+
+/* --- parquet.c: the rows as one Parquet file, made by the worker of the call's tenant; waits for it. Takes the
+ * references of the parts, also when it fails. --- */
+bool convert_to_parquet(struct call *c, struct engine *e, const struct engine_table *table, struct buf *ret) NODISCARD;
 
 #endif

@@ -128,31 +128,15 @@ void statement_reader_close(struct stmt_reader *r)
 	free(r);
 }
 
-static void put_column(struct json_out *o, const struct engine_column *col)
-{
-	json_begin_object(o);
-	JSON_FIELD_TEXT(o, "name", col->name);
-	JSON_FIELD_TEXT(o, "type", col->type);
-	JSON_FIELD_BOOL(o, "nullable", col->nullable);
-	json_end_object(o);
-}
-
 static void read_head(struct stmt_reader *r, struct buf *into)
 {
-	struct json_out o = json_out(into);
-
 	if (r->format == STMT_CSV)
 		convert_csv_header(r->cv.columns, r->cv.ncolumns, into);
 	if (r->format != STMT_JSON)
 		return;
-	json_begin_object(&o);
-	json_key(&o, S("columns"));
-	json_begin_array(&o);
-	for (int i = 0; i < r->cv.ncolumns; i++)
-		put_column(&o, &r->cv.columns[i]);
-	json_end_array(&o);
-	json_key(&o, S("rows"));
-	buf_addc(into, '[');
+	buf_lit(into, "{\"columns\":");
+	convert_columns(r->cv.columns, r->cv.ncolumns, into);
+	buf_lit(into, ",\"rows\":[");
 }
 
 static void read_tail(struct stmt_reader *r, struct buf *into)
