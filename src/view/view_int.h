@@ -31,6 +31,8 @@ struct views {
 	void *told_arg;
 	atomic_ullong built, failed, sessions, pages, expired, snapshots_dropped, objects_dropped;
 	struct memo *memo;             /* memo.c: made at first use; views_close() calls memo_close() */
+	struct listings *listings;     /* files.c: made at first use; views_close() calls listings_close() */
+	struct sweep *sweep;           /* sweep.c: views_open() calls sweep_open(), views_close() sweep_close() */
 };
 void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret);
 void views_leave(struct views *v, struct list *node); /* out of the list of what runs; a stop may be over, and the room gone */
@@ -250,6 +252,36 @@ bool session_doc_read(struct call *c, struct views *v, struct str key, struct se
 bool session_doc_put(struct call *c, struct views *v, const struct session_doc *d, enum store_put how) NODISCARD;
 /* A deleted session leaves `…/sql_sessions/{id}/deleted` until the sweep, so that a late write does not bring it back. */
 bool session_doc_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD;
+
+/* --- files.c: data files of pinned snapshots; what was read of manifests is kept, by bytes: they never change --- */
+struct listed {
+	struct str path;               /* below the table's prefix */
+	int64_t rows, bytes, before;   /* before: rows of the files before it */
+};
+struct listing {
+	const struct listed *v;
+	int n;
+	int64_t rows, bytes;
+};
+/* Lives as long as the call's arena. ERR_NOT_FOUND, ERR_CORRUPT_TABLE. */
+bool listing_get(struct call *c, struct views *v, struct str prefix, const struct pin *pin, struct listing *ret) NODISCARD;
+int listing_find(const struct listing *l, int64_t row); /* the file that has it; n when it is past the end */
+void listings_close(struct views *v);
+
+/* --- pages.c --- */
+struct page_ask {
+	struct str space, session;
+	int64_t offset, limit, max_bytes; /* ERR_RESULT_TOO_LARGE beyond max_bytes */
+};
+bool page_begin(struct call *c, struct views *v, const struct page_ask *ask, struct view_op **ret) NODISCARD;
+/* The document of a session whose rows can be read. Besides the errors of session_doc_get: ERR_NOT_FINISHED, ERR_VIEW_FAILED. */
+bool session_ready(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret) NODISCARD;
+/* What a snapshot that is not there any more means to its session: always false, with an error. */
+bool session_lost(struct call *c, struct views *v, struct str space, struct str id);
+
+/* --- sweep.c: a pass is an operation, so that views_stop() ends it --- */
+void sweep_open(struct views *v);  /* with a lifecycle: passes begin by themselves; before its loop runs */
+void sweep_close(struct views *v);
 
 /* --- events.c: posted, never waited for --- */
 enum view_event { VIEW_E_CREATED, VIEW_E_UPDATED, VIEW_E_REFRESHED, VIEW_E_FAILED, VIEW_E_DELETED, VIEW_E_TABLE_WRITTEN, VIEW_E_TABLE_DELETED,
