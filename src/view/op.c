@@ -359,23 +359,12 @@ static bool is_about_text(struct str class)
 	return false;
 }
 
-/* From 1, in characters; 0 = not in the client's text. */
-static int place_in(struct str sql, size_t prefix, int64_t at)
-{
-	size_t chars = 1;
-
-	if (at < 0 || (size_t)at < prefix || (size_t)at - prefix >= sql.n)
-		return 0;
-	for (size_t i = 0; i < (size_t)at - prefix; i++)
-		chars += ((unsigned char)sql.p[i] & 0xC0) != 0x80;
-	return (int)chars;
-}
-
-bool op_fail_engine(struct view_op *op, struct str sql, size_t prefix)
+bool op_fail_engine(struct view_op *op, struct str client, struct str sql, size_t prefix)
 {
 	struct call *c = &op->call;
 	const struct engine_end *e = &op->got.end;
 	struct str line = str_head(e->text, str_find(e->text, '\n'));
+	int place;
 
 	if (c->err.kind != ERR_NONE)
 		return false;
@@ -392,9 +381,8 @@ bool op_fail_engine(struct view_op *op, struct str sql, size_t prefix)
 	case ENGINE_FAILED:
 		break;
 	}
-	if (is_about_text(e->class))
-		return fail_at(c, ERR_SQL_INVALID, place_in(sql, prefix, e->position), "%.*s", SARG(line));
-	return fail_at(c, ERR_VIEW_FAILED, place_in(sql, prefix, e->position), "%.*s", SARG(line));
+	place = e->position < (int64_t)prefix ? 0 : read_position(&op->arena, client, sql, e->position - (int64_t)prefix);
+	return fail_at(c, is_about_text(e->class) ? ERR_SQL_INVALID : ERR_VIEW_FAILED, place, "%.*s", SARG(line));
 }
 
 /* --- watching --- */

@@ -97,9 +97,10 @@ void op_got_drop(struct view_op *op);
 bool op_going(struct view_op *op) NODISCARD;
 /* Runs the steps that the pool had no place for. */
 void ops_run_stuck(struct views *v);
-/* The error of op->got.end, when it is one: `prefix` bytes stand before the client's SQL, `sql` is it as the client wrote it.
+/* The error of op->got.end, when it is one: `prefix` bytes stand before the client's SQL, `sql` is it as it runs, `client` as the
+ * client wrote it.
  * Binder, parser and catalog errors: ERR_SQL_INVALID with the position; else ERR_VIEW_FAILED. Always returns false. */
-bool op_fail_engine(struct view_op *op, struct str sql, size_t prefix);
+bool op_fail_engine(struct view_op *op, struct str client, struct str sql, size_t prefix);
 
 /* --- read.c: what a client's SELECT names --- */
 struct named_table {
@@ -107,10 +108,14 @@ struct named_table {
 	int position;                  /* from 1, in the client's text; 0 = unknown */
 };
 struct select_read {
+	struct str client;             /* set before: what the client wrote */
 	struct named_table *tables;    /* each once, without regard to case */
 	int ntables;
+	void *inner;
 };
-/* sql: with $name for variables. First the gate, on this thread; then the worker's parser tells the tables; one SELECT, only
+/* The place (from 1, in characters) in what the client wrote of a byte of what runs; 0 = none. */
+int read_position(struct arena *a, struct str client, struct str sql, int64_t at);
+/* sql: with CAST($name AS type) or $name for variables; client: the same with {{name}}, for positions. First the gate, on this thread; then the worker's parser tells the tables; one SELECT, only
  * functions that read nothing. ret is there in `next`, where op->call may have an error: ERR_SQL_INVALID, ERR_NOT_ALLOWED. */
 void read_select(struct view_op *op, struct str sql, struct select_read *ret, op_step *next);
 
@@ -145,6 +150,9 @@ struct pin { /* what a session keeps */
 struct build {
 	struct str space, prefix;      /* prefix: of the table */
 	const struct saved_sql *saved; /* the SQL that is in force with the commit */
+	struct str sql;                /* what runs: bound.sql; a variable without a value is bound as NULL */
+	struct str entry_json;         /* becomes PROP_SAVED with the commit; empty: a refresh, what is in force stays */
+	bool unsaved;                  /* its entry is stored only after the commit; else: ERR_NOT_FOUND where it is gone by then */
 	int64_t revision;              /* its number; the commit is refused (ERR_REVISION_CONFLICT) where a higher one, or another of this number, is */
 	const struct engine_bind *binds; /* of its variables */
 	const struct str *bind_names;
