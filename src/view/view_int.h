@@ -25,14 +25,14 @@ struct views {
 	struct list ops;               /* that run */
 	struct list stuck;             /* steps that the pool had no place for */
 	struct map flights;            /* build.c's: views that are being refreshed */
-	struct list sweeps, sweep;     /* that run: at most the one */
+	struct list sweeps, sweeping;  /* that run: at most the one */
 	bool stopping;
 	exec_fn *told;
 	void *told_arg;
 	atomic_ullong built, failed, sessions, pages, expired, snapshots_dropped, objects_dropped;
 	struct memo *memo;             /* memo.c: made at first use; views_close() calls memo_close() */
 	struct listings *listings;     /* files.c: made at first use; views_close() calls listings_close() */
-	struct sweep *sweep;           /* sweep.c: views_open() calls sweep_open(), views_close() sweep_close() */
+	struct swept *swept;           /* sweep.c: made at first use; views_close() calls swept_close() */
 };
 void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret);
 void views_leave(struct views *v, struct list *node); /* out of the list of what runs; a stop may be over, and the room gone */
@@ -221,8 +221,8 @@ struct memo_entry {
 void memo_close(struct views *v);
 bool memo_get(struct views *v, const struct store_entry *at, struct memo_entry *ret);
 void memo_put(struct views *v, const struct store_entry *at, const struct memo_entry *e); /* not what was changed just now */
-/* One SQL session more of the tenant: ERR_QUOTA. Counted in the store now and then, so other servers' count late. */
-bool memo_session(struct call *c, struct views *v) NODISCARD;
+/* One SQL session more of the space: ERR_QUOTA. Counted in the store now and then, so other servers' count late. */
+bool memo_session(struct call *c, struct views *v, struct str space) NODISCARD;
 
 /* --- variables.c --- */
 /* Declared and used agree, types are known, defaults fit: ERR_SQL_INVALID. ret_sql: with $name. */
@@ -287,9 +287,8 @@ bool session_ready(struct call *c, struct views *v, struct str space, struct str
 /* What a snapshot that is not there any more means to its session: always false, with an error. */
 bool session_lost(struct call *c, struct views *v, struct str space, struct str id);
 
-/* --- sweep.c: a pass is an operation, so that views_stop() ends it --- */
-void sweep_open(struct views *v);  /* with a lifecycle: passes begin by themselves; before its loop runs */
-void sweep_close(struct views *v);
+/* --- sweep.c: views_sweep() ends early when the room stops --- */
+void swept_close(struct views *v);
 
 /* --- events.c: posted, never waited for --- */
 enum view_event { VIEW_E_CREATED, VIEW_E_UPDATED, VIEW_E_REFRESHED, VIEW_E_FAILED, VIEW_E_DELETED, VIEW_E_TABLE_WRITTEN, VIEW_E_TABLE_DELETED,
