@@ -4,6 +4,8 @@
  */
 #include "view/view_int.h"
 
+#include "obs/obs.h"
+
 #include <stdlib.h>
 
 enum { TICK_MS = 250 }; /* between looks at steps that the pool had no place for */
@@ -14,6 +16,36 @@ const struct fsm_state view_fsm[VIEW_STATES] = {
 	[VIEW_PARAMETERIZED] = {"parameterized", TO(VIEW_BUILDING) | TO(VIEW_READY) | TO(VIEW_FAILED)},
 	[VIEW_FAILED] = {"failed", TO(VIEW_BUILDING) | TO(VIEW_READY) | TO(VIEW_PARAMETERIZED)},
 };
+
+/* --- the sweep, beside the operations --- */
+
+static void sweep_on_pool(void *arg)
+{
+	struct views *v = arg;
+	OWNS(arena) a = {0};
+	struct call c;
+
+	call_open(&c, &a);
+	views_sweep(&c, v);
+	if (c.err.kind != ERR_NONE)
+		obs_log(OBS_WARN, "view", "the sweep of spaces ended early: %s", c.err.text);
+	views_leave(v, &v->sweep);
+}
+
+static void sweep_due(void *arg)
+{
+	struct views *v = arg;
+	bool begin;
+
+	pthread_mutex_lock(&v->lock);
+	begin = !v->stopping && !list_linked(&v->sweep);
+	if (begin)
+		list_add_tail(&v->sweeps, &v->sweep);
+	pthread_mutex_unlock(&v->lock);
+	if (!begin || exec_pool_run(v->o.pool, sweep_on_pool, v))
+		return;
+	views_leave(v, &v->sweep);
+}
 
 static void tick(void *arg)
 {
@@ -32,9 +64,12 @@ struct views *views_open(struct call *c, const struct views_options *o)
 	pthread_mutex_init(&v->lock, NULL);
 	list_init(&v->ops);
 	list_init(&v->stuck);
-	if (o->lifecycle)
+	list_init(&v->sweeps);
+	list_init(&v->sweep);
+	if (o->lifecycle) {
 		lifecycle_every(o->lifecycle, TICK_MS, tick, v);
-	sweep_open(v);
+		lifecycle_every(o->lifecycle, o->sweep_ms, sweep_due, v);
+	}
 	return v;
 }
 
@@ -46,7 +81,7 @@ void views_leave(struct views *v, struct list *node)
 
 	pthread_mutex_lock(&v->lock);
 	list_del(node);
-	if (v->stopping && list_empty(&v->ops)) {
+	if (v->stopping && list_empty(&v->ops) && list_empty(&v->sweeps)) {
 		told = v->told;
 		v->told = NULL;
 	}
@@ -95,8 +130,6 @@ void views_stop(struct views *v, exec_fn *told, void *arg)
 void views_close(struct views *v)
 {
 	INVARIANT(list_empty(&v->ops) && !v->flights.n);
-	sweep_close(v);
-	memo_close(v);
 	map_close(&v->flights);
 	pthread_mutex_destroy(&v->lock);
 	free(v);

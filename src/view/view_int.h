@@ -25,6 +25,7 @@ struct views {
 	struct list ops;               /* that run */
 	struct list stuck;             /* steps that the pool had no place for */
 	struct map flights;            /* build.c's: views that are being refreshed */
+	struct list sweeps, sweeping;  /* that run: at most the one */
 	bool stopping;
 	exec_fn *told;
 	void *told_arg;
