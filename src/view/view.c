@@ -130,6 +130,8 @@ void views_stop(struct views *v, exec_fn *told, void *arg)
 void views_close(struct views *v)
 {
 	INVARIANT(list_empty(&v->ops) && !v->flights.n);
+	swept_close(v);
+	memo_close(v);
 	map_close(&v->flights);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
