@@ -132,6 +132,7 @@ void views_close(struct views *v)
 	INVARIANT(list_empty(&v->ops) && !v->flights.n);
 	swept_close(v);
 	memo_close(v);
+	listings_close(v);
 	map_close(&v->flights);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
