@@ -10,7 +10,7 @@
 struct views;
 
 struct view_caps { /* of one tenant */
-	int64_t spaces, tables, saved, sql_sessions; /* tables and saved: of a space; the rest of the tenant */
+	int64_t spaces, tables, saved, sql_sessions; /* spaces: of the tenant; tables, saved, sql_sessions: of a space */
 	int64_t view_bytes;                          /* of one table or view, compressed */
 };
 struct views_options {

@@ -205,7 +205,7 @@ struct str key_saved_deleted(struct call *c, struct str space, struct str id);
 void view_meta_put(struct call *c, struct views *v, struct str space, const struct saved_sql *saved, const struct pin *pin);
 /* What is told of a pinned snapshot in saved->view. */
 void entry_set_view(struct saved_sql *saved, const struct pin *pin);
-struct saved_sql saved_copy(struct arena *a, const struct saved_sql *s);
+struct saved_sql saved_copy(struct arena *a, const struct saved_sql *s); /* all that it names lives in `a` */
 bool entry_get(struct call *c, struct views *v, struct str space, struct str id, struct entry *ret, struct ice_table *ret_table) NODISCARD;
 bool entry_exists(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* ERR_NOT_FOUND */
 bool entry_by_sql(struct call *c, struct views *v, struct str space, struct str sql, struct entry *ret, bool *ret_found) NODISCARD;
@@ -297,7 +297,7 @@ struct view_told {
 	enum view_event event;
 	struct str space, id;          /* of the view, table or session */
 	int64_t snapshot_id, rows, duration_ms; /* -1 = not told */
-	struct str error;
+	struct str error;              /* err_code() of a failure, no text: that may hold values; empty = none */
 };
 void view_tell(struct views *v, const struct call *c, const struct view_told *t);
 
