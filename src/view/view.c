@@ -29,7 +29,7 @@ static void sweep_on_pool(void *arg)
 	views_sweep(&c, v);
 	if (c.err.kind != ERR_NONE)
 		obs_log(OBS_WARN, "view", "the sweep of spaces ended early: %s", c.err.text);
-	views_leave(v, &v->sweep);
+	views_leave(v, &v->sweeping);
 }
 
 static void sweep_due(void *arg)
@@ -38,13 +38,13 @@ static void sweep_due(void *arg)
 	bool begin;
 
 	pthread_mutex_lock(&v->lock);
-	begin = !v->stopping && !list_linked(&v->sweep);
+	begin = !v->stopping && !list_linked(&v->sweeping);
 	if (begin)
-		list_add_tail(&v->sweeps, &v->sweep);
+		list_add_tail(&v->sweeps, &v->sweeping);
 	pthread_mutex_unlock(&v->lock);
 	if (!begin || exec_pool_run(v->o.pool, sweep_on_pool, v))
 		return;
-	views_leave(v, &v->sweep);
+	views_leave(v, &v->sweeping);
 }
 
 static void tick(void *arg)
@@ -65,7 +65,7 @@ struct views *views_open(struct call *c, const struct views_options *o)
 	list_init(&v->ops);
 	list_init(&v->stuck);
 	list_init(&v->sweeps);
-	list_init(&v->sweep);
+	list_init(&v->sweeping);
 	if (o->lifecycle) {
 		lifecycle_every(o->lifecycle, TICK_MS, tick, v);
 		lifecycle_every(o->lifecycle, o->sweep_ms, sweep_due, v);

@@ -42,12 +42,15 @@ bool view_id_check(struct call *c, const char *what, struct str id) NODISCARD; /
 struct str key_tenant(struct arena *a, struct str tenant);              /* "" or "tenants/{tenant}/" */
 struct str key_space(struct call *c, struct str space, const char *rest); /* "spaces/{s}" and rest: "/meta.json", "/sql/", … */
 struct str key_table(struct call *c, struct str space, struct str table);       /* …/tables/{name} */
+struct str key_table_name(struct call *c, struct str space, struct str table);  /* …/table_names/{in lower case}: the table is there */
 struct str key_saved(struct call *c, struct str space, struct str id);          /* …/sql/{id}.json */
 struct str key_view(struct call *c, struct str space, struct str id);           /* …/materialized_views/{id} */
 struct str key_session(struct call *c, struct str space, struct str id);        /* …/sql_sessions/{id}/meta.json */
 /* What a store lists below a prefix, first parts only ("a" of "…/a/b"), each once, behind `after`, at most `limit`. */
 bool key_children(struct call *c, struct views *v, struct str prefix, struct view_page *page, struct str **ret, int *ret_n) NODISCARD;
 bool space_check(struct call *c, struct views *v, struct str space) NODISCARD;  /* spaces.c: it is there: ERR_NOT_FOUND */
+/* For the sweep, spaces.c: goes on with a deletion that was interrupted; nothing where there is none. Any server, at any time. */
+bool space_finish_drop(struct call *c, struct views *v, struct str id) NODISCARD;
 /* The whole object as a JSON object. ERR_NOT_FOUND, ERR_CORRUPT_TABLE naming it. */
 bool view_read_json(struct call *c, struct views *v, struct str key, const json_node **ret) NODISCARD;
 
@@ -281,6 +284,7 @@ struct page_ask {
 	struct str space, session;
 	int64_t offset, limit, max_bytes; /* ERR_RESULT_TOO_LARGE beyond max_bytes */
 };
+bool page_sorts(const struct session_doc *d); /* each page sorts all rows */
 bool page_begin(struct call *c, struct views *v, const struct page_ask *ask, struct view_op **ret) NODISCARD;
 /* The document of a session whose rows can be read. Besides the errors of session_doc_get: ERR_NOT_FINISHED, ERR_VIEW_FAILED. */
 bool session_ready(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret) NODISCARD;
