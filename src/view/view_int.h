@@ -49,7 +49,7 @@ struct str key_session(struct call *c, struct str space, struct str id);        
 /* What a store lists below a prefix, first parts only ("a" of "…/a/b"), each once, behind `after`, at most `limit`. */
 bool key_children(struct call *c, struct views *v, struct str prefix, struct view_page *page, struct str **ret, int *ret_n) NODISCARD;
 bool space_check(struct call *c, struct views *v, struct str space) NODISCARD;  /* spaces.c: it is there: ERR_NOT_FOUND */
-/* For the sweep, spaces.c: goes on with a deletion that was interrupted; nothing where there is none. Any server, at any time. */
+/* For the sweep, spaces.c: goes on with a deletion that was begun a while ago and not ended; nothing where there is none. */
 bool space_finish_drop(struct call *c, struct views *v, struct str id) NODISCARD;
 /* The whole object as a JSON object. ERR_NOT_FOUND, ERR_CORRUPT_TABLE naming it. */
 bool view_read_json(struct call *c, struct views *v, struct str key, const json_node **ret) NODISCARD;
