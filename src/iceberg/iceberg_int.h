@@ -4,7 +4,9 @@
  *   json.c      types and schemas as Iceberg's JSON             bounds.c    a text -> the bytes of a bound
  *   avro.c      object container files, any schema, both ways   manifest.c  manifests and manifest lists on it
  *   object.c    a whole object of the store                     files.c     the files of a snapshot
- *   metadata.c  vN.metadata.json both ways    load.c    the latest version    commit.c    expire.c
+ *   metadata.c  vN.metadata.json in, metadata_write.c out       load.c      the latest version
+ *   commit.c    attempts: snapshot.c makes lists and manifests, publish.c creates vN+1 and the hint
+ *   expire.c    which snapshots go; sweep.c  which objects go, drop
  *
  * What is read is input: names, counts and lengths are checked, and what is wrong is ERR_CORRUPT_TABLE with the object's key.
  */
@@ -19,6 +21,12 @@ enum {
 	ICE_NAME_MAX = 1024,           /* bytes of a field's name */
 	ICE_OBJECT_MAX = 64 << 20,     /* bytes of a metadata file, a manifest list or a manifest, also after inflating */
 	ICE_ENTRIES_MAX = 1000000,     /* of a manifest list or a manifest */
+	ICE_SCHEMAS_MAX = 1000,        /* of a table; a commit that would go beyond these is ERR_QUOTA */
+	ICE_SNAPSHOTS_MAX = 10000,
+	ICE_SPECS_MAX = 1000,          /* partition specs, sort orders */
+	ICE_PROPERTIES_MAX = 1000,     /* of a table, of a snapshot */
+	ICE_METADATA_LOG_MAX = 20,     /* what a commit keeps of the logs */
+	ICE_SNAPSHOT_LOG_MAX = 100,
 };
 
 /* --- object.c --- */
@@ -32,6 +40,7 @@ void ice_put_uri(struct buf *b, struct str location, struct str path); /* "locat
 /* A DuckDB type text -> the type it is kept as, field ids 0. ret_cast: the DuckDB type to cast to, empty = none is needed.
  * ERR_SQL_INVALID naming `column`. */
 bool ice_type_parse(struct call *c, struct str column, struct str text, struct ice_type *ret, struct str *ret_cast) NODISCARD;
+const char *ice_kind_name(enum ice_kind kind); /* "int", "struct": without parameters */
 
 /* --- json.c --- */
 void ice_put_type_json(struct json_out *o, const struct ice_type *t);
@@ -86,5 +95,81 @@ bool ice_read_manifest_list(struct call *c, const struct ice_read *r, struct ice
  * deleted entries. */
 bool ice_read_manifest(struct call *c, const struct ice_read *r, const struct ice_manifest *m, struct ice_entry **ret,
 		       int *ret_n) NODISCARD;
+
+/* --- metadata.c, metadata_write.c --- */
+/* The text of vN.metadata.json. ERR_CORRUPT_TABLE naming the object and what is wrong with it. */
+bool ice_metadata_read(struct call *c, struct str prefix, int64_t version, struct str bytes, struct ice_table *ret) NODISCARD;
+int64_t ice_last_sequence(const struct ice_table *t);
+bool ice_has(const struct ice_property *v, int n, struct str name);
+struct ice_next { /* the next version: its base, but for these */
+	const struct ice_table *base;  /* version 0: a new table, with uuid and location */
+	int64_t at_ms;
+	const struct ice_schema *new_schema; /* to add; NULL = none */
+	int schema_id;                 /* the current one */
+	const struct ice_order *new_order; /* to add, when norder > 0 */
+	int norder, new_order_id, order_id;  /* order_id: the default one */
+	const struct ice_property *properties; /* all */
+	int nproperties;
+	const struct ice_snapshot *snapshot; /* to add; NULL = none */
+	int64_t current_id;            /* of branch main; 0 = none */
+	bool (*dropped)(const void *arg, int64_t snapshot_id); /* NULL = none is */
+	const void *arg;
+};
+void ice_put_metadata(struct buf *b, const struct ice_next *n);
+
+/* --- load.c --- */
+struct str ice_metadata_key(struct arena *a, struct str prefix, int64_t version);
+struct str ice_hint_key(struct arena *a, struct str prefix);
+bool ice_version_of(struct str name, int64_t *ret) NODISCARD; /* of "v12.metadata.json": 12; false: another name */
+bool ice_hint(struct call *c, struct store *s, struct str prefix, int64_t *ret) NODISCARD; /* 0: there is none, or garbage */
+struct ice_found {
+	int64_t version;               /* 0: there is no table */
+	struct str bytes;              /* of its metadata */
+};
+/* The latest version, sought from `hint` (0 = unknown). */
+bool ice_latest(struct call *c, struct store *s, struct str prefix, int64_t hint, struct ice_found *ret) NODISCARD;
+struct ice_version {
+	int64_t number, changed_ms;
+};
+struct ice_versions { /* every vN.metadata.json, in order */
+	struct ice_version *all;
+	size_t n, cap;
+};
+bool ice_versions(struct call *c, struct store *s, struct str prefix, struct ice_versions *ret) NODISCARD;
+
+/* --- publish.c --- */
+enum ice_outcome {
+	ICE_WON,                       /* ret_table is it */
+	ICE_LOST,                      /* another has the version; the call has no error */
+	ICE_NOT_DONE,                  /* the call has the error, and nothing was put */
+	ICE_UNCLEAR,                   /* the call has the error, and it may be put nevertheless: nothing of it may be removed */
+};
+/* Creates the next version and moves the hint. deadline: as in ice_change. */
+enum ice_outcome ice_publish(struct call *c, struct store *s, const struct ice_next *n, int64_t deadline_mono_ms,
+			     struct ice_table *ret_table) NODISCARD;
+/* May an attempt begin now? ERR_STATEMENT_TIMEOUT, ERR_CANCELED. */
+bool ice_may_go_on(struct call *c, int64_t deadline_mono_ms) NODISCARD;
+void ice_back_off(int attempt);        /* sleeps a random while, longer with every attempt */
+void ice_fix_hint(struct call *c, struct store *s, struct str prefix, int64_t version); /* this one, or the latest above it */
+void ice_drop_quietly(struct call *c, struct store *s, struct str prefix, struct str path); /* the call's error stays as it is */
+enum { ICE_ATTEMPTS = 40 };
+
+/* --- snapshot.c: what a snapshot names, in the store before its commit --- */
+struct ice_draft {
+	struct call *c;
+	struct store *s;
+	struct str prefix;
+	const struct ice_change *change;
+	struct id uuid;                /* in the names of its objects */
+	int manifests;                 /* written so far */
+	struct ice_manifest added;     /* path empty: none; it outlives attempts while schema and order stay the same */
+	int added_schema_id, added_order_id;
+	struct str removed, list;      /* of this attempt */
+};
+/* Writes manifests and list of `snapshot`, which comes with everything but manifest_list, operation and summary: these are filled in. */
+bool ice_draft_write(struct ice_draft *d, const struct ice_table *base, const struct ice_schema *schema, int order_id,
+		     struct ice_snapshot *snapshot) NODISCARD;
+void ice_draft_lost(struct ice_draft *d);   /* removes what the attempt alone named */
+void ice_draft_remove(struct ice_draft *d); /* and what others could have used */
 
 #endif
