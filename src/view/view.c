@@ -109,6 +109,16 @@ static struct view_op *take_running(struct views *v)
 	return found;
 }
 
+bool views_idle(struct views *v)
+{
+	bool idle;
+
+	pthread_mutex_lock(&v->lock);
+	idle = list_empty(&v->ops);
+	pthread_mutex_unlock(&v->lock);
+	return idle;
+}
+
 void views_stop(struct views *v, exec_fn *told, void *arg)
 {
 	struct list nobody;
