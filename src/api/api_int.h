@@ -32,11 +32,19 @@ extern const struct http_route api_routes[];
 
 /* read.c */
 bool api_query_int(struct call *c, const struct http_req *in, const char *name, int64_t min, int64_t max, int64_t *ret) NODISCARD;
+bool api_query_limit(struct call *c, const struct http_req *in, int *ret) NODISCARD;     /* of a list */
+bool api_read_page(struct call *c, const struct http_req *in, struct view_page *ret) NODISCARD; /* limit and after */
 bool api_query_flag(struct call *c, const struct http_req *in, const char *name); /* true in any case; else false */
 bool api_read_body(struct call *c, const struct http_req *in, const json_node **ret) NODISCARD; /* a JSON object */
 bool api_prefer_wait(struct call *c, const struct http_req *in, int64_t *ret_ms);               /* Prefer: wait=N */
+bool api_prefer_async(const struct http_req *in);                                         /* Prefer: respond-async */
+bool api_read_nothing(struct call *c, const struct http_req *in) NODISCARD;               /* no body, or {} */
 void api_json(struct http_res *out, int status);
-void api_put_next(struct json_out *o, struct str cursor); /* the member `next`; empty = null */
+void api_put_text(struct json_out *o, const char *key, struct str text);        /* empty = null */
+void api_put_time(struct json_out *o, const char *key, int64_t wall_ms);        /* 0 and INT64_MAX = null */
+void api_put_next(struct json_out *o, struct str cursor);                       /* the member `next` */
+struct json_out api_begin_list(struct http_res *out);                           /* 200 {"items":[ */
+void api_end_list(struct json_out *o, struct str next);                         /* ],"next":…} */
 bool api_result_ttl(struct call *c, const struct http_req *in, int64_t *ret_seconds) NODISCARD;
 
 /* snowflake.c */
@@ -48,6 +56,11 @@ bool api_write_partition(struct call *c, const struct http_req *in, struct http_
 /* statements.c */
 http_handler api_submit, api_document_done, api_list, api_document, api_forget, api_events;
 bool api_read_params(struct call *c, const json_node *body, struct stmt_ask *ask) NODISCARD; /* the member `params` */
+/* formats.c: the first is the default */
+enum api_format { API_JSON, API_NDJSON, API_CSV, API_PARQUET, API_FORMATS };
+bool api_format_of_body(struct call *c, const struct http_req *in, enum engine_rows_format *ret) NODISCARD; /* by Content-Type */
+bool api_format_of_answer(struct call *c, const struct http_req *in, enum api_format *ret) NODISCARD; /* by ?format=, else Accept */
+void api_set_format(struct http_res *out, enum api_format f); /* 200 with its Content-Type */
 /* results.c */
 http_handler api_result;
 bool api_write_result(struct call *c, struct api *a, const struct http_req *in, struct http_res *out, struct stmt *st) NODISCARD;
@@ -70,16 +83,52 @@ void api_hold(struct call *c, struct stmt *st); /* the reference goes when the c
 bool api_find(struct call *c, struct api *a, const struct http_req *in, struct stmt **ret) NODISCARD; /* by {handle}; held */
 /* Wakes the park, whose reference it takes: once, at the end or on any change. */
 void api_wake_by(struct stmt *st, struct http_park *park, bool on_change);
-/* Parks until the held statement ends; `done` finds it by http_kept(). Returns true. */
+struct api_waitable { /* a kind of what can be waited for */
+	void (*watch)(void *what, const struct watch *w);
+	void (*unwatch)(void *what, const void *arg);
+	void (*unref)(void *what);  /* when the call ends; NULL: the wait has no reference */
+	void (*cancel)(void *what); /* NULL: nobody cancels by leaving */
+};
+struct api_wait {
+	const struct api_waitable *kind;
+	void *what, *note;
+	int64_t wait_ms; /* -1 = without end */
+	bool cancel_on_leave;
+};
+bool api_wait_for(struct call *c, struct http_res *out, const struct api_wait *ask); /* parks; returns true */
+void *api_waited(struct call *c, struct http_res *out, const struct api_waitable *kind); /* NULL, and an error: the client has left */
+/* Parks until the held statement ends; `done` finds it by api_note(). Returns true. */
 bool api_wait_end(struct call *c, struct http_res *out, struct stmt *st, int64_t wait_ms, bool cancel_on_leave);
 /* Parks until the operation ends, whose reference it takes; `done` finds note and result. Returns true. */
 bool api_wait_op(struct call *c, struct http_res *out, struct session_op *op, void *note);
 bool api_op_result(struct call *c, struct http_res *out, struct session_result *ret) NODISCARD;
-void *api_op_note(struct http_res *out);
+void *api_note(struct http_res *out); /* of a statement it is the statement */
 void api_keep_note(struct call *c, struct http_res *out, void *note); /* for a `done` that waits for something else */
+
+/* view_ops.c: the same for an operation of views; cancel_on_leave: it is for nobody else */
+bool api_wait_view(struct call *c, struct http_res *out, struct view_op *op, void *note, bool cancel_on_leave);
+bool api_view_result(struct call *c, struct http_res *out, struct view_result *ret) NODISCARD;
+/* spaces.c */
+http_handler api_put_space, api_list_spaces, api_get_space, api_drop_space;
+/* space_tables.c */
+http_handler api_upload_table, api_upload_table_done, api_list_space_tables, api_get_space_table, api_drop_space_table;
+/* saved_sql.c */
+http_handler api_save_sql, api_save_sql_done, api_list_saved, api_get_saved, api_refresh_sql, api_refresh_sql_done, api_drop_saved;
+bool api_read_order(struct call *c, const json_node *body, const struct str **ret, int *ret_n) NODISCARD; /* the member `order_by` */
+/* sql_sessions.c */
+http_handler api_open_sql_session, api_open_sql_session_done, api_get_sql_session, api_sql_session_rows, api_sql_session_rows_done,
+	api_sql_session_count, api_sql_session_stream, api_close_sql_session;
+/* iceberg_catalog.c */
+http_handler api_iceberg_config, api_iceberg_namespaces, api_iceberg_namespace, api_iceberg_has_namespace, api_iceberg_tables,
+	api_iceberg_table, api_iceberg_has_table, api_iceberg_refuse;
 
 /* operations.c */
 http_handler api_healthz, api_readyz, api_version, api_metrics, api_openapi, api_index, api_test_clock;
+/* openapi_schemas.c */
+struct api_schema {
+	const char *name, *json;
+};
+extern const struct api_schema api_schemas[]; /* ends with a zero row */
 /* openapi.c */
 void api_write_openapi(struct buf *out);
 

@@ -1,8 +1,9 @@
-/* errors.c - what a failed call looks like, natively and to Snowflake.
+/* errors.c - what a failed call looks like, natively, to Snowflake and to Iceberg.
  *
  * The one table of statuses and codes for every kind of error. Natively:
  * problem+json (contract, section 0). On /api/v2: code, message, sqlState and
- * statementHandle (specification, section 9).
+ * statementHandle (specification, section 9). On /iceberg: the error object of
+ * the REST catalog's specification.
  */
 #include "api/api_int.h"
 
@@ -149,6 +150,49 @@ static void fail_native(struct call *c, struct http_res *out)
 	json_end_object(&o);
 }
 
+/* --- Iceberg --- */
+
+static const char *iceberg_type(const struct err *e, const struct http_route *route)
+{
+	switch (kinds[e->kind].native) {
+	case 401:
+	case 403:
+		return "NotAuthorizedException";
+	case 404:
+		if (e->kind == ERR_UNKNOWN_TABLE)
+			return "NoSuchTableException";
+		return route ? "NoSuchNamespaceException" : "NotFoundException";
+	case 405:
+		return "MethodNotAllowedException";
+	case 406:
+		return "UnsupportedOperationException";
+	case 429:
+	case 503:
+		return "SlowDownException";
+	}
+	return kinds[e->kind].native >= 500 ? "InternalServerError" : "BadRequestException";
+}
+
+static void fail_iceberg(struct call *c, struct http_res *out, const struct http_route *route)
+{
+	struct json_out o = json_out(http_out(out));
+
+	api_json(out, kinds[c->err.kind].native);
+	json_begin_object(&o);
+	json_key(&o, S("error"));
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "message", str_of(c->err.text));
+	JSON_FIELD_TEXT(&o, "type", str_of(iceberg_type(&c->err, route)));
+	JSON_FIELD_INT(&o, "code", kinds[c->err.kind].native);
+	json_end_object(&o);
+	json_end_object(&o);
+}
+
+static bool is_iceberg(const struct http_req *in, const struct http_route *route)
+{
+	return str_starts(route ? str_of(route->path) : in ? http_path(in) : S(""), S("/iceberg/"));
+}
+
 static bool is_snowflake(const struct http_req *in, const struct http_route *route)
 {
 	return route ? (route->flags & API_SNOWFLAKE) != 0 : in && str_starts(http_path(in), S("/api/v2/"));
@@ -166,6 +210,8 @@ void api_failed(struct call *c, void *rooms, const struct http_req *in, struct h
 		http_set(out, "WWW-Authenticate", S("Bearer"));
 	if (is_snowflake(in, route))
 		fail_snowflake(c, in, out, route);
+	else if (is_iceberg(in, route))
+		fail_iceberg(c, out, route);
 	else
 		fail_native(c, out);
 }

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { LIST_MAX = 1000, LIST_DEFAULT = 100, A_PULL = 100 };
+enum { A_PULL = 100 };
 
 static bool read_filter(struct call *c, struct api *a, const struct http_req *in, struct event_filter *f)
 {
@@ -33,21 +33,16 @@ static bool read_filter(struct call *c, struct api *a, const struct http_req *in
 
 static bool write_list(struct call *c, struct api *a, const struct http_req *in, struct http_res *out)
 {
-	struct json_out o = json_out(http_out(out));
 	struct event_page page = {0};
-	int64_t limit = LIST_DEFAULT;
 	struct event_filter f;
+	struct json_out o;
 
-	if (!read_filter(c, a, in, &f) || !api_query_int(c, in, "limit", 1, LIST_MAX, &limit))
+	if (!read_filter(c, a, in, &f) || !api_query_limit(c, in, &page.limit))
 		return false;
-	page.limit = (int)limit;
 	http_query(c, in, "after", &page.cursor);
 	if (!events_read(c, a->events, &f, &page))
 		return false;
-	api_json(out, 200);
-	json_begin_object(&o);
-	json_key(&o, S("items"));
-	json_begin_array(&o);
+	o = api_begin_list(out);
 	for (int i = 0; i < page.n; i++)
 		json_put_raw(&o, page.items[i].line);
 	json_end_array(&o);

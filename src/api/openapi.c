@@ -37,6 +37,27 @@ static const struct param {
 	{"/v1/events", "GET", "after", "query", "string", "`cursor` or `next` of the page before"},
 	{"/v1/events", "GET", "limit", "query", "integer", "1 to 1000, default 100"},
 	{"/v1/events", "GET", "Last-Event-ID", "header", "string", "live: id of the last event that was seen"},
+	{"/v1/spaces", "GET", "limit", "query", "integer", "1 to 1000, default 100"},
+	{"/v1/spaces", "GET", "after", "query", "string", "`next` of the page before"},
+	{"/v1/spaces/{space_id}", "DELETE", "force", "query", "boolean", "true: also when it is not empty"},
+	{"/v1/spaces/{space_id}/tables", "GET", "limit", "query", "integer", "1 to 1000, default 100"},
+	{"/v1/spaces/{space_id}/tables", "GET", "after", "query", "string", "`next` of the page before"},
+	{"/v1/spaces/{space_id}/tables/{name}", "PUT", "mode", "query", "string", "create (default), overwrite or append"},
+	{"/v1/spaces/{space_id}/sql", "GET", "limit", "query", "integer", "1 to 1000, default 100"},
+	{"/v1/spaces/{space_id}/sql", "GET", "after", "query", "string", "`next` of the page before"},
+	{"/v1/spaces/{space_id}/sql", "POST", "Prefer", "header", "string", "respond-async: answer 202 while the view is built"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}", "PUT", "Prefer", "header", "string", "respond-async: answer 202 while the view is built"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}/refresh", "POST", "Prefer", "header", "string", "respond-async: answer 202 while the view is built"},
+	{"/v1/spaces/{space_id}/sql-sessions", "POST", "Prefer", "header", "string", "respond-async: answer 202 while the view is built"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}/rows", "GET", "offset", "query", "integer", "rows to skip, default 0"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}/rows", "GET", "limit", "query", "integer", "1 to 1000, default 50"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}/rows", "GET", "format", "query", "string", "json, ndjson, csv or parquet; else by Accept"},
+	{"/iceberg/v1/config", "GET", "warehouse", "query", "string", "taken, and of no consequence"},
+	{"/iceberg/v1/namespaces", "GET", "parent", "query", "string", "namespaces in this one: there are none"},
+	{"/iceberg/v1/namespaces", "GET", "pageToken", "query", "string", "empty: the first page; absent: all at once"},
+	{"/iceberg/v1/namespaces", "GET", "pageSize", "query", "integer", "with pageToken: at most so many"},
+	{"/iceberg/v1/namespaces/{namespace}/tables", "GET", "pageToken", "query", "string", "empty: the first page; absent: all at once"},
+	{"/iceberg/v1/namespaces/{namespace}/tables", "GET", "pageSize", "query", "integer", "with pageToken: at most so many"},
 	{"/v1/statements/{handle}/result", "GET", "format", "query", "string", "json, ndjson, csv or parquet; else by Accept"},
 };
 
@@ -60,6 +81,9 @@ static const struct {
 	const char *braced, *name, *what;
 } path_params[] = {
 	{"{handle}", "handle", "statement handle"}, {"{id}", "id", "session id"}, {"{name}", "name", "name of a table"},
+	{"{space_id}", "space_id", "id of a space"}, {"{sql_id}", "sql_id", "id of saved SQL"},
+	{"{session_id}", "session_id", "id of a SQL session"}, {"{namespace}", "namespace", "a space"},
+	{"{table}", "table", "name of a table, or view_ and the id of saved SQL"},
 };
 
 static void put_params(struct json_out *o, const struct http_route *r)
@@ -132,6 +156,56 @@ static const struct answer {
 	{"/v1/sessions/{id}/query", "POST", 422, "application/problem+json", "Problem", "not one SELECT, or an error of it"},
 	{"/v1/sessions/{id}/events", "GET", 200, "text/event-stream", "Text", "live, to its last event"},
 	{"/v1/events", "GET", 200, "application/json text/event-stream", "EventList", "a page, or live"},
+	{"/v1/spaces/{space_id}", "PUT", 201, "application/json", "Space", "made"},
+	{"/v1/spaces/{space_id}", "PUT", 200, "application/json", "Space", "it was there"},
+	{"/v1/spaces", "GET", 200, "application/json", "SpaceList", "a page"},
+	{"/v1/spaces/{space_id}", "GET", 200, "application/json", "Space", "the space"},
+	{"/v1/spaces/{space_id}", "DELETE", 204, NULL, NULL, "gone"},
+	{"/v1/spaces/{space_id}", "DELETE", 409, "application/problem+json", "Problem", "it has tables or saved SQL"},
+	{"/v1/spaces/{space_id}/tables/{name}", "PUT", 201, "application/json", "SpaceTable", "made"},
+	{"/v1/spaces/{space_id}/tables/{name}", "PUT", 200, "application/json", "SpaceTable", "overwritten, or rows were added"},
+	{"/v1/spaces/{space_id}/tables/{name}", "PUT", 404, "application/problem+json", "Problem", "no such space, or no table to append to"},
+	{"/v1/spaces/{space_id}/tables/{name}", "PUT", 409, "application/problem+json", "Problem", "there is one of that name"},
+	{"/v1/spaces/{space_id}/tables/{name}", "PUT", 422, "application/problem+json", "Problem", "a row does not fit, or a type that cannot be kept: row and column"},
+	{"/v1/spaces/{space_id}/tables", "GET", 200, "application/json", "SpaceTableList", "a page"},
+	{"/v1/spaces/{space_id}/tables/{name}", "GET", 200, "application/json", "SpaceTable", "the table"},
+	{"/v1/spaces/{space_id}/tables/{name}", "DELETE", 204, NULL, NULL, "gone"},
+	{"/v1/spaces/{space_id}/sql", "POST", 201, "application/json", "SavedSql", "saved, its view built"},
+	{"/v1/spaces/{space_id}/sql", "POST", 202, "application/json", "SavedSql", "saved, its view being built"},
+	{"/v1/spaces/{space_id}/sql", "POST", 422, "application/problem+json", "Problem", "not one SELECT over the space, or its rows cannot be computed: position"},
+	{"/v1/spaces/{space_id}/sql", "GET", 200, "application/json", "SavedSqlList", "a page"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}", "GET", 200, "application/json", "SavedSql", "with the state of its view"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}", "PUT", 200, "application/json", "SavedSql", "a new revision, its view built"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}", "PUT", 202, "application/json", "SavedSql", "its view being built"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}", "PUT", 409, "application/problem+json", "Problem", "another revision is in force"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}", "PUT", 422, "application/problem+json", "Problem", "as for POST; the former revision stays in force"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}/refresh", "POST", 200, "application/json", "SavedSql", "with its new snapshot"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}/refresh", "POST", 202, "application/json", "SavedSql", "being built"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}/refresh", "POST", 422, "application/problem+json", "Problem", "its rows cannot be computed; the former snapshot stays"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}", "DELETE", 204, NULL, NULL, "gone, with its view"},
+	{"/v1/spaces/{space_id}/sql-sessions", "POST", 201, "application/json", "SqlSession", "open"},
+	{"/v1/spaces/{space_id}/sql-sessions", "POST", 202, "application/json", "SqlSession", "its snapshot is being built"},
+	{"/v1/spaces/{space_id}/sql-sessions", "POST", 404, "application/problem+json", "Problem", "no such space or saved SQL"},
+	{"/v1/spaces/{space_id}/sql-sessions", "POST", 422, "application/problem+json", "Problem", "not one SELECT over the space, or a variable that does not fit"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}", "GET", 200, "application/json", "SqlSession", "the document"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}", "GET", 410, "application/problem+json", "Problem", "expired, or its saved SQL was deleted"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}/rows", "GET", 200, "application/json application/x-ndjson text/csv application/vnd.apache.parquet", "Page", "a page of the pinned snapshot"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}/rows", "GET", 400, "application/problem+json", "Problem", "limit_too_large, or an offset or limit that is none"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}/rows", "GET", 406, "application/problem+json", "Problem", "no such format"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}/rows", "GET", 410, "application/problem+json", "Problem", "expired, or its saved SQL was deleted"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}/count", "GET", 200, "application/json", "Count", "rows of the pinned snapshot"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}/stream", "GET", 200, "application/x-ndjson", "Text", "all rows, one object a line"},
+	{"/v1/spaces/{space_id}/sql-sessions/{session_id}", "DELETE", 204, NULL, NULL, "gone"},
+	{"/iceberg/v1/config", "GET", 200, "application/json", "IcebergConfig", "what this catalog can do"},
+	{"/iceberg/v1/namespaces", "GET", 200, "application/json", "IcebergNamespaces", "spaces"},
+	{"/iceberg/v1/namespaces/{namespace}", "GET", 200, "application/json", "IcebergNamespace", "the space"},
+	{"/iceberg/v1/namespaces/{namespace}", "GET", 404, "application/json", "IcebergError", "no such space"},
+	{"/iceberg/v1/namespaces/{namespace}", "HEAD", 204, NULL, NULL, "it is there"},
+	{"/iceberg/v1/namespaces/{namespace}/tables", "GET", 200, "application/json", "IcebergTables", "tables and views"},
+	{"/iceberg/v1/namespaces/{namespace}/tables", "GET", 404, "application/json", "IcebergError", "no such space"},
+	{"/iceberg/v1/namespaces/{namespace}/tables/{table}", "GET", 200, "application/json", "IcebergTable", "its metadata, and where that is"},
+	{"/iceberg/v1/namespaces/{namespace}/tables/{table}", "GET", 404, "application/json", "IcebergError", "no such space or table"},
+	{"/iceberg/v1/namespaces/{namespace}/tables/{table}", "HEAD", 204, NULL, NULL, "it is there"},
 	{"/healthz", "GET", 200, "application/json", "Health", "alive"},
 	{"/readyz", "GET", 200, "application/json", "Readiness", "ready"},
 	{"/readyz", "GET", 503, "application/json", "Readiness", "draining"},
@@ -173,10 +247,15 @@ static void put_answer(struct json_out *o, const char *status, const struct answ
 	json_end_object(o);
 }
 
+static const struct answer others[] = {
+	{NULL, NULL, 0, "application/problem+json", "Problem", "any other failure"},
+	{NULL, NULL, 0, "application/json", "QueryFailureStatus", "any other failure"},
+	{NULL, NULL, 0, "application/json", "IcebergError", "any other failure"},
+};
+
 static void put_answers(struct json_out *o, const struct http_route *r)
 {
-	const struct answer other = {NULL, NULL, 0, r->flags & API_SNOWFLAKE ? "application/json" : "application/problem+json",
-				     r->flags & API_SNOWFLAKE ? "QueryFailureStatus" : "Problem", "any other failure"};
+	const struct answer *other = &others[r->flags & API_SNOWFLAKE ? 1 : str_starts(str_of(r->path), S("/iceberg/")) ? 2 : 0];
 	OWNS(buf) status = {0};
 
 	json_key(o, S("responses"));
@@ -188,20 +267,25 @@ static void put_answers(struct json_out *o, const struct http_route *r)
 		buf_i64(&status, answers[i].status);
 		put_answer(o, buf_cstr(&status), &answers[i]);
 	}
-	put_answer(o, "default", &other);
+	put_answer(o, "default", other);
 	json_end_object(o);
 }
 
 static const struct body {
-	const char *path, *media, *schema; /* of a POST; the schema is that of the first medium */
+	const char *path, *method, *media, *schema; /* the schema is that of the first medium */
 } bodies[] = {
-	{"/api/v2/statements", "application/json", "SubmitSnowflake"},
-	{"/v1/statements", "application/json", "Submit"},
-	{"/v1/sessions", "application/json", "OpenSession"},
-	{"/v1/sessions/{id}/extend", "application/json", "ExtendSession"},
-	{"/v1/sessions/{id}/tables", "application/json", "CreateTable"},
-	{"/v1/sessions/{id}/tables/{name}/rows", "application/json application/x-ndjson text/csv application/vnd.apache.parquet", "Rows"},
-	{"/v1/sessions/{id}/query", "application/json", "Query"},
+	{"/api/v2/statements", "POST", "application/json", "SubmitSnowflake"},
+	{"/v1/statements", "POST", "application/json", "Submit"},
+	{"/v1/sessions", "POST", "application/json", "OpenSession"},
+	{"/v1/sessions/{id}/extend", "POST", "application/json", "ExtendSession"},
+	{"/v1/sessions/{id}/tables", "POST", "application/json", "CreateTable"},
+	{"/v1/sessions/{id}/tables/{name}/rows", "POST", "application/json application/x-ndjson text/csv application/vnd.apache.parquet", "Rows"},
+	{"/v1/sessions/{id}/query", "POST", "application/json", "Query"},
+	{"/v1/spaces/{space_id}/tables/{name}", "PUT",
+	 "application/json application/x-ndjson text/csv application/vnd.apache.parquet", "Rows"},
+	{"/v1/spaces/{space_id}/sql", "POST", "application/json", "SaveSql"},
+	{"/v1/spaces/{space_id}/sql/{sql_id}", "PUT", "application/json", "UpdateSql"},
+	{"/v1/spaces/{space_id}/sql-sessions", "POST", "application/json", "OpenSqlSession"},
 };
 
 static void put_body(struct json_out *o, const struct http_route *r)
@@ -209,7 +293,7 @@ static void put_body(struct json_out *o, const struct http_route *r)
 	const struct body *b = NULL;
 
 	for (size_t i = 0; i < COUNT_OF(bodies); i++)
-		if (str_eq(str_of(bodies[i].path), str_of(r->path)) && str_eq(str_of(r->method), S("POST")))
+		if (str_eq(str_of(bodies[i].path), str_of(r->path)) && str_eq(str_of(bodies[i].method), str_of(r->method)))
 			b = &bodies[i];
 	if (!b)
 		return;
@@ -247,113 +331,6 @@ static void put_operation(struct json_out *o, const struct http_route *r)
 	put_answers(o, r);
 	json_end_object(o);
 }
-
-/* --- schemas, as JSON text --- */
-
-static const struct {
-	const char *name, *json;
-} schemas[] = {
-	{"SubmitSnowflake",
-	 "{\"type\":\"object\",\"required\":[\"statement\"],\"properties\":{\"statement\":{\"type\":\"string\"},"
-	 "\"timeout\":{\"type\":\"integer\",\"minimum\":0},\"database\":{\"type\":\"string\"},\"schema\":{\"type\":\"string\"},"
-	 "\"warehouse\":{\"type\":\"string\"},\"role\":{\"type\":\"string\"},\"bindings\":{\"type\":\"object\","
-	 "\"additionalProperties\":{\"type\":\"object\",\"properties\":{\"type\":{\"type\":\"string\"},"
-	 "\"value\":{\"type\":[\"string\",\"null\"]}}}},\"parameters\":{\"type\":\"object\"}}}"},
-	{"Submit",
-	 "{\"type\":\"object\",\"required\":[\"sql\"],\"additionalProperties\":false,\"properties\":{\"sql\":{\"type\":\"string\"},"
-	 "\"session_id\":{\"type\":\"string\"},\"params\":{\"type\":[\"array\",\"object\"]},"
-	 "\"timeout_seconds\":{\"type\":\"integer\",\"minimum\":0},\"ttl_seconds\":{\"type\":\"integer\",\"minimum\":1}}}"},
-	{"ResultSet",
-	 "{\"type\":\"object\",\"properties\":{\"resultSetMetaData\":{\"type\":\"object\"},\"data\":{\"type\":\"array\",\"items\":"
-	 "{\"type\":\"array\",\"items\":{\"type\":[\"string\",\"null\"]}}},\"code\":{\"type\":\"string\"},"
-	 "\"statementStatusUrl\":{\"type\":\"string\"},\"requestId\":{\"type\":\"string\"},\"sqlState\":{\"type\":\"string\"},"
-	 "\"statementHandle\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},\"createdOn\":{\"type\":\"integer\"},"
-	 "\"stats\":{\"type\":\"object\"}}}"},
-	{"QueryStatus",
-	 "{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
-	 "\"statementHandle\":{\"type\":\"string\"},\"statementStatusUrl\":{\"type\":\"string\"}}}"},
-	{"QueryFailureStatus",
-	 "{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
-	 "\"sqlState\":{\"type\":\"string\"},\"statementHandle\":{\"type\":[\"string\",\"null\"]}}}"},
-	{"CancelStatus",
-	 "{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"sqlState\":{\"type\":\"string\"},"
-	 "\"message\":{\"type\":\"string\"},\"statementHandle\":{\"type\":\"string\"},\"statementStatusUrl\":{\"type\":\"string\"}}}"},
-	{"Statement",
-	 "{\"type\":\"object\",\"properties\":{\"handle\":{\"type\":\"string\"},\"session_id\":{\"type\":[\"string\",\"null\"]},"
-	 "\"tenant_id\":{\"type\":\"string\"},\"status\":{\"enum\":[\"SUBMITTED\",\"RUNNING\",\"SUCCEEDED\",\"FAILED\",\"CANCELED\"]},"
-	 "\"sql\":{\"type\":\"string\"},\"created_at\":{\"type\":\"string\"},\"started_at\":{\"type\":[\"string\",\"null\"]},"
-	 "\"completed_at\":{\"type\":[\"string\",\"null\"]},\"expires_at\":{\"type\":[\"string\",\"null\"]},"
-	 "\"progress\":{\"type\":[\"number\",\"null\"]},\"row_count\":{\"type\":[\"integer\",\"null\"]},"
-	 "\"result_bytes\":{\"type\":\"integer\"},\"partition_count\":{\"type\":\"integer\"},\"sql_state\":{\"type\":\"string\"},"
-	 "\"error\":{\"type\":[\"object\",\"null\"],\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
-	 "\"sqlstate\":{\"type\":\"string\"},\"position\":{\"type\":[\"integer\",\"null\"]}}}}}"},
-	{"StatementList",
-	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Statement\"}},"
-	 "\"next\":{\"type\":[\"string\",\"null\"]}}}"},
-	{"Result",
-	 "{\"type\":\"object\",\"properties\":{\"columns\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
-	 "\"name\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"},\"nullable\":{\"type\":\"boolean\"}}}},"
-	 "\"rows\":{\"type\":\"array\",\"items\":{\"type\":\"array\"}},\"row_count\":{\"type\":\"integer\"}}}"},
-	{"OpenSession",
-	 "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"storage\":{\"enum\":[\"memory\",\"persistent\"]},"
-	 "\"timeout_seconds\":{\"type\":\"integer\",\"minimum\":0},\"idle_timeout_seconds\":{\"type\":[\"integer\",\"null\"],\"minimum\":1},"
-	 "\"close_on_disconnect\":{\"type\":\"boolean\"},\"labels\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}}}"},
-	{"ExtendSession",
-	 "{\"type\":\"object\",\"required\":[\"timeout_seconds\"],\"additionalProperties\":false,\"properties\":{"
-	 "\"timeout_seconds\":{\"type\":\"integer\",\"minimum\":0}}}"},
-	{"Session",
-	 "{\"type\":\"object\",\"properties\":{\"session_id\":{\"type\":\"string\"},\"tenant_id\":{\"type\":\"string\"},"
-	 "\"storage\":{\"enum\":[\"memory\",\"persistent\"]},\"created_at\":{\"type\":\"string\"},\"expires_at\":{\"type\":[\"string\",\"null\"]},"
-	 "\"timeout_seconds\":{\"type\":\"integer\"},\"idle_timeout_seconds\":{\"type\":[\"integer\",\"null\"]},"
-	 "\"idle_expires_at\":{\"type\":\"string\"},\"close_on_disconnect\":{\"type\":\"boolean\"},\"labels\":{\"type\":\"object\"},"
-	 "\"tables\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Table\"}}}}"},
-	{"SessionList",
-	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"allOf\":[{\"$ref\":\"#/components/schemas/Session\"},"
-	 "{\"type\":\"object\",\"description\":\"with counts instead of tables\",\"properties\":{\"table_count\":{\"type\":\"integer\"},"
-	 "\"row_count\":{\"type\":\"integer\"}}}]}},"
-	 "\"next\":{\"type\":[\"string\",\"null\"]}}}"},
-	{"SessionClosed",
-	 "{\"type\":\"object\",\"properties\":{\"session_id\":{\"type\":\"string\"},\"event\":{\"const\":\"closed\"},"
-	 "\"deleted_tables\":{\"type\":\"integer\"},\"deleted_row_count\":{\"type\":\"integer\"}}}"},
-	{"CreateTable",
-	 "{\"type\":\"object\",\"required\":[\"name\",\"columns\"],\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":\"string\","
-	 "\"maxLength\":24},\"columns\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"object\",\"required\":[\"name\",\"type\"],"
-	 "\"properties\":{\"name\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"},\"nullable\":{\"type\":\"boolean\"}}}},"
-	 "\"primary_key\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
-	{"Table",
-	 "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"physical_id\":{\"type\":\"string\"},"
-	 "\"table_ref\":{\"type\":\"string\"},\"row_count\":{\"type\":\"integer\"}}}"},
-	{"Rows", "{\"type\":\"array\",\"items\":{\"type\":[\"object\",\"array\"]}}"},
-	{"Inserted", "{\"type\":\"object\",\"properties\":{\"inserted\":{\"type\":\"integer\"}}}"},
-	{"Count", "{\"type\":\"object\",\"properties\":{\"count\":{\"type\":\"integer\"}}}"},
-	{"Query",
-	 "{\"type\":\"object\",\"required\":[\"sql\"],\"additionalProperties\":false,\"properties\":{\"sql\":{\"type\":\"string\"},"
-	 "\"table\":{\"type\":\"string\"},\"params\":{\"type\":[\"array\",\"object\"]}}}"},
-	{"Event",
-	 "{\"type\":\"object\",\"properties\":{\"topic\":{\"type\":\"string\"},\"stream\":{\"type\":\"string\"},\"offset\":{\"type\":\"integer\"},"
-	 "\"time\":{\"type\":\"string\"},\"tenant_id\":{\"type\":\"string\"},\"payload\":{\"type\":\"object\"},"
-	 "\"prev_hash\":{\"type\":\"string\"},\"hash\":{\"type\":\"string\"}}}"},
-	{"EventList",
-	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Event\"}},"
-	 "\"next\":{\"type\":[\"string\",\"null\"]},\"cursor\":{\"type\":\"string\"},\"lost\":{\"type\":\"integer\"}}}"},
-	{"Problem",
-	 "{\"type\":\"object\",\"required\":[\"title\",\"status\",\"detail\",\"code\",\"request_id\"],\"properties\":{"
-	 "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
-	 "\"code\":{\"type\":\"string\"},\"request_id\":{\"type\":\"string\"},\"sqlstate\":{\"type\":\"string\"},"
-	 "\"position\":{\"type\":\"integer\"},\"row\":{\"type\":\"integer\"},\"column\":{\"type\":\"string\"},"
-	 "\"max\":{\"type\":\"integer\"},\"quota\":{\"type\":\"string\"},\"limit\":{\"type\":\"integer\"},\"usage\":{\"type\":\"integer\"},"
-	 "\"failed\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},"
-	 "\"surviving\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"location\":{\"type\":\"string\"}}}"},
-	{"Text", "{\"type\":\"string\"}"},
-	{"OpenApi", "{\"type\":\"object\"}"},
-	{"Health", "{\"type\":\"object\"}"},
-	{"Readiness",
-	 "{\"type\":\"object\",\"properties\":{\"status\":{\"type\":\"string\"},\"engine\":{\"type\":\"object\"},"
-	 "\"storage\":{\"type\":\"object\"},\"statement_store\":{\"type\":\"object\"},\"runner\":{\"type\":\"object\"}}}"},
-	{"Version",
-	 "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},"
-	 "\"duckdb\":{\"type\":[\"string\",\"null\"]}}}"},
-};
 
 static bool same_path(const struct http_route *a, const struct http_route *b)
 {
@@ -403,9 +380,9 @@ void api_write_openapi(struct buf *out)
 	json_put_raw(&o, S("{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}"));
 	json_key(&o, S("schemas"));
 	json_begin_object(&o);
-	for (size_t i = 0; i < COUNT_OF(schemas); i++) {
-		json_key(&o, str_of(schemas[i].name));
-		json_put_raw(&o, str_of(schemas[i].json));
+	for (const struct api_schema *sc = api_schemas; sc->name; sc++) {
+		json_key(&o, str_of(sc->name));
+		json_put_raw(&o, str_of(sc->json));
 	}
 	json_end_object(&o);
 	json_end_object(&o);

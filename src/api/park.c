@@ -1,4 +1,4 @@
-/* park.c - requests that wait for a statement or an operation, and references that calls hold. */
+/* park.c - requests that wait for something under way, and references that calls hold. */
 #include "api/api_int.h"
 
 static void unref(void *arg)
@@ -19,11 +19,6 @@ bool api_find(struct call *c, struct api *a, const struct http_req *in, struct s
 	return true;
 }
 
-struct wait {
-	struct stmt *st;
-	struct http_park *park;
-};
-
 static void wake(void *arg)
 {
 	http_wake(arg);
@@ -39,77 +34,112 @@ void api_wake_by(struct stmt *st, struct http_park *park, bool on_change)
 	statement_watch(st, &(struct watch){.fn = wake, .drop = drop, .arg = park, .on_change = on_change});
 }
 
-/* When the call ends, answered or left. */
-static void stop_waiting(void *arg)
-{
-	struct wait *w = arg;
+/* --- what can be waited for --- */
 
-	statement_unwatch(w->st, w->park);
+static void watch_statement(void *what, const struct watch *w)
+{
+	statement_watch(what, w);
 }
 
-static void cancel(void *arg)
+static void unwatch_statement(void *what, const void *arg)
 {
-	statement_cancel(arg);
+	statement_unwatch(what, arg);
 }
 
-bool api_wait_end(struct call *c, struct http_res *out, struct stmt *st, int64_t wait_ms, bool cancel_on_leave)
+static void cancel_statement(void *what)
 {
-	struct wait *w = ARENA_NEW(c->arena, struct wait);
-
-	*w = (struct wait){st, http_park(out, wait_ms)};
-	http_keep(out, st);
-	arena_defer(c->arena, stop_waiting, w);
-	if (cancel_on_leave)
-		http_on_leave(w->park, cancel, st);
-	api_wake_by(st, w->park, false);
-	return true;
+	statement_cancel(what);
 }
 
-/* --- operations of sessions --- */
+static void watch_session(void *what, const struct watch *w)
+{
+	session_op_watch(what, w);
+}
 
-struct op_wait {
-	struct session_op *op; /* NULL: something else is waited for */
+static void unwatch_session(void *what, const void *arg)
+{
+	session_op_unwatch(what, arg);
+}
+
+static void unref_session(void *what)
+{
+	session_op_unref(what);
+}
+
+static const struct api_waitable statements = {watch_statement, unwatch_statement, NULL, cancel_statement},
+				 session_ops = {watch_session, unwatch_session, unref_session, NULL};
+
+/* --- waiting --- */
+
+struct waiting { /* what http_kept() has */
+	const struct api_waitable *kind; /* NULL: a note alone */
+	void *what;
 	struct http_park *park;
 	void *note;
 };
 
-static void stop_op(void *arg)
+/* When the call ends, answered or left. */
+static void stop_waiting(void *arg)
 {
-	struct op_wait *w = arg;
+	struct waiting *w = arg;
 
-	session_op_unwatch(w->op, w->park);
-	session_op_unref(w->op);
+	w->kind->unwatch(w->what, w->park);
+	if (w->kind->unref)
+		w->kind->unref(w->what);
+}
+
+bool api_wait_for(struct call *c, struct http_res *out, const struct api_wait *ask)
+{
+	struct waiting *w = ARENA_NEW(c->arena, struct waiting);
+
+	*w = (struct waiting){ask->kind, ask->what, http_park(out, ask->wait_ms), ask->note};
+	http_keep(out, w);
+	arena_defer(c->arena, stop_waiting, w);
+	if (ask->cancel_on_leave)
+		http_on_leave(w->park, w->kind->cancel, w->what);
+	w->kind->watch(w->what, &(struct watch){.fn = wake, .drop = drop, .arg = w->park});
+	return true;
+}
+
+bool api_wait_end(struct call *c, struct http_res *out, struct stmt *st, int64_t wait_ms, bool cancel_on_leave)
+{
+	return api_wait_for(c, out, &(struct api_wait){&statements, st, st, wait_ms, cancel_on_leave});
 }
 
 bool api_wait_op(struct call *c, struct http_res *out, struct session_op *op, void *note)
 {
-	struct op_wait *w = ARENA_NEW(c->arena, struct op_wait);
-
-	*w = (struct op_wait){op, http_park(out, -1), note};
-	http_keep(out, w);
-	arena_defer(c->arena, stop_op, w);
-	session_op_watch(op, &(struct watch){.fn = wake, .drop = drop, .arg = w->park});
-	return true;
+	return api_wait_for(c, out, &(struct api_wait){&session_ops, op, note, -1, false});
 }
 
 void api_keep_note(struct call *c, struct http_res *out, void *note)
 {
-	struct op_wait *w = ARENA_NEW(c->arena, struct op_wait);
+	struct waiting *w = ARENA_NEW(c->arena, struct waiting);
 
 	w->note = note;
 	http_keep(out, w);
 }
 
-void *api_op_note(struct http_res *out)
+void *api_note(struct http_res *out)
 {
-	return ((struct op_wait *)http_kept(out))->note;
+	return ((struct waiting *)http_kept(out))->note;
+}
+
+/* --- what came of it --- */
+
+void *api_waited(struct call *c, struct http_res *out, const struct api_waitable *kind)
+{
+	struct waiting *w = http_kept(out);
+
+	INVARIANT(w->kind == kind);
+	if (!http_park_gone(w->park))
+		return w->what;
+	fail(c, ERR_CANCELED, "the client has left"); /* nobody waits for it any more, and it may still run */
+	return NULL;
 }
 
 bool api_op_result(struct call *c, struct http_res *out, struct session_result *ret)
 {
-	struct op_wait *w = http_kept(out);
+	struct session_op *op = api_waited(c, out, &session_ops);
 
-	if (http_park_gone(w->park)) /* nobody waits for it any more, and it may still run */
-		return fail(c, ERR_CANCELED, "the client has left");
-	return session_op_result(c, w->op, ret);
+	return op && session_op_result(c, op, ret);
 }

@@ -3,17 +3,8 @@
 
 enum { SMALL_RESULT = 64 * 1024 };
 
-/* The first is the default. Parquet is written whole, the others are read. */
-static const struct format {
-	const char *name, *media;
-	bool whole;
-	enum stmt_format read;
-} formats[] = {
-	{"json", "application/json", false, STMT_JSON},
-	{"ndjson", "application/x-ndjson", false, STMT_NDJSON},
-	{"csv", "text/csv", false, STMT_CSV},
-	{"parquet", "application/vnd.apache.parquet", true, 0},
-};
+/* Parquet is written whole, the others are read. */
+static const enum stmt_format reading[] = {[API_JSON] = STMT_JSON, [API_NDJSON] = STMT_NDJSON, [API_CSV] = STMT_CSV};
 
 static enum http_more pull(void *self, struct buf *into)
 {
@@ -64,38 +55,21 @@ static bool check_finished(struct call *c, const struct stmt_view *v)
 	return fail_state(c, e->sqlstate, e->native);
 }
 
-static const struct format *choose_format(struct call *c, const struct http_req *in)
-{
-	const char *offers[COUNT_OF(formats) + 1] = {NULL}, *wanted = NULL;
-	struct str name;
-	bool named = http_query(c, in, "format", &name);
-
-	for (size_t i = 0; i < COUNT_OF(formats); i++)
-		offers[i] = formats[i].media;
-	if (!named)
-		wanted = http_accept(in, offers);
-	for (size_t i = 0; i < COUNT_OF(formats); i++)
-		if (named ? str_ieq(name, str_of(formats[i].name)) : wanted == formats[i].media)
-			return &formats[i];
-	return NULL;
-}
-
 /* Of a finished statement; on the pool. */
 bool api_write_result(struct call *c, struct api *a, const struct http_req *in, struct http_res *out, struct stmt *st)
 {
-	const struct format *f = choose_format(c, in);
+	enum api_format f;
 	struct stmt_view v;
 
 	statement_view(st, &v);
-	if (!f)
-		return fail(c, ERR_NOT_ACCEPTABLE, "results are application/json, application/x-ndjson, text/csv or application/vnd.apache.parquet");
-	if (!check_finished(c, &v))
+	if (!api_format_of_answer(c, in, &f) || !check_finished(c, &v))
 		return false;
 	if (!http_is_on_pool(out))
 		return http_on_pool(out);
-	http_status(out, 200);
-	http_set(out, "Content-Type", str_of(f->media));
-	return f->whole ? statement_parquet(c, a->statements, st, http_out(out)) : write_rows(c, out, st, &v, f->read);
+	api_set_format(out, f);
+	if (f == API_PARQUET)
+		return statement_parquet(c, a->statements, st, http_out(out));
+	return write_rows(c, out, st, &v, reading[f]);
 }
 
 bool api_result(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)

@@ -110,32 +110,6 @@ static void on_over(void *arg)
 	upload_unref(u);
 }
 
-static bool format_of(struct call *c, const struct http_req *in, enum engine_rows_format *ret)
-{
-	static const struct {
-		struct str media;
-		enum engine_rows_format format;
-	} formats[] = {
-		{S_INIT("application/json"), ENGINE_ROWS_JSON}, {S_INIT("application/x-ndjson"), ENGINE_ROWS_NDJSON},
-		{S_INIT("application/ndjson"), ENGINE_ROWS_NDJSON}, {S_INIT("application/jsonl"), ENGINE_ROWS_NDJSON},
-		{S_INIT("text/csv"), ENGINE_ROWS_CSV}, {S_INIT("application/vnd.apache.parquet"), ENGINE_ROWS_PARQUET},
-	};
-	struct str rest = http_header(in, "Content-Type"), media;
-
-	*ret = ENGINE_ROWS_JSON;
-	if (!rest.n)
-		return true;
-	media = str_trim(str_cut(&rest, ';'));
-	for (size_t i = 0; i < COUNT_OF(formats); i++) {
-		if (!str_ieq(media, formats[i].media))
-			continue;
-		*ret = formats[i].format;
-		return true;
-	}
-	return fail(c, ERR_UNSUPPORTED_MEDIA,
-		    "rows are application/json, application/x-ndjson, text/csv or application/vnd.apache.parquet");
-}
-
 bool api_insert_rows(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	static const struct http_sink sink = {take, close_upload};
@@ -145,7 +119,7 @@ bool api_insert_rows(struct call *c, void *rooms, const struct http_req *in, str
 	struct session *se;
 	struct upload *u;
 
-	if (!api_find_session(c, a, http_param(in, 0), &se) || !format_of(c, in, &ask.format))
+	if (!api_find_session(c, a, http_param(in, 0), &se) || !api_format_of_body(c, in, &ask.format))
 		return false;
 	u = base_zalloc(sizeof(*u));
 	atomic_init(&u->refs, 2);

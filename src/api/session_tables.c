@@ -76,7 +76,7 @@ bool api_create_table(struct call *c, void *rooms, const struct http_req *in, st
 bool api_create_table_done(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	struct json_out o = json_out(http_out(out));
-	struct str name = str_of(api_op_note(out));
+	struct str name = str_of(api_note(out));
 	struct session_result r;
 
 	(void)rooms;
@@ -213,7 +213,7 @@ static bool fill_in(struct call *c, struct http_res *out, struct query *q)
 
 bool api_query_session_done(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
-	struct query *q = api_op_note(out);
+	struct query *q = api_note(out);
 
 	if (!q->st)
 		return fill_in(c, out, q) && run_query(c, rooms, in, out, q);

@@ -1,7 +1,7 @@
 /* sessions.c - /v1/sessions: open, look, extend, fork, close. */
 #include "api/api_int.h"
 
-enum { LABELS_MAX = 64, LABEL_BYTES = 1024, LIST_MAX = 1000, LIST_DEFAULT = 100 };
+enum { LABELS_MAX = 64, LABEL_BYTES = 1024 };
 
 /* --- references --- */
 
@@ -37,28 +37,17 @@ bool api_session_scope(struct call *c, struct api *a, const struct http_req *in,
 
 /* --- the document --- */
 
-static void put_time_or_null(struct json_out *o, const char *key, int64_t wall_ms)
-{
-	char text[CLOCK_RFC3339_MAX];
-
-	json_key(o, str_of(key));
-	if (wall_ms == INT64_MAX)
-		json_put_null(o);
-	else
-		json_put_text(o, str_of(clock_rfc3339(wall_ms, text)));
-}
-
 static void put_clocks(struct json_out *o, const struct session_view *v)
 {
-	put_time_or_null(o, "created_at", v->created_ms);
-	put_time_or_null(o, "expires_at", v->expires_ms);
+	api_put_time(o, "created_at", v->created_ms);
+	api_put_time(o, "expires_at", v->expires_ms);
 	JSON_FIELD_INT(o, "timeout_seconds", v->timeout_seconds);
 	if (v->idle_seconds >= 0)
 		JSON_FIELD_INT(o, "idle_timeout_seconds", v->idle_seconds);
 	else
 		JSON_FIELD_NULL(o, "idle_timeout_seconds");
 	if (v->idle_seconds >= 0)
-		put_time_or_null(o, "idle_expires_at", v->idle_expires_ms);
+		api_put_time(o, "idle_expires_at", v->idle_expires_ms);
 }
 
 static void put_members(struct json_out *o, const struct session_view *v)
@@ -177,25 +166,20 @@ bool api_open_session(struct call *c, void *rooms, const struct http_req *in, st
 
 bool api_list_sessions(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
-	struct json_out o = json_out(http_out(out));
 	struct session_filter f = {0};
-	int64_t limit = LIST_DEFAULT;
 	struct api *a = rooms;
 	struct session **items;
 	struct session_view v;
+	struct json_out o;
 	struct str next;
 	int n;
 
-	if (!api_query_int(c, in, "limit", 1, LIST_MAX, &limit))
+	if (!api_query_limit(c, in, &f.limit))
 		return false;
-	f.limit = (int)limit;
 	http_query(c, in, "after", &f.after);
 	if (!session_list(c, a->sessions, &f, &items, &n, &next))
 		return false;
-	api_json(out, 200);
-	json_begin_object(&o);
-	json_key(&o, S("items"));
-	json_begin_array(&o);
+	o = api_begin_list(out);
 	for (int i = 0; i < n; i++) {
 		session_view(items[i], &v);
 		json_begin_object(&o);
@@ -205,9 +189,7 @@ bool api_list_sessions(struct call *c, void *rooms, const struct http_req *in, s
 		json_end_object(&o);
 		session_unref(items[i]);
 	}
-	json_end_array(&o);
-	api_put_next(&o, next);
-	json_end_object(&o);
+	api_end_list(&o, next);
 	return true;
 }
 
@@ -255,21 +237,12 @@ bool api_extend_session(struct call *c, void *rooms, const struct http_req *in, 
 
 /* --- fork and close --- */
 
-/* Takes no fields. */
-static bool read_nothing(struct call *c, const struct http_req *in)
-{
-	static const char *const keys[] = {NULL};
-	const json_node *body;
-
-	return http_body(in).n == 0 || (api_read_body(c, in, &body) && json_only(c, body, keys));
-}
-
 bool api_fork_session(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	struct session *se;
 	struct session_op *op;
 
-	if (!api_find_session(c, rooms, http_param(in, 0), &se) || !read_nothing(c, in) || !session_fork(c, se, &op))
+	if (!api_find_session(c, rooms, http_param(in, 0), &se) || !api_read_nothing(c, in) || !session_fork(c, se, &op))
 		return false;
 	return api_wait_op(c, out, op, NULL);
 }

@@ -161,7 +161,7 @@ bool api_post_statement(struct call *c, void *rooms, const struct http_req *in, 
 bool api_post_statement_done(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	(void)rooms;
-	return api_write_statement(c, in, out, http_kept(out));
+	return api_write_statement(c, in, out, api_note(out));
 }
 
 bool api_get_statement(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)

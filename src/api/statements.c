@@ -3,20 +3,9 @@
 
 #include <stdlib.h>
 
-enum { MAX_PARAMS = 10000, LIST_MAX = 1000, LIST_DEFAULT = 100 };
+enum { MAX_PARAMS = 10000 };
 
 /* --- the document --- */
-
-static void put_time(struct json_out *o, struct str key, int64_t wall_ms)
-{
-	char text[CLOCK_RFC3339_MAX];
-
-	json_key(o, key);
-	if (wall_ms)
-		json_put_text(o, str_of(clock_rfc3339(wall_ms, text)));
-	else
-		json_put_null(o);
-}
 
 static void put_error(struct json_out *o, const struct stmt_error *e)
 {
@@ -67,10 +56,10 @@ static void write_document(struct json_out *o, const struct stmt_view *v)
 	JSON_FIELD_TEXT(o, "tenant_id", v->tenant);
 	JSON_FIELD_TEXT(o, "status", str_of(stmt_fsm[v->state].name));
 	JSON_FIELD_TEXT(o, "sql", v->sql);
-	put_time(o, S("created_at"), v->created_ms);
-	put_time(o, S("started_at"), v->started_ms);
-	put_time(o, S("completed_at"), v->completed_ms);
-	put_time(o, S("expires_at"), v->expires_ms);
+	api_put_time(o, "created_at", v->created_ms);
+	api_put_time(o, "started_at", v->started_ms);
+	api_put_time(o, "completed_at", v->completed_ms);
+	api_put_time(o, "expires_at", v->expires_ms);
 	put_result_counts(o, v);
 	JSON_FIELD_TEXT(o, "sql_state", v->error ? str_of(v->error->sqlstate) : S("00000"));
 	put_error(o, v->error);
@@ -212,7 +201,7 @@ bool api_submit(struct call *c, void *rooms, const struct http_req *in, struct h
 /* After waiting, for both a submit and a long-poll. */
 bool api_document_done(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
-	struct stmt *st = http_kept(out);
+	struct stmt *st = api_note(out);
 
 	(void)c;
 	(void)rooms;
@@ -268,14 +257,11 @@ static bool read_time(struct call *c, const struct http_req *in, const char *nam
 
 static bool read_filter(struct call *c, const struct http_req *in, struct stmt_filter *f)
 {
-	int64_t limit = LIST_DEFAULT;
-
 	*f = (struct stmt_filter){0};
-	if (!api_query_int(c, in, "limit", 1, LIST_MAX, &limit) || !read_status(c, in, &f->state) ||
+	if (!api_query_limit(c, in, &f->limit) || !read_status(c, in, &f->state) ||
 	    !read_time(c, in, "since", &f->since_ms) || !read_time(c, in, "until", &f->until_ms))
 		return false;
 	http_query(c, in, "session_id", &f->session_id);
-	f->limit = (int)limit;
 	if (http_query(c, in, "after", &f->after) && !id_valid(f->after))
 		return fail(c, ERR_INVALID_FIELD, "after is not a cursor of this list");
 	return true;
@@ -284,8 +270,8 @@ static bool read_filter(struct call *c, const struct http_req *in, struct stmt_f
 bool api_list(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	struct api *a = rooms;
-	struct json_out o = json_out(http_out(out));
 	struct stmt_filter f;
+	struct json_out o;
 	struct stmt_view v;
 	struct stmt **items;
 	struct str next;
@@ -293,18 +279,13 @@ bool api_list(struct call *c, void *rooms, const struct http_req *in, struct htt
 
 	if (!read_filter(c, in, &f) || !statement_list(c, a->statements, &f, &items, &n, &next))
 		return false;
-	api_json(out, 200);
-	json_begin_object(&o);
-	json_key(&o, S("items"));
-	json_begin_array(&o);
+	o = api_begin_list(out);
 	for (int i = 0; i < n; i++) {
 		statement_view(items[i], &v);
 		write_document(&o, &v);
 		statement_unref(items[i]);
 	}
-	json_end_array(&o);
-	api_put_next(&o, next);
-	json_end_object(&o);
+	api_end_list(&o, next);
 	return true;
 }
 

@@ -132,6 +132,8 @@ void http_routes_find(const struct http_node *root, struct http_req *r, struct s
 void http_routes_allow(const struct http_node *n, struct buf *out)
 {
 	for (int i = 0; i < n->nroutes; i++) {
+		if (str_eq(str_of(n->routes[i]->method), S("HEAD")))
+			continue; /* beside a GET */
 		if (i)
 			buf_lit(out, ", ");
 		buf_add(out, str_of(n->routes[i]->method));
