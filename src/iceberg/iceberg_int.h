@@ -154,6 +154,12 @@ void ice_fix_hint(struct call *c, struct store *s, struct str prefix, int64_t ve
 void ice_drop_quietly(struct call *c, struct store *s, struct str prefix, struct str path); /* the call's error stays as it is */
 enum { ICE_ATTEMPTS = 40 };
 
+/* --- commit.c --- */
+#define ICE_COMMIT_ID "mayfly.commit-id"   /* a property of a table: makes each version unlike all others */
+/* n->properties: those of n->base with the change, and what every table of ours has. */
+void ice_next_properties(struct arena *a, struct ice_next *n, const struct ice_property *change, int nchange);
+int64_t ice_next_ms(const struct ice_table *base); /* now, but later than the base */
+
 /* --- snapshot.c: what a snapshot names, in the store before its commit --- */
 struct ice_draft {
 	struct call *c;
@@ -171,5 +177,21 @@ bool ice_draft_write(struct ice_draft *d, const struct ice_table *base, const st
 		     struct ice_snapshot *snapshot) NODISCARD;
 void ice_draft_lost(struct ice_draft *d);   /* removes what the attempt alone named */
 void ice_draft_remove(struct ice_draft *d); /* and what others could have used */
+
+/* --- sweep.c: objects that go; at most rule->batch of them --- */
+struct ice_sweep {
+	struct call *c;
+	struct store *s;
+	struct str prefix;
+	const struct ice_expiry *rule;
+	struct map named;              /* paths that the table's snapshots name, when learned; the caller closes it */
+	bool learned;
+	int removed;
+	bool more;                     /* the batch was full */
+};
+/* What `gone`, a table of dropped snapshots, names and `t` does not. */
+bool ice_sweep_snapshots(struct ice_sweep *w, const struct ice_table *t, const struct ice_table *gone) NODISCARD;
+bool ice_sweep_versions(struct ice_sweep *w, int64_t latest) NODISCARD; /* old vN.metadata.json; puts the hint right */
+bool ice_sweep_orphans(struct ice_sweep *w, const struct ice_table *t) NODISCARD;
 
 #endif

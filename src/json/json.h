@@ -63,6 +63,7 @@ void json_put_real(struct json_out *o, double v); /* shortest text that reads ba
 void json_put_bool(struct json_out *o, bool v);
 void json_put_null(struct json_out *o);
 void json_put_raw(struct json_out *o, struct str json); /* a value that is JSON already */
+void json_put_node(struct json_out *o, const json_node *n); /* what was read, its keys in their order */
 #define JSON_FIELD_TEXT(o, key, s) (json_literal_key((o), S("\"" key "\":")), json_put_text((o), (s)))
 #define JSON_FIELD_INT(o, key, v) (json_literal_key((o), S("\"" key "\":")), json_put_int((o), (v)))
 #define JSON_FIELD_BOOL(o, key, v) (json_literal_key((o), S("\"" key "\":")), json_put_bool((o), (v)))

@@ -103,6 +103,47 @@ void json_put_raw(struct json_out *o, struct str json)
 	buf_add(o->b, json);
 }
 
+static void put_container(struct json_out *o, const json_node *n, bool object)
+{
+	const json_node *value;
+	struct str key;
+
+	begin(o, object ? '{' : '[');
+	for (size_t i = 0; !object && i < json_count(n); i++)
+		json_put_node(o, json_at(n, i));
+	for (void *it = NULL; object && json_each(n, &it, &key, &value);) {
+		json_key(o, key);
+		json_put_node(o, value);
+	}
+	end(o, object ? '}' : ']');
+}
+
+/* As deep as documents are read: JSON_MAX_DEPTH. */
+void json_put_node(struct json_out *o, const json_node *n)
+{
+	switch (json_kind(n)) {
+	case JSON_KIND_NULL:
+		json_put_null(o);
+		break;
+	case JSON_KIND_BOOL:
+		json_put_bool(o, json_bool(n));
+		break;
+	case JSON_KIND_INT:
+		json_put_int(o, json_int(n));
+		break;
+	case JSON_KIND_REAL:
+		json_put_real(o, json_number(n));
+		break;
+	case JSON_KIND_TEXT:
+		json_put_text(o, json_text(n));
+		break;
+	case JSON_KIND_ARRAY:
+	case JSON_KIND_OBJECT:
+		put_container(o, n, json_kind(n) == JSON_KIND_OBJECT);
+		break;
+	}
+}
+
 /* Length of the well-formed UTF-8 sequence at the front of s, which is not ASCII; or 0. */
 static size_t utf8_sequence(struct str s)
 {

@@ -246,6 +246,23 @@ static void commas_are_the_writers_business(void **state)
 	buf_drop(&b);
 }
 
+static void what_was_read_is_written_again(void **state)
+{
+	static const char text[] = "{\"z\":[1,-2.5,true,null,{\"b\":\"\\u0000\\\"\",\"a\":[]}],\"a\":{},\"big\":-9223372036854775808}";
+	const json_node *n;
+	struct buf b = {0};
+	struct json_out o = json_out(&b);
+
+	assert_true(json_read(*state, S(text), &n));
+	json_begin_array(&o);
+	json_put_node(&o, n);
+	json_put_node(&o, json_get(n, "a"));
+	json_end_array(&o);
+	assert_int_equal(b.n, sizeof(text) - 1 + 5);
+	assert_memory_equal(b.p + 1, text, sizeof(text) - 1);
+	buf_drop(&b);
+}
+
 static void real_is(double v, const char *text)
 {
 	struct buf b = {0};
@@ -404,6 +421,7 @@ int main(void)
 	        T(every_byte_at_every_place_survives_a_round_trip),
 	        T(a_quote_beyond_the_limit_is_bad_not_cut),
 	        T(commas_are_the_writers_business),
+	        T(what_was_read_is_written_again),
 	        T(reals_are_short),
 	        T(reals_are_the_shortest_text_that_reads_back),
 	        T(rows_are_scanned_cell_by_cell),
