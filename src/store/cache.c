@@ -420,6 +420,33 @@ void store_cache_forget(struct store_cache *k, struct str tenant, struct str pre
 	bury(k);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct store_cached *x = a, *y = b;
+	int order = str_cmp(x->tenant, y->tenant);
+
+	return order ? order : str_cmp(x->key, y->key);
+}
+
+void store_cache_names(struct call *c, struct store_cache *k, struct store_cached **ret, size_t *ret_n)
+{
+	struct store_cached *v;
+	size_t n = 0;
+
+	pthread_mutex_lock(&k->lock);
+	v = ARENA_ARRAY(c->arena, struct store_cached, k->by_name.n);
+	LIST_EACH(&k->used, it) {
+		const struct store_held *h = LIST_ITEM(it, struct store_held, link);
+
+		v[n++] = (struct store_cached){arena_dup(c->arena, held_tenant(h)), arena_dup(c->arena, held_key(h))};
+	}
+	pthread_mutex_unlock(&k->lock);
+	if (n)
+		qsort(v, n, sizeof(*v), by_name);
+	*ret = v;
+	*ret_n = n;
+}
+
 /* --- uploads --- */
 bool store_cache_spool(struct call *c, struct store_cache *k, struct str tenant, int *ret_fd, struct str *ret_path)
 {

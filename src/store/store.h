@@ -82,6 +82,11 @@ bool store_cache_hold(struct call *c, struct store_cache *k, struct str tenant, 
 void store_cache_release(struct store_held *h); /* NULL is fine; any thread, does not block */
 /* Copies what fd holds into the store and into the cache, so that reading it needs no fetch. Blocks. */
 bool store_cache_put(struct call *c, struct store_cache *k, struct str tenant, struct str key, int fd, int64_t size) NODISCARD;
+struct store_cached {
+	struct str tenant, key;
+};
+/* What is there now, by tenant and key, bytewise; in the call's arena. */
+void store_cache_names(struct call *c, struct store_cache *k, struct store_cached **ret, size_t *ret_n);
 void store_cache_forget(struct store_cache *k, struct str tenant, struct str prefix); /* of keys; what is held goes when it is released */
 /* A new file in the tenant's folder for an upload on its way: written by the server, readable for the worker. */
 bool store_cache_spool(struct call *c, struct store_cache *k, struct str tenant, int *ret_fd, struct str *ret_path) NODISCARD;

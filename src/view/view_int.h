@@ -73,6 +73,7 @@ struct view_op {
 	struct view_result result;
 	void *state;                   /* of the file that began it; in the arena */
 	struct build *build;           /* build.c's: the innermost */
+	struct select_read *reading;   /* read.c's */
 	void (*closing)(struct view_op *op); /* before the end is told, on success and failure: gives back what is held; may be NULL */
 	void (*woken)(struct view_op *op);   /* once, any thread, when it is canceled or its time is over, for one that waits
 					      * for something else than the pool or the engine; may be NULL */
@@ -204,6 +205,7 @@ bool entry_store(struct call *c, struct views *v, struct str space, const struct
 /* sql/{id}.deleted: stays for the sweep (longest build + skew + grace), so that a late write does not bring an entry back; the
  * sweep calls entry_drop() once more before it drops the mark. */
 struct str key_saved_deleted(struct call *c, struct str space, struct str id);
+struct str entry_scalar(struct arena *a, const json_node *n); /* its JSON; of an array or object: null */
 /* {view}/meta.json, after a commit of the view itself; never fails: it is a hint. */
 void view_meta_put(struct call *c, struct views *v, struct str space, const struct saved_sql *saved, const struct pin *pin);
 /* What is told of a pinned snapshot in saved->view. */
@@ -216,6 +218,10 @@ bool entry_by_sql(struct call *c, struct views *v, struct str space, struct str 
 bool entry_by_name(struct call *c, struct views *v, struct str space, struct str name, struct str **ret_ids, int *ret_n) NODISCARD;
 void entry_put(struct buf *b, const struct entry *e); /* its JSON */
 bool entry_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* entry first, then the view; also the sweep's */
+
+/* --- saved.c: may it be saved? ERR_SQL_INVALID; ERR_INVALID_FIELD --- */
+bool saved_check(struct call *c, struct str sql, const struct view_variable *variables, int n) NODISCARD;
+bool order_check(struct call *c, const struct str *v, int n) NODISCARD; /* the items alone, not whether there are such columns */
 
 /* --- memo.c: what this process remembers of the store: only ever a reason not to look --- */
 struct memo_entry {
@@ -260,6 +266,9 @@ void session_doc_json(struct buf *b, const struct session_doc *d, bool stored); 
 /* Reads and checks it: principal, expiry (drops it), deletion of its SQL. ERR_NOT_FOUND, ERR_SESSION_EXPIRED, ERR_VIEW_DELETED. */
 bool session_doc_get(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret) NODISCARD;
 bool session_doc_read(struct call *c, struct views *v, struct str key, struct session_doc *ret) NODISCARD; /* unchecked, for the sweep */
+bool session_doc_visible(const struct call *c, const struct session_doc *d);
+/* As session_doc_get(), but also of one whose SQL is gone. */
+bool session_doc_mine(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret) NODISCARD;
 bool session_doc_put(struct call *c, struct views *v, const struct session_doc *d, enum store_put how) NODISCARD;
 /* A deleted session leaves `…/sql_sessions/{id}/deleted` until the sweep, so that a late write does not bring it back. */
 bool session_doc_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD;
@@ -291,7 +300,18 @@ bool session_ready(struct call *c, struct views *v, struct str space, struct str
 /* What a snapshot that is not there any more means to its session: always false, with an error. */
 bool session_lost(struct call *c, struct views *v, struct str space, struct str id);
 
-/* --- sweep.c: views_sweep() ends early when the room stops --- */
+/* --- sweep.c, sweep_space.c: views_sweep() ends early when the room stops --- */
+enum { STALE_MS = 3600 * 1000 }; /* what nobody owns goes when it was not written to for this long */
+struct sweep {
+	struct views *v;
+	struct call call;              /* of the space's tenant; its arena is the space's */
+	int left;                      /* things to look at before this pass ends */
+	int64_t late_ms, stale_ms;     /* by then whoever began something has ended; STALE_MS, or longer */
+};
+bool sweep_going(struct sweep *s);
+/* Logs the call's error, if there is one, and forgets it. */
+void sweep_failed(struct sweep *s, struct str space, const char *what);
+void sweep_space(struct sweep *s, struct str space);
 void swept_close(struct views *v);
 
 /* --- events.c: posted, never waited for --- */

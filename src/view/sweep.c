@@ -1,0 +1,216 @@
+/* sweep.c - the pass that drops what nothing needs any more, from space to space.
+ *
+ * Any server may run it, and several may at once: what it does is the same
+ * whoever does it, and doing it again changes nothing. A pass is bounded: where
+ * it has looked at enough it stops between two spaces, and the next begins
+ * there. What goes wrong in a space is logged, and keeps no other from its turn.
+ *
+ *   views_sweep ─▶ tenants ─▶ spaces ─▶ sweep_space.c
+ *                     └─▶ files of the cache whose objects are gone: also those that other servers dropped
+ *
+ * Threads: one pass at a time, on the pool or the caller's; blocks.
+ */
+#include "view/view_int.h"
+
+#include "obs/obs.h"
+
+#include <stdlib.h>
+
+enum { PASS_BUDGET = 20000 /* objects and tables looked at */, CHILDREN = 500 };
+
+struct swept { /* between two passes */
+	struct buf tenant, space; /* the last that was swept; empty: begin at the first */
+};
+
+bool sweep_going(struct sweep *s)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&s->v->lock);
+	stopping = s->v->stopping;
+	pthread_mutex_unlock(&s->v->lock);
+	return !stopping;
+}
+
+void sweep_failed(struct sweep *s, struct str space, const char *what)
+{
+	struct call *c = &s->call;
+
+	if (c->err.kind != ERR_NONE)
+		obs_log_call(c, OBS_WARN, "view", "sweep of space %.*s, %s: %s", SARG(space), what, c->err.text);
+	call_forgive(c);
+}
+
+/* --- where the last pass stopped --- */
+
+static void remember(struct sweep *s, struct str tenant, struct str space)
+{
+	struct swept *at = s->v->swept;
+
+	buf_clear(&at->tenant);
+	buf_clear(&at->space);
+	buf_add(&at->tenant, tenant);
+	buf_add(&at->space, space);
+}
+
+static bool enough(const struct sweep *s)
+{
+	return s->left <= 0;
+}
+
+/* --- spaces --- */
+
+/* False: the pass ends here. */
+static bool sweep_one(struct sweep *s, struct str space)
+{
+	struct arena *callers = s->call.arena;
+	OWNS(arena) a = {0};
+
+	s->call.arena = &a;
+	sweep_space(s, space);
+	s->call.arena = callers;
+	return sweep_going(s);
+}
+
+static bool sweep_tenant(struct sweep *s, struct str tenant, struct str after)
+{
+	struct str prefix = arena_fmt(s->call.arena, "%.*sspaces", SARG(key_tenant(s->call.arena, tenant))), *ids;
+	struct view_page page = {.limit = CHILDREN};
+	int n;
+
+	s->call.tenant = tenant;
+	do {
+		if (!key_children(&s->call, s->v, prefix, &page, &ids, &n)) {
+			sweep_failed(s, S("-"), "listing");
+			return true;
+		}
+		for (int i = 0; i < n; i++) {
+			if (str_cmp(ids[i], after) <= 0)
+				continue;
+			if (!sweep_one(s, ids[i]))
+				return false;
+			remember(s, tenant, ids[i]);
+			if (enough(s))
+				return false;
+		}
+		page.after = page.next;
+	} while (page.next.n);
+	return true;
+}
+
+/* The bare one, then the others as they are listed. */
+static bool next_tenants(struct sweep *s, struct view_page *page, struct str **ret, int *ret_n)
+{
+	if (!key_children(&s->call, s->v, S("tenants"), page, ret, ret_n)) {
+		sweep_failed(s, S("-"), "listing of tenants");
+		return false;
+	}
+	return true;
+}
+
+static void sweep_tenants(struct sweep *s)
+{
+	struct swept *at = s->v->swept;
+	struct str tenant = arena_dup(s->call.arena, buf_str(&at->tenant)), space = arena_dup(s->call.arena, buf_str(&at->space)), *names;
+	struct view_page page = {.limit = CHILDREN};
+	int n;
+
+	if (!tenant.n || str_eq(tenant, S("default"))) {
+		if (!sweep_tenant(s, S("default"), space))
+			return;
+		space = tenant = S("");
+	}
+	do {
+		if (!next_tenants(s, &page, &names, &n))
+			return;
+		for (int i = 0; i < n; i++) {
+			if (!tenant_name_valid(names[i]) || str_eq(names[i], S("default")) || str_cmp(names[i], tenant) < 0)
+				continue;
+			if (!sweep_tenant(s, names[i], str_eq(names[i], tenant) ? space : S("")))
+				return;
+		}
+		page.after = page.next;
+	} while (page.next.n);
+	remember(s, S(""), S(""));
+}
+
+/* --- the cache: files of objects that are not in the store any more --- */
+
+static struct str folder_of(struct str key)
+{
+	size_t n = key.n;
+
+	while (n > 0 && key.p[n - 1] != '/')
+		n--;
+	return str_head(key, n);
+}
+
+/* Those of one folder, in order, against what the store lists there. */
+static bool compare_folder(struct sweep *s, const struct store_cached *v, size_t n)
+{
+	struct store *st = s->v->o.store;
+	struct str folder = folder_of(v[0].key), after = S("");
+	size_t i = 0, listed;
+
+	do {
+		struct store_entry *e;
+
+		if (!st->ops->list(&s->call, st, folder, after, &e, &listed))
+			return false;
+		for (size_t k = 0; k < listed; k++) {
+			for (; i < n && str_cmp(v[i].key, e[k].key) < 0; i++)
+				store_cache_forget(s->v->o.cache, v[i].tenant, v[i].key);
+			if (i < n && str_eq(v[i].key, e[k].key))
+				i++;
+			after = e[k].key;
+		}
+	} while (listed && i < n);
+	for (; i < n; i++)
+		store_cache_forget(s->v->o.cache, v[i].tenant, v[i].key);
+	return true;
+}
+
+static void sweep_cache(struct sweep *s)
+{
+	struct store_cached *v;
+	size_t n, to;
+
+	store_cache_names(&s->call, s->v->o.cache, &v, &n);
+	for (size_t from = 0; from < n && sweep_going(s); from = to) {
+		for (to = from + 1; to < n && str_eq(v[to].tenant, v[from].tenant); to++)
+			if (!str_eq(folder_of(v[to].key), folder_of(v[from].key)))
+				break;
+		if (!compare_folder(s, v + from, to - from)) {
+			sweep_failed(s, S("-"), "files of the cache");
+			return;
+		}
+	}
+}
+
+/* --- a pass --- */
+
+void views_sweep(struct call *c, struct views *v)
+{
+	struct sweep s = {.v = v, .call = *c, .left = PASS_BUDGET};
+	OWNS(arena) a = {0};
+
+	s.call.arena = &a;
+	s.call.principal = S("");
+	s.late_ms = v->o.build_ms + v->o.skew_ms + v->o.grace_ms;
+	s.stale_ms = s.late_ms > STALE_MS ? s.late_ms : STALE_MS;
+	if (!v->swept)
+		v->swept = base_zalloc(sizeof(*v->swept));
+	sweep_tenants(&s);
+	if (sweep_going(&s))
+		sweep_cache(&s);
+}
+
+void swept_close(struct views *v)
+{
+	if (!v->swept)
+		return;
+	buf_drop(&v->swept->tenant);
+	buf_drop(&v->swept->space);
+	free(v->swept);
+	v->swept = NULL;
+}

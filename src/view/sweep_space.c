@@ -1,0 +1,336 @@
+/* sweep_space.c - what a space does not need any more.
+ *
+ *   sessions   expired; running ones whose server has ended (they failed); marks of deleted ones
+ *   SQL        marks of deleted ones; ad-hoc SQL whose last session has ended
+ *   views      without an entry; old snapshots, lost objects
+ *   tables     that were begun and never made, or half dropped; old snapshots, lost objects
+ *
+ * Ad-hoc SQL may be taken up again by a session that is opened just then: the
+ * sweep marks it first and then looks for sessions once more, an opening session
+ * writes its document first and then looks for the mark. One of them sees the other.
+ */
+#include "view/view_int.h"
+
+enum { CHILDREN = 500, EXPIRY_BATCH = 1000, EXPIRY_ROUNDS = 100, METADATA_MS = 24 * 3600 * 1000,
+       ADHOC_MS = 60 * 1000 /* a session that makes one has come this far */ };
+
+struct in_space {
+	struct sweep *s;
+	struct str space;
+	struct map used;       /* ids of SQL that has sessions */
+	struct map adhoc;      /* ids of SQL that may go when it has none */
+	struct str marked;     /* of the object before: the session or SQL that it marks as deleted */
+	int64_t now;           /* wall */
+};
+
+/* --- objects of a folder --- */
+
+typedef bool each_fn(struct in_space *in, const struct store_entry *e, struct str name);
+
+static struct store *store_of(const struct in_space *in)
+{
+	return in->s->v->o.store;
+}
+
+static bool drop_key(struct in_space *in, struct str key)
+{
+	return store_of(in)->ops->drop(&in->s->call, store_of(in), key);
+}
+
+/* fn of each object below the folder, by name; false: with an error, or the room stops. */
+static bool each(struct in_space *in, const char *folder, each_fn *fn)
+{
+	struct call *c = &in->s->call;
+	struct str prefix = key_space(c, in->space, folder), after = S("");
+	struct store_entry *e;
+	size_t n;
+
+	in->marked = S("");
+	do {
+		if (!store_of(in)->ops->list(c, store_of(in), prefix, after, &e, &n))
+			return false;
+		for (size_t i = 0; i < n; i++) {
+			in->s->left--;
+			if (!sweep_going(in->s) || !fn(in, &e[i], str_tail(e[i].key, prefix.n)))
+				return false;
+			after = e[i].key;
+		}
+	} while (n);
+	return true;
+}
+
+static bool is_old(const struct in_space *in, const struct store_entry *e, int64_t age)
+{
+	return in->now - e->changed_ms >= age;
+}
+
+static void note(struct in_space *in, struct map *set, struct str id)
+{
+	struct str key;
+
+	if (map_get(set, id))
+		return;
+	key = arena_dup(in->s->call.arena, id);
+	map_put(set, key, (void *)key.p);
+}
+
+/* --- sessions --- */
+
+static bool expire_session(struct in_space *in, struct call *c, struct str key, const struct session_doc *d)
+{
+	struct views *v = in->s->v;
+
+	if (!drop_key(in, key))
+		return false;
+	atomic_fetch_add(&v->expired, 1);
+	c->principal = d->owner;
+	view_tell(v, c, &(struct view_told){VIEW_E_SESSION_EXPIRED, in->space, d->id, d->pin.snapshot_id, -1, -1, S("")});
+	return true;
+}
+
+static bool fail_session(struct in_space *in, struct call *c, struct session_doc *d)
+{
+	d->status = S("failed");
+	d->error = S("the server that computed its rows has ended");
+	d->building_until_ms = 0;
+	if (session_doc_put(c, in->s->v, d, STORE_REPLACE) || c->err.kind == ERR_NOT_FOUND)
+		return true;
+	return fail_as(&in->s->call, &c->err);
+}
+
+/* Nobody can read it: not a reason to keep what it may have pinned for ever. */
+static bool unreadable(struct in_space *in, const struct call *c, const struct store_entry *e)
+{
+	const struct views *v = in->s->v;
+
+	if (c->err.kind == ERR_NOT_FOUND)
+		return true;
+	if (c->err.kind != ERR_CORRUPT_TABLE)
+		return fail_as(&in->s->call, &c->err);
+	return !is_old(in, e, v->o.max_ttl_s * 1000 + in->s->late_ms) || drop_key(in, e->key);
+}
+
+static bool look_at_session(struct in_space *in, const struct store_entry *e)
+{
+	OWNS(arena) a = {0};
+	struct call c = in->s->call;
+	struct session_doc d;
+
+	c.arena = &a;
+	if (!session_doc_read(&c, in->s->v, e->key, &d))
+		return unreadable(in, &c, e);
+	if (d.expires_ms <= in->now)
+		return expire_session(in, &c, e->key, &d);
+	note(in, &in->used, d.sql_id);
+	if (str_eq(d.status, S("running")) && d.building_until_ms + in->s->v->o.skew_ms <= in->now)
+		return fail_session(in, &c, &d);
+	return true;
+}
+
+/* "{id}/deleted" comes before "{id}/meta.json". */
+static bool session_object(struct in_space *in, const struct store_entry *e, struct str name)
+{
+	struct str id = str_cut(&name, '/');
+
+	if (str_eq(name, S("deleted"))) {
+		in->marked = id;
+		return !is_old(in, e, in->s->late_ms) ||
+		       (drop_key(in, key_session(&in->s->call, in->space, id)) && drop_key(in, e->key));
+	}
+	if (!str_eq(name, S("meta.json")))
+		return true;
+	if (str_eq(id, in->marked)) /* written after it was deleted */
+		return drop_key(in, e->key);
+	return look_at_session(in, e);
+}
+
+/* --- saved SQL --- */
+
+/* "{id}.deleted" comes before "{id}.json". */
+static bool saved_object(struct in_space *in, const struct store_entry *e, struct str name)
+{
+	struct views *v = in->s->v;
+	struct call *c = &in->s->call;
+	struct str id = str_head(name, str_find(name, '.')), ending = str_tail(name, id.n);
+
+	if (!id_valid(id))
+		return true;
+	if (str_eq(ending, S(".deleted"))) {
+		in->marked = id;
+		return !is_old(in, e, in->s->late_ms) || (entry_drop(c, v, in->space, id) && drop_key(in, e->key));
+	}
+	if (!str_eq(ending, S(".json")))
+		return true;
+	if (str_eq(id, in->marked))
+		return entry_drop(c, v, in->space, id);
+	if (!entry_id_listed(id) && is_old(in, e, ADHOC_MS))
+		note(in, &in->adhoc, id);
+	return true;
+}
+
+static bool is_adhoc(struct in_space *in, struct str id)
+{
+	struct call *c = &in->s->call;
+	struct entry e;
+
+	if (!entry_read(c, in->s->v, in->space, id, &e)) {
+		call_forgive(c);
+		return false;
+	}
+	return e.adhoc;
+}
+
+/* Of those that may go: which have no session, as far as it was seen. */
+static struct str *unused(struct in_space *in, int *ret_n)
+{
+	struct str *ids = ARENA_ARRAY(in->s->call.arena, struct str, in->adhoc.n);
+	struct map_slot slot;
+
+	*ret_n = 0;
+	for (size_t i = 0; map_next(&in->adhoc, &i, &slot);)
+		if (!map_get(&in->used, slot.key) && is_adhoc(in, slot.key))
+			ids[(*ret_n)++] = slot.key;
+	return ids;
+}
+
+static bool collect(struct in_space *in)
+{
+	struct call *c = &in->s->call;
+	struct store *s = store_of(in);
+	char at[CLOCK_RFC3339_MAX];
+	struct str *ids;
+	int n;
+
+	ids = unused(in, &n);
+	for (int i = 0; i < n; i++)
+		if (!s->ops->put(c, s, key_collecting(c, in->space, ids[i]), str_of(clock_rfc3339(in->now, at)), STORE_REPLACE))
+			return false;
+	if (n && !each(in, "/sql_sessions/", session_object))
+		return false;
+	for (int i = 0; i < n; i++) {
+		bool in_use = map_get(&in->used, ids[i]) != NULL;
+
+		if (in_use ? !drop_key(in, key_collecting(c, in->space, ids[i])) : !entry_drop(c, in->s->v, in->space, ids[i]))
+			return false;
+	}
+	return true;
+}
+
+/* --- tables and views --- */
+
+/* Drops all of it when nothing was written there for a while. */
+static bool drop_stale(struct in_space *in, struct str prefix)
+{
+	struct call *c = &in->s->call;
+	struct views *v = in->s->v;
+	struct str folder = arena_fmt(c->arena, "%.*s/", SARG(prefix)), after = S("");
+	struct store_entry *e;
+	size_t n, objects = 0;
+
+	do {
+		if (!store_of(in)->ops->list(c, store_of(in), folder, after, &e, &n))
+			return false;
+		for (size_t i = 0; i < n; i++) {
+			if (!is_old(in, &e[i], in->s->stale_ms))
+				return true;
+			after = e[i].key;
+		}
+		objects += n;
+	} while (n);
+	if (!ice_drop(c, v->o.store, prefix))
+		return false;
+	store_cache_forget(v->o.cache, c->tenant, folder);
+	atomic_fetch_add(&v->objects_dropped, objects);
+	return true;
+}
+
+static bool expire_table(struct in_space *in, struct str prefix)
+{
+	struct call *c = &in->s->call;
+	struct views *v = in->s->v;
+	const struct ice_expiry x = {.now_ms = in->now, .successor_age_ms = views_successor_age_ms(v), .beside_age_ms = v->o.max_ttl_s * 1000,
+				     .metadata_age_ms = METADATA_MS, .orphan_age_ms = in->s->stale_ms, .batch = EXPIRY_BATCH};
+	struct ice_expired done = {.more = true};
+
+	for (int i = 0; done.more && i < EXPIRY_ROUNDS && sweep_going(in->s); i++) {
+		if (!ice_expire(c, v->o.store, prefix, &x, &done)) {
+			if (c->err.kind != ERR_NOT_FOUND)
+				return false;
+			call_forgive(c);
+			return drop_stale(in, prefix);
+		}
+		atomic_fetch_add(&v->snapshots_dropped, (unsigned long long)done.snapshots);
+		atomic_fetch_add(&v->objects_dropped, (unsigned long long)done.objects);
+	}
+	return true;
+}
+
+static bool is_there(struct in_space *in, struct str key, bool *ret)
+{
+	struct call *c = &in->s->call;
+	OWNS(buf) first = {0};
+
+	*ret = store_of(in)->ops->get(c, store_of(in), key, 0, 1, &first);
+	if (!*ret && c->err.kind != ERR_NOT_FOUND)
+		return false;
+	call_forgive(c);
+	return true;
+}
+
+/* One that is gone wrong does not keep the others. */
+static void sweep_table(struct in_space *in, struct str prefix, struct str authority)
+{
+	bool there;
+
+	in->s->left -= 10;
+	if (!is_there(in, authority, &there) || !(there ? expire_table(in, prefix) : drop_stale(in, prefix)))
+		sweep_failed(in->s, in->space, "a table");
+}
+
+static struct str authority_of(struct in_space *in, bool views, struct str name)
+{
+	struct call *c = &in->s->call;
+
+	return views ? key_saved(c, in->space, name) : key_table_name(c, in->space, name);
+}
+
+static bool sweep_tables(struct in_space *in, bool views)
+{
+	struct call *c = &in->s->call;
+	struct view_page page = {.limit = CHILDREN};
+	struct str *names;
+	int n;
+
+	do {
+		if (!key_children(c, in->s->v, key_space(c, in->space, views ? "/materialized_views" : "/tables"), &page, &names, &n))
+			return false;
+		for (int i = 0; i < n && sweep_going(in->s); i++) {
+			struct str prefix = views ? key_view(c, in->space, names[i]) : key_table(c, in->space, names[i]);
+
+			if (!views || id_valid(names[i]))
+				sweep_table(in, prefix, authority_of(in, views, names[i]));
+		}
+		page.after = page.next;
+	} while (page.next.n);
+	return true;
+}
+
+/* --- all of it --- */
+
+void sweep_space(struct sweep *s, struct str space)
+{
+	struct in_space in = {.s = s, .space = space, .now = clock_wall_ms()};
+
+	if (!space_finish_drop(&s->call, s->v, space))
+		sweep_failed(s, space, "its deletion");
+	if (!each(&in, "/sql_sessions/", session_object))
+		sweep_failed(s, space, "sessions");
+	else if (!each(&in, "/sql/", saved_object) || !collect(&in))
+		sweep_failed(s, space, "saved SQL");
+	if (!sweep_tables(&in, true))
+		sweep_failed(s, space, "views");
+	if (!sweep_tables(&in, false))
+		sweep_failed(s, space, "tables");
+	map_close(&in.used);
+	map_close(&in.adhoc);
+}
