@@ -185,7 +185,8 @@ static void probe_sandbox(struct engine *e)
 	r->landlock = landlock_abi() > 0;
 	r->seccomp = prctl(PR_GET_SECCOMP) >= 0;
 	r->rlimits = true;
-	r->own_uid = geteuid() == 0 && e->o.uid_base != 0 && world_reachable(e->data_dir);
+	r->own_uid = geteuid() == 0 && e->o.uid_base != 0 && world_reachable(e->data_dir) &&
+		     (!e->cache_dir || world_reachable(e->cache_dir));
 }
 
 /* Others may pass through, and read nothing: workers have uids of their own. */
@@ -196,12 +197,25 @@ static bool make_folder(struct call *c, const char *path)
 	return fail(c, ERR_UNAVAILABLE, "cannot make the folder %s: %s", path, strerror(errno));
 }
 
+/* Workers are told its absolute path. */
+static bool open_cache(struct call *c, struct engine *e)
+{
+	const char *path = e->o.cache_dir.n ? arena_cstr(c->arena, e->o.cache_dir) : NULL;
+
+	if (!path)
+		return true;
+	if (!make_folder(c, path))
+		return false;
+	e->cache_dir = realpath(path, NULL);
+	return e->cache_dir || fail(c, ERR_UNAVAILABLE, "cannot find the folder %s: %s", path, strerror(errno));
+}
+
 static bool make_folders(struct call *c, struct engine *e)
 {
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/tenants", e->data_dir);
-	return make_folder(c, e->data_dir) && make_folder(c, path);
+	return make_folder(c, e->data_dir) && make_folder(c, path) && open_cache(c, e);
 }
 
 /* Lanes are added by any thread and removed by none before engine_close. */
@@ -339,6 +353,7 @@ void engine_close(struct engine *e)
 	pthread_mutex_destroy(&e->lock);
 	free(e->exe);
 	free(e->data_dir);
+	free(e->cache_dir);
 	free(e->slots);
 	free(e);
 }

@@ -52,7 +52,9 @@ struct engine_ask {
 	struct engine_catalog *catalog;
 	bool writes;            /* it may change tables: all or nothing, and the catalog's limits hold */
 	bool outlives;          /* dropping the catalog does not interrupt it */
-	bool bare;              /* sees nothing of the tenant: no table, view, macro or type; but files of its cache may be read */
+	/* Sees nothing of the tenant: no table, view, macro or type; but files of its cache may be read. Without catalog,
+	 * helpers and writes. */
+	bool bare;
 };
 
 /* --- how it ended --- */
@@ -111,7 +113,8 @@ struct engine_options {
 	struct exec_loop *loop;
 	const char *program; /* that has the verb `engine`; NULL = this one */
 	struct str data_dir;
-	struct str cache_dir;    /* <cache_dir>/<tenant> is readable for that tenant's worker; empty = none */
+	/* <cache_dir>/<tenant> is readable for that tenant's worker; made when it starts, never to be removed; empty = none */
+	struct str cache_dir;
 	int max_workers;
 	int64_t idle_ms, cancel_grace_ms;
 	uid_t uid_base;  /* root only: worker slot i runs as uid_base + i; 0 = keep ours */

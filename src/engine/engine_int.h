@@ -48,7 +48,7 @@ struct lane {
 
 struct engine {
 	struct engine_options o;
-	char *exe, *data_dir;
+	char *exe, *data_dir, *cache_dir; /* cache_dir: absolute; NULL = none */
 	pthread_mutex_t lock;
 	struct map lanes;
 	uint64_t next_task;
@@ -68,8 +68,13 @@ bool task_queue(struct call *c, struct engine_task *t, struct str tenant) NODISC
 void engine_worker_gone(struct engine *e); /* on the loop, after report.workers went down */
 struct lane **engine_lanes(struct engine *e, struct arena *a, size_t *ret_n); /* all of them */
 
-/* samples.c, link.c */
+/* folders.c: of one tenant */
 const char *engine_tenant_folder(struct call *c, struct engine *e, struct str tenant); /* made when missing; NULL: failed */
+/* The cache that its worker may read, made when missing; `group` is the worker's, -1 = ours. *ret NULL: there is none. */
+bool engine_cache_folder(struct call *c, struct engine *e, struct str tenant, gid_t group, const char **ret) NODISCARD;
+void engine_take_back(struct engine *e, struct str tenant);           /* the uid is the next worker's, of another tenant */
+int engine_open_folder(struct engine *e, struct str tenant, const char *name);   /* in the tenant's; no link is followed; -1 */
+void engine_empty_folder(struct engine *e, struct str tenant, const char *name);
 
 /* lane.c */
 struct lane *lane_of(struct engine *e, struct str tenant); /* lock held; made when missing */
@@ -106,7 +111,7 @@ enum link_state link_state(const struct link *k);
 bool link_slot_free(const struct engine *e);                /* may another worker be started? */
 int64_t link_idle_since(const struct link *k);              /* 0 when it has work or is not ready */
 bool link_has_room(const struct link *k, bool express);     /* for one more task */
-bool link_takes_ingest(const struct link *k);
+bool link_takes(const struct link *k, enum wire_kind kind); /* may one more of this kind run? */
 void link_send(struct link *k, struct engine_task *t);      /* takes it into link.sent */
 void link_cancel(struct link *k, struct engine_task *t);
 void link_quit(struct link *k);

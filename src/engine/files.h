@@ -33,8 +33,8 @@ struct engine_file_column {
 	struct str path;                 /* "a", "l.list.element", …: as Parquet names the leaf */
 	int64_t bytes, values, nulls;    /* compressed bytes; values with the NULLs */
 	bool has_nan;
-	bool has_bounds;
-	struct str min, max;             /* as DuckDB writes them; binary as \xNN */
+	bool has_bounds;                 /* exact ones: never with NaN, nor of texts and bytes longer than 255 */
+	struct str min, max;             /* as DuckDB writes them, booleans 0 and 1, "-inf"; each byte of binary as \xNN */
 };
 struct engine_file {
 	struct str name;                 /* in the tenant's folder of exports: no slash */

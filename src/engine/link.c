@@ -25,7 +25,7 @@ struct link {
 	int jobs, control;
 	struct exec_watch *jobs_watch, *control_watch;
 	struct list sent; /* tasks that the worker has */
-	int nsent, nexpress, ningests, slot; /* of nsent: express ones, uploads */
+	int nsent, nexpress, ningests, nexports, slot; /* of nsent: express ones, uploads, exports */
 	uint64_t generation;
 	struct list catalogs;   /* in its memory: while there are any it is neither stopped nor renewed */
 	enum link_state state;
@@ -70,10 +70,13 @@ bool link_has_room(const struct link *k, bool express)
 	return k->nsent <= most && (express || k->nsent - k->nexpress < most);
 }
 
-/* An upload is as slow as its client and holds an executor all the while: half of them are left to statements. */
-bool link_takes_ingest(const struct link *k)
+/* An upload is as slow as its client and holds an executor all the while, an export is heavy: half of them are left to
+ * statements. */
+bool link_takes(const struct link *k, enum wire_kind kind)
 {
-	return k->ningests < (k->lane->limits.concurrent + 1) / 2;
+	int most = (k->lane->limits.concurrent + 1) / 2;
+
+	return (kind != WIRE_INGEST || k->ningests < most) && (kind != WIRE_EXPORT || k->nexports < most);
 }
 
 static void keeps_catalogs(struct link *k)
@@ -182,6 +185,7 @@ static void count_running(struct link *k, const struct engine_task *t, int by)
 	k->nsent += by;
 	k->nexpress += t->express ? by : 0;
 	k->ningests += t->kind == WIRE_INGEST ? by : 0;
+	k->nexports += t->kind == WIRE_EXPORT ? by : 0;
 	pthread_mutex_lock(&k->engine->lock);
 	k->engine->report.running += by;
 	k->lane->running += t->express ? 0 : by;
@@ -543,28 +547,8 @@ static void count_exit(struct link *k, bool crashed)
 	pthread_mutex_unlock(&e->lock);
 }
 
-/* The uid is the next worker's, of another tenant: it shall not open this folder. */
-static void take_folder_back(const struct link *k)
-{
-	OWNS(arena) a = {0};
-
-	if (k->engine->report.own_uid)
-		(void)!lchown(arena_fmt(&a, "%s/tenants/%s", k->engine->data_dir, k->lane->name).p, geteuid(), getegid());
-}
-
-/* What it spilled, and rows on their way in: a worker that was killed leaves them. The folder was the worker's: no link
- * is followed. */
-static void empty_folder(const struct link *k, const char *name)
-{
-	OWNS(arena) a = {0};
-	const char *path = arena_fmt(&a, "%s/tenants/%s/%s", k->engine->data_dir, k->lane->name, name).p;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	file_empty_folder(fd);
-	close(fd);
-}
+/* What it spilled, and rows on their way in: a worker that was killed leaves them. */
+static const char *const left_over[] = {"tmp", "spill", "incoming"};
 
 static void on_exit_of_worker(void *arg, int status, int signo)
 {
@@ -575,8 +559,8 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 		;
 	link_died(k);
 	exec_child_close(k->child);
-	empty_folder(k, "tmp");
-	empty_folder(k, "incoming");
+	for (size_t i = 0; i < COUNT_OF(left_over); i++)
+		engine_empty_folder(k->engine, lane->tenant, left_over[i]);
 	count_exit(k, !k->dismissed);
 	if (!k->dismissed)
 		obs_log(OBS_WARN, "engine", "worker of tenant %s ended: status %d, signal %d%s%s", lane->name, status, signo,
@@ -584,7 +568,7 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 	lane->link = NULL;
 	if (!k->greeted) /* a worker that cannot start will not start the next time either */
 		lane_fail_queue(lane, k->why[0] ? k->why : "the engine worker cannot start");
-	take_folder_back(k);
+	engine_take_back(k->engine, lane->tenant);
 	engine_worker_gone(k->engine);
 	buf_drop(&k->control_out);
 	free(k);
@@ -640,13 +624,21 @@ static bool make_sockets(struct call *c, int jobs[2], int control[2])
 	return true;
 }
 
+static gid_t group_of(const struct link *k)
+{
+	return k->engine->report.own_uid ? (gid_t)(k->engine->o.uid_base + (uid_t)k->slot) : (gid_t)-1;
+}
+
 static bool start_process(struct call *c, struct link *k, const int child_fds[2], const char *dir)
 {
 	const struct engine_limits *l = &k->lane->limits;
+	const char *cache;
 	const char *argv[24];
 	struct exec_child_spec spec = {.file = k->engine->exe, .fds = {-1, -1, -1, child_fds[0], child_fds[1]}, .nfds = 5};
 	int n = 0;
 
+	if (!engine_cache_folder(c, k->engine, k->lane->tenant, group_of(k), &cache))
+		return false;
 	argv[n++] = "mayfly";
 	argv[n++] = "engine";
 	argv[n++] = "--dir";
@@ -663,22 +655,16 @@ static bool start_process(struct call *c, struct link *k, const int child_fds[2]
 		argv[n++] = "--uid";
 		argv[n++] = arena_fmt(c->arena, "%u", (unsigned)(k->engine->o.uid_base + (uid_t)k->slot)).p;
 	}
+	if (cache) {
+		argv[n++] = "--cache";
+		argv[n++] = cache;
+	}
 	if (k->engine->o.require_sandbox)
 		argv[n++] = "--require-sandbox";
 	argv[n] = NULL;
 	spec.argv = (char *const *)argv;
 	k->child = exec_child_open(c, k->engine->o.loop, &spec, on_exit_of_worker, k);
 	return k->child != NULL;
-}
-
-const char *engine_tenant_folder(struct call *c, struct engine *e, struct str tenant)
-{
-	const char *dir = arena_fmt(c->arena, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p;
-
-	if (file_make_folder(dir, 0700))
-		return dir;
-	fail(c, ERR_UNAVAILABLE, "cannot make %s: %s", dir, strerror(errno));
-	return NULL;
 }
 
 static void attach(struct link *k)

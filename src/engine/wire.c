@@ -195,7 +195,7 @@ bool wire_get_ingest(struct call *c, struct str body, struct wire_ingest *ret)
 
 /* --- engine_ask --- */
 enum ask_flag {
-	ASK_NULL_TEXT = 1, ASK_SESSION_STATE = 2, ASK_HELPERS = 4, ASK_NAMED = 8, ASK_WRITES = 16, ASK_OUTLIVES = 32
+	ASK_NULL_TEXT = 1, ASK_SESSION_STATE = 2, ASK_HELPERS = 4, ASK_NAMED = 8, ASK_WRITES = 16, ASK_OUTLIVES = 32, ASK_BARE = 64
 };
 
 static uint8_t ask_flags(const struct engine_ask *ask)
@@ -208,6 +208,7 @@ static uint8_t ask_flags(const struct engine_ask *ask)
 	flags |= ask->bind_names ? ASK_NAMED : 0U;
 	flags |= ask->writes ? ASK_WRITES : 0U;
 	flags |= ask->outlives ? ASK_OUTLIVES : 0U;
+	flags |= ask->bare ? ASK_BARE : 0U;
 	return (uint8_t)flags;
 }
 
@@ -271,6 +272,7 @@ static bool get_ask(struct call *c, struct wire_in *in, struct engine_ask *ask)
 		.helpers = flags & ASK_HELPERS,
 		.writes = flags & ASK_WRITES,
 		.outlives = flags & ASK_OUTLIVES,
+		.bare = flags & ASK_BARE,
 	};
 	ask->max_result_bytes = wire_get_i64(in);
 	ask->max_part_rows = wire_get_i64(in);
@@ -286,10 +288,41 @@ bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret, struc
 	struct wire_catalog k;
 	struct engine_ask ask;
 
-	if (!wire_get_catalog(&in, &k) || !get_ask(c, &in, &ask))
+	if (!wire_get_catalog(&in, &k) || !get_ask(c, &in, &ask) || (ask.bare && (k.name.n || ask.helpers || ask.writes)))
 		return fail(c, ERR_BAD_REQUEST, "a statement on the wire is not well-formed");
 	*ret = ask;
 	*ret_k = k;
+	return true;
+}
+
+/* --- engine_export --- */
+void wire_put_export(struct buf *b, const struct engine_export *x)
+{
+	const struct engine_ask ask = {.sql = x->sql, .binds = x->binds, .bind_names = x->bind_names, .nbinds = x->nbinds, .bare = true};
+	OWNS(buf) packed = {0};
+
+	wire_put_ask(&packed, &ask, NULL);
+	wire_text(b, buf_str(&packed));
+	wire_text(b, x->field_ids);
+	wire_i64(b, x->file_bytes);
+	wire_i64(b, x->max_bytes);
+}
+
+bool wire_get_export(struct call *c, struct str body, struct engine_export *ret, struct engine_ask *ret_ask)
+{
+	struct wire_in in = wire_in(body);
+	struct wire_catalog none;
+	struct engine_export x;
+
+	if (!wire_get_ask(c, wire_get_text(&in), ret_ask, &none) || !ret_ask->bare)
+		return fail(c, ERR_BAD_REQUEST, "an export on the wire is not well-formed");
+	x = (struct engine_export){.sql = ret_ask->sql, .binds = ret_ask->binds, .bind_names = ret_ask->bind_names,
+				   .nbinds = ret_ask->nbinds, .field_ids = wire_get_text(&in)};
+	x.file_bytes = wire_get_i64(&in);
+	x.max_bytes = wire_get_i64(&in);
+	if (in.bad || in.p != in.end || x.file_bytes < 0 || x.max_bytes < 0)
+		return fail(c, ERR_BAD_REQUEST, "an export on the wire is not well-formed");
+	*ret = x;
 	return true;
 }
 

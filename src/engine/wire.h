@@ -15,6 +15,7 @@
 #define MAYFLY_ENGINE_WIRE_H
 
 #include "engine/catalog.h"
+#include "engine/files.h"
 #include "sql/sql.h"
 
 #include <sys/types.h>
@@ -25,6 +26,7 @@ enum { WIRE_JOBS_FD = 3, WIRE_CONTROL_FD = 4, WIRE_INLINE = 48 * 1024, WIRE_PACK
 enum wire_kind {
 	/* down, jobs */
 	WIRE_RUN = 1,   /* struct engine_ask, see wire_put_ask */
+	WIRE_EXPORT,    /* struct engine_export, see wire_put_export */
 	WIRE_PARQUET,   /* packed columns (text), u32 n, then n texts: {"data":…} objects in native form */
 	WIRE_CATALOG,   /* u8 verb, catalog, catalog `to` (empty but for a fork) */
 	WIRE_INGEST,    /* struct wire_ingest; with the packet comes the read end of a stream socket: frames of u32 length and
@@ -96,6 +98,14 @@ struct engine_ask;
 void wire_put_ask(struct buf *b, const struct engine_ask *ask, const struct wire_catalog *k);
 /* Arrays in the arena, texts borrowed; ret->catalog is NULL. */
 bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret, struct wire_catalog *ret_k) NODISCARD;
+
+/* --- engine_export both ways: text of an ask, text field_ids, i64 file_bytes, i64 max_bytes; tenant is not sent --- */
+#define ENGINE_EXPORTS "exports" /* the folder of them, in the tenant's */
+void wire_put_export(struct buf *b, const struct engine_export *x);
+/* Arrays in the arena, texts borrowed. ret_ask: its statement. */
+bool wire_get_export(struct call *c, struct str body, struct engine_export *ret, struct engine_ask *ret_ask) NODISCARD;
+void engine_pack_files(const struct engine_file *v, int n, struct buf *out);
+bool engine_file_name_ok(struct str name);
 
 struct wire_ingest {     /* catalog, text table, u8 format */
 	struct wire_catalog catalog; /* named */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -33,7 +34,8 @@ enum {
 
 struct worker {
 	struct worker_options o;
-	duckdb_database db;
+	duckdb_database db, bare;     /* bare: under opening; NULL = not yet */
+	pthread_mutex_t opening;
 	duckdb_connection con;        /* control's own */
 	int wake;                     /* eventfd: an executor got work while control slept */
 	pthread_mutex_t lock;
@@ -46,8 +48,8 @@ struct worker {
 	bool quitting;
 	int busy;
 	int threads, wanted;          /* DuckDB's: it has, it should have */
-	pthread_cond_t wants;
-	duckdb_connection governor;
+	pthread_cond_t wants, governed;
+	duckdb_connection governors[2]; /* of db and bare; NULL = not open */
 	int64_t heavy_ms;             /* when one ran long last */
 };
 
@@ -60,6 +62,111 @@ duckdb_database executor_database(const struct executor *x)
 struct catalogs *executor_catalogs(const struct executor *x)
 {
 	return x->w->catalogs;
+}
+
+/* Lock not held. */
+static void take_bare(struct worker *w, duckdb_database db, duckdb_connection governor)
+{
+	w->bare = db;
+	pthread_mutex_lock(&w->lock);
+	w->governors[1] = governor;
+	w->threads = 0; /* it has one, whatever the other has */
+	pthread_cond_signal(&w->wants);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static bool open_bare(struct call *c, struct worker *w)
+{
+	duckdb_connection governor;
+	duckdb_result r;
+	duckdb_database db;
+
+	if (!bare_open(c, &w->o, &db))
+		return false;
+	if (duckdb_connect(db, &governor) != DuckDBSuccess) {
+		duckdb_close(&db);
+		return fail(c, ERR_INTERNAL, "DuckDB gave no connection");
+	}
+	duckdb_query(w->con, bare_room(c, &w->o), &r); /* refused: it has spilled more; then as before */
+	duckdb_destroy_result(&r);
+	take_bare(w, db, governor);
+	return true;
+}
+
+duckdb_database executor_bare(struct executor *x, struct task *t)
+{
+	struct worker *w = x->w;
+	duckdb_database db;
+
+	pthread_mutex_lock(&w->opening);
+	if (!w->bare && !open_bare(&t->call, w)) {
+		task_fails(t, "Connection", "%s", t->call.err.text);
+		call_forgive(&t->call);
+	}
+	db = w->bare;
+	pthread_mutex_unlock(&w->opening);
+	return db;
+}
+
+static bool open_bare_session(struct executor *x, struct task *t, struct session *s)
+{
+	duckdb_database db = executor_bare(x, t);
+
+	if (!db || !session_connect(t, db, s))
+		return false;
+	s->number = UINT64_MAX; /* numbers are the other instance's */
+	return true;
+}
+
+struct session *executor_session(struct executor *x, struct task *t)
+{
+	struct session *s = &x->sessions[t->ask.bare ? 2 : t->ask.helpers];
+	bool ok = s->con || (t->ask.bare ? open_bare_session(x, t, s) : worker_session_open(t, x->w->db, t->ask.helpers, s));
+
+	return ok ? s : NULL;
+}
+
+void executor_renew(struct executor *x, struct task *t)
+{
+	(void)executor_session(x, t); /* the next statement tries again and says why */
+}
+
+void executor_is_heavy(struct executor *x)
+{
+	enum { WAIT_MS = 200 };
+	struct worker *w = x->w;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += WAIT_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	pthread_mutex_lock(&w->lock);
+	w->heavy_ms = clock_mono_ms();
+	w->wanted = w->o.threads;
+	pthread_cond_signal(&w->wants);
+	while (w->threads != w->wanted)
+		if (pthread_cond_timedwait(&w->governed, &w->lock, &until) == ETIMEDOUT)
+			break;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void executor_watch_file(struct executor *x, const char *path, int64_t max)
+{
+	pthread_mutex_lock(&x->w->lock);
+	x->growing = max > 0 ? path : NULL;
+	x->growing_max = max;
+	pthread_mutex_unlock(&x->w->lock);
+}
+
+bool executor_overgrown(struct executor *x)
+{
+	bool yes;
+
+	pthread_mutex_lock(&x->w->lock);
+	yes = x->overgrown;
+	pthread_mutex_unlock(&x->w->lock);
+	return yes;
 }
 
 void executor_uses(struct executor *x, struct catalog *k, bool outlives)
@@ -187,6 +294,7 @@ static void executor_begin(struct executor *x, uint64_t task)
 	x->task = task;
 	x->canceled = was_canceled_early(w, task);
 	x->unacked = 0;
+	x->overgrown = false;
 	x->began_ms = x->told_ms = clock_mono_ms();
 	w->busy++;
 	asleep = w->asleep;
@@ -230,6 +338,8 @@ static void run_record(struct executor *x, const struct wire_head *h, struct str
 	executor_begin(x, h->task);
 	if (h->kind == WIRE_PARQUET)
 		run_parquet(x, &t, body);
+	else if (h->kind == WIRE_EXPORT)
+		run_export(x, &t, body);
 	else if (h->kind == WIRE_CATALOG)
 		run_catalog(x, &t, body);
 	else if (h->kind == WIRE_INGEST)
@@ -242,7 +352,7 @@ static void run_record(struct executor *x, const struct wire_head *h, struct str
 	if (t.broken)
 		die(t.end.text);
 	if (h->kind == WIRE_RUN && t.scope.name.n == 0)
-		session_renew(&t, x->w->db, &x->sessions[t.ask.helpers]);
+		executor_renew(x, &t);
 	executor_end(x);
 	arena_reset(&x->arena);
 }
@@ -268,8 +378,8 @@ static bool is_job(const struct wire_head *h, int fd)
 {
 	if (h->kind == WIRE_INGEST)
 		return h->in_fd == 0 && fd >= 0;
-	return (h->kind == WIRE_RUN || h->kind == WIRE_PARQUET || h->kind == WIRE_CATALOG) && h->in_fd <= 1 &&
-	       (!h->in_fd || fd >= 0);
+	return (h->kind == WIRE_RUN || h->kind == WIRE_EXPORT || h->kind == WIRE_PARQUET || h->kind == WIRE_CATALOG) &&
+	       h->in_fd <= 1 && (!h->in_fd || fd >= 0);
 }
 
 static void run_packet(struct executor *x, struct str packet, int fd)
@@ -313,16 +423,21 @@ static void *executor_main(void *arg)
 	return NULL;
 }
 
-static void start_executor(struct worker *w, struct executor *x)
+static void init_monotonic(pthread_cond_t *cond)
 {
 	pthread_condattr_t clock;
 
-	x->w = w;
-	parts_open(&x->parts, x);
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&x->news, &clock);
+	pthread_cond_init(cond, &clock);
 	pthread_condattr_destroy(&clock);
+}
+
+static void start_executor(struct worker *w, struct executor *x)
+{
+	x->w = w;
+	parts_open(&x->parts, x);
+	init_monotonic(&x->news);
 	if (pthread_create(&x->thread, NULL, executor_main, x) != 0)
 		die(S("no thread for an executor"));
 	pthread_detach(x->thread);
@@ -424,28 +539,29 @@ NORETURN static void *governor_main(void *arg)
 	duckdb_result r;
 
 	for (;;) {
+		duckdb_connection bare;
 		int n;
 
 		pthread_mutex_lock(&w->lock);
 		while (w->wanted == w->threads)
 			pthread_cond_wait(&w->wants, &w->lock);
 		n = w->wanted;
+		bare = w->governors[1];
 		pthread_mutex_unlock(&w->lock);
 		snprintf(sql, sizeof(sql), "SET GLOBAL threads = %d", n);
-		duckdb_query(w->governor, sql, &r); /* refused: then as before */
-		duckdb_destroy_result(&r);
+		for (int i = 0; i < 2; i++) {
+			duckdb_connection con = i == 0 ? w->governors[0] : bare;
+
+			if (!con)
+				continue;
+			duckdb_query(con, sql, &r); /* refused: then as before */
+			duckdb_destroy_result(&r);
+		}
 		pthread_mutex_lock(&w->lock);
-		w->threads = n;
+		w->threads = bare == w->governors[1] ? n : 0;
+		pthread_cond_broadcast(&w->governed);
 		pthread_mutex_unlock(&w->lock);
 	}
-}
-
-static void want_threads(struct worker *w, int n)
-{
-	pthread_mutex_lock(&w->lock);
-	w->wanted = n;
-	pthread_cond_signal(&w->wants);
-	pthread_mutex_unlock(&w->lock);
 }
 
 /* Per mille of the executor's statement when it is time to tell, else -1. */
@@ -470,6 +586,13 @@ static void tell_progress(uint64_t task, int per_mille)
 	worker_send(buf_str(&b), -1);
 }
 
+static int64_t file_size(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
 /* Looks after one executor; tells whether its statement is heavy. */
 static bool tend(struct worker *w, struct executor *x, int64_t now)
 {
@@ -481,7 +604,9 @@ static bool tend(struct worker *w, struct executor *x, int64_t now)
 	task = x->task;
 	heavy = x->running && now - x->began_ms > HEAVY_MS;
 	told = task ? progress_of(x, now) : -1;
-	if (x->canceled && x->running)
+	if (x->running && x->growing && file_size(x->growing) > x->growing_max)
+		x->overgrown = true;
+	if ((x->canceled || x->overgrown) && x->running)
 		duckdb_interrupt(x->running); /* the first may have come before it began */
 	pthread_mutex_unlock(&w->lock);
 	if (told >= 0)
@@ -496,12 +621,13 @@ static void tick(struct worker *w)
 
 	for (int i = 0; i < w->nexecutors; i++)
 		heavy |= tend(w, &w->executors[i], now);
+	pthread_mutex_lock(&w->lock);
 	if (heavy)
 		w->heavy_ms = now;
-	if (heavy)
-		want_threads(w, w->o.threads);
-	else if (now - w->heavy_ms > LIGHT_MS)
-		want_threads(w, 1);
+	if (heavy || now - w->heavy_ms > LIGHT_MS)
+		w->wanted = heavy ? w->o.threads : 1;
+	pthread_cond_signal(&w->wants);
+	pthread_mutex_unlock(&w->lock);
 }
 
 /* With statements running or threads to give back there is a tick, else sleep. */
@@ -586,6 +712,8 @@ static bool read_options(int argc, char **argv, struct worker_options *o)
 			o->no_rlimit_as = true;
 		else if (strcmp(argv[i], "--dir") == 0 && i + 1 < argc)
 			o->dir = argv[++i];
+		else if (strcmp(argv[i], "--cache") == 0 && i + 1 < argc)
+			o->cache = argv[++i];
 		else if (strcmp(argv[i], "--samples") == 0 && i + 1 < argc)
 			o->samples = argv[++i];
 		else if (i + 1 < argc && number_option(argv[i], argv[i + 1], o))
@@ -616,7 +744,7 @@ static void open_database(struct worker *w)
 
 	call_open(&c, &a);
 	if (!database_open(&c, &w->o, &w->db) || duckdb_connect(w->db, &w->con) != DuckDBSuccess ||
-	    duckdb_connect(w->db, &w->governor) != DuckDBSuccess || !functions_register(&c, w, w->con))
+	    duckdb_connect(w->db, &w->governors[0]) != DuckDBSuccess || !functions_register(&c, w, w->con))
 		die(str_of(c.err.text));
 }
 
@@ -633,6 +761,8 @@ int engine_worker_main(int argc, char **argv)
 	close_range(WIRE_CONTROL_FD + 1, ~0U, 0); /* what whoever started the server left open */
 	if (w.o.uid && !worker_become(w.o.uid))
 		die(S("the worker cannot take its own uid"));
+	if (w.o.cache && access(w.o.cache, R_OK | X_OK) != 0)
+		die(S("the worker cannot read its cache"));
 	setenv("TZ", "UTC", 1); /* no file of the system is asked */
 	sandbox_enter(&w.o, &sandbox);
 	open_database(&w);
@@ -644,7 +774,9 @@ int engine_worker_main(int argc, char **argv)
 	w.executors = base_zalloc(sizeof(*w.executors) * (size_t)w.nexecutors);
 	w.catalogs = catalogs_open();
 	pthread_mutex_init(&w.lock, NULL);
+	pthread_mutex_init(&w.opening, NULL);
 	pthread_cond_init(&w.wants, NULL);
+	init_monotonic(&w.governed);
 	hello(&sandbox);
 	if (pthread_create(&governor, NULL, governor_main, &w) != 0)
 		die(S("no thread for the governor"));

@@ -31,6 +31,7 @@ enum {
 struct worker_options {
 	const char *dir;
 	const char *samples; /* load these and exit */
+	const char *cache;   /* a folder to read from, absolute; NULL = none */
 	int64_t memory, temp;
 	uid_t uid;           /* 0 = stay */
 	int threads, concurrent;
@@ -71,6 +72,8 @@ bool task_failed_by_duckdb(struct task *t, const char *message); /* as JSON, or 
 
 /* --- worker_duckdb.c: the instance and its sessions --- */
 bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret) NODISCARD;
+/* In memory, with `share` of ten parts of the worker's memory. */
+bool database_open_instance(struct call *c, const struct worker_options *o, int share, duckdb_database *ret) NODISCARD;
 bool database_query(struct call *c, duckdb_connection con, const char *sql) NODISCARD;
 bool database_query_all(struct call *c, duckdb_connection con, const char *const *v) NODISCARD; /* NULL-terminated */
 
@@ -91,11 +94,17 @@ struct session { /* one connection as a statement finds it */
 };
 bool worker_session_open(struct task *t, duckdb_database db, bool helpers, struct session *s) NODISCARD; /* in t->scope */
 void worker_session_close(struct session *s);
-void session_renew(struct task *t, duckdb_database db, struct session *s); /* for the next statement, after the answer */
+bool session_connect(struct task *t, duckdb_database db, struct session *s) NODISCARD; /* without settings of its own */
 bool session_timezone(struct task *t, struct session *s, struct str zone) NODISCARD;
 /* Prepares ask.sql or takes it from the cache. ret_kept: the session keeps it, else the caller destroys it. */
 bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret, bool *ret_kept) NODISCARD;
 void session_forget(struct session *s); /* empties the cache */
+
+/* --- worker_bare.c: a second instance, which sees nothing of the tenant's but may read its cache --- */
+/* Opens it with the first that asks; NULL: t->end says why. */
+duckdb_database executor_bare(struct executor *x, struct task *t);
+bool bare_open(struct call *c, const struct worker_options *o, duckdb_database *ret) NODISCARD;
+const char *bare_room(struct call *c, const struct worker_options *o); /* SQL for both: half of the room to spill */
 
 /* --- worker_readable.c --- */
 /* What to prepare instead of ask.sql, in the arena; NULL: its result can be read as it is. */
@@ -187,6 +196,11 @@ void parts_finish(struct parts *p, struct task *t); /* END, and all that was wai
 void run_statement(struct executor *x, struct task *t);
 void run_parquet(struct executor *x, struct task *t, struct str body);
 
+/* --- worker_export.c, worker_export_stats.c: a SELECT's rows as Parquet files --- */
+void run_export(struct executor *x, struct task *t, struct str body);
+/* Adds what f->name holds: rows and bytes, row groups and columns. `r`: of COPY … RETURN_STATS. */
+bool export_describe(struct task *t, duckdb_connection con, duckdb_result *r, struct engine_file *f) NODISCARD;
+
 /* --- worker_catalog.c: sessions' own databases in this process ---
  *
  *   enter ──▶ session ──▶ begin ──▶ …changes… ──▶ commit ──▶ leave
@@ -222,7 +236,7 @@ struct executor {
 	struct worker *w;
 	pthread_t thread;
 	struct arena arena;
-	struct session sessions[2]; /* without and with helpers, outside of catalogs */
+	struct session sessions[3]; /* without and with helpers, outside of catalogs; bare */
 	duckdb_connection admin;    /* for attaching and dropping; NULL = not open */
 	struct parts parts;
 	/* under the worker's lock */
@@ -233,9 +247,19 @@ struct executor {
 	int unacked;                /* parts */
 	duckdb_connection running;  /* to interrupt; NULL = nothing runs */
 	uint64_t running_number;
+	const char *growing;        /* a file that the statement writes; NULL = none */
+	int64_t growing_max;
+	bool overgrown;             /* it is larger, and the statement interrupted */
 	int64_t began_ms, told_ms;
 	pthread_cond_t news;        /* canceled, or a part was acknowledged */
 };
+struct session *executor_session(struct executor *x, struct task *t); /* outside of catalogs, open; NULL: t->end says why */
+void executor_renew(struct executor *x, struct task *t);              /* it, for the next statement, after the answer */
+/* The statement is heavy from its start: waits until DuckDB has its threads, not for long. */
+void executor_is_heavy(struct executor *x);
+/* From here on the statement is interrupted when the file becomes larger; path NULL: no longer. */
+void executor_watch_file(struct executor *x, const char *path, int64_t max);
+bool executor_overgrown(struct executor *x);
 duckdb_database executor_database(const struct executor *x);
 struct catalogs *executor_catalogs(const struct executor *x);
 void executor_uses(struct executor *x, struct catalog *k, bool outlives); /* k NULL: none */

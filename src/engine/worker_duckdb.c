@@ -47,7 +47,7 @@ static bool make_folders(struct call *c)
 {
 	if (!file_make_folder("sessions", 0700))
 		return fail(c, ERR_INTERNAL, "the folder sessions cannot be made");
-	return empty_folder(c, "tmp") && empty_folder(c, "incoming");
+	return empty_folder(c, "tmp") && empty_folder(c, "spill") && empty_folder(c, "incoming") && empty_folder(c, ENGINE_EXPORTS);
 }
 
 /* --- helper catalog: built once a set of statements, then read only --- */
@@ -98,9 +98,9 @@ static bool attach_helper(struct call *c, duckdb_connection con)
 }
 
 /* --- opening --- */
-static bool open_instance(struct call *c, const struct worker_options *o, duckdb_database *ret)
+bool database_open_instance(struct call *c, const struct worker_options *o, int share, duckdb_database *ret)
 {
-	const char *memory = arena_fmt(c->arena, "%lldB", (long long)(o->memory / 10 * 8)).p;
+	const char *memory = arena_fmt(c->arena, "%lldB", (long long)(o->memory / 10 * share)).p;
 	const char *const settings[][2] = {
 		{"threads", "1"},
 		{"memory_limit", memory},
@@ -154,7 +154,7 @@ static const char *const before_lock[] = {
 static const char *const lock[] = {
 	/* What the worker itself changes later; the gate refuses SET to users. */
 	"SET GLOBAL allowed_configs = ['TimeZone', 'default_null_order', 'threads', 'enable_progress_bar', "
-	"'enable_progress_bar_print']",
+	"'enable_progress_bar_print', 'max_temp_directory_size']",
 	"SET GLOBAL enable_external_access = false",
 	"SET GLOBAL lock_configuration = true",
 	NULL,
@@ -174,7 +174,7 @@ bool database_open(struct call *c, const struct worker_options *o, duckdb_databa
 	duckdb_connection con;
 	bool ok;
 
-	if (!make_folders(c) || !open_instance(c, o, &db))
+	if (!make_folders(c) || !database_open_instance(c, o, 8, &db))
 		return false;
 	if (duckdb_connect(db, &con) != DuckDBSuccess)
 		return fail(c, ERR_INTERNAL, "DuckDB gave no connection");
@@ -214,12 +214,20 @@ static uint64_t connection_number(duckdb_connection con)
 	return n;
 }
 
-bool worker_session_open(struct task *t, duckdb_database db, bool helpers, struct session *s)
+bool session_connect(struct task *t, duckdb_database db, struct session *s)
 {
-	*s = (struct session){.helpers = helpers, .timezone = "UTC"};
+	*s = (struct session){.timezone = "UTC"};
 	if (duckdb_connect(db, &s->con) != DuckDBSuccess)
 		return task_fails(t, "Connection", "DuckDB gave no connection");
 	s->number = connection_number(s->con);
+	return true;
+}
+
+bool worker_session_open(struct task *t, duckdb_database db, bool helpers, struct session *s)
+{
+	if (!session_connect(t, db, s))
+		return false;
+	s->helpers = helpers;
 	if (database_query(&t->call, s->con, search_path(t, helpers)) &&
 	    database_query_all(&t->call, s->con, session_sql[helpers]))
 		return true;
@@ -240,12 +248,6 @@ void worker_session_close(struct session *s)
 {
 	session_forget(s);
 	duckdb_disconnect(&s->con);
-}
-
-void session_renew(struct task *t, duckdb_database db, struct session *s)
-{
-	if (!s->con && !worker_session_open(t, db, t->ask.helpers, s))
-		s->con = NULL; /* the next statement tries again and says why */
 }
 
 bool session_timezone(struct task *t, struct session *s, struct str zone)
@@ -289,7 +291,8 @@ static struct cached *cache_find(struct session *s, struct str sql)
 
 static bool worth_keeping(const struct engine_ask *ask)
 {
-	return !ask->session_state && ask->counts != ENGINE_STATUS && ask->sql.n <= WORKER_CACHE_SQL;
+	/* A bare one names files: kept, it would keep them open. */
+	return !ask->session_state && !ask->bare && ask->counts != ENGINE_STATUS && ask->sql.n <= WORKER_CACHE_SQL;
 }
 
 static bool prepare_text(struct task *t, struct session *s, const char *sql, duckdb_prepared_statement *ret)

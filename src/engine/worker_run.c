@@ -332,14 +332,15 @@ static void run_in_catalog(struct executor *x, struct task *t)
 
 void run_statement(struct executor *x, struct task *t)
 {
-	struct session *s = &x->sessions[t->ask.helpers];
+	struct session *s;
 
 	t->end.position = -1;
 	if (t->scope.name.n) {
 		run_in_catalog(x, t);
 		return;
 	}
-	if (!s->con && !worker_session_open(t, executor_database(x), t->ask.helpers, s))
+	s = executor_session(x, t);
+	if (!s)
 		return;
 	run_in(x, t, s);
 	if (t->ask.session_state || t->end.outcome != ENGINE_OK)

@@ -1,7 +1,7 @@
 /* worker_sandbox.c - what the kernel takes away from a worker before it runs user SQL.
  *
  *   rlimits    memory, descriptors, no core files
- *   Landlock   no file but the tenant's folder
+ *   Landlock   no file but the tenant's folder and, to read, its cache
  *   seccomp    no socket, no other program, no other process
  *
  * Each layer reports whether it holds; none is fatal here.
@@ -43,7 +43,8 @@ static bool limit(__rlimit_resource_t what, uint64_t n)
 
 static bool limit_all(const struct worker_options *o)
 {
-	uint64_t stacks = (uint64_t)(2 * (o->concurrent + 1) + o->threads + 2) * STACK; /* executors and their packers, … */
+	/* Executors and their packers, DuckDB's in two instances, … */
+	uint64_t stacks = (uint64_t)(2 * (o->concurrent + 1) + 2 * o->threads + 2) * STACK;
 	bool ok = limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, FILES_MAX);
 
 	mallopt(M_ARENA_MAX, 2); /* each arena reserves 64 MB of address space */
@@ -92,7 +93,7 @@ static bool allow(int ruleset, const char *path, uint64_t rights)
 	return ok;
 }
 
-static bool confine(void)
+static bool confine(const struct worker_options *o)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct ruleset r = {0};
@@ -117,7 +118,9 @@ static bool confine(void)
 		return false;
 	for (size_t i = 0; i < COUNT_OF(read_only); i++)
 		allow(fd, read_only[i], LANDLOCK_ACCESS_FS_READ_FILE); /* not everywhere there */
-	ok = allow(fd, ".", folder_rights & r.files) && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
+	ok = allow(fd, ".", folder_rights & r.files) &&
+	     (!o->cache || allow(fd, o->cache, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)) &&
+	     syscall(SYS_landlock_restrict_self, fd, 0) == 0;
 	close(fd);
 	return ok;
 }
@@ -128,7 +131,7 @@ void sandbox_enter(const struct worker_options *o, struct sandbox *ret)
 
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	ret->rlimits = limit_all(o);
-	ret->landlock = locked && confine();
+	ret->landlock = locked && confine(o);
 }
 
 /* --- seccomp --- */

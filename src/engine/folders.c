@@ -1,0 +1,75 @@
+/* folders.c - a tenant's folders on the server's side: its own, which its worker may write, and its cache, which that may read.
+ *
+ * What is in the tenant's own folder was left there by a worker: it is
+ * reached step by step, and no link is followed.
+ */
+#include "engine/engine_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *engine_tenant_folder(struct call *c, struct engine *e, struct str tenant)
+{
+	const char *dir = arena_fmt(c->arena, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p;
+
+	if (file_make_folder(dir, 0700))
+		return dir;
+	fail(c, ERR_UNAVAILABLE, "cannot make %s: %s", dir, strerror(errno));
+	return NULL;
+}
+
+static const char *cache_path(struct engine *e, struct str tenant, struct arena *a)
+{
+	return arena_fmt(a, "%s/%.*s", e->cache_dir, SARG(tenant)).p;
+}
+
+bool engine_cache_folder(struct call *c, struct engine *e, struct str tenant, gid_t group, const char **ret)
+{
+	const char *path;
+
+	if (!e->cache_dir) {
+		*ret = NULL;
+		return true;
+	}
+	path = cache_path(e, tenant, c->arena);
+	if (!file_make_folder(path, 0750) || lchown(path, (uid_t)-1, group) != 0 || chmod(path, 0750) != 0)
+		return fail(c, ERR_UNAVAILABLE, "cannot make %s: %s", path, strerror(errno));
+	*ret = path;
+	return true;
+}
+
+void engine_take_back(struct engine *e, struct str tenant)
+{
+	OWNS(arena) a = {0};
+
+	if (!e->report.own_uid)
+		return;
+	(void)!lchown(arena_fmt(&a, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p, geteuid(), getegid());
+	if (e->cache_dir)
+		(void)!lchown(cache_path(e, tenant, &a), (uid_t)-1, getegid());
+}
+
+int engine_open_folder(struct engine *e, struct str tenant, const char *name)
+{
+	enum { FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+	OWNS(arena) a = {0};
+	int own = open(arena_fmt(&a, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p, FOLDER), fd;
+
+	if (own < 0)
+		return -1;
+	fd = openat(own, name, FOLDER);
+	file_close_quietly(own);
+	return fd;
+}
+
+void engine_empty_folder(struct engine *e, struct str tenant, const char *name)
+{
+	int fd = engine_open_folder(e, tenant, name);
+
+	if (fd < 0)
+		return;
+	file_empty_folder(fd);
+	close(fd);
+}
