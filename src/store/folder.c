@@ -132,6 +132,7 @@ static void folder_close(struct store *s)
 	if (f->root >= 0)
 		close(f->root);
 	pthread_rwlock_destroy(&f->making);
+	free((char *)f->store.location.p);
 	free(f);
 }
 
@@ -172,16 +173,27 @@ static void open_lock(pthread_rwlock_t *lock)
 	pthread_rwlockattr_destroy(&how);
 }
 
+static bool locate(struct folder *f, const char *path)
+{
+	char *absolute = realpath(path, NULL);
+
+	if (absolute)
+		f->store.location = store_location_of_folder(str_of(absolute));
+	free(absolute);
+	return f->store.location.n > 0;
+}
+
 struct store *store_folder_open(struct call *c, struct str path)
 {
 	struct folder *f = base_zalloc(sizeof(*f));
+	const char *root = arena_cstr(c->arena, path);
 
 	f->store.ops = &folder_ops;
 	f->temp = -1;
 	open_lock(&f->making);
 	store_logs_open(&f->logs);
-	f->root = open_root(arena_cstr(c->arena, path));
-	if (f->root >= 0 && store_temp_open(c, f))
+	f->root = open_root(root);
+	if (f->root >= 0 && locate(f, root) && store_temp_open(c, f))
 		return &f->store;
 	fail(c, ERR_STORAGE, "cannot open the store %.*s: %s", SARG(path), strerror(errno));
 	folder_close(&f->store);

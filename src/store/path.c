@@ -164,6 +164,14 @@ bool store_path_drop(struct folder *f, struct str key)
 	return drop_empty(f, store_key_folder(key));
 }
 
+/* Locks of other machines may not be seen here: what they write is younger. */
+static bool left_long_ago(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (int64_t)st.st_mtim.tv_sec * 1000 <= clock_wall_ms() - STORE_TORN_MS;
+}
+
 /* Files only: that is all a process puts there. */
 static void remove_left(int in, const char *name)
 {
@@ -171,7 +179,7 @@ static void remove_left(int in, const char *name)
 
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && file_empty_folder(fd))
+	if (left_long_ago(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0 && file_empty_folder(fd))
 		unlinkat(in, name, AT_REMOVEDIR);
 	close(fd);
 }

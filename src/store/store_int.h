@@ -9,6 +9,7 @@
 enum {
 	STORE_OPEN_MAX = 64, /* descriptors kept open for appends */
 	STORE_TRIES = 1000,  /* against drops that remove the folder on the way */
+	STORE_TORN_MS = 3600 * 1000, /* torn puts are removed then */
 };
 
 /* What is open for appends: by key, and in the order of use. */
@@ -47,7 +48,7 @@ bool store_path_drop(struct folder *f, struct str key);
 /* With errno saying that a folder is where the object shall be: removes it if it is empty (then it was left
  * by a put or a drop that did not end); errno stays when not. */
 bool store_path_clear(int in, const char *name);
-/* The temporary folder of this process; those of processes that ended are removed. */
+/* The temporary folder of this process; those of processes that ended an hour ago are removed. */
 bool store_temp_open(struct call *c, struct folder *f) NODISCARD;
 void store_temp_close(struct folder *f);
 /* Leaves ERR_STORAGE with errno's words, or ERR_CONFLICT when a part of the key is an object; returns false. */
@@ -62,5 +63,10 @@ bool store_folder_cut(struct call *c, struct store *s, struct str key, int64_t s
 void store_logs_open(struct store_logs *l);
 void store_logs_forget(struct store_logs *l, struct str key);
 void store_logs_close(struct store_logs *l);
+
+/* open.c: "file:///srv/x"; for free(). opendal.c: without a location yet. */
+struct str store_location_of_folder(struct str path);
+struct store *store_opendal_open(struct call *c, const struct store_options *o) NODISCARD;
+#define OPENDAL_LIBRARY "libmayfly_opendal.so"
 
 #endif

@@ -195,7 +195,7 @@ static int count_temp_folders(const struct fixture *f)
 	return (int)st.st_nlink - 2;
 }
 
-static void torn_puts_of_ended_processes_are_removed(void **state)
+static void torn_puts_of_ended_processes_are_removed_after_an_hour(void **state)
 {
 	char path[FOLDER_PATH_MAX + 80];
 	struct fixture f;
@@ -208,6 +208,11 @@ static void torn_puts_of_ended_processes_are_removed(void **state)
 	strcat(path, "/torn");
 	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
 	assert_int_equal(count_temp_folders(&f), 2);
+	other = open_folder(&f.c, f.place);
+	assert_non_null(other);
+	assert_int_equal(count_temp_folders(&f), 3); /* it may be another machine's that is writing */
+	other->ops->close(other);
+	clock_advance(3600 * 1000 + 2000);
 	other = open_folder(&f.c, f.place);
 	assert_non_null(other);
 	assert_int_equal(count_temp_folders(&f), 2); /* two that live */
@@ -272,6 +277,54 @@ static void empty_folders_are_not_in_the_way(void **state)
 	end(&f);
 }
 
+static struct store *open_with(struct call *c, const char *scheme, const char *name, struct str value)
+{
+	struct store_option option = {str_of(name), value};
+
+	return store_open(c, &(struct store_options){.scheme = str_of(scheme), .options = &option, .noptions = 1});
+}
+
+static void the_probe_leaves_nothing_and_the_location_is_a_uri(void **state)
+{
+	struct store_entry *all;
+	struct fixture f;
+	struct store *s;
+	size_t n;
+
+	(void)state;
+	begin(&f, &backends[0]);
+	s = open_with(&f.c, "fs", "root", arena_fmt(&f.arena, "%s/a b%%\xc3\xa4/", f.place));
+	assert_non_null(s);
+	assert_str_equal(s->location, arena_fmt(&f.arena, "file://%s/a%%20b%%25%%C3%%A4", f.place).p);
+	assert_true(s->ops->list(&f.c, s, S(""), S(""), &all, &n));
+	assert_int_equal(n, 0);
+	s->ops->close(s);
+	assert_null(open_with(&f.c, "fs", "bucket", S("x")));
+	expect_error(&f, false, ERR_INVALID_FIELD);
+	assert_null(open_with(&f.c, "fs", "root", S("")));
+	expect_error(&f, false, ERR_INVALID_FIELD);
+	assert_null(open_with(&f.c, "fs", "root", S("/no/such/place/store")));
+	expect_error(&f, false, ERR_STORAGE);
+	end(&f);
+}
+
+static void a_missing_binding_is_said(void **state)
+{
+	struct store_option option = {S("bucket"), S("b")};
+	struct store_options o = {.scheme = S("s3"), .library = S("/no/such/binding.so"), .options = &option, .noptions = 1};
+	struct fixture f;
+
+	(void)state;
+	begin(&f, &backends[0]);
+	assert_null(store_open(&f.c, &o));
+	assert_non_null(strstr(f.c.err.text, "make opendal"));
+	expect_error(&f, false, ERR_UNAVAILABLE);
+	o.library = S("libdl.so.2");
+	assert_null(store_open(&f.c, &o));
+	expect_error(&f, false, ERR_UNAVAILABLE);
+	end(&f);
+}
+
 static void a_store_that_cannot_be_opened_says_so(void **state)
 {
 	struct arena arena = {0};
@@ -291,9 +344,11 @@ int main(void)
 		cmocka_unit_test(what_was_acknowledged_survives_being_killed),
 		cmocka_unit_test(syncs_are_as_many_as_needed),
 		cmocka_unit_test(an_append_that_fails_may_be_tried_again),
-		cmocka_unit_test(torn_puts_of_ended_processes_are_removed),
+		cmocka_unit_test(torn_puts_of_ended_processes_are_removed_after_an_hour),
 		cmocka_unit_test(links_are_not_followed),
 		cmocka_unit_test(empty_folders_are_not_in_the_way),
+		cmocka_unit_test(the_probe_leaves_nothing_and_the_location_is_a_uri),
+		cmocka_unit_test(a_missing_binding_is_said),
 		cmocka_unit_test(a_store_that_cannot_be_opened_says_so),
 	};
 
