@@ -111,30 +111,12 @@ static bool read_order(struct call *c, const json_node *o, struct saved_sql *s)
 	return true;
 }
 
-static struct str scalar_text(struct arena *a, const json_node *n)
+static struct str text_of(struct arena *a, const json_node *n)
 {
 	OWNS(buf) b = {0};
 	struct json_out o = json_out(&b);
 
-	switch (json_kind(n)) {
-	case JSON_KIND_BOOL:
-		json_put_bool(&o, json_bool(n));
-		break;
-	case JSON_KIND_INT:
-		json_put_int(&o, json_int(n));
-		break;
-	case JSON_KIND_REAL:
-		json_put_real(&o, json_number(n));
-		break;
-	case JSON_KIND_TEXT:
-		json_put_text(&o, json_text(n));
-		break;
-	case JSON_KIND_NULL:
-	case JSON_KIND_ARRAY:
-	case JSON_KIND_OBJECT:
-		json_put_null(&o);
-		break;
-	}
+	json_put_node(&o, n);
 	return arena_dup(a, buf_str(&b));
 }
 
@@ -156,7 +138,7 @@ static bool read_variables(struct call *c, const json_node *o, struct saved_sql 
 		dflt = json_get(item, "default");
 		items[i].has_default = dflt != NULL;
 		if (dflt)
-			items[i].dflt = scalar_text(c->arena, dflt);
+			items[i].dflt = text_of(c->arena, dflt);
 	}
 	return true;
 }

@@ -73,6 +73,7 @@ struct view_op {
 	struct view_result result;
 	void *state;                   /* of the file that began it; in the arena */
 	struct build *build;           /* build.c's: the innermost */
+	struct written *writing;       /* write.c's */
 	struct select_read *reading;   /* read.c's */
 	void (*closing)(struct view_op *op); /* before the end is told, on success and failure: gives back what is held; may be NULL */
 	void (*woken)(struct view_op *op);   /* once, any thread, when it is canceled or its time is over, for one that waits
@@ -123,10 +124,30 @@ int read_position(struct arena *a, struct str client, struct str sql, int64_t at
  * functions that read nothing. ret is there in `next`, where op->call may have an error: ERR_SQL_INVALID, ERR_NOT_ALLOWED. */
 void read_select(struct view_op *op, struct str sql, struct select_read *ret, op_step *next);
 
+/* --- write.c: rows of a SELECT as data files in the store, not yet committed --- */
+struct written {
+	struct str prefix;             /* of the table */
+	const struct ice_schema *schema;
+	struct str sql;                /* one SELECT of the server's making */
+	struct str client, inner;      /* for errors: what the client wrote; what runs of it, behind `before` bytes of sql */
+	size_t before;
+	const struct engine_bind *binds;
+	const struct str *bind_names;
+	int nbinds;
+	/* out */
+	struct ice_file *files;
+	int nfiles;
+	int64_t rows, bytes;
+	op_step *next;
+};
+void files_write(struct view_op *op, struct written *w, op_step *next); /* in `next` op->call may have an error; then nothing is left */
+void files_unwrite(struct view_op *op, struct written *w);              /* the call's error stays */
+
 /* --- sources.c: tables and views of a space by name --- */
 struct source {
 	struct str name;               /* as the SELECT names it */
 	struct str sql_id;             /* of a view; empty = a table */
+	struct entry *entry;           /* of a view */
 	struct ice_table table;
 	const struct ice_snapshot *snapshot;
 	const struct ice_schema *schema;
@@ -142,6 +163,10 @@ bool source_hold(struct call *c, struct views *v, struct source *s) NODISCARD;  
 void source_release(struct source *s);
 /* `"name" AS NOT MATERIALIZED (SELECT … FROM read_parquet([…], schema = …))` */
 void source_put_cte(struct buf *b, const struct source *s);
+
+/* --- tables.c --- */
+/* The name as it was given of a table that is there, without regard to case. ERR_NOT_FOUND. */
+bool table_find(struct call *c, struct views *v, struct str space, struct str name, struct str *ret) NODISCARD;
 
 /* --- build.c: a SELECT becomes a snapshot of an Iceberg table --- */
 struct pin { /* what a session keeps */
@@ -205,7 +230,6 @@ bool entry_store(struct call *c, struct views *v, struct str space, const struct
 /* sql/{id}.deleted: stays for the sweep (longest build + skew + grace), so that a late write does not bring an entry back; the
  * sweep calls entry_drop() once more before it drops the mark. */
 struct str key_saved_deleted(struct call *c, struct str space, struct str id);
-struct str entry_scalar(struct arena *a, const json_node *n); /* its JSON; of an array or object: null */
 /* {view}/meta.json, after a commit of the view itself; never fails: it is a hint. */
 void view_meta_put(struct call *c, struct views *v, struct str space, const struct saved_sql *saved, const struct pin *pin);
 /* What is told of a pinned snapshot in saved->view. */

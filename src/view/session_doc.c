@@ -1,0 +1,421 @@
+/* session_doc.c - the document of a SQL session: sql_sessions/{id}/meta.json.
+ *
+ * As the contract has it, with fields of its own behind, whose names begin with
+ * `_` and which no client sees: enough to read the pinned rows without looking
+ * at the view's metadata. Read each time, never cached; what is read is input.
+ */
+#include "view/view_int.h"
+
+#include "json/json.h"
+
+enum { SCHEMA_DEPTH_MAX = 32 };
+
+/* --- keys --- */
+
+static struct str below_session(struct call *c, struct str space, const char *folder, struct str id, const char *rest)
+{
+	return key_space(c, space, arena_cstr(c->arena, arena_fmt(c->arena, "/%s/%.*s/%s", folder, SARG(id), rest)));
+}
+
+struct str key_session_deleted(struct call *c, struct str space, struct str id)
+{
+	return below_session(c, space, "sql_sessions", id, "deleted");
+}
+
+struct str key_collecting(struct call *c, struct str space, struct str id)
+{
+	return below_session(c, space, "materialized_views", id, "collecting");
+}
+
+/* --- a schema --- */
+
+static const struct str kinds[ICE_KINDS] = {
+	[ICE_BOOLEAN] = S_INIT("boolean"), [ICE_INT] = S_INIT("int"), [ICE_LONG] = S_INIT("long"), [ICE_FLOAT] = S_INIT("float"),
+	[ICE_DOUBLE] = S_INIT("double"), [ICE_DECIMAL] = S_INIT("decimal"), [ICE_DATE] = S_INIT("date"), [ICE_TIME] = S_INIT("time"),
+	[ICE_TIMESTAMP] = S_INIT("timestamp"), [ICE_TIMESTAMPTZ] = S_INIT("timestamptz"), [ICE_STRING] = S_INIT("string"),
+	[ICE_UUID] = S_INIT("uuid"), [ICE_BINARY] = S_INIT("binary"), [ICE_FIXED] = S_INIT("fixed"), [ICE_LIST] = S_INIT("list"),
+	[ICE_STRUCT] = S_INIT("struct"), [ICE_MAP] = S_INIT("map"),
+};
+
+static void put_fields(struct json_out *o, const struct ice_field *v, int n)
+{
+	json_begin_array(o);
+	for (int i = 0; i < n; i++) {
+		const struct ice_type *t = &v[i].type;
+
+		json_begin_object(o);
+		JSON_FIELD_INT(o, "id", v[i].id);
+		JSON_FIELD_TEXT(o, "name", v[i].name);
+		if (v[i].required)
+			JSON_FIELD_BOOL(o, "required", true);
+		JSON_FIELD_TEXT(o, "type", kinds[t->kind]);
+		if (t->kind == ICE_DECIMAL || t->kind == ICE_FIXED) {
+			JSON_FIELD_INT(o, "precision", t->precision);
+			JSON_FIELD_INT(o, "scale", t->scale);
+		}
+		if (t->nfields) {
+			json_literal_key(o, S("\"fields\":"));
+			put_fields(o, t->fields, t->nfields);
+		}
+		json_end_object(o);
+	}
+	json_end_array(o);
+}
+
+static bool read_fields(struct call *c, const json_node *list, int depth, struct ice_field **ret, int *ret_n);
+
+static bool read_kind(struct str name, enum ice_kind *ret)
+{
+	for (unsigned i = 0; i < ICE_KINDS; i++)
+		if (str_eq(kinds[i], name)) {
+			*ret = (enum ice_kind)i;
+			return true;
+		}
+	return false;
+}
+
+static bool read_field(struct call *c, const json_node *o, int depth, struct ice_field *ret)
+{
+	int64_t id = 0, precision = 0, scale = 0;
+	const json_node *nested;
+	struct str kind = {0};
+	struct ice_type *t = &ret->type;
+	int want;
+
+	if (json_kind(o) != JSON_KIND_OBJECT || !json_want_int(c, o, "id", 1, INT32_MAX, &id) ||
+	    !json_want_text(c, o, "name", &ret->name) || !json_want_bool(c, o, "required", &ret->required) ||
+	    !json_want_text(c, o, "type", &kind) || !json_want_int(c, o, "precision", 0, INT32_MAX, &precision) ||
+	    !json_want_int(c, o, "scale", 0, INT32_MAX, &scale) || !id || !read_kind(kind, &t->kind))
+		return false;
+	ret->id = (int)id;
+	t->precision = (int)precision;
+	t->scale = (int)scale;
+	nested = json_get(o, "fields");
+	if (nested && !read_fields(c, nested, depth + 1, &t->fields, &t->nfields))
+		return false;
+	want = t->kind == ICE_LIST ? 1 : t->kind == ICE_MAP ? 2 : 0;
+	return t->kind == ICE_STRUCT ? t->nfields > 0 : t->nfields == want;
+}
+
+static bool read_fields(struct call *c, const json_node *list, int depth, struct ice_field **ret, int *ret_n)
+{
+	struct ice_field *v;
+
+	if (depth > SCHEMA_DEPTH_MAX || json_kind(list) != JSON_KIND_ARRAY)
+		return false;
+	v = ARENA_ARRAY(c->arena, struct ice_field, json_count(list) + 1);
+	for (size_t i = 0; i < json_count(list); i++)
+		if (!read_field(c, json_at(list, i), depth, &v[i]))
+			return false;
+	*ret = v;
+	*ret_n = (int)json_count(list);
+	return true;
+}
+
+/* --- writing --- */
+
+static void put_time(struct json_out *o, int64_t ms)
+{
+	char at[CLOCK_RFC3339_MAX];
+
+	if (ms)
+		json_put_text(o, str_of(clock_rfc3339(ms, at)));
+	else
+		json_put_null(o);
+}
+
+static void put_number(struct json_out *o, bool known, int64_t n)
+{
+	if (known)
+		json_put_int(o, n);
+	else
+		json_put_null(o);
+}
+
+static void put_view(struct json_out *o, const struct session_doc *d)
+{
+	const struct pin *p = &d->pin;
+
+	json_literal_key(o, S("\"view\":"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "sql_id", d->sql_id);
+	json_literal_key(o, S("\"snapshot_id\":"));
+	put_number(o, p->snapshot_id > 0, p->snapshot_id);
+	json_literal_key(o, S("\"snapshot_at\":"));
+	put_time(o, p->snapshot_ms);
+	json_literal_key(o, S("\"schema_version\":"));
+	put_number(o, p->snapshot_id > 0, p->schema_version);
+	json_end_object(o);
+}
+
+static void put_pagination(struct json_out *o, const struct session_doc *d)
+{
+	json_literal_key(o, S("\"pagination\":"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "strategy", S("offset"));
+	json_literal_key(o, S("\"order_by\":"));
+	json_begin_array(o);
+	for (int i = 0; i < d->norder; i++)
+		json_put_text(o, d->order_by[i]);
+	json_end_array(o);
+	JSON_FIELD_INT(o, "default_limit", VIEW_ROWS_DEFAULT);
+	JSON_FIELD_INT(o, "max_limit", VIEW_ROWS_MAX);
+	json_end_object(o);
+}
+
+static void put_count(struct json_out *o, const struct session_doc *d)
+{
+	json_literal_key(o, S("\"count\":"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "mode", S("on_demand"));
+	json_literal_key(o, S("\"cached_at\":"));
+	put_time(o, d->counted_ms);
+	json_literal_key(o, S("\"value\":"));
+	put_number(o, d->counted_ms > 0, d->count);
+	json_end_object(o);
+}
+
+static void put_own(struct json_out *o, const struct session_doc *d)
+{
+	const struct pin *p = &d->pin;
+
+	JSON_FIELD_TEXT(o, "_owner", d->owner);
+	if (d->variables.n) {
+		json_literal_key(o, S("\"_variables\":"));
+		json_put_raw(o, d->variables);
+	}
+	JSON_FIELD_BOOL(o, "_own_order", d->own_order);
+	JSON_FIELD_BOOL(o, "_adhoc", d->adhoc);
+	JSON_FIELD_INT(o, "_building_until_ms", d->building_until_ms);
+	if (!p->snapshot_id)
+		return;
+	JSON_FIELD_INT(o, "_rows", p->rows);
+	JSON_FIELD_BOOL(o, "_ordered", p->ordered);
+	JSON_FIELD_TEXT(o, "_location", p->location);
+	JSON_FIELD_TEXT(o, "_manifest_list", p->manifest_list);
+	JSON_FIELD_TEXT(o, "_schema_hash", p->schema_hash);
+	JSON_FIELD_INT(o, "_schema_id", p->schema.id);
+	json_literal_key(o, S("\"_schema\":"));
+	put_fields(o, p->schema.fields, p->schema.n);
+}
+
+void session_doc_json(struct buf *b, const struct session_doc *d, bool stored)
+{
+	struct json_out o = json_out(b);
+
+	json_begin_object(&o);
+	JSON_FIELD_TEXT(&o, "id", d->id);
+	JSON_FIELD_TEXT(&o, "space_id", d->space);
+	JSON_FIELD_TEXT(&o, "sql_id", d->sql_id);
+	JSON_FIELD_TEXT(&o, "sql", d->sql);
+	JSON_FIELD_TEXT(&o, "status", d->status);
+	json_literal_key(&o, S("\"created_at\":"));
+	put_time(&o, d->created_ms);
+	json_literal_key(&o, S("\"expires_at\":"));
+	put_time(&o, d->expires_ms);
+	if (d->error.n)
+		JSON_FIELD_TEXT(&o, "error", d->error);
+	else
+		JSON_FIELD_NULL(&o, "error");
+	put_view(&o, d);
+	put_pagination(&o, d);
+	put_count(&o, d);
+	if (stored)
+		put_own(&o, d);
+	json_end_object(&o);
+}
+
+/* --- reading --- */
+
+static bool want_time(struct call *c, const json_node *o, const char *key, int64_t *ret)
+{
+	struct str at = {0};
+
+	return json_want_text(c, o, key, &at) && (!at.n || clock_parse_rfc3339(at, ret));
+}
+
+static bool read_view(struct call *c, const json_node *view, struct pin *p)
+{
+	int64_t version = 0;
+
+	if (!view || json_kind(view) != JSON_KIND_OBJECT || !json_want_int(c, view, "snapshot_id", 1, INT64_MAX, &p->snapshot_id) ||
+	    !want_time(c, view, "snapshot_at", &p->snapshot_ms) || !json_want_int(c, view, "schema_version", 0, INT32_MAX, &version))
+		return false;
+	p->schema_version = (int)version;
+	return true;
+}
+
+static bool read_pin(struct call *c, const json_node *o, struct pin *p)
+{
+	const json_node *fields = json_get(o, "_schema");
+	int64_t schema_id = 0;
+
+	if (!read_view(c, json_get(o, "view"), p))
+		return false;
+	if (!p->snapshot_id)
+		return true;
+	if (!fields || !read_fields(c, fields, 0, &p->schema.fields, &p->schema.n) ||
+	    !json_want_int(c, o, "_schema_id", 0, INT32_MAX, &schema_id) || !json_want_int(c, o, "_rows", 0, INT64_MAX, &p->rows) ||
+	    !json_want_bool(c, o, "_ordered", &p->ordered) || !json_want_text(c, o, "_location", &p->location) ||
+	    !json_want_text(c, o, "_manifest_list", &p->manifest_list) || !json_want_text(c, o, "_schema_hash", &p->schema_hash))
+		return false;
+	p->schema.id = (int)schema_id;
+	return p->manifest_list.n > 0;
+}
+
+static bool read_order(struct call *c, const json_node *pagination, struct session_doc *d)
+{
+	const json_node *v = pagination ? json_get(pagination, "order_by") : NULL;
+	struct str *items;
+
+	if (!v || json_kind(v) != JSON_KIND_ARRAY)
+		return false;
+	d->norder = (int)json_count(v);
+	d->order_by = items = ARENA_ARRAY(c->arena, struct str, json_count(v) + 1);
+	for (int i = 0; i < d->norder; i++) {
+		if (json_kind(json_at(v, (size_t)i)) != JSON_KIND_TEXT)
+			return false;
+		items[i] = json_text(json_at(v, (size_t)i));
+	}
+	return true;
+}
+
+static bool read_count(struct call *c, const json_node *count, struct session_doc *d)
+{
+	return count && json_kind(count) == JSON_KIND_OBJECT && want_time(c, count, "cached_at", &d->counted_ms) &&
+	       json_want_int(c, count, "value", 0, INT64_MAX, &d->count);
+}
+
+static struct str variables_text(struct arena *a, const json_node *o)
+{
+	OWNS(buf) text = {0};
+	struct json_out out = json_out(&text);
+
+	if (!o || json_kind(o) != JSON_KIND_OBJECT)
+		return S("");
+	json_put_node(&out, o);
+	return arena_dup(a, buf_str(&text));
+}
+
+static bool read_doc(struct call *c, const json_node *o, struct session_doc *d)
+{
+	d->variables = variables_text(c->arena, json_get(o, "_variables"));
+	return json_want_text(c, o, "id", &d->id) && json_want_text(c, o, "space_id", &d->space) &&
+	       json_want_text(c, o, "sql_id", &d->sql_id) && json_want_text(c, o, "sql", &d->sql) &&
+	       json_want_text(c, o, "status", &d->status) && want_time(c, o, "created_at", &d->created_ms) &&
+	       want_time(c, o, "expires_at", &d->expires_ms) && json_want_text(c, o, "error", &d->error) &&
+	       json_want_text(c, o, "_owner", &d->owner) && json_want_bool(c, o, "_own_order", &d->own_order) &&
+	       json_want_bool(c, o, "_adhoc", &d->adhoc) &&
+	       json_want_int(c, o, "_building_until_ms", 0, INT64_MAX, &d->building_until_ms) &&
+	       read_order(c, json_get(o, "pagination"), d) && read_count(c, json_get(o, "count"), d) && read_pin(c, o, &d->pin) &&
+	       id_valid(d->id) && id_valid(d->sql_id) && d->expires_ms > 0 &&
+	       (!str_eq(d->status, S("ready")) || d->pin.snapshot_id > 0);
+}
+
+bool session_doc_read(struct call *c, struct views *v, struct str key, struct session_doc *ret)
+{
+	struct session_doc d = {0};
+	const json_node *o;
+
+	if (!view_read_json(c, v, key, &o))
+		return false;
+	if (!read_doc(c, o, &d)) {
+		call_forgive(c);
+		return fail(c, ERR_CORRUPT_TABLE, "%.*s is no document of a SQL session", SARG(key));
+	}
+	*ret = d;
+	return true;
+}
+
+bool session_doc_visible(const struct call *c, const struct session_doc *d)
+{
+	return c->role == ROLE_ADMIN || str_eq(c->principal, d->owner);
+}
+
+static bool unknown(struct call *c, struct str id)
+{
+	call_forgive(c);
+	return fail(c, ERR_NOT_FOUND, "there is no SQL session %.*s", SARG(str_head(id, ID_LEN)));
+}
+
+static bool expired(struct call *c, struct views *v, const struct session_doc *d)
+{
+	char at[CLOCK_RFC3339_MAX];
+
+	if (session_doc_drop(c, v, d->space, d->id)) {
+		atomic_fetch_add(&v->expired, 1);
+		view_tell(v, c, &(struct view_told){.event = VIEW_E_SESSION_EXPIRED, .space = d->space, .id = d->id, .snapshot_id = -1,
+						    .rows = -1, .duration_ms = clock_wall_ms() - d->created_ms});
+	}
+	call_forgive(c);
+	return fail(c, ERR_SESSION_EXPIRED, "the session expired at %s", clock_rfc3339(d->expires_ms, at));
+}
+
+/* As far as its reader and its time go. */
+bool session_doc_mine(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret)
+{
+	struct session_doc d;
+
+	if (!view_id_check(c, "space_id", space))
+		return false;
+	if (!id_valid(id))
+		return unknown(c, S("of that name"));
+	if (!session_doc_read(c, v, key_session(c, space, id), &d))
+		return c->err.kind == ERR_NOT_FOUND ? unknown(c, id) : false;
+	if (!str_eq(d.id, id) || !str_eq(d.space, space) || !session_doc_visible(c, &d))
+		return unknown(c, id);
+	if (clock_wall_ms() >= d.expires_ms)
+		return expired(c, v, &d);
+	*ret = d;
+	return true;
+}
+
+bool session_doc_get(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret)
+{
+	struct session_doc d;
+
+	if (!session_doc_mine(c, v, space, id, &d))
+		return false;
+	if (!entry_exists(c, v, space, d.sql_id)) {
+		if (c->err.kind != ERR_NOT_FOUND)
+			return false;
+		call_forgive(c);
+		return fail(c, ERR_VIEW_DELETED, "its SQL was deleted");
+	}
+	if (str_eq(d.status, S("running")) && clock_wall_ms() >= d.building_until_ms) {
+		d.status = S("failed");
+		d.error = S("the server that built its view has ended");
+	}
+	*ret = d;
+	return true;
+}
+
+/* --- storing --- */
+
+bool session_doc_put(struct call *c, struct views *v, const struct session_doc *d, enum store_put how)
+{
+	struct store *s = v->o.store;
+	OWNS(buf) text = {0}, mark = {0};
+
+	session_doc_json(&text, d, true);
+	if (!s->ops->put(c, s, key_session(c, d->space, d->id), buf_str(&text), how))
+		return false;
+	if (how == STORE_NEW) /* its id is new */
+		return true;
+	if (!s->ops->get(c, s, key_session_deleted(c, d->space, d->id), 0, 1, &mark)) {
+		if (c->err.kind != ERR_NOT_FOUND)
+			return false;
+		call_forgive(c);
+		return true;
+	}
+	return s->ops->drop(c, s, key_session(c, d->space, d->id)) && unknown(c, d->id);
+}
+
+bool session_doc_drop(struct call *c, struct views *v, struct str space, struct str id)
+{
+	struct store *s = v->o.store;
+	char at[CLOCK_RFC3339_MAX];
+
+	return s->ops->put(c, s, key_session_deleted(c, space, id), str_of(clock_rfc3339(clock_wall_ms(), at)), STORE_REPLACE) &&
+	       s->ops->drop(c, s, key_session(c, space, id));
+}
