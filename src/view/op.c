@@ -57,6 +57,7 @@ struct view_op *op_new(struct call *c, struct views *v)
 	call_open(&op->call, &op->arena);
 	list_init(&op->node);
 	list_init(&op->in_stuck);
+	list_init(&op->waiting);
 	lease_init(&op->lease, &lease_kind);
 	op->call.tenant = arena_dup(&op->arena, c->tenant);
 	op->call.principal = arena_dup(&op->arena, c->principal);
@@ -142,6 +143,35 @@ void ops_run_stuck(struct views *v)
 	}
 }
 
+void op_wait(struct view_op *op, struct list *on, op_step *next)
+{
+	struct views *v = op->room;
+	bool canceled = atomic_load(&op->canceled);
+
+	op->next = next;
+	if (!canceled)
+		list_add_tail(on, &op->waiting);
+	pthread_mutex_unlock(&v->lock);
+	if (canceled)
+		op_step_next(op, next);
+}
+
+void op_resume(struct views *v, struct list *on)
+{
+	for (;;) {
+		struct view_op *op;
+		struct list *first;
+
+		pthread_mutex_lock(&v->lock);
+		first = list_pop(on);
+		pthread_mutex_unlock(&v->lock);
+		if (!first)
+			return;
+		op = LIST_ITEM(first, struct view_op, waiting);
+		op_step_next(op, op->next);
+	}
+}
+
 static bool refused(struct call *c, struct view_op *op, const char *why)
 {
 	close_it(op);
@@ -190,10 +220,13 @@ void view_op_cancel(struct view_op *op)
 {
 	struct views *v = op->room;
 	struct engine_task *task;
-	bool first;
+	bool first, waits;
 
 	pthread_mutex_lock(&v->lock);
 	first = !op->over && !atomic_exchange(&op->canceled, true);
+	waits = first && list_linked(&op->waiting);
+	if (waits)
+		list_del(&op->waiting);
 	task = first ? op->task : NULL;
 	if (task)
 		op->task = NULL; /* this reference is ours now */
@@ -202,8 +235,8 @@ void view_op_cancel(struct view_op *op)
 		engine_cancel(task);
 		engine_task_unref(task);
 	}
-	if (first && op->woken)
-		op->woken(op);
+	if (waits)
+		op_step_next(op, op->next);
 }
 
 /* --- tasks of the engine --- */

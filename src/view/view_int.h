@@ -76,12 +76,10 @@ struct view_op {
 	struct written *writing;       /* write.c's */
 	struct select_read *reading;   /* read.c's */
 	void (*closing)(struct view_op *op); /* before the end is told, on success and failure: gives back what is held; may be NULL */
-	void (*woken)(struct view_op *op);   /* once, any thread, when it is canceled or its time is over, for one that waits
-					      * for something else than the pool or the engine; may be NULL */
 	struct lease lease;            /* until its deadline */
 	atomic_bool canceled, late;    /* late: by its deadline */
 	/* the room's lock */
-	struct list node, in_stuck;
+	struct list node, in_stuck, waiting;
 	struct watcher *watchers;
 	bool over;
 	struct engine_task *task;
@@ -98,6 +96,10 @@ void op_ask(struct view_op *op, const struct engine_ask *ask, op_step *next);
 void op_export(struct view_op *op, const struct engine_export *x, op_step *next);
 void op_end(struct view_op *op);                                               /* with the call's error, if it has one */
 void op_got_drop(struct view_op *op);
+/* Or this: with the room's lock held, which it gives back. The operation goes on with `next` when op_resume() is called with that
+ * list, or when it is canceled or late. */
+void op_wait(struct view_op *op, struct list *on, op_step *next);
+void op_resume(struct views *v, struct list *on);                              /* all that wait on it; the lock is not held */
 /* Canceled or late: the call has the error. Between steps that take long. */
 bool op_going(struct view_op *op) NODISCARD;
 /* Runs the steps that the pool had no place for. */
