@@ -45,17 +45,18 @@ static bool find_table(struct call *c, struct api *a, const struct http_req *in,
 		absent(c, ERR_UNKNOWN_TABLE, "Table", http_param(in, 1)));
 }
 
-/* --- pages: all at once, or with a pageToken (also an empty one) as many as pageSize says --- */
+/* --- pages: all at once, but with a pageToken (also an empty one) or a pageSize --- */
 
 static bool read_paging(struct call *c, const struct http_req *in, struct view_page *page, bool *ret_all)
 {
-	int64_t size = PAGE_MAX;
+	int64_t size = 0;
 
 	*page = (struct view_page){0};
 	*ret_all = !http_query(c, in, "pageToken", &page->after);
 	if (!api_query_int(c, in, "pageSize", 1, INT32_MAX, &size))
 		return false;
-	page->limit = *ret_all || size > PAGE_MAX ? PAGE_MAX : (int)size;
+	*ret_all = *ret_all && !size;
+	page->limit = !size || size > PAGE_MAX ? PAGE_MAX : (int)size;
 	return true;
 }
 
@@ -197,11 +198,18 @@ bool api_iceberg_table(struct call *c, void *rooms, const struct http_req *in, s
 {
 	struct json_out o = json_out(http_out(out));
 	struct ice_table t;
+	struct str tag;
 
 	if (!http_is_on_pool(out))
 		return http_on_pool(out);
 	if (!find_table(c, rooms, in, &t))
 		return false;
+	tag = arena_fmt(c->arena, "\"%.*s-%lld\"", SARG(t.uuid), (long long)t.version);
+	http_set(out, "ETag", tag);
+	if (str_eq(http_header(in, "If-None-Match"), tag)) {
+		http_status(out, 304);
+		return true;
+	}
 	api_json(out, 200);
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "metadata-location",
