@@ -20,7 +20,7 @@ enum {
 	ICE_FIELDS_MAX = 10000,        /* of a schema, with those inside */
 	ICE_NAME_MAX = 1024,           /* bytes of a field's name */
 	ICE_OBJECT_MAX = 64 << 20,     /* bytes of a metadata file, a manifest list or a manifest, also after inflating */
-	ICE_ENTRIES_MAX = 1000000,     /* of a manifest list or a manifest */
+	ICE_ENTRIES_MAX = 200000,      /* of a manifest list or a manifest */
 	ICE_SCHEMAS_MAX = 1000,        /* of a table; a commit that would go beyond these is ERR_QUOTA */
 	ICE_SNAPSHOTS_MAX = 10000,
 	ICE_SPECS_MAX = 1000,          /* partition specs, sort orders */
