@@ -52,6 +52,30 @@ static void tick(void *arg)
 	ops_run_stuck(arg);
 }
 
+/* --- metrics --- */
+
+static void scrape(void *arg)
+{
+	struct views *v = arg;
+	struct store_cache_stats k;
+	struct views_stats s;
+
+	views_stats(v, &s);
+	store_cache_stats(v->o.cache, &k);
+	obs_gauge_set(OBS_M_VIEWS_BUILT, (int64_t)s.built);
+	obs_gauge_set(OBS_M_VIEWS_FAILED, (int64_t)s.failed);
+	obs_gauge_set(OBS_M_SQL_SESSIONS_OPENED, (int64_t)s.sessions);
+	obs_gauge_set(OBS_M_SQL_SESSIONS_EXPIRED, (int64_t)s.expired);
+	obs_gauge_set(OBS_M_VIEW_PAGES, (int64_t)s.pages);
+	obs_gauge_set(OBS_M_SNAPSHOTS_DROPPED, (int64_t)s.snapshots_dropped);
+	obs_gauge_set(OBS_M_OBJECTS_DROPPED, (int64_t)s.objects_dropped);
+	obs_gauge_set(OBS_M_CACHE_BYTES, k.bytes);
+	obs_gauge_set(OBS_M_CACHE_FILES, (int64_t)k.files);
+	obs_gauge_set(OBS_M_CACHE_HITS, (int64_t)k.hits);
+	obs_gauge_set(OBS_M_CACHE_MISSES, (int64_t)k.misses);
+	obs_gauge_set(OBS_M_CACHE_EVICTED, (int64_t)k.evicted);
+}
+
 /* --- life --- */
 
 struct views *views_open(struct call *c, const struct views_options *o)
@@ -70,6 +94,7 @@ struct views *views_open(struct call *c, const struct views_options *o)
 		lifecycle_every(o->lifecycle, TICK_MS, tick, v);
 		lifecycle_every(o->lifecycle, o->sweep_ms, sweep_due, v);
 	}
+	obs_source_add(scrape, v);
 	return v;
 }
 
@@ -140,6 +165,7 @@ void views_stop(struct views *v, exec_fn *told, void *arg)
 void views_close(struct views *v)
 {
 	INVARIANT(list_empty(&v->ops) && !v->flights.n);
+	obs_source_del(scrape, v);
 	swept_close(v);
 	memo_close(v);
 	listings_close(v);
