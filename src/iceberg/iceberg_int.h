@@ -170,6 +170,7 @@ struct ice_draft {
 	int manifests;                 /* written so far */
 	struct ice_manifest added;     /* path empty: none; it outlives attempts while schema and order stay the same */
 	int added_schema_id, added_order_id;
+	struct str added_location;
 	struct str removed, list;      /* of this attempt */
 };
 /* Writes manifests and list of `snapshot`, which comes with everything but manifest_list, operation and summary: these are filled in. */

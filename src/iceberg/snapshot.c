@@ -1,8 +1,9 @@
 /* snapshot.c - the manifests and the manifest list of a snapshot that is about to be committed.
  *
  * The manifest of added files names neither its snapshot nor its sequence number: it
- * outlives lost attempts. Files that an overwrite takes out are in a manifest of their
- * own, as deleted; it and the list are made for each attempt. Any thread; blocks.
+ * outlives lost attempts unless schema, order or location turn out to be others.
+ * Files that an overwrite takes out are in a manifest of their own, as deleted; it
+ * and the list are made for each attempt. Any thread; blocks.
  */
 #include "iceberg/iceberg_int.h"
 
@@ -48,6 +49,7 @@ static bool write_added(struct ice_draft *d, const struct ice_table *base, const
 	d->added = m;
 	d->added_schema_id = schema->id;
 	d->added_order_id = order_id;
+	d->added_location = base->location;
 	return true;
 }
 
@@ -61,7 +63,7 @@ static void drop_added(struct ice_draft *d)
 static bool add_files(struct ice_draft *d, const struct ice_table *base, const struct ice_schema *schema, int order_id,
 		      const struct ice_snapshot *snapshot)
 {
-	if (d->added.path.n && (d->added_schema_id != schema->id || d->added_order_id != order_id))
+	if (d->added_schema_id != schema->id || d->added_order_id != order_id || !str_eq(d->added_location, base->location))
 		drop_added(d);
 	if (d->change->nfiles == 0)
 		return true;
