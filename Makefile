@@ -19,7 +19,7 @@ run: build ## build, then serve on 127.0.0.1:8484 with sample data
 	@exec $(BUILD)/mayfly serve --samples deps/samples
 
 test: build ## unit and HTTP tests; ends with the counts
-	@tools/deps test samples
+	@tools/deps test samples interop
 	@tools/test $(BUILD)
 
 check: build ## floors, sizes, headers, clang-tidy, spelling, generated documents
@@ -32,19 +32,19 @@ check: build ## floors, sizes, headers, clang-tidy, spelling, generated document
 	@tools/tidy $(BUILD)
 
 deps: ## install everything that build, run, test and check need
-	@tools/deps build test check duckdb samples
+	@tools/deps build test check duckdb samples interop
 
 bench: build ## the table of docs/performance.md
 	@tools/deps test samples
 	@bench/run $(BUILD)
 
 test-asan: ## the tests under AddressSanitizer and UBSan
-	@tools/deps build test duckdb samples
+	@tools/deps build test duckdb samples interop
 	@test -f build-asan/build.ninja || $(SETUP) -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=false build-asan
 	@tools/test build-asan
 
 test-tsan: ## the tests under ThreadSanitizer
-	@tools/deps build test duckdb samples
+	@tools/deps build test duckdb samples interop
 	@test -f build-tsan/build.ninja || $(SETUP) -Db_sanitize=thread -Doptimization=1 -Dwerror=false build-tsan
 	@tools/test build-tsan
 
