@@ -8,6 +8,7 @@
 #include "view/view_int.h"
 
 #include "base/watch.h"
+#include "rows/rows.h"
 
 #include <stdlib.h>
 
@@ -314,6 +315,23 @@ void op_got_drop(struct view_op *op)
 	for (int i = 0; i < op->got.nparts; i++)
 		engine_bytes_unref(op->got.parts[i]);
 	op->got = (struct op_got){0};
+}
+
+bool op_got_plain(struct view_op *op)
+{
+	struct op_got *g = &op->got;
+
+	for (int i = 0; i < g->nparts; i++) {
+		OWNS(buf) plain = {0};
+
+		if (str_starts(engine_bytes_str(g->parts[i]), S("{")))
+			continue;
+		if (!convert_gunzip(engine_bytes_str(g->parts[i]), &plain))
+			return fail(&op->call, ERR_ENGINE_LOST, "the engine worker sent rows that are not well-formed");
+		engine_bytes_unref(g->parts[i]);
+		g->parts[i] = engine_bytes_copy(buf_str(&plain));
+	}
+	return true;
 }
 
 /* The task runs, or has ended already: then `turn` has moved on and the operation may be gone. */

@@ -13,7 +13,6 @@
  */
 #include "view/view_int.h"
 
-#include "rows/rows.h"
 #include "sql/sql.h"
 
 struct page {
@@ -235,22 +234,6 @@ static bool put_select(struct call *c, struct buf *b, const struct page *p)
 
 /* --- what came --- */
 
-/* Clients, and what makes other forms of it, want it plain. */
-static bool make_plain(struct call *c, struct op_got *g)
-{
-	for (int i = 0; i < g->nparts; i++) {
-		OWNS(buf) plain = {0};
-
-		if (str_starts(engine_bytes_str(g->parts[i]), S("{")))
-			continue;
-		if (!convert_gunzip(engine_bytes_str(g->parts[i]), &plain))
-			return fail(c, ERR_ENGINE_LOST, "the engine worker sent a page that is not well-formed");
-		engine_bytes_unref(g->parts[i]);
-		g->parts[i] = engine_bytes_copy(buf_str(&plain));
-	}
-	return true;
-}
-
 static bool check_outcome(struct view_op *op, const struct page *p)
 {
 	struct call *c = &op->call;
@@ -272,7 +255,7 @@ static bool check_outcome(struct view_op *op, const struct page *p)
 	if (e->rows != p->rows)
 		return fail(c, ERR_CORRUPT_TABLE, "the files of snapshot %lld do not have the rows that its manifests tell",
 			    (long long)p->doc.pin.snapshot_id);
-	return make_plain(c, &op->got);
+	return op_got_plain(op);
 }
 
 static void page_read(struct view_op *op)

@@ -444,10 +444,13 @@ static bool read_tree(struct view_op *op, struct reading *r, struct str json)
 
 static bool answer(struct view_op *op, struct str *ret)
 {
-	struct str data = op->got.nparts ? engine_bytes_str(op->got.parts[0]) : S("");
 	struct json_cell cell;
 	struct json_scan s;
+	struct str data;
 
+	if (!op_got_plain(op))
+		return false;
+	data = op->got.nparts ? engine_bytes_str(op->got.parts[0]) : S("");
 	if (str_starts(data, S("{\"data\":[")) && str_ends(data, S("]}"))) {
 		s = json_scan(str_from(data.p + 9, data.n - 11));
 		if (json_scan_row(&s) && json_scan_cell(&s, &cell) && cell.quoted && !s.bad) {

@@ -16,10 +16,16 @@
 
 #include <stdlib.h>
 
-enum { PASS_BUDGET = 20000 /* objects and tables looked at */, CHILDREN = 500 };
+enum { PASS_BUDGET = 20000 /* objects and tables looked at */, CHILDREN = 500, KNOWN_MAX = 100000 };
 
 struct swept { /* between two passes */
 	struct buf tenant, space; /* the last that was swept; empty: begin at the first */
+	struct map sessions;      /* struct known, by the document's key */
+};
+/* A document that was read: its time and its SQL never change, so until then there is no reason to read it again. */
+struct known {
+	int64_t expires_ms;
+	struct str key, sql_id; /* behind it */
 };
 
 bool sweep_going(struct sweep *s)
@@ -39,6 +45,53 @@ void sweep_failed(struct sweep *s, struct str space, const char *what)
 	if (c->err.kind != ERR_NONE)
 		obs_log_call(c, OBS_WARN, "view", "sweep of space %.*s, %s: %s", SARG(space), what, c->err.text);
 	call_forgive(c);
+}
+
+/* --- documents that were read --- */
+
+bool sweep_knows(struct sweep *s, struct str key, struct str *ret_sql_id)
+{
+	const struct known *k = map_get(&s->v->swept->sessions, key);
+
+	if (!k || k->expires_ms <= clock_wall_ms())
+		return false;
+	*ret_sql_id = k->sql_id;
+	return true;
+}
+
+void sweep_learn(struct sweep *s, struct str key, const struct session_doc *d)
+{
+	struct swept *at = s->v->swept;
+	struct known *k;
+	char *text;
+
+	if (at->sessions.n >= KNOWN_MAX)
+		return;
+	k = base_zalloc(sizeof(*k) + key.n + d->sql_id.n);
+	text = (char *)(k + 1);
+	k->expires_ms = d->expires_ms;
+	k->key = str_copy_to(&text, key);
+	k->sql_id = str_copy_to(&text, d->sql_id);
+	free(map_del(&at->sessions, k->key));
+	map_put(&at->sessions, k->key, k);
+}
+
+/* Those whose time is over by `now`. */
+static void unlearn(struct swept *at, int64_t now)
+{
+	struct map left = {0};
+	struct map_slot slot;
+
+	for (size_t i = 0; map_next(&at->sessions, &i, &slot);) {
+		struct known *k = slot.value;
+
+		if (k->expires_ms > now)
+			map_put(&left, k->key, k);
+		else
+			free(k);
+	}
+	map_close(&at->sessions);
+	at->sessions = left;
 }
 
 /* --- where the last pass stopped --- */
@@ -200,6 +253,7 @@ void views_sweep(struct call *c, struct views *v)
 	s.stale_ms = s.late_ms > STALE_MS ? s.late_ms : STALE_MS;
 	if (!v->swept)
 		v->swept = base_zalloc(sizeof(*v->swept));
+	unlearn(v->swept, clock_wall_ms());
 	sweep_tenants(&s);
 	if (sweep_going(&s))
 		sweep_cache(&s);
@@ -209,6 +263,8 @@ void swept_close(struct views *v)
 {
 	if (!v->swept)
 		return;
+	unlearn(v->swept, INT64_MAX);
+	map_close(&v->swept->sessions);
 	buf_drop(&v->swept->tenant);
 	buf_drop(&v->swept->space);
 	free(v->swept);

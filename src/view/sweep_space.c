@@ -115,14 +115,21 @@ static bool look_at_session(struct in_space *in, const struct store_entry *e)
 	OWNS(arena) a = {0};
 	struct call c = in->s->call;
 	struct session_doc d;
+	struct str sql_id;
 
+	if (sweep_knows(in->s, e->key, &sql_id)) {
+		note(in, &in->used, sql_id);
+		return true;
+	}
 	c.arena = &a;
 	if (!session_doc_read(&c, in->s->v, e->key, &d))
 		return unreadable(in, &c, e);
 	if (d.expires_ms <= in->now)
 		return expire_session(in, &c, e->key, &d);
 	note(in, &in->used, d.sql_id);
-	if (str_eq(d.status, S("running")) && d.building_until_ms + in->s->v->o.skew_ms <= in->now)
+	if (!str_eq(d.status, S("running")))
+		sweep_learn(in->s, e->key, &d);
+	else if (d.building_until_ms + in->s->v->o.skew_ms <= in->now)
 		return fail_session(in, &c, &d);
 	return true;
 }

@@ -59,7 +59,7 @@ typedef void op_step(struct view_op *op);
 struct op_got { /* what the engine's task brought, in the operation's arena */
 	struct engine_end end;
 	struct str columns;            /* packed; of an export: the description of its files */
-	struct engine_bytes **parts;   /* plain or gzip as it was asked; released with the operation or by op_got_drop() */
+	struct engine_bytes **parts;   /* gzip where they are large, see op_got_plain(); released with the operation or by op_got_drop() */
 	int nparts, room;
 	bool export;
 };
@@ -96,6 +96,7 @@ void op_ask(struct view_op *op, const struct engine_ask *ask, op_step *next);
 void op_export(struct view_op *op, const struct engine_export *x, op_step *next);
 void op_end(struct view_op *op);                                               /* with the call's error, if it has one */
 void op_got_drop(struct view_op *op);
+bool op_got_plain(struct view_op *op) NODISCARD;                               /* its parts, which large ones are not at first */
 /* Or this: with the room's lock held, which it gives back. The operation goes on with `next` when op_resume() is called with that
  * list, or when it is canceled or late. */
 void op_wait(struct view_op *op, struct list *on, op_step *next);
@@ -338,6 +339,9 @@ bool sweep_going(struct sweep *s);
 /* Logs the call's error, if there is one, and forgets it. */
 void sweep_failed(struct sweep *s, struct str space, const char *what);
 void sweep_space(struct sweep *s, struct str space);
+/* What SQL the session has whose document was read before, and is not over. */
+bool sweep_knows(struct sweep *s, struct str key, struct str *ret_sql_id);
+void sweep_learn(struct sweep *s, struct str key, const struct session_doc *d);
 void swept_close(struct views *v);
 
 /* --- events.c: posted, never waited for --- */
