@@ -342,3 +342,43 @@ def test_two_tenants_never_meet(shared):
     assert one.rows("SELECT * FROM t") == [["one"]]
     three = Space(Client(shared, tenant=unique("tenant")), "same", make=False)
     problem(three.client.get(three.path()), 404, "not_found")
+
+
+# --- the contract document ---
+
+PATHS = {
+    "/v1/spaces": {"get"}, "/v1/spaces/{space_id}": {"put", "get", "delete"}, "/v1/spaces/{space_id}/tables": {"get"},
+    "/v1/spaces/{space_id}/tables/{name}": {"put", "get", "delete"}, "/v1/spaces/{space_id}/sql": {"post", "get"},
+    "/v1/spaces/{space_id}/sql/{sql_id}": {"get", "put", "delete"}, "/v1/spaces/{space_id}/sql/{sql_id}/refresh": {"post"},
+    "/v1/spaces/{space_id}/sql-sessions": {"post"}, "/v1/spaces/{space_id}/sql-sessions/{session_id}": {"get", "delete"},
+    "/v1/spaces/{space_id}/sql-sessions/{session_id}/rows": {"get"}, "/v1/spaces/{space_id}/sql-sessions/{session_id}/count": {"get"},
+    "/v1/spaces/{space_id}/sql-sessions/{session_id}/stream": {"get"}, "/iceberg/v1/config": {"get"}, "/iceberg/v1/namespaces": {"get"},
+    "/iceberg/v1/namespaces/{namespace}": {"get", "head"}, "/iceberg/v1/namespaces/{namespace}/tables": {"get"},
+    "/iceberg/v1/namespaces/{namespace}/tables/{table}": {"get", "head"},
+}
+
+
+def test_the_openapi_document_has_all_of_it(client):
+    doc = client.get("/openapi.json").json
+    for path, methods in PATHS.items():
+        assert set(doc["paths"][path]) == methods, path
+        for method in methods:
+            answers = doc["paths"][path][method]["responses"]
+            assert [s for s in answers if s.startswith("2")] and "default" in answers, (path, method)
+    bodies = {(p, m) for p in PATHS for m in doc["paths"][p] if "requestBody" in doc["paths"][p][m]}
+    assert bodies == {("/v1/spaces/{space_id}/tables/{name}", "put"), ("/v1/spaces/{space_id}/sql", "post"),
+                      ("/v1/spaces/{space_id}/sql/{sql_id}", "put"), ("/v1/spaces/{space_id}/sql-sessions", "post")}
+
+
+def test_documents_are_as_the_schemas_say(client, space):
+    schemas = client.get("/openapi.json").json["components"]["schemas"]
+    entry = space.saved("SELECT 1 AS a")
+    session = space.opened(sql="SELECT 1 AS a")
+    made = {"Space": space.client.get(space.path()).json, "SpaceTable": space.table("t", [{"a": 1}]), "SavedSql": entry,
+            "SqlSession": session.document, "Count": {"count": session.count()}}
+    for name, document in made.items():
+        assert set(document) == set(schemas[name]["properties"]), name
+        for example in schemas[name].get("examples", []):
+            assert set(example) == set(document), name
+    assert space.save(**{k: v for k, v in schemas["SaveSql"]["examples"][0].items()}).status in (201, 422)
+    assert set(entry["view"]) == set(schemas["SavedSql"]["properties"]["view"]["properties"])
