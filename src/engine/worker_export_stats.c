@@ -72,7 +72,8 @@ static bool take_stats(struct arena *a, duckdb_vector map, struct stats *ret)
 	duckdb_vector pair = duckdb_list_vector_get_child(inner);
 	const duckdb_list_entry *pairs = duckdb_vector_get_data(inner);
 	struct texts keys = texts_of(duckdb_struct_vector_get_child(entry, 0));
-	struct texts names = texts_of(duckdb_struct_vector_get_child(pair, 0)), values = texts_of(duckdb_struct_vector_get_child(pair, 1));
+	struct texts names = texts_of(duckdb_struct_vector_get_child(pair, 0));
+	struct texts values = texts_of(duckdb_struct_vector_get_child(pair, 1));
 	bool ok = true;
 
 	ret->v = ARENA_ARRAY(a, struct stat, all.length);

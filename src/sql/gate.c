@@ -17,6 +17,8 @@ struct rule {
 #define FUNCTION(group, pattern)
 #define TABLE_FUNCTION(group, pattern)
 #define VIEW(group, pattern)
+#define SPACE_FUNCTION(group, pattern)
+#define SPACE_VIEW(pattern)
 #define NAMING(name)
 #include "sql/gate.def"
 #undef GROUP
@@ -41,8 +43,22 @@ static const struct rule views[] = {
 #include "sql/gate.def"
 };
 #undef VIEW
-#undef NAMING
+#undef SPACE_FUNCTION
 #define VIEW(group, pattern)
+#define SPACE_FUNCTION(group, pattern) {S_INIT(pattern), reason_##group},
+static const struct rule space_functions[] = {
+#include "sql/gate.def"
+};
+#undef SPACE_FUNCTION
+#undef SPACE_VIEW
+#define SPACE_FUNCTION(group, pattern)
+#define SPACE_VIEW(pattern) {S_INIT(pattern), reason_others},
+static const struct rule space_views[] = {
+#include "sql/gate.def"
+};
+#undef SPACE_VIEW
+#undef NAMING
+#define SPACE_VIEW(pattern)
 #define NAMING(name) S_INIT(name),
 static const struct str naming[] = {
 #include "sql/gate.def"
@@ -51,6 +67,8 @@ static const struct str naming[] = {
 #undef FUNCTION
 #undef TABLE_FUNCTION
 #undef VIEW
+#undef SPACE_FUNCTION
+#undef SPACE_VIEW
 #undef NAMING
 
 /* Catalogs no statement names unless the caller's list has them. */
@@ -77,6 +95,7 @@ struct walk {
 	const struct sql_tokens *t;
 	const struct sql_gate *g;
 	struct sql_head head;
+	bool space;            /* a SELECT over the tables of a space: no catalog is the caller's */
 	int to;
 	bool table;            /* the next token may be a table */
 	unsigned char *lists;  /* enum listing, by depth */
@@ -275,6 +294,19 @@ static bool check_naming(const struct walk *w, int end, struct str name)
 	return true;
 }
 
+/* In a space: functions of rows, and three that make rows of values. */
+static bool check_space_function(const struct walk *w, int end, struct str name)
+{
+	static const char *const makes_rows[] = {"unnest", "range", "generate_series", NULL};
+	const struct rule *r = rule_for(space_functions, COUNT_OF(space_functions), name);
+
+	if (r)
+		return refuse(w, end, "The function", name, r->reason);
+	if (w->table && !in_list(name, makes_rows))
+		return refuse(w, end, "The table function", name, "rows come from the tables of the space");
+	return true;
+}
+
 /* A function name of tokens [i, end], an opening bracket behind it. */
 static bool check_function(const struct walk *w, int i, int end)
 {
@@ -283,11 +315,12 @@ static bool check_function(const struct walk *w, int i, int end)
 
 	if (!r && w->table)
 		r = rule_for(table_functions, COUNT_OF(table_functions), name);
-	if (r && word_is(name, S("current_setting")) && zone_argument(w, end + 1))
+	if (r && !w->space && word_is(name, S("current_setting")) && zone_argument(w, end + 1))
 		r = NULL;
 	if (r)
 		return refuse(w, end, "The function", name, r->reason);
-	return check_naming(w, end, name) && check_effects(w, end, name) && check_catalog(w, i, end, INT32_MAX);
+	return (!w->space || check_space_function(w, end, name)) && check_naming(w, end, name) && check_effects(w, end, name) &&
+	       check_catalog(w, i, end, INT32_MAX);
 }
 
 static bool like_a_file(struct str name)
@@ -318,10 +351,14 @@ static bool check_table(const struct walk *w, int i, int end)
 	struct str name = name_of(w, end);
 	const struct rule *r = rule_for(views, COUNT_OF(views), name);
 
+	if (!r && w->space)
+		r = rule_for(space_views, COUNT_OF(space_views), name);
 	if (r)
 		return refuse(w, end, "The view", name, r->reason);
 	if (names_file(w, i, end))
 		return refuse(w, i, "The file", name, "tables are named, not files");
+	if (w->space && end > i)
+		return refuse(w, i, "The catalog", name_of(w, i), "tables of the space are named alone");
 	return check_catalog(w, i, end, 3);
 }
 
@@ -393,6 +430,8 @@ static bool keyword(struct walk *w, int i)
 		return false;
 	if (w->table && word_in(k, between))
 		return true;
+	if (w->space && sql_is(w->t, i, "using")) /* columns of a join, sums of a pivot, a sample */
+		return true;
 	if (word_in(k, before_table) || before_its_table(w, i)) {
 		if (sql_is(w->t, i, "from") && is_plain_from(w, i))
 			return true;
@@ -428,6 +467,20 @@ static bool check_reserved(const struct walk *w, int i, int end)
 	return true;
 }
 
+/* SHOW, DESCRIBE and SUMMARIZE inside of a SELECT. */
+static bool check_listing(const struct walk *w, int i)
+{
+	static const char *const words[] = {"show", "describe", "summarize", NULL};
+	const struct sql_token *k = &w->t->v[i];
+	bool label = i > 0 && (is_punct(k - 1, '.') || sql_is(w->t, i - 1, "as"));
+
+	if (!w->space || label)
+		return true;
+	if (!word_in(k, words) && !(sql_is(w->t, i, "desc") && i > 0 && is_punct(k - 1, '(')))
+		return true;
+	return refuse(w, i, "The statement", k->text, "");
+}
+
 /* A dotted name: a function, a table, or something of no interest. */
 static bool check_name(struct walk *w, int i, int *ret_end)
 {
@@ -435,6 +488,8 @@ static bool check_name(struct walk *w, int i, int *ret_end)
 	bool called = end + 1 < w->to && is_punct(&w->t->v[end + 1], '('), ok = true;
 
 	*ret_end = end;
+	if (!check_listing(w, i))
+		return false;
 	if (w->lists[w->t->v[i].depth] == TUPLES)
 		w->lists[w->t->v[i].depth] = TABLES;
 	if (end == i && keyword(w, i))
@@ -524,7 +579,7 @@ static int deepest(const struct sql_tokens *t, struct sql_span s)
 
 bool sql_gate(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_gate *g)
 {
-	struct walk w = {.c = c, .t = t, .g = g, .to = s.to};
+	struct walk w = {.c = c, .t = t, .g = g, .to = s.to, .space = g->select_only && !(g->catalogs && g->catalogs[0])};
 
 	if (s.from >= s.to)
 		return fail(c, ERR_SQL_EMPTY, "SQL compilation error:\nEmpty SQL statement.");

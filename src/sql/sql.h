@@ -89,7 +89,9 @@ void sql_classify(struct call *c, const struct sql_tokens *t, struct sql_span s,
 /* --- the gate: the contract, section 0, "SQL gate" --- */
 struct sql_gate {
 	const char *const *catalogs; /* the caller's catalogs, NULL-terminated; others are refused when named */
-	bool select_only;            /* one SELECT (views, session queries); ERR_READ_ONLY else */
+	/* One SELECT (views, session queries); ERR_READ_ONLY else. Without catalogs it is one over a space's tables: nothing
+	 * qualified, no rows but theirs and of values, nothing of catalogs, connections or settings. */
+	bool select_only;
 };
 /* For the text that will run: of a Snowflake statement, what sql_rewrite_snowflake made of it.
  * Fails with ERR_NOT_ALLOWED naming what and where, with ERR_SQL (001003) at a statement
@@ -148,7 +150,7 @@ struct sql_variable_use {
 	size_t at;
 };
 /* {{name}} outside of strings and comments (inner blanks are fine) becomes $name. ERR_SQL_INVALID for a placeholder that
- * is unfinished or has no name, with its position. Every use, in order. */
+ * is unfinished, has no name, or touches a word or another one, with its position. Every use, in order. */
 bool sql_variables(struct call *c, struct str text, struct str *ret, struct sql_variable_use **ret_uses, int *ret_n) NODISCARD;
 /* "name", "name desc", "name asc nulls last", …: the columns of an order. */
 struct sql_order {
