@@ -19,11 +19,11 @@
 enum {
 	STRETCH_BYTES = 4 * 1024 * 1024,
 	SORTED_BYTES = 16 * 1024 * 1024,   /* where each stretch sorts all rows */
-	STRETCH_MOST = 32 * 1024 * 1024,   /* of text, where the guess was wrong: then fewer rows are asked for */
 	GROUP_ROWS = 20480,                /* as workers write row groups */
 	ROWS_MOST = 64 * GROUP_ROWS,
 	TEXT_FOR_BYTE = 4,                 /* a first guess: of text for a byte in a file */
-	GROWTH = 8,
+	GROWTH = 4,
+	MOST = 2,                          /* times the target: a guess that was so wrong is made again */
 };
 
 struct view_stream {
@@ -158,7 +158,7 @@ static void on_stretch(void *arg)
 /* Nothing runs: no other thread looks at next and step. */
 static bool try_stretch(struct call *c, struct view_stream *s)
 {
-	struct page_ask ask = {s->space, s->session, s->next, s->step, STRETCH_MOST};
+	struct page_ask ask = {s->space, s->session, s->next, s->step, MOST * s->target};
 	struct view_op *op;
 	bool closed;
 
