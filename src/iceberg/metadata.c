@@ -157,6 +157,7 @@ static bool check_partitions(struct reading *r)
 static bool check_orders(struct reading *r)
 {
 	const json_node *list, *fields;
+	bool found = false;
 	int order, id;
 
 	if (!objects(r, "sort-orders", ICE_SPECS_MAX, &list) || !small(r, r->root, "default-sort-order-id", &order))
@@ -164,8 +165,9 @@ static bool check_orders(struct reading *r)
 	for (size_t i = 0; i < json_count(list); i++) {
 		if (!small(r, json_at(list, i), "order-id", &id) || !member(r, json_at(list, i), "fields", JSON_KIND_ARRAY, &fields))
 			return false;
+		found = found || id == order;
 	}
-	return true;
+	return found || order == 0 || BAD(r, "\"default-sort-order-id\" is %d, but \"sort-orders\" has no such", order);
 }
 
 /* --- snapshots --- */
