@@ -170,6 +170,15 @@ void source_put_cte(struct buf *b, const struct source *s);
 /* --- tables.c --- */
 /* The name as it was given of a table that is there, without regard to case. ERR_NOT_FOUND. */
 bool table_find(struct call *c, struct views *v, struct str space, struct str name, struct str *ret) NODISCARD;
+struct table_mark {                    /* at key_table_name(): the table is there, or is being dropped */
+	struct str name, id;           /* id: of this table, not of one of the same name before */
+	int64_t deleting_ms;           /* wall; 0 = it is not */
+};
+bool table_mark_read(struct call *c, struct views *v, struct str space, struct str name, struct table_mark *ret) NODISCARD; /* ERR_NOT_FOUND */
+bool table_mark_write(struct call *c, struct views *v, struct str space, const struct table_mark *m, enum store_put how) NODISCARD;
+bool table_describe(struct call *c, const struct ice_table *t, struct str name, struct space_table *ret) NODISCARD;
+/* For the sweep: goes on with a drop that was begun a while ago and not ended. `name` in any case. */
+bool table_finish_drop(struct call *c, struct views *v, struct str space, struct str name) NODISCARD;
 
 /* --- build.c: a SELECT becomes a snapshot of an Iceberg table --- */
 struct pin { /* what a session keeps */
