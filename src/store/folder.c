@@ -14,6 +14,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Ages are measured by our clock, so that is the one that says when a put was. */
+static bool stamp(int fd)
+{
+	int64_t now = clock_wall_ms();
+	struct timespec at = {.tv_sec = now / 1000, .tv_nsec = now % 1000 * 1000000};
+
+	return futimens(fd, (struct timespec[]){at, at}) == 0;
+}
+
 /* A whole, synced file in the temporary folder. */
 static bool write_temp(struct call *c, struct folder *f, struct str key, struct str bytes, struct id *ret)
 {
@@ -23,7 +32,7 @@ static bool write_temp(struct call *c, struct folder *f, struct str key, struct 
 
 	if (fd < 0)
 		return fail(c, ERR_STORAGE, "cannot make a file for %.*s: %s", SARG(key), strerror(errno));
-	ok = file_write(fd, bytes) && fsync(fd) == 0;
+	ok = file_write(fd, bytes) && stamp(fd) && fsync(fd) == 0;
 	if (!ok)
 		fail(c, ERR_STORAGE, "cannot write %.*s: %s", SARG(key), strerror(errno));
 	if (close(fd) < 0 && ok)
