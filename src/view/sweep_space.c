@@ -284,6 +284,33 @@ static bool is_there(struct in_space *in, struct str key, bool *ret)
 	return true;
 }
 
+/* A name that was taken a while ago, and has no table: it is given back, as by a drop that another pass ends. */
+static bool give_back_name(struct in_space *in, struct str name)
+{
+	struct call *c = &in->s->call;
+	struct table_mark m = {0};
+	struct ice_table t;
+
+	if (table_mark_read(c, in->s->v, in->space, name, &m)) {
+		if (m.deleting_ms || ice_load(c, store_of(in), key_table(c, in->space, m.name), &t))
+			return true;
+	}
+	if (c->err.kind != ERR_NOT_FOUND)
+		return false;
+	call_forgive(c);
+	if (!m.name.n)
+		return true;
+	m.deleting_ms = in->now;
+	return table_mark_write(c, in->s->v, in->space, &m, STORE_REPLACE);
+}
+
+static bool name_object(struct in_space *in, const struct store_entry *e, struct str name)
+{
+	if (!table_finish_drop(&in->s->call, in->s->v, in->space, name) || (is_old(in, e, in->s->stale_ms) && !give_back_name(in, name)))
+		sweep_failed(in->s, in->space, "the name of a table");
+	return true;
+}
+
 /* One that is gone wrong does not keep the others. */
 static void sweep_table(struct in_space *in, struct str prefix, struct str authority)
 {
@@ -336,7 +363,7 @@ void sweep_space(struct sweep *s, struct str space)
 		sweep_failed(s, space, "saved SQL");
 	if (!sweep_tables(&in, true))
 		sweep_failed(s, space, "views");
-	if (!sweep_tables(&in, false))
+	if (!each(&in, "/table_names/", name_object) || !sweep_tables(&in, false))
 		sweep_failed(s, space, "tables");
 	map_close(&in.used);
 	map_close(&in.adhoc);
