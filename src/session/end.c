@@ -400,7 +400,7 @@ static bool begin(const struct call *by, struct session *se, enum session_cause 
 	if (!won)
 		return false;
 	session_clock(se);
-	op = op_new(se, by);
+	op = session_op_new(se, by);
 	*ret = op;
 	return true;
 }

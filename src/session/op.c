@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-struct session_op *op_new(struct session *se, const struct call *by)
+struct session_op *session_op_new(struct session *se, const struct call *by)
 {
 	struct session_op *op = base_zalloc(sizeof(*op));
 

@@ -206,7 +206,7 @@ struct session_op {
 	struct watcher *watchers;
 };
 extern const struct engine_listener session_op_listener;
-struct session_op *op_new(struct session *se, const struct call *by); /* two references: the steps' and the caller's */
+struct session_op *session_op_new(struct session *se, const struct call *by); /* two references: the steps' and the caller's */
 void op_run(struct session_op *op, void (*step)(struct session_op *op)); /* on the pool */
 void op_abandon(struct session_op *op);                /* it never began: both references go */
 void op_done(struct session_op *op);                   /* wakes, and gives back the steps' reference */

@@ -23,7 +23,7 @@ static void listed(struct session_op *op)
 
 bool session_describe(struct call *c, struct session *se, struct session_op **ret)
 {
-	struct session_op *op = op_new(se, c);
+	struct session_op *op = session_op_new(se, c);
 
 	if (!se->room->ops->exists(se->catalog)) {
 		*ret = op;
@@ -196,7 +196,7 @@ bool session_create_table(struct call *c, struct session *se, const struct sessi
 	right = ddl_build(c, se, ask, &ddl);
 	if (!right && !se->room->ops->exists(se->catalog))
 		return false;
-	op = op_new(se, c);
+	op = session_op_new(se, c);
 	begun = right ? begin_create(c, op, ask, &ddl) : begin_refusal(c, op, ask);
 	if (!begun) {
 		op_abandon(op);
@@ -271,7 +271,7 @@ bool session_insert(struct call *c, struct session *se, const struct session_row
 	if (!ask->table.n || memchr(ask->table.p, 0, ask->table.n) || !s->ops->exists(se->catalog))
 		return fail(c, ERR_UNKNOWN_TABLE, "no table %.*s in this session", SARG(str_head(ask->table, 64)));
 	session_limits(se);
-	op = op_new(se, c);
+	op = session_op_new(se, c);
 	op->ended = inserted;
 	op->fed = ask->room;
 	op->fed_arg = ask->arg;
@@ -338,7 +338,7 @@ bool session_fork(struct call *c, struct session *se, struct session_op **ret)
 	if (!session_usable(c, se))
 		return false;
 	session_touch(se);
-	op = op_new(se, c);
+	op = session_op_new(se, c);
 	*ret = op;
 	op_run(op, copy);
 	return true;
