@@ -16,6 +16,7 @@
 #include "statement/statement.h"
 #include "store/store.h"
 #include "tenant/tenant.h"
+#include "view/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +42,9 @@ struct server {
 	struct exec_pool *pool;
 	struct kv *request_keys; /* of this process */
 	struct kv *records;      /* durable */
-	struct store *store;
+	struct store *store;     /* of this server: the event log */
+	struct store *storage;   /* of the spaces; perhaps shared */
+	struct store_cache *cache;
 	struct server_identity identity;
 	struct lifecycle *lifecycle;
 	struct events *events;
@@ -49,12 +52,13 @@ struct server {
 	struct tenants *tenants;
 	struct statements *statements;
 	struct sessions *sessions;
+	struct views *views;
 	struct http_server *http;
 	struct api api;
 	struct exec_timer *stop_timer;
 	int64_t cancel_at_ms, give_up_at_ms;
 	bool stopping, canceled;
-	atomic_bool sessions_ended;
+	atomic_bool sessions_ended, views_ended;
 	struct buf addresses;
 };
 
@@ -139,6 +143,14 @@ static void session_caps(void *arg, struct str tenant, struct session_caps *ret)
 		.session = {caps->session_tables, caps->session_rows, caps->session_bytes},
 		.tenant = {caps->ephemeral_tables, caps->ephemeral_rows, caps->ephemeral_bytes},
 	};
+}
+
+static void view_caps(void *arg, struct str tenant, struct view_caps *ret)
+{
+	const struct conf_caps *caps = conf_caps_of(arg, tenant);
+
+	*ret = (struct view_caps){.spaces = caps->spaces, .tables = caps->space_tables, .saved = caps->space_sql,
+				  .sql_sessions = caps->sql_sessions, .view_bytes = caps->view_bytes};
 }
 
 static void scrape_sessions(struct server *s)
@@ -280,11 +292,35 @@ static bool open_lifecycle(struct server *s)
 	return true;
 }
 
+/* What spaces keep, and its cache. */
+static bool open_storage(struct server *s)
+{
+	const struct conf *f = &s->conf;
+	struct store_option *v = ARENA_ARRAY(&s->arena, struct store_option, (size_t)f->storage_options.n + 1);
+	bool folder = str_eq(f->storage_scheme, S("fs"));
+	struct str root = f->storage_root.n || !folder ? f->storage_root : arena_fmt(&s->arena, "%.*s/storage", SARG(f->data_dir));
+	struct store_options o = {.scheme = f->storage_scheme, .library = f->storage_library,
+				  .opendal = str_eq(f->storage_driver, S("opendal")), .options = v};
+
+	if (folder && !o.opendal && f->storage_options.n)
+		return fail(&s->call, ERR_UNKNOWN_FIELD, "storage.%.*s: scheme fs has no such option", SARG(f->storage_options.v[0].key));
+	if (root.n)
+		v[o.noptions++] = (struct store_option){S("root"), root};
+	for (int i = 0; i < f->storage_options.n; i++)
+		v[o.noptions++] = (struct store_option){f->storage_options.v[i].key, f->storage_options.v[i].value};
+	s->storage = store_open(&s->call, &o);
+	if (!s->storage)
+		return false;
+	s->cache = store_cache_open(&s->call, s->storage, arena_fmt(&s->arena, "%.*s/cache", SARG(f->data_dir)), f->spaces_cache_bytes);
+	return s->cache != NULL;
+}
+
 static bool open_engine(struct server *s)
 {
 	const struct conf *f = &s->conf;
 	const struct engine_options o = {
-		.loop = s->loops[0], .data_dir = f->data_dir, .max_workers = (int)f->engine_max_workers,
+		.loop = s->loops[0], .data_dir = f->data_dir, .cache_dir = arena_fmt(&s->arena, "%.*s/cache", SARG(f->data_dir)),
+		.max_workers = (int)f->engine_max_workers,
 		.idle_ms = f->engine_idle_seconds * 1000, .cancel_grace_ms = f->engine_cancel_grace_seconds * 1000,
 		.uid_base = (uid_t)f->engine_uid_base, .require_sandbox = str_eq(f->engine_sandbox, S("require")),
 		.limits = engine_limits, .arg = &s->conf,
@@ -324,6 +360,22 @@ static bool open_sessions(struct server *s)
 
 	s->sessions = sessions_open(&s->call, &o);
 	return s->sessions != NULL;
+}
+
+static bool open_views(struct server *s)
+{
+	const struct conf *f = &s->conf;
+	const struct views_options o = {
+		.store = s->storage, .cache = s->cache, .engine = s->engine, .lifecycle = s->lifecycle, .events = s->events,
+		.pool = s->pool, .server = s->identity.id, .default_ttl_s = f->spaces_ttl_seconds,
+		.max_ttl_s = f->spaces_max_ttl_seconds, .build_ms = f->spaces_build_seconds * 1000,
+		.skew_ms = f->spaces_clock_skew_seconds * 1000, .grace_ms = f->spaces_grace_seconds * 1000,
+		.sweep_ms = f->spaces_sweep_seconds * 1000, .file_bytes = f->spaces_file_bytes, .page_bytes = f->spaces_page_bytes,
+		.caps = view_caps, .arg = &s->conf,
+	};
+
+	s->views = views_open(&s->call, &o);
+	return s->views != NULL;
 }
 
 static bool open_http(struct server *s)
@@ -374,11 +426,11 @@ static bool open_rooms(struct server *s)
 	const struct tenant_options t = tenant_options(&s->conf);
 
 	open_threads(s);
-	if (!open_memory_of_the_server(s) || !open_lifecycle(s) || !open_engine(s) || !(s->tenants = tenant_open(&s->call, &t)) ||
-	    !open_statements(s) || !open_sessions(s))
+	if (!open_memory_of_the_server(s) || !open_lifecycle(s) || !open_storage(s) || !open_engine(s) || !(s->tenants = tenant_open(&s->call, &t)) ||
+	    !open_statements(s) || !open_sessions(s) || !open_views(s))
 		return false;
 	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements,
-			      .sessions = s->sessions, .events = s->events, .lifecycle = s->lifecycle};
+			      .sessions = s->sessions, .views = s->views, .storage = s->storage, .events = s->events, .lifecycle = s->lifecycle};
 	if (!open_http(s))
 		return false;
 	obs_source_add(scrape, s);
@@ -427,6 +479,7 @@ static void print_banner(struct server *s)
 	printf("mayfly %s serves on %s%.*s\n", MAYFLY_VERSION,
 	       str_starts(first, S("unix:")) ? "" : tls ? "https://" : "http://", SARG(first));
 	printf("  data     %.*s\n", SARG(s->conf.data_dir));
+	printf("  storage  %s %.*s\n", s->storage->ops->name, SARG(s->storage->location));
 	print_sandbox(&r);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	printf("  missing  RLIMIT_AS of workers (sanitizer build)\n");
@@ -435,7 +488,7 @@ static void print_banner(struct server *s)
 	fflush(stdout);
 }
 
-/* --- stopping: drain, cancel what is left, close memory sessions, end the workers, stop the loops --- */
+/* --- stopping: drain, cancel what is left, stop builds, close memory sessions, end the workers, stop the loops --- */
 
 static void on_engine_stopped(void *arg)
 {
@@ -461,20 +514,30 @@ static void on_sessions_ended(void *arg)
 	atomic_store(&s->sessions_ended, true);
 }
 
+static void on_views_ended(void *arg)
+{
+	struct server *s = arg;
+
+	atomic_store(&s->views_ended, true);
+}
+
 static void on_stop_tick(void *arg)
 {
 	struct server *s = arg;
 	int64_t now = clock_mono_ms();
 
-	if (!s->canceled && !statements_idle(s->statements) && now < s->cancel_at_ms)
+	bool idle = statements_idle(s->statements) && views_idle(s->views);
+
+	if (!s->canceled && !idle && now < s->cancel_at_ms)
 		return;
 	if (!s->canceled) {
 		statements_cancel_all(s->statements);
 		s->canceled = true;
 		s->give_up_at_ms = now + SESSIONS_STOP_MS;
+		views_stop(s->views, on_views_ended, s);
 		sessions_shutdown(s->sessions, on_sessions_ended, s);
 	}
-	if (!atomic_load(&s->sessions_ended) && now < s->give_up_at_ms)
+	if (!(atomic_load(&s->sessions_ended) && atomic_load(&s->views_ended)) && now < s->give_up_at_ms)
 		return;
 	exec_timer_stop(s->stop_timer);
 	http_drain(s->http, 2000, on_drained, s);
@@ -528,6 +591,8 @@ static void close_rooms(struct server *s)
 	}
 	if (s->pool)
 		exec_pool_close(s->pool);
+	if (s->views)
+		views_close(s->views);
 	if (s->sessions)
 		sessions_close(s->sessions);
 	if (s->statements)
@@ -540,6 +605,10 @@ static void close_rooms(struct server *s)
 		events_close(s->events);
 	if (s->lifecycle)
 		lifecycle_close(s->lifecycle);
+	if (s->cache)
+		store_cache_close(s->cache);
+	if (s->storage)
+		s->storage->ops->close(s->storage);
 	if (s->store)
 		s->store->ops->close(s->store);
 	if (s->records)

@@ -1,9 +1,10 @@
 /* tabledoc.c - prints a table of the code as a part of a document:
- * tabledoc markdown|man|help for the options, tabledoc statements|sessions for a life cycle.
+ * tabledoc markdown|man|help for the options, tabledoc statements|sessions|views for a life cycle.
  */
 #include "conf/conf.h"
 #include "session/session.h"
 #include "statement/statement.h"
+#include "view/view.h"
 
 #include <stdio.h>
 
@@ -18,6 +19,8 @@ static bool print(const char *what, struct buf *out)
 		fsm_print(stmt_fsm, STMT_STATES, out);
 	if (strcmp(what, "sessions") == 0)
 		fsm_print(session_fsm, SESSION_STATES, out);
+	if (strcmp(what, "views") == 0)
+		fsm_print(view_fsm, VIEW_STATES, out);
 	for (size_t i = 0; i < COUNT_OF(forms); i++)
 		if (strcmp(what, forms[i].name) == 0)
 			conf_document(forms[i].form, out);
@@ -29,7 +32,7 @@ int main(int argc, char **argv)
 	OWNS(buf) out = {0};
 
 	if (argc != 2 || !print(argv[1], &out)) {
-		fputs("usage: tabledoc markdown|man|help|statements|sessions\n", stderr);
+		fputs("usage: tabledoc markdown|man|help|statements|sessions|views\n", stderr);
 		return 2;
 	}
 	return fputs(buf_cstr(&out), stdout) < 0;

@@ -12,6 +12,7 @@
 #include "lifecycle/lifecycle.h"
 #include "session/session.h"
 #include "statement/statement.h"
+#include "store/store.h"
 #include "tenant/tenant.h"
 #include "view/view.h"
 
@@ -21,6 +22,7 @@ struct api {
 	struct engine *engine;
 	struct statements *statements;
 	struct sessions *sessions;
+	struct store *storage; /* of the views */
 	struct views *views;
 	struct events *events;
 	struct lifecycle *lifecycle;
