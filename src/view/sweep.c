@@ -244,7 +244,7 @@ static void sweep_cache(struct sweep *s)
 
 void views_sweep(struct call *c, struct views *v)
 {
-	struct sweep s = {.v = v, .call = *c, .left = PASS_BUDGET};
+	struct sweep s = {.v = v, .call = *c, .left = v->sweep_budget ? v->sweep_budget : PASS_BUDGET};
 	OWNS(arena) a = {0};
 
 	s.call.arena = &a;

@@ -225,30 +225,44 @@ static bool collect(struct in_space *in)
 
 /* --- tables and views --- */
 
-/* Drops all of it when nothing was written there for a while. */
-static bool drop_stale(struct in_space *in, struct str prefix)
+/* Sees, or drops, the objects of a folder that are old; *ret_young: there are others. */
+static bool old_objects(struct in_space *in, struct str folder, bool drop, bool *ret_young)
 {
 	struct call *c = &in->s->call;
-	struct views *v = in->s->v;
-	struct str folder = arena_fmt(c->arena, "%.*s/", SARG(prefix)), after = S("");
+	struct str after = S("");
 	struct store_entry *e;
-	size_t n, objects = 0;
+	size_t n;
 
+	*ret_young = false;
 	do {
 		if (!store_of(in)->ops->list(c, store_of(in), folder, after, &e, &n))
 			return false;
 		for (size_t i = 0; i < n; i++) {
-			if (!is_old(in, &e[i], in->s->stale_ms))
-				return true;
+			bool old = is_old(in, &e[i], in->s->stale_ms);
+
+			*ret_young = *ret_young || !old;
+			if (drop && old && !drop_key(in, e[i].key))
+				return false;
+			atomic_fetch_add(&in->s->v->objects_dropped, drop && old);
 			after = e[i].key;
 		}
-		objects += n;
-	} while (n);
-	if (!ice_drop(c, v->o.store, prefix))
-		return false;
-	store_cache_forget(v->o.cache, c->tenant, folder);
-	atomic_fetch_add(&v->objects_dropped, objects);
+	} while (n && !*ret_young);
 	return true;
+}
+
+/* Drops all of it when nothing was written there for a while. */
+static bool drop_stale(struct in_space *in, struct str prefix)
+{
+	struct call *c = &in->s->call;
+	struct str folder = arena_fmt(c->arena, "%.*s/", SARG(prefix));
+	bool young;
+
+	if (!old_objects(in, folder, false, &young))
+		return false;
+	if (young)
+		return true;
+	store_cache_forget(in->s->v->o.cache, c->tenant, folder);
+	return old_objects(in, folder, true, &young);
 }
 
 static bool expire_table(struct in_space *in, struct str prefix)
@@ -355,8 +369,15 @@ void sweep_space(struct sweep *s, struct str space)
 {
 	struct in_space in = {.s = s, .space = space, .now = clock_wall_ms()};
 
+	bool there;
+
 	if (!space_finish_drop(&s->call, s->v, space))
 		sweep_failed(s, space, "its deletion");
+	if (!is_there(&in, key_space(&s->call, space, "/meta.json"), &there) ||
+	    (!there && !drop_stale(&in, key_space(&s->call, space, "")))) {
+		sweep_failed(s, space, "what is left of it");
+		return;
+	}
 	if (!each(&in, "/sql_sessions/", session_object))
 		sweep_failed(s, space, "sessions");
 	else if (!each(&in, "/sql/", saved_object) || !collect(&in))
