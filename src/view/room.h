@@ -30,7 +30,7 @@ struct views_options {
 	void *arg;
 };
 struct views *views_open(struct call *c, const struct views_options *o) NODISCARD;
-bool views_idle(struct views *v);  /* no operation runs */
+bool views_idle(struct views *v);  /* no operation runs, no stream is open */
 /* Nothing begins any more; what runs is canceled. Before the engine stops. told(arg) when nothing runs. */
 void views_stop(struct views *v, exec_fn *told, void *arg);
 void views_close(struct views *v);

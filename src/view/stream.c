@@ -296,6 +296,7 @@ void view_stream_close(struct view_stream *s)
 
 	pthread_mutex_lock(&s->lock);
 	s->closed = true;
+	atomic_fetch_sub(&s->room->streams, 1);
 	waiting = watch_take(&s->waiting, true);
 	op = s->running;
 	if (op)
@@ -337,6 +338,7 @@ bool view_stream_open(struct call *c, struct views *v, struct str space, struct 
 	s->session = arena_dup(&s->arena, session);
 	pthread_mutex_init(&s->lock, NULL);
 	atomic_init(&s->refs, 1);
+	atomic_fetch_add(&v->streams, 1);
 	s->total = all.rows;
 	s->target = page_sorts(&doc) ? SORTED_BYTES : STRETCH_BYTES;
 	s->step = first_step(&all, s->target);

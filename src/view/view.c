@@ -139,7 +139,7 @@ bool views_idle(struct views *v)
 	bool idle;
 
 	pthread_mutex_lock(&v->lock);
-	idle = list_empty(&v->ops);
+	idle = list_empty(&v->ops) && atomic_load(&v->streams) == 0;
 	pthread_mutex_unlock(&v->lock);
 	return idle;
 }

@@ -33,6 +33,7 @@ struct views {
 	struct memo *memo;             /* memo.c: made at first use; views_close() calls memo_close() */
 	struct listings *listings;     /* files.c: made at first use; views_close() calls listings_close() */
 	struct swept *swept;           /* sweep.c: made at first use; views_close() calls swept_close() */
+	atomic_int streams;            /* that are open */
 	int sweep_budget;              /* things that a pass looks at; 0 = sweep.c's own number */
 };
 void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret);
