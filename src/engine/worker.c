@@ -4,14 +4,14 @@
  *   executors one thread each: take a packet of jobs, run it, answer
  *   control   cancels and acknowledgements as they come; while statements run a
  *             tick: interrupts again who was canceled, tells progress
- *   governor  gives DuckDB all threads while a statement runs long, else one:
- *             small statements are twice as dear with two
+ *   governor  see worker_threads.c
  *
  * One lock guards what control and executors share. The process ends when the
  * control socket does; what is not committed then is lost, as a client was
  * never told otherwise.
  */
 #include "engine/worker_catalog.h"
+#include "engine/worker_process.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -27,30 +27,8 @@ enum {
 	PROGRESS_AFTER_MS = 1000,
 	PROGRESS_EVERY_MS = 500,
 	HEAVY_MS = 20,    /* a statement that runs longer is worth DuckDB's other threads */
-	LIGHT_MS = 2000,  /* without one for so long they go again */
 	EXECUTORS_MAX = 256,
 	THREADS_MAX = 256,
-};
-
-struct worker {
-	struct worker_options o;
-	duckdb_database db, bare;     /* bare: under opening; NULL = not yet */
-	pthread_mutex_t opening;
-	duckdb_connection con;        /* control's own */
-	int wake;                     /* eventfd: an executor got work while control slept */
-	pthread_mutex_t lock;
-	struct catalogs *catalogs;
-	struct executor *executors;
-	int nexecutors;               /* one more than statements at once: for what is done with a whole catalog */
-	uint64_t early[WORKER_EARLY]; /* canceled before they were picked up */
-	size_t nearly;                /* how many ever; the ring's next place */
-	bool asleep;                  /* control waits without a tick */
-	bool quitting;
-	int busy;
-	int threads, wanted;          /* DuckDB's: it has, it should have */
-	pthread_cond_t wants, governed;
-	duckdb_connection governors[2]; /* of db and bare; NULL = not open */
-	int64_t heavy_ms;             /* when one ran long last */
 };
 
 /* --- what executors ask --- */
@@ -62,93 +40,6 @@ duckdb_database executor_database(const struct executor *x)
 struct catalogs *executor_catalogs(const struct executor *x)
 {
 	return x->w->catalogs;
-}
-
-/* Lock not held. */
-static void take_bare(struct worker *w, duckdb_database db, duckdb_connection governor)
-{
-	w->bare = db;
-	pthread_mutex_lock(&w->lock);
-	w->governors[1] = governor;
-	w->threads = 0; /* it has one, whatever the other has */
-	pthread_cond_signal(&w->wants);
-	pthread_mutex_unlock(&w->lock);
-}
-
-static bool open_bare(struct call *c, struct worker *w)
-{
-	duckdb_connection governor;
-	duckdb_result r;
-	duckdb_database db;
-
-	if (!bare_open(c, &w->o, &db))
-		return false;
-	if (duckdb_connect(db, &governor) != DuckDBSuccess) {
-		duckdb_close(&db);
-		return fail(c, ERR_INTERNAL, "DuckDB gave no connection");
-	}
-	duckdb_query(w->con, bare_room(c, &w->o), &r); /* refused: it has spilled more; then as before */
-	duckdb_destroy_result(&r);
-	take_bare(w, db, governor);
-	return true;
-}
-
-duckdb_database executor_bare(struct executor *x, struct task *t)
-{
-	struct worker *w = x->w;
-	duckdb_database db;
-
-	pthread_mutex_lock(&w->opening);
-	if (!w->bare && !open_bare(&t->call, w)) {
-		task_fails(t, "Connection", "%s", t->call.err.text);
-		call_forgive(&t->call);
-	}
-	db = w->bare;
-	pthread_mutex_unlock(&w->opening);
-	return db;
-}
-
-static bool open_bare_session(struct executor *x, struct task *t, struct session *s)
-{
-	duckdb_database db = executor_bare(x, t);
-
-	if (!db || !session_connect(t, db, s))
-		return false;
-	s->number = UINT64_MAX; /* numbers are the other instance's */
-	return true;
-}
-
-struct session *executor_session(struct executor *x, struct task *t)
-{
-	struct session *s = &x->sessions[t->ask.bare ? 2 : t->ask.helpers];
-	bool ok = s->con || (t->ask.bare ? open_bare_session(x, t, s) : worker_session_open(t, x->w->db, t->ask.helpers, s));
-
-	return ok ? s : NULL;
-}
-
-void executor_renew(struct executor *x, struct task *t)
-{
-	(void)executor_session(x, t); /* the next statement tries again and says why */
-}
-
-void executor_is_heavy(struct executor *x)
-{
-	enum { WAIT_MS = 200 };
-	struct worker *w = x->w;
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += WAIT_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
-	pthread_mutex_lock(&w->lock);
-	w->heavy_ms = clock_mono_ms();
-	w->wanted = w->o.threads;
-	pthread_cond_signal(&w->wants);
-	while (w->threads != w->wanted)
-		if (pthread_cond_timedwait(&w->governed, &w->lock, &until) == ETIMEDOUT)
-			break;
-	pthread_mutex_unlock(&w->lock);
 }
 
 void executor_watch_file(struct executor *x, const char *path, int64_t max)
@@ -423,7 +314,7 @@ static void *executor_main(void *arg)
 	return NULL;
 }
 
-static void init_monotonic(pthread_cond_t *cond)
+void worker_init_monotonic(pthread_cond_t *cond)
 {
 	pthread_condattr_t clock;
 
@@ -437,7 +328,7 @@ static void start_executor(struct worker *w, struct executor *x)
 {
 	x->w = w;
 	parts_open(&x->parts, x);
-	init_monotonic(&x->news);
+	worker_init_monotonic(&x->news);
 	if (pthread_create(&x->thread, NULL, executor_main, x) != 0)
 		die(S("no thread for an executor"));
 	pthread_detach(x->thread);
@@ -530,40 +421,6 @@ static void read_control(struct worker *w)
 	}
 }
 
-/* Taking threads away waits until they have done their share of a statement,
- * so it has a thread of its own. */
-NORETURN static void *governor_main(void *arg)
-{
-	struct worker *w = arg;
-	char sql[64];
-	duckdb_result r;
-
-	for (;;) {
-		duckdb_connection bare;
-		int n;
-
-		pthread_mutex_lock(&w->lock);
-		while (w->wanted == w->threads)
-			pthread_cond_wait(&w->wants, &w->lock);
-		n = w->wanted;
-		bare = w->governors[1];
-		pthread_mutex_unlock(&w->lock);
-		snprintf(sql, sizeof(sql), "SET GLOBAL threads = %d", n);
-		for (int i = 0; i < 2; i++) {
-			duckdb_connection con = i == 0 ? w->governors[0] : bare;
-
-			if (!con)
-				continue;
-			duckdb_query(con, sql, &r); /* refused: then as before */
-			duckdb_destroy_result(&r);
-		}
-		pthread_mutex_lock(&w->lock);
-		w->threads = bare == w->governors[1] ? n : 0;
-		pthread_cond_broadcast(&w->governed);
-		pthread_mutex_unlock(&w->lock);
-	}
-}
-
 /* Per mille of the executor's statement when it is time to tell, else -1. */
 static int progress_of(struct executor *x, int64_t now)
 {
@@ -621,13 +478,7 @@ static void tick(struct worker *w)
 
 	for (int i = 0; i < w->nexecutors; i++)
 		heavy |= tend(w, &w->executors[i], now);
-	pthread_mutex_lock(&w->lock);
-	if (heavy)
-		w->heavy_ms = now;
-	if (heavy || now - w->heavy_ms > LIGHT_MS)
-		w->wanted = heavy ? w->o.threads : 1;
-	pthread_cond_signal(&w->wants);
-	pthread_mutex_unlock(&w->lock);
+	threads_tick(w, heavy, now);
 }
 
 /* With statements running or threads to give back there is a tick, else sleep. */
@@ -776,9 +627,9 @@ int engine_worker_main(int argc, char **argv)
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_mutex_init(&w.opening, NULL);
 	pthread_cond_init(&w.wants, NULL);
-	init_monotonic(&w.governed);
+	worker_init_monotonic(&w.governed);
 	hello(&sandbox);
-	if (pthread_create(&governor, NULL, governor_main, &w) != 0)
+	if (pthread_create(&governor, NULL, threads_main, &w) != 0)
 		die(S("no thread for the governor"));
 	for (int i = 0; i < w.nexecutors; i++)
 		start_executor(&w, &w.executors[i]);

@@ -100,12 +100,6 @@ bool session_timezone(struct task *t, struct session *s, struct str zone) NODISC
 bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret, bool *ret_kept) NODISCARD;
 void session_forget(struct session *s); /* empties the cache */
 
-/* --- worker_bare.c: a second instance, which sees nothing of the tenant's but may read its cache --- */
-/* Opens it with the first that asks; NULL: t->end says why. */
-duckdb_database executor_bare(struct executor *x, struct task *t);
-bool bare_open(struct call *c, const struct worker_options *o, duckdb_database *ret) NODISCARD;
-const char *bare_room(struct call *c, const struct worker_options *o); /* SQL for both: half of the room to spill */
-
 /* --- worker_readable.c --- */
 /* What to prepare instead of ask.sql, in the arena; NULL: its result can be read as it is. */
 const char *readable_sql(struct task *t, duckdb_prepared_statement st);
@@ -253,6 +247,7 @@ struct executor {
 	int64_t began_ms, told_ms;
 	pthread_cond_t news;        /* canceled, or a part was acknowledged */
 };
+/* worker_bare.c: a bare statement's is in a second instance, which sees nothing of the tenant's but may read its cache. */
 struct session *executor_session(struct executor *x, struct task *t); /* outside of catalogs, open; NULL: t->end says why */
 void executor_renew(struct executor *x, struct task *t);              /* it, for the next statement, after the answer */
 /* The statement is heavy from its start: waits until DuckDB has its threads, not for long. */
