@@ -183,6 +183,12 @@ bool entry_read(struct call *c, struct views *v, struct str space, struct str id
 
 /* --- with its view --- */
 
+void entry_move(struct saved_sql *s, enum view_state to)
+{
+	INVARIANT(s->view.state == to || fsm_may(view_fsm, s->view.state, to));
+	s->view.state = to;
+}
+
 static bool parameterized(const struct saved_sql *s)
 {
 	for (int i = 0; i < s->nvariables; i++)
@@ -199,7 +205,7 @@ void entry_set_view(struct saved_sql *s, const struct pin *pin)
 	s->view.schema_hash = pin->schema_hash;
 	s->view.schema_version = pin->schema_version;
 	s->view.location = pin->location;
-	s->view.state = parameterized(s) ? VIEW_PARAMETERIZED : VIEW_READY;
+	entry_move(s, parameterized(s) ? VIEW_PARAMETERIZED : VIEW_READY);
 }
 
 /* What the table says of the SQL that is in force. */
@@ -217,23 +223,19 @@ static bool take_table(struct call *c, const struct ice_table *t, struct entry *
 	return true;
 }
 
-/* A build that was begun, and nobody told how it ended. */
+/* A build that was begun: its server says how it ended, or is dead when the time is over. */
 static void settle(struct entry *e)
 {
 	struct saved_sql *s = &e->saved;
 
-	if (e->building_until_ms && s->view.snapshot_id > e->building_from) {
-		e->building_until_ms = 0;
-		s->view.error = S("");
-	}
 	if (e->building_until_ms > clock_wall_ms()) {
-		s->view.state = VIEW_BUILDING;
+		entry_move(s, VIEW_BUILDING);
 		return;
 	}
-	if (e->building_until_ms && !s->view.error.n)
-		s->view.error = S("the server that built it has ended");
+	if (e->building_until_ms)
+		s->view.error = s->view.snapshot_id > e->building_from ? S("") : S("the server that built it has ended");
 	if (!s->view.snapshot_id) {
-		s->view.state = VIEW_FAILED;
+		entry_move(s, VIEW_FAILED);
 		if (!s->view.error.n)
 			s->view.error = S("it was never built");
 	}

@@ -159,7 +159,7 @@ static struct entry building_entry(struct view_op *op, struct saving *s)
 	e.building_until_ms = s->attempt = clock_wall_ms() + op->room->o.build_ms + op->room->o.grace_ms;
 	e.building_from = e.saved.view.snapshot_id;
 	e.saved.view.error = S("");
-	e.saved.view.state = VIEW_BUILDING;
+	entry_move(&e.saved, VIEW_BUILDING);
 	return e;
 }
 
@@ -292,12 +292,37 @@ static bool entry_is_right(const struct saving *s)
 	return s->kind == SAVE_REFRESH && !s->background && !s->former.building_until_ms && !s->former.saved.view.error.n;
 }
 
+/* What another one is building just now stays said. */
+static bool store_built(struct view_op *op, struct saving *s)
+{
+	struct call *c = &op->call;
+	struct entry e = s->entry, now;
+
+	if (s->kind == SAVE_CREATE && !s->background)
+		return entry_store(c, op->room, s->space, &e, STORE_NEW);
+	if (entry_is_right(s))
+		return true;
+	if (!entry_read(c, op->room, s->space, s->id, &now)) {
+		if (c->err.kind == ERR_NOT_FOUND)
+			return false;
+		call_forgive(c);
+	} else if (now.building_until_ms > clock_wall_ms() && now.building_until_ms != s->attempt) {
+		e.building_until_ms = now.building_until_ms;
+		e.building_from = now.building_from;
+	}
+	if (entry_store(c, op->room, s->space, &e, STORE_REPLACE))
+		return true;
+	if (c->err.kind == ERR_NOT_FOUND)
+		return false;
+	call_forgive(c); /* the commit has decided; the copy is mended later */
+	return true;
+}
+
 static void built(struct view_op *op)
 {
 	struct saving *s = op->state;
 	struct call *c = &op->call;
 	struct entry *e = &s->entry;
-	enum store_put how = s->kind == SAVE_CREATE && !s->background ? STORE_NEW : STORE_REPLACE;
 
 	if (c->err.kind != ERR_NONE) {
 		failed(op);
@@ -307,12 +332,9 @@ static void built(struct view_op *op)
 	e->saved.view.error = S("");
 	e->building_until_ms = e->building_from = 0;
 	view_meta_put(c, op->room, s->space, &e->saved, &s->build.pin);
-	if (!entry_is_right(s) && !entry_store(c, op->room, s->space, e, how)) {
-		if (how == STORE_NEW || c->err.kind == ERR_NOT_FOUND) {
-			failed(op);
-			return;
-		}
-		call_forgive(c); /* the commit has decided; the copy is mended later */
+	if (!store_built(op, s)) {
+		failed(op);
+		return;
 	}
 	if (still_in_space(op, s)) {
 		tell(op, s, NULL);
@@ -486,7 +508,7 @@ static bool list_one(struct call *c, struct views *v, struct str space, struct s
 		call_forgive(c);
 		*ret = (struct entry){.saved = {.id = id}};
 	}
-	ret->saved.view.state = VIEW_FAILED;
+	entry_move(&ret->saved, VIEW_FAILED);
 	ret->saved.view.error = why;
 	return true;
 }

@@ -226,7 +226,8 @@ static void tell_opened(struct view_op *op, const struct opening *o)
 static bool store_entry(struct view_op *op, struct opening *o)
 {
 	struct entry *e = &o->entry;
-	bool stale = e->building_until_ms || e->saved.view.error.n, first = e->adhoc && !o->has_view;
+	bool first = e->adhoc && !o->has_view; /* else it is there, and may say what is over */
+	bool stale = e->saved.view.error.n && e->saved.view.state != VIEW_BUILDING;
 	struct call *c = &op->call;
 
 	if (o->build.committed && !o->bound.canonical.n)

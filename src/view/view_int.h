@@ -230,7 +230,7 @@ struct entry { /* spaces/{s}/sql/{id}.json: there = the SQL is saved; the view's
 	struct str principal;
 	bool adhoc;                    /* of sessions with a text of their own; in no list */
 	int64_t building_until_ms;     /* wall; an entry that says building is failed after it; 0 = not building */
-	int64_t building_from;         /* the snapshot when that began; a newer one: it is over */
+	int64_t building_from;         /* the snapshot when that began; when its time is over and there is a newer one, it ended well */
 };
 /* Ids of saved SQL are v7 UUIDs, those of ad-hoc entries v4: a listing tells them apart, entry.adhoc has the last word. */
 bool entry_id_listed(struct str id);
@@ -248,6 +248,7 @@ struct str key_saved_deleted(struct call *c, struct str space, struct str id);
 void view_meta_put(struct call *c, struct views *v, struct str space, const struct saved_sql *saved, const struct pin *pin);
 /* What is told of a pinned snapshot in saved->view. */
 void entry_set_view(struct saved_sql *saved, const struct pin *pin);
+void entry_move(struct saved_sql *saved, enum view_state to); /* as view_fsm allows */
 struct saved_sql saved_copy(struct arena *a, const struct saved_sql *s); /* all that it names lives in `a` */
 bool entry_get(struct call *c, struct views *v, struct str space, struct str id, struct entry *ret, struct ice_table *ret_table) NODISCARD;
 bool entry_exists(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* ERR_NOT_FOUND */
