@@ -106,7 +106,7 @@ static bool read_order(struct view_op *op, struct frame *f)
 	const struct saved_sql *q = f->b->saved;
 	struct str *names = ARENA_ARRAY(&op->arena, struct str, (size_t)f->schema.n + 1), *own = NULL;
 	int n = q->norder;
-	bool given = n > 0, sortable = true;
+	bool given = n > 0, sortable = true, *used = ARENA_ARRAY(&op->arena, bool, (size_t)f->schema.n + 1);
 	OWNS(buf) b = {0};
 
 	for (int i = 0; i < f->schema.n; i++)
@@ -127,6 +127,9 @@ static bool read_order(struct view_op *op, struct frame *f)
 		}
 		at = column_of(f, o.column);
 		INVARIANT(at >= 0);
+		if (given && used[at])
+			return fail(&op->call, ERR_INVALID_FIELD, "order_by: `%.*s` is there twice", SARG(o.column));
+		used[at] = true;
 		if (sortable)
 			add_sort(f, at, &o);
 		sortable = sortable && f->nsort > before;
