@@ -206,6 +206,13 @@ bool op_begin(struct call *c, struct view_op *op, op_step *first, struct view_op
 	return refused(c, op, "too much waits already");
 }
 
+void op_deadline(struct view_op *op, int64_t after_ms)
+{
+	op->call.deadline_ms = clock_mono_ms() + after_ms;
+	if (op->room->o.lifecycle && list_linked(&op->node))
+		lease_set(op->room->o.lifecycle, &op->lease, op->call.deadline_ms);
+}
+
 bool op_going(struct view_op *op)
 {
 	if (op->call.err.kind != ERR_NONE)

@@ -76,6 +76,7 @@ struct view_op {
 	void *state;                   /* of the file that began it; in the arena */
 	struct build *build;           /* build.c's: the innermost */
 	struct written *writing;       /* write.c's */
+	struct upload_rows *uploading; /* upload_rows.c's */
 	struct select_read *reading;   /* read.c's */
 	void (*closing)(struct view_op *op); /* before the end is told, on success and failure: gives back what is held; may be NULL */
 	struct lease lease;            /* until its deadline */
@@ -103,6 +104,7 @@ bool op_got_plain(struct view_op *op) NODISCARD;                               /
  * list, or when it is canceled or late. */
 void op_wait(struct view_op *op, struct list *on, op_step *next);
 void op_resume(struct views *v, struct list *on);                              /* all that wait on it; the lock is not held */
+void op_deadline(struct view_op *op, int64_t after_ms);                        /* another than build_ms from its making; before or in a step */
 /* Canceled or late: the call has the error. Between steps that take long. */
 bool op_going(struct view_op *op) NODISCARD;
 /* Runs the steps that the pool had no place for. */

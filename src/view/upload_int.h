@@ -1,0 +1,54 @@
+/* upload_int.h - between upload.c (bytes come in, a commit goes out), upload_csv.c (records of a CSV file) and
+ * upload_rows.c (what the worker is asked about the file).
+ */
+#ifndef MAYFLY_VIEW_UPLOAD_INT_H
+#define MAYFLY_VIEW_UPLOAD_INT_H
+
+#include "view/view_int.h"
+
+/* --- upload_csv.c: RFC 4180 while the bytes pass by --- */
+enum { CSV_COLUMNS_MAX = 4096 };
+enum csv_at { CSV_FIELD, CSV_PLAIN, CSV_QUOTED, CSV_QUOTE /* one inside, or the closing one */, CSV_CR };
+struct csv {
+	enum csv_at at;
+	int64_t record;              /* 0 = the header */
+	int fields, columns;         /* of this record so far; of the header */
+	bool blank;                  /* nothing of this record yet */
+	int bom;                     /* bytes of a byte order mark so far; -1: looked for */
+	struct buf name;             /* of the header's present field */
+	struct arena *arena;
+	struct str *names;           /* columns */
+};
+void csv_open(struct csv *k, struct arena *a);
+/* What DuckDB is to read is added to `out`: records end with LF, empty lines are gone where there is more than one column.
+ * ERR_SCHEMA_MISMATCH with the "row" (from 1; the header is 0). */
+bool csv_feed(struct call *c, struct csv *k, struct str bytes, struct buf *out) NODISCARD;
+bool csv_end(struct call *c, struct csv *k, struct buf *out) NODISCARD;
+void csv_close(struct csv *k);
+
+/* --- upload_rows.c --- */
+struct upload_column {
+	struct str name, type;       /* type: DuckDB's, of what the file has */
+	struct str cell;             /* the expression that reads it */
+	struct str to;               /* what it becomes, "CAST(… AS …)" */
+	bool nested;                 /* of JSON: read as `type`, not as JSON */
+	struct str check;            /* true where a value cannot become that; empty = not known */
+};
+struct upload_rows {
+	enum engine_rows_format format;
+	struct str path;
+	struct csv *csv;
+	const struct ice_schema *target; /* of the table, to append; NULL = types are inferred */
+	struct upload_column *columns;
+	int n;
+	struct str from;             /* what stands behind FROM */
+	struct str select;           /* out: one SELECT with the columns of the table */
+	op_step *next;
+	struct err why;              /* of upload_locate() */
+};
+/* In `next` op->call may have an error; else `select` is there. */
+void upload_read(struct view_op *op, struct upload_rows *r, op_step *next);
+/* After an export failed over a value: finds which. In `next` the call's error names row and column where they are known. */
+void upload_locate(struct view_op *op, struct upload_rows *r, op_step *next);
+
+#endif
