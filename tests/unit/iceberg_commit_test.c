@@ -653,6 +653,7 @@ static void write_some(struct rig *r)
 		INVARIANT(ice_commit(&c, r->folder, S(TABLE), &x, NULL, NULL, &done));
 		arena_close(&arena);
 	}
+	arena_close(&r->arena);
 	_exit(0);
 }
 
@@ -691,12 +692,14 @@ static bool killed_at(struct rig *r, int n, enum ice_how how)
 	pid_t pid = fork_apart();
 
 	if (pid == 0) {
+		struct ice_change x = change_of(&r->c, r->folder, how, 1);
 		struct ice_committed done;
-		struct ice_change x;
+		bool ok;
 
-		x = change_of(&r->c, r->folder, how, 1);
 		r->flaky.die_at = n;
-		_exit(ice_commit(&r->c, r->s, S(TABLE), &x, NULL, NULL, &done) ? 0 : 1);
+		ok = ice_commit(&r->c, r->s, S(TABLE), &x, NULL, NULL, &done);
+		arena_close(&r->arena); /* leaks are looked for at this end too */
+		_exit(ok ? 0 : 1);
 	}
 	return was_killed(pid);
 }
