@@ -99,6 +99,49 @@ static void check_template(struct call *c, struct str text)
 		call_forgive(c);
 }
 
+static void check_order(struct call *c, struct str text)
+{
+	struct sql_order o;
+	struct str *items;
+	int n;
+
+	if (!sql_order_of(c, text, &items, &n)) {
+		call_forgive(c);
+		return;
+	}
+	for (int i = 0; i < n; i++) /* an item names what it was made of */
+		if (!sql_order_item(c, items[i], items, n, &o))
+			INVARIANT(false);
+}
+
+/* Where {{name}} stood there is $name; the rest is as it was. */
+static void check_variables(struct call *c, struct str text)
+{
+	struct sql_variable_use *uses;
+	struct sql_tokens t;
+	struct str out;
+	int n, found = 0, before = 0;
+
+	check_order(c, text);
+	if (!sql_variables(c, text, &out, &uses, &n)) {
+		INVARIANT(c->err.kind == ERR_SQL_INVALID && c->err.position >= 0 && (size_t)c->err.position <= text.n + 1);
+		call_forgive(c);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		INVARIANT(str_starts(str_tail(text, uses[i].at), S("{{")) && (i == 0 || uses[i].at > uses[i - 1].at));
+		INVARIANT(sql_name_check(c, uses[i].name, text.n) || c->err.kind == ERR_INVALID_NAME);
+		call_forgive(c);
+	}
+	INVARIANT(sql_lex(c, SQL_DUCKDB, text, &t));
+	for (int i = 0; i < t.n; i++)
+		before += t.v[i].kind == SQL_PLACEHOLDER;
+	INVARIANT(sql_lex(c, SQL_DUCKDB, out, &t));
+	for (int i = 0; i < t.n; i++)
+		found += t.v[i].kind == SQL_PLACEHOLDER;
+	INVARIANT(found == before + n);
+}
+
 static void run(enum sql_dialect d, struct str text)
 {
 	static const char *const catalogs[] = {"main", NULL};
@@ -126,6 +169,8 @@ static void run(enum sql_dialect d, struct str text)
 	}
 	if (d == SQL_DUCKDB)
 		check_template(&c, text);
+	if (d == SQL_DUCKDB)
+		check_variables(&c, text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

@@ -92,9 +92,9 @@ static void limits_of(void *arg, struct str tenant, struct engine_limits *ret)
 	*ret = *(struct engine_limits *)arg;
 }
 
-static void open_engine(struct fixture *f)
+static void open_engine(struct fixture *f, uid_t uid_base)
 {
-	struct engine_options o = {.max_workers = 3, .idle_ms = 3600000, .cancel_grace_ms = 5000, .uid_base = 640000,
+	struct engine_options o = {.max_workers = 3, .idle_ms = 3600000, .cancel_grace_ms = 5000, .uid_base = uid_base,
 				   .limits = limits_of, .arg = &f->limits, .program = getenv("MAYFLY_BINARY")};
 
 	f->loop = exec_loop_open("engine");
@@ -106,6 +106,8 @@ static void open_engine(struct fixture *f)
 	exec_loop_start(f->loop);
 }
 
+enum { UIDS = 640000 };
+
 static int begin(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -116,7 +118,7 @@ static int begin(void **state)
 	chmod(f->dir, 0711);
 	snprintf(f->cache, sizeof(f->cache), "%s/cache", f->dir);
 	f->limits = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 2, .queued = 8};
-	open_engine(f);
+	open_engine(f, UIDS);
 	*state = f;
 	return 0;
 }
@@ -528,7 +530,7 @@ static void a_new_worker_finds_no_exports(void **state)
 	export_all(f, &x, &v);
 	assert_int_equal(files_there(f), 1);
 	close_engine(f);
-	open_engine(f);
+	open_engine(f, UIDS);
 	expect_rows(f, "SELECT 1 AS a", true, "{\"data\":[[1]]}");
 	assert_int_equal(files_there(f), 0);
 	assert_false(engine_file_open(&f->c, f->engine, S("acme"), v, &fd));
@@ -760,7 +762,7 @@ static void bare_statements_read_the_cache(void **state)
 	assert_int_equal(st.st_mode & 07777, 0750);
 	if (geteuid() == 0) {
 		assert_int_equal(st.st_uid, 0);
-		assert_true(st.st_gid >= 640000 && st.st_gid < 640003);
+		assert_true(st.st_gid >= UIDS && st.st_gid < UIDS + 3);
 	}
 }
 
@@ -811,6 +813,24 @@ static void nothing_else_is_read_and_the_cache_is_not_written(void **state)
 	expect_rows(f, arena_fmt(&f->arena, "SELECT a FROM read_parquet('%s')", path).p, true, "{\"data\":[[1]]}");
 }
 
+/* With the server's own uid, which may write there, Landlock is what stands before the cache. */
+static void a_worker_of_our_own_uid_does_not_write_the_cache(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_report r;
+	struct told t;
+
+	close_engine(f);
+	open_engine(f, 0);
+	run(f, &t, arena_fmt(&f->arena, "COPY (SELECT 1 AS a) TO '%s/acme/b.csv' (USE_TMP_FILE false)", f->cache).p, true);
+	engine_report(f->engine, &r);
+	assert_false(r.own_uid);
+	if (!r.landlock)
+		print_message("this kernel has no Landlock\n");
+	assert_int_equal(t.outcome, r.landlock ? ENGINE_FAILED : ENGINE_OK);
+	drop(&t);
+}
+
 static void a_bare_statement_is_canceled(void **state)
 {
 	struct fixture *f = *state;
@@ -848,6 +868,7 @@ int main(void)
 		CASE(one_bare_statement_leaves_nothing_to_the_next),
 		CASE(bare_statements_read_the_cache),
 		CASE(nothing_else_is_read_and_the_cache_is_not_written),
+		CASE(a_worker_of_our_own_uid_does_not_write_the_cache),
 		CASE(a_bare_statement_is_canceled),
 	};
 
