@@ -113,13 +113,16 @@ static bool load_there(struct view_op *op, struct frame *f)
 
 	f->table = (struct ice_table){.prefix = b->prefix};
 	f->there = NULL;
-	if (!ice_load(c, v->o.store, b->prefix, &f->table)) {
+	if (b->table && b->table->version) {
+		f->table = *b->table;
+	} else if (!ice_load(c, v->o.store, b->prefix, &f->table)) {
 		if (c->err.kind != ERR_NOT_FOUND)
 			return false;
 		call_forgive(c);
 		f->table = (struct ice_table){.prefix = b->prefix};
 		return true;
 	}
+	b->table = NULL;
 	/* one beside the main branch lives a session longer than others, from its making on */
 	f->there = build_there(b, &f->table, clock_wall_ms() - v->o.max_ttl_s * 1000);
 	return true;

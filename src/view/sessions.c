@@ -19,6 +19,7 @@ struct opening {
 	int64_t ttl_ms, began_mono_ms;
 	bool async, background;
 	struct entry entry;
+	struct ice_table table;        /* as the entry was found with */
 	bool has_view;
 	struct bound bound;
 	struct select_read read;
@@ -155,6 +156,7 @@ static bool make_adhoc(struct view_op *op, struct opening *o)
 	if (!saved_check(&op->call, o->sql, NULL, 0))
 		return false;
 	o->has_view = false;
+	o->table = (struct ice_table){0};
 	o->entry = (struct entry){
 		.saved = {.id = arena_dup(&op->arena, id_str(&id)), .sql = o->sql, .created_ms = now, .updated_ms = now,
 			  .revision_id = arena_dup(&op->arena, id_str(&revision))},
@@ -165,11 +167,10 @@ static bool make_adhoc(struct view_op *op, struct opening *o)
 static bool find_entry(struct view_op *op, struct opening *o, struct str id)
 {
 	struct call *c = &op->call;
-	struct ice_table table;
 
 	if (!id_valid(id))
 		return fail(c, ERR_NOT_FOUND, "there is no such saved SQL");
-	if (!entry_get(c, op->room, o->space, id, &o->entry, &table))
+	if (!entry_get(c, op->room, o->space, id, &o->entry, &o->table))
 		return false;
 	o->has_view = o->entry.saved.view.snapshot_id > 0;
 	return entry_visible(c, &o->entry) || fail(c, ERR_NOT_FOUND, "there is no saved SQL %.*s", SARG(id));
@@ -410,7 +411,8 @@ static void fill_build(struct view_op *op, struct opening *o)
 	entry_put(&json, &clean);
 	o->build = (struct build){
 		.space = o->space, .prefix = key_view(&op->call, o->space, q->id), .saved = q, .sql = o->bound.sql,
-		.unsaved = q->id.n && o->entry.adhoc && !o->has_view && !o->background, .revision = o->entry.revision,
+		.table = o->has_view ? &o->table : NULL,
+		.unsaved = o->entry.adhoc && !o->has_view && !o->background, .revision = o->entry.revision,
 		.binds = o->bound.binds, .bind_names = o->bound.names, .nbinds = o->bound.n, .bindings = o->bound.canonical,
 		.mode = o->mode, .next = opened};
 	if (!o->has_view)

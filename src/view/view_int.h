@@ -197,6 +197,7 @@ struct build {
 	const struct saved_sql *saved; /* the SQL that is in force with the commit */
 	struct str sql;                /* what runs: bound.sql; a variable without a value is bound as NULL */
 	struct str entry_json;         /* becomes PROP_SAVED with the commit; empty: a refresh, what is in force stays */
+	const struct ice_table *table; /* as it was just now; NULL: it is looked at */
 	bool unsaved;                  /* its entry is stored only after the commit; else: ERR_NOT_FOUND where it is gone by then */
 	int64_t revision;              /* its number; the commit is refused (ERR_REVISION_CONFLICT) where a higher one, or another of this number, is */
 	const struct engine_bind *binds; /* of its variables */
