@@ -4,6 +4,8 @@
  * opens it: in memory, with FOLDER/mayfly.db attached.
  * Usage: raw FOLDER sql STATEMENT…
  *                                runs each once
+ *        raw FOLDER timed STATEMENT
+ *                                seconds of it
  *        raw FOLDER loop CLIENTS SECONDS STATEMENT [KEY]
  *                                statements a second of CLIENTS threads, each with its
  *                                connection, search path, preparation, bind and stream;
@@ -243,10 +245,23 @@ static int sql(duckdb_database db, int argc, char **argv)
 	return 0;
 }
 
+static int timed(duckdb_database db, int argc, char **argv)
+{
+	duckdb_connection con = open_connection(db);
+	double begin = now();
+
+	if (argc != 1)
+		return 2;
+	run(con, argv[0]);
+	printf("%.6f\n", now() - begin);
+	duckdb_disconnect(&con);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(duckdb_database db, int argc, char **argv);
-} verbs[] = {{"sql", sql}, {"loop", loop}, {"first", first}, {"copy", copy}, {"ingest", ingest}};
+} verbs[] = {{"sql", sql}, {"loop", loop}, {"first", first}, {"copy", copy}, {"ingest", ingest}, {"timed", timed}};
 
 int main(int argc, char **argv)
 {
