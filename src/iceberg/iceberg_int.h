@@ -171,7 +171,7 @@ struct ice_draft {
 	struct ice_manifest added;     /* path empty: none; it outlives attempts while schema and order stay the same */
 	int added_schema_id, added_order_id;
 	struct str added_location;
-	struct str removed, list;      /* of this attempt */
+	struct str remade, list;       /* of this attempt: a manifest of what the base had, the list */
 };
 /* Writes manifests and list of `snapshot`, which comes with everything but manifest_list, operation and summary: these are filled in. */
 bool ice_draft_write(struct ice_draft *d, const struct ice_table *base, const struct ice_schema *schema, int order_id,

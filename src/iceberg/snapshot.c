@@ -3,9 +3,15 @@
  * The manifest of added files names neither its snapshot nor its sequence number: it
  * outlives lost attempts unless schema, order or location turn out to be others.
  * Files that an overwrite takes out are in a manifest of their own, as deleted; it
- * and the list are made for each attempt. Any thread; blocks.
+ * and the list are made for each attempt. Appends make one of many small manifests.
+ * Any thread; blocks.
  */
 #include "iceberg/iceberg_int.h"
+
+enum {
+	MANIFESTS_MAX = 50,            /* of a list; an append to so many makes one of them */
+	MERGED_MAX = 4 << 20,          /* bytes of manifests that are made one */
+};
 
 struct counts {
 	int64_t files, rows, bytes;
@@ -102,13 +108,13 @@ static bool has_files(const struct ice_manifest *m)
 	return m->added_files > 0 || m->existing_files > 0;
 }
 
-struct removal {
+struct entries {
 	struct ice_entry *v;
 	int n, cap;
 	struct counts counts;
 };
 
-static void removal_add(struct arena *a, struct removal *r, const struct ice_entry *e, int64_t snapshot_id)
+static void entries_add(struct arena *a, struct entries *r, const struct ice_entry *e)
 {
 	if (r->n == r->cap) {
 		int cap = r->cap ? r->cap * 2 : 64;
@@ -119,32 +125,41 @@ static void removal_add(struct arena *a, struct removal *r, const struct ice_ent
 		r->v = grown;
 		r->cap = cap;
 	}
-	r->v[r->n] = *e;
-	r->v[r->n].status = ICE_DELETED;
-	r->v[r->n++].snapshot_id = snapshot_id;
+	r->v[r->n++] = *e;
 	r->counts.files++;
 	r->counts.rows += e->file.rows;
 	r->counts.bytes += e->file.bytes;
 }
 
-static bool read_removed(struct ice_draft *d, const struct ice_table *base, int64_t snapshot_id, struct removal *ret)
+/* The files that live in a manifest. */
+static bool read_entries(struct ice_draft *d, const struct ice_table *base, const struct ice_manifest *m, struct entries *ret)
 {
-	struct ice_manifest *list;
 	struct ice_entry *v;
 	struct ice_read r;
-	int nlist, n;
+	int n;
 
-	if (!read_list(d, base, &list, &nlist))
+	if (!read_named(d, base, m->path, &r))
 		return false;
-	for (int i = 0; i < nlist; i++) {
-		if (list[i].content != 0 || !has_files(&list[i]))
-			continue;
-		if (!read_named(d, base, list[i].path, &r) || !ice_read_manifest(d->c, &r, &list[i], &v, &n))
+	r.stats = true; /* some readers want them of deleted files too */
+	if (!ice_read_manifest(d->c, &r, m, &v, &n))
+		return false;
+	for (int i = 0; i < n; i++) {
+		if (v[i].status != ICE_DELETED)
+			entries_add(d->c->arena, ret, &v[i]);
+	}
+	return true;
+}
+
+static bool read_all(struct ice_draft *d, const struct ice_table *base, struct entries *ret)
+{
+	struct ice_manifest *list;
+	int n;
+
+	if (!read_list(d, base, &list, &n))
+		return false;
+	for (int i = 0; i < n; i++) {
+		if (list[i].content == 0 && has_files(&list[i]) && !read_entries(d, base, &list[i], ret))
 			return false;
-		for (int j = 0; j < n; j++) {
-			if (v[j].status != ICE_DELETED)
-				removal_add(d->c->arena, ret, &v[j], snapshot_id);
-		}
 	}
 	return true;
 }
@@ -155,19 +170,23 @@ static bool remove_files(struct ice_draft *d, const struct ice_table *base, cons
 {
 	struct ice_manifest m = {.sequence = snapshot->sequence, .added_snapshot_id = snapshot->id};
 	const struct ice_schema *schema = ice_schema_by_id(base, base->current->schema_id);
-	struct removal r = {0};
+	struct entries r = {0};
 
-	if (!read_removed(d, base, snapshot->id, &r)) {
+	if (!read_all(d, base, &r)) {
 		if (d->c->err.kind != ERR_CORRUPT_TABLE)
 			return false;
 		call_forgive(d->c);
-		r = (struct removal){0};
+		r = (struct entries){0};
 	}
 	if (r.n == 0)
 		return true;
+	for (int i = 0; i < r.n; i++) {
+		r.v[i].status = ICE_DELETED;
+		r.v[i].snapshot_id = snapshot->id;
+	}
 	if (!put_manifest(d, base, schema, r.v, &m, r.n))
 		return false;
-	d->removed = m.path;
+	d->remade = m.path;
 	*ret = m;
 	*ret_counts = r.counts;
 	return true;
@@ -243,7 +262,41 @@ static int64_t bytes_of_base(const struct ice_table *base)
 	return bytes;
 }
 
-static bool list_former(struct ice_draft *d, const struct ice_table *base, struct listing *l)
+/* From which of the list on they can be made one: what is left of the others is large, or not ours to touch. */
+static int merge_from(const struct listing *l)
+{
+	int64_t bytes = 0;
+	int from = l->n;
+
+	while (from > 0 && l->v[from - 1].content == 0 && l->v[from - 1].spec_id == 0 && bytes + l->v[from - 1].length <= MERGED_MAX)
+		bytes += l->v[--from].length;
+	return from;
+}
+
+/* Readers fetch every manifest: of many small ones one is made, in the order of the rows. */
+static bool merge(struct ice_draft *d, const struct ice_table *base, const struct ice_snapshot *snapshot, struct listing *l)
+{
+	struct ice_manifest m = {.sequence = snapshot->sequence, .added_snapshot_id = snapshot->id};
+	int from = merge_from(l);
+	struct entries kept = {0};
+
+	if (l->n < MANIFESTS_MAX || l->n - from < 2)
+		return true;
+	for (int i = from; i < l->n; i++) {
+		if (!read_entries(d, base, &l->v[i], &kept))
+			return false;
+	}
+	for (int i = 0; i < kept.n; i++)
+		kept.v[i].status = ICE_EXISTING;
+	if (!put_manifest(d, base, base->schema, kept.v, &m, kept.n))
+		return false;
+	d->remade = m.path;
+	l->v[from] = m;
+	l->n = from + 1;
+	return true;
+}
+
+static bool list_former(struct ice_draft *d, const struct ice_table *base, const struct ice_snapshot *snapshot, struct listing *l)
 {
 	struct ice_manifest *former;
 	int n;
@@ -256,7 +309,7 @@ static bool list_former(struct ice_draft *d, const struct ice_table *base, struc
 			listing_add(l, &former[i]);
 	}
 	l->total.bytes = bytes_of_base(base);
-	return true;
+	return merge(d, base, snapshot, l);
 }
 
 static bool put_list(struct ice_draft *d, const struct ice_table *base, const struct listing *l, struct ice_snapshot *snapshot)
@@ -276,7 +329,7 @@ bool ice_draft_write(struct ice_draft *d, const struct ice_table *base, const st
 	struct listing l = {.v = ARENA_ARRAY(d->c->arena, struct ice_manifest, 2)};
 	struct ice_manifest removed = {0};
 
-	if (base->current && x->how == ICE_APPEND && !list_former(d, base, &l))
+	if (base->current && x->how == ICE_APPEND && !list_former(d, base, snapshot, &l))
 		return false;
 	if (!add_files(d, base, schema, order_id, snapshot))
 		return false;
@@ -299,9 +352,9 @@ void ice_draft_lost(struct ice_draft *d)
 {
 	if (d->list.n)
 		ice_drop_quietly(d->c, d->s, d->prefix, d->list);
-	if (d->removed.n)
-		ice_drop_quietly(d->c, d->s, d->prefix, d->removed);
-	d->list = d->removed = (struct str){0};
+	if (d->remade.n)
+		ice_drop_quietly(d->c, d->s, d->prefix, d->remade);
+	d->list = d->remade = (struct str){0};
 }
 
 void ice_draft_remove(struct ice_draft *d)

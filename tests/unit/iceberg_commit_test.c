@@ -1,4 +1,4 @@
-/* iceberg_commit_test.c - commits of Iceberg tables: races, kills, lost answers, clocks; finding the latest version. */
+/* iceberg_commit_test.c - what commits of Iceberg tables make: files, properties, orders, schemas, times; checks and deadlines. */
 #include "iceberg_rig.h"
 
 enum { MINUTE = 60 * 1000, DAY = 24 * 60 * MINUTE };
@@ -119,6 +119,49 @@ static void an_overwrite_deletes_what_was_there(void **state)
 	t = load_table(&r);
 	assert_int_equal(files_of(&r, &t, t.current, &rows), 0);
 	assert_int_equal(entries_of(&r, &t, t.current, ICE_DELETED), 2);
+	rig_close(&r);
+}
+
+static int manifests_of(struct rig *r, const struct ice_table *t, const struct ice_snapshot *s)
+{
+	struct ice_read read = {.location = t->location, .key = arena_fmt(&r->arena, TABLE "/%.*s", SARG(s->manifest_list))};
+	struct ice_manifest *m;
+	int n;
+
+	worked(r, ice_object(&r->c, r->s, read.key, &read.bytes) && ice_read_manifest_list(&r->c, &read, &m, &n));
+	return n;
+}
+
+static void many_appends_do_not_make_many_manifests(void **state)
+{
+	enum { APPENDS = 120 };
+	struct str order[APPENDS];
+	struct ice_file *v;
+	struct ice_table t;
+	struct rig r;
+	int64_t rows;
+	int n;
+
+	(void)state;
+	rig_open(&r);
+	for (int i = 0; i < APPENDS; i++) {
+		struct ice_change x = change_of(&r.c, r.s, ICE_APPEND, 1);
+
+		order[i] = x.files[0].path;
+		t = commit_change(&r, &x).table;
+		assert_true(manifests_of(&r, &t, t.current) <= 50);
+	}
+	is_linear(&r, &t);
+	assert_int_equal(files_of(&r, &t, t.current, &rows), APPENDS);
+	assert_int_equal(rows, APPENDS * 10);
+	says(t.current, "total-records", "1200");
+	worked(&r, ice_files(&r.c, r.s, S(TABLE), t.location, t.current->manifest_list, &v, &n));
+	for (int i = 0; i < APPENDS; i++)
+		assert_true(str_eq(v[i].path, order[i]));
+	assert_true(entries_of(&r, &t, t.current, ICE_EXISTING) > 50);
+	commit_files(&r, ICE_OVERWRITE, 1);
+	t = load_table(&r);
+	assert_int_equal(entries_of(&r, &t, t.current, ICE_DELETED), APPENDS);
 	rig_close(&r);
 }
 
@@ -337,19 +380,6 @@ struct checked {
 	enum ice_verdict verdict;      /* of the second call; before it another commits */
 };
 
-static void another_commits(struct flaky *f, enum verb verb, struct str key)
-{
-	struct rig *r = f->arg;
-	struct ice_change x;
-	struct ice_committed done;
-
-	if (verb != VERB_PUT || !str_ends(key, S(".metadata.json")))
-		return;
-	f->before = NULL;
-	x = change_of(&r->c, r->folder, ICE_APPEND, 1);
-	INVARIANT(ice_commit(&r->c, r->folder, S(TABLE), &x, NULL, NULL, &done));
-}
-
 static enum ice_verdict check(struct call *c, void *arg, const struct ice_table *base)
 {
 	struct checked *k = arg;
@@ -439,310 +469,13 @@ static void a_canceled_call_commits_nothing(void **state)
 	rig_close(&r);
 }
 
-/* --- the store's answers --- */
-static void an_answer_that_was_lost_is_found_out(void **state)
-{
-	struct ice_table t;
-	struct rig r;
-
-	(void)state;
-	rig_open(&r);
-	r.flaky.match = ".metadata.json";
-	for (int i = 1; i < 4; i++) {
-		struct ice_committed done;
-
-		r.flaky.lose = 1;
-		done = commit_files(&r, ICE_APPEND, 1);
-		assert_int_equal(done.attempts, 1);
-		assert_int_equal(done.table.version, i);
-		assert_int_equal(r.flaky.lose, 0);
-	}
-	t = load_table(&r);
-	assert_int_equal(t.nsnapshots, 3);
-	is_linear(&r, &t);
-	rig_close(&r);
-}
-
-static void another_version_behind_a_lost_answer_changes_nothing(void **state)
-{
-	struct ice_committed done;
-	struct ice_change x;
-	struct ice_table t;
-	struct rig r;
-
-	(void)state;
-	rig_open(&r);
-	commit_files(&r, ICE_APPEND, 1);
-	x = change_of(&r.c, r.s, ICE_APPEND, 1);
-	r.flaky.match = ".metadata.json";
-	r.flaky.refuse = 1; /* not done, and another takes the version before it is tried again */
-	r.flaky.before = another_commits;
-	r.flaky.arg = &r;
-	done = commit_change(&r, &x);
-	assert_int_equal(done.attempts, 2);
-	t = load_table(&r);
-	assert_int_equal(t.nsnapshots, 3);
-	assert_int_equal(done.snapshot->id, 3);
-	is_linear(&r, &t);
-	rig_close(&r);
-}
-
-static void a_put_that_fails_for_a_while_is_tried_again(void **state)
-{
-	struct ice_committed done;
-	struct ice_change x;
-	struct ice_table t;
-	struct rig r;
-
-	(void)state;
-	rig_open(&r);
-	r.flaky.match = ".metadata.json";
-	r.flaky.refuse = 2;
-	assert_int_equal(commit_files(&r, ICE_APPEND, 1).attempts, 1);
-	x = change_of(&r.c, r.s, ICE_APPEND, 1);
-	r.flaky.refuse = 1000;
-	refused(&r, ice_commit(&r.c, r.s, S(TABLE), &x, NULL, NULL, &done), ERR_STORAGE);
-	r.flaky.refuse = 0;
-	t = load_table(&r);
-	assert_int_equal(t.version, 1);
-	assert_int_equal(objects_below(&r, "metadata/"), 4 + 2); /* it may have been done: its list and manifest stay */
-	rig_close(&r);
-}
-
-static void a_hint_that_cannot_be_written_is_no_error(void **state)
-{
-	struct rig r;
-
-	(void)state;
-	rig_open(&r);
-	r.flaky.match = "version-hint";
-	r.flaky.refuse = 1000;
-	commit_files(&r, ICE_APPEND, 1);
-	commit_files(&r, ICE_APPEND, 1);
-	assert_int_equal(load_table(&r).version, 2);
-	rig_close(&r);
-}
-
-/* Others commit on and on, and what is old is removed, while the writer stands still before its put. */
-static void a_day_passes(struct flaky *f, enum verb verb, struct str key)
-{
-	struct rig *r = f->arg;
-
-	if (verb != VERB_PUT || !str_ends(key, S("/v2.metadata.json")))
-		return;
-	f->before = NULL;
-	for (int i = 0; i < 4; i++) {
-		struct ice_change x = change_of(&r->c, r->folder, ICE_APPEND, 1);
-		struct ice_committed done;
-
-		INVARIANT(ice_commit(&r->c, r->folder, S(TABLE), &x, NULL, NULL, &done));
-	}
-	for (int i = 1; i < 4; i++)
-		INVARIANT(r->folder->ops->drop(&r->c, r->folder, ice_metadata_key(&r->arena, S(TABLE), i)));
-}
-
-static void a_name_that_became_free_again_is_no_commit(void **state)
-{
-	struct ice_committed done;
-	struct ice_table t;
-	struct rig r;
-
-	(void)state;
-	rig_open(&r);
-	commit_files(&r, ICE_APPEND, 1);
-	r.flaky.before = a_day_passes;
-	r.flaky.arg = &r;
-	done = commit_files(&r, ICE_APPEND, 1);
-	assert_int_equal(done.attempts, 2);
-	assert_int_equal(done.table.version, 6);
-	assert_false(is_there(&r, ice_metadata_key(&r.arena, S(TABLE), 2)));
-	t = load_table(&r);
-	assert_int_equal(t.nsnapshots, 6);
-	assert_int_equal(files_of(&r, &t, t.current, NULL), 6);
-	is_linear(&r, &t);
-	rig_close(&r);
-}
-
-/* --- the latest version --- */
-static void hint_finds(struct rig *r, const char *hint, int64_t version, bool lists)
-{
-	int before = r->flaky.calls[VERB_LIST];
-
-	if (hint)
-		store_text(r, "metadata/version-hint.text", str_of(hint));
-	else
-		worked(r, r->folder->ops->drop(&r->c, r->folder, key_in(r, "metadata/version-hint.text")));
-	assert_int_equal(load_table(r).version, version);
-	assert_int_equal(r->flaky.calls[VERB_LIST] > before, lists);
-}
-
-static void the_latest_is_found_whatever_the_hint_says(void **state)
-{
-	static const char *const garbage[] = {"", "x", "-1", "0", "010", "9 9", "1e1", "99999999999999999999999999", "9.metadata.json",
-	                                      "11\xff", "999999999999999"};
-	struct rig r;
-
-	(void)state;
-	rig_open(&r);
-	for (int i = 1; i <= 9; i++)
-		commit_files(&r, ICE_OVERWRITE, 1);
-	hint_finds(&r, NULL, 9, true);
-	commit_files(&r, ICE_OVERWRITE, 1);
-	assert_str_equal(stored_text(&r, "metadata/version-hint.text"), "10");
-	commit_files(&r, ICE_OVERWRITE, 1);
-	hint_finds(&r, NULL, 11, true); /* v9 is the last by name */
-	hint_finds(&r, "11", 11, false);
-	hint_finds(&r, "11\n", 11, false);
-	hint_finds(&r, "3", 11, false);
-	hint_finds(&r, "12", 11, true);
-	for (size_t i = 0; i < COUNT_OF(garbage); i++)
-		hint_finds(&r, garbage[i], 11, true);
-	worked(&r, r.folder->ops->drop(&r.c, r.folder, key_in(&r, "metadata/v1.metadata.json")));
-	hint_finds(&r, "1", 11, true);
-	for (int i = 0; i < 20; i++)
-		commit_files(&r, ICE_OVERWRITE, 0);
-	hint_finds(&r, "2", 31, true); /* far behind */
-	hint_finds(&r, "25", 31, false);
-	commit_files(&r, ICE_OVERWRITE, 0);
-	assert_str_equal(stored_text(&r, "metadata/version-hint.text"), "32");
-	rig_close(&r);
-}
-
-static void older_hint(struct flaky *f, enum verb verb, struct str key)
-{
-	struct rig *r = f->arg;
-
-	if (verb != VERB_PUT || !str_ends(key, S("version-hint.text")))
-		return;
-	f->before = NULL; /* another commits the next version, and its hint is there before ours */
-	f->match = NULL;
-	{
-		struct ice_change x = change_of(&r->c, r->folder, ICE_APPEND, 1);
-		struct ice_committed done;
-
-		INVARIANT(ice_commit(&r->c, r->folder, S(TABLE), &x, NULL, NULL, &done));
-	}
-}
-
-static void a_slow_writer_does_not_leave_an_older_hint(void **state)
-{
-	struct rig r;
-
-	(void)state;
-	rig_open(&r);
-	r.flaky.before = older_hint;
-	r.flaky.arg = &r;
-	assert_int_equal(commit_files(&r, ICE_APPEND, 1).table.version, 1);
-	assert_str_equal(stored_text(&r, "metadata/version-hint.text"), "2");
-	rig_close(&r);
-}
-
-/* --- processes --- */
-enum { WRITERS = 4, COMMITS = 10 };
-
-static void write_some(struct rig *r)
-{
-	for (int i = 0; i < COMMITS; i++) {
-		struct arena arena = {0};
-		struct ice_committed done;
-		struct ice_change x;
-		struct call c;
-
-		call_open(&c, &arena);
-		x = change_of(&c, r->folder, ICE_APPEND, 1);
-		INVARIANT(ice_commit(&c, r->folder, S(TABLE), &x, NULL, NULL, &done));
-		arena_close(&arena);
-	}
-	arena_close(&r->arena);
-	_exit(0);
-}
-
-static void of_many_processes_no_commit_is_lost(void **state)
-{
-	pid_t writers[WRITERS];
-	struct ice_table t;
-	struct rig r;
-	int64_t rows;
-
-	(void)state;
-	rig_open(&r);
-	for (int i = 0; i < WRITERS; i++) {
-		writers[i] = fork_apart();
-		if (writers[i] == 0)
-			write_some(&r);
-	}
-	for (int i = 0; i < WRITERS; i++)
-		assert_false(was_killed(writers[i]));
-	t = load_table(&r);
-	assert_int_equal(t.version, WRITERS * COMMITS);
-	assert_int_equal(t.nsnapshots, WRITERS * COMMITS);
-	is_linear(&r, &t);
-	assert_int_equal(files_of(&r, &t, t.current, &rows), WRITERS * COMMITS);
-	assert_int_equal(rows, WRITERS * COMMITS * 10);
-	/* lost attempts left nothing: a version, a list and a manifest a commit, and the hint */
-	assert_int_equal(objects_below(&r, "metadata/"), 3 * WRITERS * COMMITS + 1);
-	assert_int_equal(objects_below(&r, "data/"), WRITERS * COMMITS);
-	assert_str_equal(stored_text(&r, "metadata/version-hint.text"), "40");
-	rig_close(&r);
-}
-
-/* In a process of its own, which is killed at its n-th step: was it? */
-static bool killed_at(struct rig *r, int n, enum ice_how how)
-{
-	pid_t pid = fork_apart();
-
-	if (pid == 0) {
-		struct ice_change x = change_of(&r->c, r->folder, how, 1);
-		struct ice_committed done;
-		bool ok;
-
-		r->flaky.die_at = n;
-		ok = ice_commit(&r->c, r->s, S(TABLE), &x, NULL, NULL, &done);
-		arena_close(&r->arena); /* leaks are looked for at this end too */
-		_exit(ok ? 0 : 1);
-	}
-	return was_killed(pid);
-}
-
-static void a_kill_at_any_step_leaves_a_table(void **state)
-{
-	enum ice_how how[] = {ICE_APPEND, ICE_OVERWRITE};
-	int64_t version = 0;
-	struct ice_table t;
-	struct rig r;
-	int steps[2] = {0};
-
-	(void)state;
-	rig_open(&r);
-	for (size_t i = 0; i < COUNT_OF(how); i++) {
-		for (int n = 1; killed_at(&r, n, how[i]); n++) {
-			bool there = ice_load(&r.c, r.s, S(TABLE), &t);
-
-			steps[i] = n;
-			assert_true(there || version == 0);
-			call_forgive(&r.c);
-			if (!there)
-				continue;
-			assert_in_range(t.version, version, version + 1);
-			version = t.version;
-			is_linear(&r, &t);
-		}
-		version = load_table(&r).version;
-	}
-	assert_in_range(steps[0], 8, 20); /* before and after: manifest, list, version, hint */
-	assert_in_range(steps[1], 10, 20); /* and the manifest of what was deleted */
-	t = commit_files(&r, ICE_APPEND, 1).table;
-	assert_int_equal(t.version, version + 1);
-	is_linear(&r, &t);
-	rig_close(&r);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_commit_makes_a_new_table),
 		cmocka_unit_test(an_append_adds_to_what_was_there),
 		cmocka_unit_test(an_overwrite_deletes_what_was_there),
+		cmocka_unit_test(many_appends_do_not_make_many_manifests),
 		cmocka_unit_test(an_overwrite_mends_a_table_whose_manifests_are_lost),
 		cmocka_unit_test(a_snapshot_beside_leaves_main_where_it_is),
 		cmocka_unit_test(properties_are_set_and_removed),
@@ -754,15 +487,6 @@ int main(void)
 		cmocka_unit_test(the_check_looks_at_what_each_attempt_builds_on),
 		cmocka_unit_test(no_attempt_begins_after_the_deadline),
 		cmocka_unit_test(a_canceled_call_commits_nothing),
-		cmocka_unit_test(an_answer_that_was_lost_is_found_out),
-		cmocka_unit_test(another_version_behind_a_lost_answer_changes_nothing),
-		cmocka_unit_test(a_put_that_fails_for_a_while_is_tried_again),
-		cmocka_unit_test(a_hint_that_cannot_be_written_is_no_error),
-		cmocka_unit_test(a_name_that_became_free_again_is_no_commit),
-		cmocka_unit_test(the_latest_is_found_whatever_the_hint_says),
-		cmocka_unit_test(a_slow_writer_does_not_leave_an_older_hint),
-		cmocka_unit_test(of_many_processes_no_commit_is_lost),
-		cmocka_unit_test(a_kill_at_any_step_leaves_a_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

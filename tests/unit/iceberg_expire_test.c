@@ -298,19 +298,6 @@ static void a_batch_has_an_end(void **state)
 }
 
 /* --- in between --- */
-static void another_commits(struct flaky *f, enum verb verb, struct str key)
-{
-	struct rig *r = f->arg;
-	struct ice_change x;
-	struct ice_committed done;
-
-	if (verb != VERB_PUT || !str_ends(key, S(".metadata.json")))
-		return;
-	f->before = NULL;
-	x = change_of(&r->c, r->folder, ICE_APPEND, 1);
-	INVARIANT(ice_commit(&r->c, r->folder, S(TABLE), &x, NULL, NULL, &done));
-}
-
 static void a_commit_in_between_is_kept(void **state)
 {
 	struct ice_table t;

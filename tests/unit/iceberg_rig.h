@@ -4,6 +4,7 @@
 
 #include "iceberg/iceberg_int.h"
 
+#include "faults.h"
 #include "folder.h"
 
 #include <signal.h>
@@ -111,6 +112,7 @@ static void right_the_clock(void)
 
 UNUSED static void rig_open(struct rig *r)
 {
+	faults.no_disk = true; /* kills do not need it */
 	right_the_clock();
 	*r = (struct rig){0};
 	call_open(&r->c, &r->arena);
@@ -234,6 +236,20 @@ UNUSED static struct ice_committed commit_files(struct rig *r, enum ice_how how,
 	struct ice_change x = change_of(&r->c, r->s, how, nfiles);
 
 	return commit_change(r, &x);
+}
+
+/* For flaky.before: another commits just before a version is put. arg: the rig. */
+UNUSED static void another_commits(struct flaky *f, enum verb verb, struct str key)
+{
+	struct rig *r = f->arg;
+	struct ice_change x;
+	struct ice_committed done;
+
+	if (verb != VERB_PUT || !str_ends(key, S(".metadata.json")))
+		return;
+	f->before = NULL;
+	x = change_of(&r->c, r->folder, ICE_APPEND, 1);
+	INVARIANT(ice_commit(&r->c, r->folder, S(TABLE), &x, NULL, NULL, &done));
 }
 
 UNUSED static struct ice_table load_table(struct rig *r)
