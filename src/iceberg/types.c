@@ -333,10 +333,12 @@ static int height(const struct ice_type *t)
 
 bool ice_type_parse(struct call *c, struct str column, struct str text, struct ice_type *ret, struct str *ret_cast)
 {
-	struct reading r = {.c = c, .column = column, .rest = text};
+	struct reading r = {.c = c, .column = column, .rest = arena_dup(c->arena, text)}; /* names point into it */
 	OWNS(buf) cast = {0};
 	struct ice_type t;
 
+	if (!str_is_utf8(text))
+		return unknown(&r);
 	if (!read_type(&r, 0, &t))
 		return false;
 	if (peek(&r).kind != T_END || str_trim(r.rest).n > 0)

@@ -89,7 +89,7 @@ static void what_cannot_be_kept_names_its_column(void **state)
 		"STRUCT(a UNION(b INTEGER))", "", "INTEGER x", "INTEGER]", "INTEGER[", "INTEGER[x]", "INTEGER[-1]", "DECIMAL(39,0)",
 		"DECIMAL(0,0)", "DECIMAL(5,6)", "DECIMAL(5", "DECIMAL(5,2", "STRUCT", "STRUCT(", "STRUCT()", "STRUCT(a INTEGER", "STRUCT(a)",
 		"STRUCT(a INTEGER,)", "MAP(VARCHAR)", "MAP(VARCHAR, INTEGER", "ENUM('a", "ENUM('a'", "\"", "\"a", "'a'", "(", ")", ",",
-		"TIMESTAMP WITH", "TIMESTAMP WITH TIME", "DATE WITH TIME ZONE", "INTEGER \"", "STRUCT(a INTEGER \")",
+		"TIMESTAMP WITH", "TIMESTAMP WITH TIME", "DATE WITH TIME ZONE", "INTEGER \"", "STRUCT(a INTEGER \")", "STRUCT(\xFF INTEGER)",
 	};
 
 	for (size_t i = 0; i < COUNT_OF(types); i++)
