@@ -48,8 +48,10 @@ static bool write_added(struct ice_draft *d, const struct ice_table *base, const
 	struct ice_manifest m = {.sequence = snapshot->sequence, .added_snapshot_id = snapshot->id};
 	struct ice_entry *v = ARENA_ARRAY(d->c->arena, struct ice_entry, (size_t)x->nfiles + 1);
 
-	for (int i = 0; i < x->nfiles; i++)
-		v[i] = (struct ice_entry){.status = ICE_ADDED, .sequence = -1, .file_sequence = -1, .sort_order_id = order_id, .file = x->files[i]};
+	for (int i = 0; i < x->nfiles; i++) {
+		v[i] = (struct ice_entry){.status = ICE_ADDED, .sequence = -1, .file_sequence = -1, .sort_order_id = order_id};
+		v[i].file = x->files[i];
+	}
 	if (!put_manifest(d, base, schema, v, &m, x->nfiles))
 		return false;
 	d->added = m;
@@ -164,6 +166,19 @@ static bool read_all(struct ice_draft *d, const struct ice_table *base, struct e
 	return true;
 }
 
+/* Bounds are values of rows, which shall go with their snapshot: this entry stays for as long as the next one is the latest. */
+static void drop_bounds(struct arena *a, struct ice_file *f)
+{
+	struct ice_stats *v = ARENA_ARRAY(a, struct ice_stats, (size_t)f->nstats + 1);
+
+	for (int i = 0; i < f->nstats; i++) {
+		v[i] = f->stats[i];
+		v[i].has_bounds = false;
+		v[i].lower = v[i].upper = S("");
+	}
+	f->stats = v;
+}
+
 /* Files that cannot be told any more need not stop what replaces them: so a broken table is mended by a refresh. */
 static bool remove_files(struct ice_draft *d, const struct ice_table *base, const struct ice_snapshot *snapshot,
 			 struct ice_manifest *ret, struct counts *ret_counts)
@@ -182,6 +197,7 @@ static bool remove_files(struct ice_draft *d, const struct ice_table *base, cons
 		return true;
 	for (int i = 0; i < r.n; i++) {
 		r.v[i].status = ICE_DELETED;
+		drop_bounds(d->c->arena, &r.v[i].file);
 		r.v[i].snapshot_id = snapshot->id;
 	}
 	if (!put_manifest(d, base, schema, r.v, &m, r.n))
