@@ -5,7 +5,7 @@
  *
  * The client's thread only fills the queue; steps of the operation empty it, and
  * wait where it is empty. What fails before the commit changes nothing. Not
- * here: what the bytes mean (upload_csv.c, upload_rows.c).
+ * here: what the bytes mean (upload_csv.c, upload_json.c, upload_rows.c).
  */
 #include "view/upload_int.h"
 
@@ -35,6 +35,7 @@ struct uploading { /* the operation's state */
 	enum view_upload_mode mode;
 	struct upload_rows rows;
 	struct csv csv;
+	struct json_whole json;
 	int fd;
 	int64_t size, began_ms;
 	struct str path;
@@ -445,7 +446,7 @@ static void read_rows(struct view_op *op)
 {
 	struct uploading *s = op->state;
 
-	s->rows = (struct upload_rows){.format = s->rows.format, .path = s->path, .csv = &s->csv,
+	s->rows = (struct upload_rows){.format = s->rows.format, .path = s->path, .size = s->size, .csv = &s->csv,
 				       .target = s->mode == VIEW_APPEND ? s->table.schema : NULL};
 	upload_read(op, &s->rows, rows_known);
 }
@@ -465,6 +466,8 @@ static bool spool(struct view_op *op, struct uploading *s, struct str bytes, boo
 	struct call *c = &op->call;
 	OWNS(buf) lines = {0};
 
+	if (s->rows.format == ENGINE_ROWS_JSON)
+		return json_whole_feed(c, &s->json, bytes) && (!last || json_whole_end(c, &s->json)) && write_out(op, s, bytes);
 	if (s->rows.format != ENGINE_ROWS_CSV)
 		return write_out(op, s, bytes);
 	return csv_feed(c, &s->csv, bytes, &lines) && (!last || csv_end(c, &s->csv, &lines)) && write_out(op, s, buf_str(&lines));

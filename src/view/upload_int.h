@@ -1,5 +1,5 @@
 /* upload_int.h - between upload.c (bytes come in, a commit goes out), upload_csv.c (records of a CSV file) and
- * upload_rows.c (what the worker is asked about the file).
+ * upload_json.c (is an array whole?), upload_rows.c (what the worker is asked about the file).
  */
 #ifndef MAYFLY_VIEW_UPLOAD_INT_H
 #define MAYFLY_VIEW_UPLOAD_INT_H
@@ -26,6 +26,15 @@ bool csv_feed(struct call *c, struct csv *k, struct str bytes, struct buf *out) 
 bool csv_end(struct call *c, struct csv *k, struct buf *out) NODISCARD;
 void csv_close(struct csv *k);
 
+/* --- upload_json.c: brackets of a JSON array, while the bytes pass by; zeroed, it is open. ERR_INVALID_JSON. --- */
+struct json_whole {
+	int64_t depth;
+	bool text, escaped; /* inside a string, behind its backslash */
+	bool over;
+};
+bool json_whole_feed(struct call *c, struct json_whole *k, struct str bytes) NODISCARD;
+bool json_whole_end(struct call *c, const struct json_whole *k) NODISCARD;
+
 /* --- upload_rows.c --- */
 struct upload_column {
 	struct str name, type;       /* type: DuckDB's, of what the file has */
@@ -37,6 +46,7 @@ struct upload_column {
 struct upload_rows {
 	enum engine_rows_format format;
 	struct str path;
+	int64_t size;                /* of that file */
 	struct csv *csv;
 	const struct ice_schema *target; /* of the table, to append; NULL = types are inferred */
 	struct upload_column *columns;

@@ -134,7 +134,15 @@ static void put_struct(struct buf *b, const struct upload_rows *r)
 	buf_addc(b, '}');
 }
 
-#define JSON_OPTIONS "format = '%s', maximum_object_size = 67108864"
+/* DuckDB's buffers are a multiple of the longest row that it takes, one a thread: as small as the file allows. */
+enum { ROW_BYTES_LEAST = 64 * 1024, ROW_BYTES_MOST = 16 * 1024 * 1024 };
+
+static long long longest_row(const struct upload_rows *r)
+{
+	return r->size < ROW_BYTES_LEAST ? ROW_BYTES_LEAST : r->size > ROW_BYTES_MOST ? ROW_BYTES_MOST : r->size;
+}
+
+#define JSON_OPTIONS "format = '%s', maximum_object_size = %lld"
 
 static const char *json_format(const struct upload_rows *r)
 {
@@ -147,7 +155,7 @@ static struct str from_json(struct arena *a, const struct upload_rows *r)
 
 	buf_lit(&b, "read_json(");
 	sql_quote_literal(&b, r->path);
-	buf_fmt(&b, ", " JSON_OPTIONS ", columns = ", json_format(r));
+	buf_fmt(&b, ", " JSON_OPTIONS ", columns = ", json_format(r), longest_row(r));
 	put_struct(&b, r);
 	buf_addc(&b, ')');
 	return arena_dup(a, buf_str(&b));
@@ -161,7 +169,8 @@ static struct str from_csv(struct arena *a, const struct upload_rows *r)
 	sql_quote_literal(&b, r->path);
 	buf_lit(&b, ", auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', comment = '', new_line = '\\n', "
 		    "nullstr = '', allow_quoted_nulls = false, strict_mode = true, null_padding = false, "
-		    "max_line_size = 16777216, columns = ");
+		    "max_line_size = ");
+	buf_fmt(&b, "%lld, buffer_size = %lld, columns = ", longest_row(r), 2 * longest_row(r));
 	put_struct(&b, r);
 	buf_addc(&b, ')');
 	return arena_dup(a, buf_str(&b));
@@ -534,7 +543,7 @@ static void describe(struct view_op *op, struct upload_rows *r)
 	else /* formats of dates that are not ISO 8601 are text */
 		from = arena_fmt(&op->arena, "read_json(%.*s, " JSON_OPTIONS ", records = true, sample_size = -1, maximum_depth = -1, "
 				 "map_inference_threshold = -1, field_appearance_threshold = 0, dateformat = '%%Y-%%m-%%d', "
-				 "timestampformat = '%%Y-%%m-%%dT%%H:%%M:%%SZ')", SARG(literal(&op->arena, r->path)), json_format(r));
+				 "timestampformat = '%%Y-%%m-%%dT%%H:%%M:%%SZ')", SARG(literal(&op->arena, r->path)), json_format(r), longest_row(r));
 	buf_fmt(&b, "SELECT * FROM %.*s LIMIT 0", SARG(from));
 	ask.sql = buf_str(&b);
 	op_ask(op, &ask, described);
