@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PIECE = 8 * 1024 * 1024 }; /* of an object, fetched at once */
+enum { PIECE = 33 * 1024 * 1024 }; /* of an object, fetched at once: a data file of the usual size is one request */
 
 enum state { COMING, WHOLE, FAILED };
 
@@ -178,6 +178,7 @@ static bool fetch_pieces(struct call *c, struct store *s, const struct store_hel
 		int64_t want = h->size + 1 - at < PIECE ? h->size + 1 - at : PIECE;
 
 		buf_clear(&piece);
+		buf_room(&piece, (size_t)want);
 		if (!s->ops->get(c, s, held_key(h), at, want, &piece))
 			return false;
 		if (piece.n > 0 && !file_write_at(fd, buf_str(&piece), at))

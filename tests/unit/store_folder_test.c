@@ -121,7 +121,7 @@ static void what_was_acknowledged_survives_being_killed(void **state)
 	struct fixture f;
 
 	(void)state;
-	EACH_BACKEND(&f)
+	EACH_BACKEND_WITH_APPENDS(&f)
 	{
 		int from = 0, total = 0;
 

@@ -7,6 +7,7 @@
 #include "faults.h"
 #include "folder.h"
 #include "race.h"
+#include "s3_double.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +15,12 @@
 #include <sys/wait.h>
 
 struct backend {
-	const char *name;
+	const char *name; /* of its ops */
 	struct store *(*open)(struct call *c, const char *place);
+	const char *(*missing)(void); /* why it cannot be tested here, or NULL */
+	bool appends;
+	bool folders; /* a key cannot be the folder of another */
+	bool remote;  /* fewer objects do */
 };
 
 UNUSED static struct store *open_folder(struct call *c, const char *place)
@@ -23,7 +28,42 @@ UNUSED static struct store *open_folder(struct call *c, const char *place)
 	return store_folder_open(c, arena_fmt(c->arena, "%s/store", place));
 }
 
-static const struct backend backends[] = {{"folder", open_folder}};
+UNUSED static struct store *open_opendal_fs(struct call *c, const char *place)
+{
+	const struct store_option root = {S("root"), arena_fmt(c->arena, "%s/store", place)};
+
+	return store_open(c, &(struct store_options){
+				     .scheme = S("fs"), .opendal = true, .library = str_of(opendal_library()), .options = &root, .noptions = 1});
+}
+
+UNUSED static struct store *open_s3(struct call *c, const char *place)
+{
+	struct store_option options[S3_OPTIONS];
+
+	s3_options(c->arena, place, options);
+	return s3_open(c, options);
+}
+
+UNUSED static const char *never_missing(void)
+{
+	return NULL;
+}
+
+UNUSED static const char *opendal_missing(void)
+{
+	return opendal_library()[0] ? NULL : "the OpenDAL binding is not built (make opendal)";
+}
+
+UNUSED static const char *s3_missing(void)
+{
+	return opendal_missing() ? opendal_missing() : s3_double_port() ? NULL : "there is no S3 double (make interop)";
+}
+
+static const struct backend backends[] = {
+	{"folder", open_folder, never_missing, .appends = true, .folders = true},
+	{"opendal", open_opendal_fs, opendal_missing, .folders = true, .remote = true},
+	{"opendal", open_s3, s3_missing, .remote = true},
+};
 
 struct fixture {
 	struct arena arena;
@@ -38,6 +78,8 @@ UNUSED static void reopen(struct fixture *f)
 	if (f->s)
 		f->s->ops->close(f->s);
 	f->s = f->backend->open(&f->c, f->place);
+	if (!f->s)
+		print_error("%s\n", f->c.err.text);
 	assert_non_null(f->s);
 	assert_string_equal(f->s->ops->name, f->backend->name);
 }
@@ -60,12 +102,18 @@ UNUSED static void end(struct fixture *f)
 UNUSED static void expect_error(struct fixture *f, bool ok, enum err_kind kind)
 {
 	assert_false(ok);
+	if (f->c.err.kind != kind)
+		print_error("%s\n", f->c.err.text);
 	assert_int_equal(f->c.err.kind, kind);
 	call_forgive(&f->c);
 }
 
-#define EACH_BACKEND(f) \
-	for (size_t i_ = 0; i_ < COUNT_OF(backends) && (begin((f), &backends[i_]), true); end(f), i_++)
+#define EACH_BACKEND_THAT(f, can) \
+	for (const struct backend *b_ = backends; b_ < backends + COUNT_OF(backends); b_++) \
+		if (!b_->missing() && (can)) \
+			for (bool once_ = (begin((f), b_), true); once_; once_ = (end(f), false))
+#define EACH_BACKEND(f) EACH_BACKEND_THAT(f, true)
+#define EACH_BACKEND_WITH_APPENDS(f) EACH_BACKEND_THAT(f, b_->appends)
 
 UNUSED static bool put(struct fixture *f, const char *key, const char *bytes, enum store_put how)
 {

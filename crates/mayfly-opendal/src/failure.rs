@@ -46,9 +46,22 @@ fn kind_of(error: &Error) -> Kind {
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => Kind::NotFound,
         ErrorKind::AlreadyExists | ErrorKind::ConditionNotMatch => Kind::Exists,
         ErrorKind::ConfigInvalid => Kind::Unavailable,
+        _ if of_a_folder(error) => Kind::NotFound,
         _ if may_pass(error) => Kind::Unavailable,
         _ => Kind::Other,
     }
+}
+
+/// The `fs` service tells them as unexpected: a part of the key is no folder, or the whole is one.
+fn of_a_folder(error: &Error) -> bool {
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        if let Some(io) = source.downcast_ref::<std::io::Error>() {
+            return matches!(io.kind(), std::io::ErrorKind::NotADirectory | std::io::ErrorKind::IsADirectory);
+        }
+        next = source.source();
+    }
+    false
 }
 
 /// Also what was tried again in vain, which is persistent then.

@@ -88,14 +88,25 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes the folders that the key's absence leaves empty.
-    pub fn tidy(&self, key: &str) {
+    pub fn is_folder(&self, key: &str) -> bool {
+        fs::symlink_metadata(self.root.join(key)).is_ok_and(|m| m.is_dir())
+    }
+
+    /// Removes the folders that the key's absence leaves empty; syncs the first that stays.
+    pub fn tidy(&self, key: &str) -> Result<()> {
         let target = self.root.join(key);
-        for folder in target.ancestors().skip(1).take_while(|f| *f != self.root) {
-            if fs::remove_dir(folder).is_err() {
+        for folder in target.ancestors().skip(1) {
+            if folder == self.root || fs::remove_dir(folder).is_err() {
+                match File::open(folder).and_then(|f| f.sync_all()) {
+                    Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                    synced => return synced,
+                }
+            }
+            if folder == self.root {
                 break;
             }
         }
+        Ok(())
     }
 }
 

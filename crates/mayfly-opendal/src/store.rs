@@ -71,7 +71,8 @@ pub struct Store {
 
 impl Store {
     pub fn open(scheme: &str, pairs: Vec<(String, String)>) -> Result<Self, Failure> {
-        opendal::install_default();
+        opendal::init_default_registry();
+        opendal_http_transport_reqwest::install_default();
         let secrets = Secrets::among(&pairs);
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
@@ -238,12 +239,15 @@ impl Store {
 
     /// That it is not there is fine.
     pub fn drop_key(&self, key: &str) -> Result<(), Failure> {
+        if self.folder.as_ref().is_some_and(|f| f.is_folder(key)) {
+            return Ok(());
+        }
         match self.runtime.block_on(self.patient.delete(key)).map_err(|e| self.failure(e)) {
             Err(failure) if failure.kind != Kind::NotFound => return Err(failure),
             _ => {}
         }
         if let Some(folder) = &self.folder {
-            folder.tidy(key);
+            folder.tidy(key).map_err(|e| Failure::of_io(&e))?;
         }
         Ok(())
     }
