@@ -601,9 +601,11 @@ static void test_a_delete_and_a_late_update(void **state)
 
 static void test_variables(void **state)
 {
-	static const struct view_variable v[] = {{S_INIT("n"), S_INIT("integer"), true, S_INIT("3")}, {S_INIT("t"), S_INIT("varchar"), false, {NULL, 0}}};
+	static const struct view_variable v[] = {{S_INIT("n"), S_INIT("integer"), true, S_INIT("3")},
+						 {S_INIT("t"), S_INIT("varchar"), false, {NULL, 0}}};
 	struct fixture *f = *state;
-	struct saved_ask ask = {.space = S("lab"), .name = S("v"), .sql = S("SELECT i AS id FROM range({{n}}) r(i)"), .variables = v, .nvariables = 1};
+	struct saved_ask ask = {.space = S("lab"), .name = S("v"), .sql = S("SELECT i AS id FROM range({{n}}) r(i)"),
+				.variables = v, .nvariables = 1};
 	struct saved_sql a, b;
 
 	must(f, save_on(f, &f->a, &ask, &a));

@@ -395,6 +395,27 @@ static void test_refresh_modes(void **state)
 	assert_true(snapshot(first) > snapshot(second));
 }
 
+static void test_a_table_changes(void **state)
+{
+	struct fixture *f = *state;
+	const json_node *first, *second;
+	struct sql_session_ask ask;
+	int64_t rows;
+
+	upload(f, "t", VIEW_CREATE, S("id,name\n1,a\n2,b\n"));
+	ask = of(save(f, "SELECT * FROM t WHERE id > 0", "id desc"));
+	must(f, open_on(f, &f->a, &ask, &first));
+	must(f, open_on(f, &f->a, &ask, &second));
+	assert_int_equal(snapshot(first), snapshot(second));
+	upload(f, "t", VIEW_APPEND, S("id,name\n3,c\n"));
+	must(f, open_on(f, &f->a, &ask, &second));
+	assert_true(snapshot(second) > snapshot(first));
+	assert_str_equal(page(f, text(second, "id"), 0, 5), "[3,\"c\"],[2,\"b\"],[1,\"a\"]");
+	assert_str_equal(page(f, text(first, "id"), 0, 5), "[2,\"b\"],[1,\"a\"]");
+	must(f, view_session_count(&f->c, f->a.views, S("lab"), text(first, "id"), &rows));
+	assert_int_equal(rows, 2);
+}
+
 /* U-17: what was pinned stays, whatever becomes of the SQL, until that is deleted. */
 static void test_a_session_is_pinned(void **state)
 {
@@ -451,8 +472,10 @@ static void test_another_server_serves_it(void **state)
 
 static void test_variables(void **state)
 {
-	static const struct view_variable v[] = {{S_INIT("n"), S_INIT("integer"), true, S_INIT("3")}, {S_INIT("t"), S_INIT("varchar"), false, {NULL, 0}}};
-	static const char *const wrong[] = {"{\"t\": 1}", "{\"n\": 1}", "{}", "{\"t\": \"a\", \"x\": 1}", "{\"t\": [1]}", "{\"t\": \"a\", \"n\": \"1; x\"}"};
+	static const struct view_variable v[] = {{S_INIT("n"), S_INIT("integer"), true, S_INIT("3")},
+						 {S_INIT("t"), S_INIT("varchar"), false, {NULL, 0}}};
+	static const char *const wrong[] = {"{\"t\": 1}", "{\"n\": 1}", "{}", "{\"t\": \"a\", \"x\": 1}",
+					    "{\"t\": [1]}", "{\"t\": \"a\", \"n\": \"1; x\"}"};
 	struct fixture *f = *state;
 	struct str id = save_variables(f, "SELECT i AS id, {{ t }} AS t FROM range({{n}}) r(i)", v, 2);
 	const json_node *doc, *same, *other;
@@ -478,6 +501,38 @@ static void test_variables(void **state)
 	must(f, view_saved_get(&f->c, f->a.views, S("lab"), id, &q));
 	assert_int_equal(q.view.state, VIEW_PARAMETERIZED);
 	assert_int_equal(q.view.rows, 0);
+}
+
+/* Names as they come: keywords, capitals; each type through the worker and back. */
+static void test_variables_of_every_type(void **state)
+{
+	static const struct {
+		const char *name, *type, *value, *cell;
+	} cases[] = {
+		{"Select", "BOOLEAN", "true", "true"}, {"ORDER", "tinyint", "-128", "-128"}, {"_x1", "utinyint", "255", "255"},
+		{"group", "BIGINT", "-9223372036854775808", "-9223372036854775808"},
+		{"e", "HUGEINT", "\"-17014118346046923173168730371588410572\"", NULL}, {"d", "DECIMAL(5,2)", "-1.5", "\"-1.50\""},
+		{"f", "FLOAT", "0.25", "0.25"}, {"g", "double", "\"-Infinity\"", "\"-Infinity\""}, {"h", "text", "\"Ã¤'\"", "\"Ã¤'\""},
+		{"i", "DATE", "\"0001-01-01\"", "\"0001-01-01\""}, {"j", "time", "\"23:59:59.5\"", NULL},
+		{"k", "timestamp", "\"1969-12-31T23:59:59.25\"", NULL}, {"l", "timestamptz", "\"2025-01-01T00:00:00+02:00\"", NULL},
+		{"m", "uuid", "\"0190a000-0000-7000-8000-00000000000F\"", "\"0190a000-0000-7000-8000-00000000000f\""},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const struct view_variable v = {str_of(cases[i].name), str_of(cases[i].type), false, {NULL, 0}};
+		const char *sql = arena_cstr(&f->arena, arena_fmt(&f->arena, "SELECT {{%s}} AS a, %d AS b", cases[i].name, (int)i));
+		struct sql_session_ask ask = of(save_variables(f, sql, &v, 1));
+		const json_node *doc;
+		struct str rows;
+
+		ask.variables = object(f, arena_cstr(&f->arena, arena_fmt(&f->arena, "{\"%s\": %s}", cases[i].name, cases[i].value)));
+		must(f, open_on(f, &f->a, &ask, &doc));
+		rows = page(f, text(doc, "id"), 0, 5);
+		assert_true(rows.n > 2 && !str_starts(rows, S("[null")));
+		if (cases[i].cell)
+			assert_str_equal(rows, arena_fmt(&f->arena, "[%s,%d]", cases[i].cell, (int)i).p);
+	}
 }
 
 /* --- who sees it --- */
@@ -645,9 +700,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_the_document), CASE(test_bad_asks), CASE(test_text_that_is_saved_uses_its_view),
 		CASE(test_a_view_that_is_collected_just_then), CASE(test_orders), CASE(test_pages_partition_rows_that_tie),
-		CASE(test_refresh_modes), CASE(test_a_session_is_pinned), CASE(test_another_server_serves_it), CASE(test_variables),
+		CASE(test_refresh_modes), CASE(test_a_table_changes), CASE(test_a_session_is_pinned),
+		CASE(test_another_server_serves_it), CASE(test_variables), CASE(test_variables_of_every_type),
 		CASE(test_principals), CASE(test_async), CASE(test_a_session_dropped_while_it_is_made),
-		CASE(test_a_server_dies_while_it_computes), CASE(test_a_crash_while_it_is_opened), CASE(test_a_session_and_an_update),
+		CASE(test_a_server_dies_while_it_computes), CASE(test_a_crash_while_it_is_opened),
+		CASE(test_a_session_and_an_update),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
