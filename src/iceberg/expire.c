@@ -81,8 +81,9 @@ static bool is_gone(const void *arg, int64_t snapshot_id)
 /* --- the commit without them --- */
 static enum ice_outcome commit(struct expiring *e, struct ice_table *ret)
 {
-	struct ice_next next = {.base = &e->base, .at_ms = ice_next_ms(&e->base), .schema_id = e->base.schema->id, .dropped = is_gone, .arg = e};
+	struct ice_next next = {.base = &e->base, .at_ms = ice_next_ms(&e->base), .dropped = is_gone, .arg = e};
 
+	next.schema_id = e->base.schema->id;
 	next.order_id = (int)json_int(json_get(e->base.metadata, "default-sort-order-id"));
 	next.current_id = e->base.current ? e->base.current->id : 0;
 	ice_next_properties(e->c->arena, &next, NULL, 0);

@@ -173,7 +173,7 @@ struct ice_draft {
 	struct str added_location;
 	struct str remade, list;       /* of this attempt: a manifest of what the base had, the list */
 };
-/* Writes manifests and list of `snapshot`, which comes with everything but manifest_list, operation and summary: these are filled in. */
+/* Writes manifests and list of `snapshot`, which comes without manifest_list, operation and summary: these are filled in. */
 bool ice_draft_write(struct ice_draft *d, const struct ice_table *base, const struct ice_schema *schema, int order_id,
 		     struct ice_snapshot *snapshot) NODISCARD;
 void ice_draft_lost(struct ice_draft *d);   /* removes what the attempt alone named */

@@ -102,7 +102,8 @@ bool ice_versions(struct call *c, struct store *s, struct str prefix, struct ice
 
 /* --- the latest --- */
 /* ret_found false, without an error: there is no such version. */
-static bool version_get(struct call *c, struct store *s, struct str prefix, int64_t version, struct ice_found *ret, bool *ret_found)
+static bool version_get(struct call *c, struct store *s, struct str prefix, int64_t version, struct ice_found *ret,
+			bool *ret_found)
 {
 	struct str bytes;
 

@@ -25,7 +25,8 @@ static bool bad(struct reading *r, struct str what)
 static bool member(struct reading *r, const json_node *o, const char *name, enum json_kind kind, const json_node **ret)
 {
 	static const char *const kinds[] = {
-		[JSON_KIND_INT] = "a whole number", [JSON_KIND_TEXT] = "a string", [JSON_KIND_ARRAY] = "an array", [JSON_KIND_OBJECT] = "an object",
+		[JSON_KIND_INT] = "a whole number", [JSON_KIND_TEXT] = "a string",
+		[JSON_KIND_ARRAY] = "an array", [JSON_KIND_OBJECT] = "an object",
 	};
 	const json_node *n = json_get(o, name);
 
@@ -206,7 +207,9 @@ static int by_sequence(const void *a, const void *b)
 {
 	const struct ice_snapshot *x = a, *y = b;
 
-	return x->sequence != y->sequence ? (x->sequence > y->sequence) - (x->sequence < y->sequence) : (x->id > y->id) - (x->id < y->id);
+	if (x->sequence != y->sequence)
+		return x->sequence < y->sequence ? -1 : 1;
+	return (x->id > y->id) - (x->id < y->id);
 }
 
 static bool read_snapshots(struct reading *r, struct ice_table *t)

@@ -169,12 +169,13 @@ static enum ice_outcome won(struct put *p, const struct ice_table *ours)
 enum ice_outcome ice_publish(struct call *c, struct store *s, const struct ice_next *n, int64_t deadline_mono_ms,
 			     struct ice_table *ret_table)
 {
-	struct put p = {.c = c, .s = s, .prefix = n->base->prefix, .version = n->base->version + 1, .deadline_mono_ms = deadline_mono_ms};
+	struct put p = {.c = c, .s = s, .prefix = n->base->prefix, .deadline_mono_ms = deadline_mono_ms};
 	struct ice_table table;
 	OWNS(buf) doc = {.limit = ICE_OBJECT_MAX};
 	enum ice_outcome outcome;
 
 	ice_put_metadata(&doc, n);
+	p.version = n->base->version + 1;
 	p.doc = buf_str(&doc);
 	p.key = ice_metadata_key(c->arena, p.prefix, p.version);
 	if (!buf_ok(&doc)) {

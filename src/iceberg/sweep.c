@@ -34,28 +34,28 @@ static bool note(struct ice_sweep *w, struct str path)
 	return true;
 }
 
-/* missing: an object that is not there is fine. ret_there false: it is not. */
-static bool read_one(struct ice_sweep *w, const struct ice_table *t, struct str path, bool missing, struct ice_read *ret, bool *ret_there)
+struct walk {
+	const struct ice_table *t;
+	struct map seen;               /* lists and manifests that were read */
+	bool missing;                  /* an object that is not there is fine */
+	named_fn *named;
+};
+
+/* ret_there false, without an error: it is not. */
+static bool read_one(struct ice_sweep *w, const struct walk *k, struct str path, struct ice_read *ret, bool *ret_there)
 {
 	struct str key = key_of(w, path), bytes;
 
 	*ret_there = ice_object(w->c, w->s, key, &bytes);
 	if (*ret_there) {
-		*ret = (struct ice_read){.key = key, .location = t->location, .bytes = bytes};
+		*ret = (struct ice_read){.key = key, .location = k->t->location, .bytes = bytes};
 		return true;
 	}
 	if (w->c->err.kind != ERR_NOT_FOUND)
 		return false;
 	call_forgive(w->c);
-	return missing || fail(w->c, ERR_CORRUPT_TABLE, "%.*s is not there, but the table names it", SARG(key));
+	return k->missing || fail(w->c, ERR_CORRUPT_TABLE, "%.*s is not there, but the table names it", SARG(key));
 }
-
-struct walk {
-	const struct ice_table *t;
-	struct map seen;               /* lists and manifests that were read */
-	bool missing;
-	named_fn *named;
-};
 
 /* Has the walk been here? */
 static bool seen(struct walk *k, struct str path)
@@ -70,9 +70,9 @@ static bool walk_manifest(struct ice_sweep *w, struct walk *k, const struct ice_
 	bool there;
 	int n;
 
-	if (seen(k, m->path))
+	if (seen(k, m->path) || map_get(&w->named, m->path)) /* what a named one names is named */
 		return true;
-	if (!read_one(w, k->t, m->path, k->missing, &r, &there))
+	if (!read_one(w, k, m->path, &r, &there))
 		return false;
 	if (there && !ice_read_manifest(w->c, &r, m, &v, &n))
 		return false;
@@ -92,7 +92,7 @@ static bool walk_snapshot(struct ice_sweep *w, struct walk *k, const struct ice_
 
 	if (seen(k, s->manifest_list))
 		return true;
-	if (!read_one(w, k->t, s->manifest_list, k->missing, &r, &there))
+	if (!read_one(w, k, s->manifest_list, &r, &there))
 		return false;
 	if (there && !ice_read_manifest_list(w->c, &r, &v, &n))
 		return false;

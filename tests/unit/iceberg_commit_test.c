@@ -1,4 +1,4 @@
-/* iceberg_commit_test.c - what commits of Iceberg tables make: files, properties, orders, schemas, times; checks and deadlines. */
+/* iceberg_commit_test.c - what commits of tables make: files, properties, orders, schemas, times; checks and deadlines. */
 #include "iceberg_rig.h"
 
 enum { MINUTE = 60 * 1000, DAY = 24 * 60 * MINUTE };
@@ -340,7 +340,8 @@ static void times_grow_where_clocks_differ(void **state)
 /* --- schemas --- */
 static void an_equal_schema_is_taken_a_colliding_one_is_refused(void **state)
 {
-	static const struct ice_column wider[] = {{S_INIT("id"), S_INIT("BIGINT")}, {S_INIT("name"), S_INIT("VARCHAR")}, {S_INIT("x"), S_INIT("INTEGER")}};
+	static const struct ice_column wider[] = {
+		{S_INIT("id"), S_INIT("BIGINT")}, {S_INIT("name"), S_INIT("VARCHAR")}, {S_INIT("x"), S_INIT("INTEGER")}};
 	static const struct ice_column other[] = {{S_INIT("id"), S_INIT("BIGINT")}, {S_INIT("y"), S_INIT("INTEGER[]")}};
 	struct ice_table first, t;
 	struct ice_change x, stale;

@@ -22,7 +22,8 @@ struct flaky { /* a store over another */
 	int calls[VERBS];
 	const char *match;             /* what follows is for puts of keys that have this inside */
 	int refuse;                    /* so many are not done, and fail */
-	int lose;                      /* so many are done, and fail */
+	int lose;                      /* so many are done, and fail like this: */
+	enum err_kind lose_as;         /* 0 = ERR_STORAGE */
 	int changes, die_at;           /* kills this process at that change: there is a step before and one after each */
 	void (*before)(struct flaky *f, enum verb verb, struct str key);
 	void *arg;
@@ -66,7 +67,7 @@ static bool flaky_put(struct call *c, struct store *s, struct str key, struct st
 	step(f);
 	if (done && ours && f->lose > 0) {
 		f->lose--;
-		return fail(c, ERR_STORAGE, "the test lost the answer");
+		return fail(c, f->lose_as ? f->lose_as : ERR_STORAGE, "the test lost the answer");
 	}
 	return done;
 }
@@ -79,7 +80,8 @@ static bool flaky_get(struct call *c, struct store *s, struct str key, int64_t o
 	return f->under->ops->get(c, f->under, key, offset, max, ret);
 }
 
-static bool flaky_list(struct call *c, struct store *s, struct str prefix, struct str after, struct store_entry **ret, size_t *ret_n)
+static bool flaky_list(struct call *c, struct store *s, struct str prefix, struct str after, struct store_entry **ret,
+		       size_t *ret_n)
 {
 	struct flaky *f = (struct flaky *)s;
 
@@ -99,7 +101,8 @@ static bool flaky_drop(struct call *c, struct store *s, struct str key)
 	return done;
 }
 
-static const struct store_ops flaky_ops = {.name = "flaky", .put = flaky_put, .get = flaky_get, .list = flaky_list, .drop = flaky_drop};
+static const struct store_ops flaky_ops = {
+	.name = "flaky", .put = flaky_put, .get = flaky_get, .list = flaky_list, .drop = flaky_drop};
 
 /* The clock is right again, whatever the test before has added to it: the times of the store's objects are the system's. */
 static void right_the_clock(void)
