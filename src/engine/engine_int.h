@@ -43,6 +43,7 @@ struct lane {
 	struct engine_limits limits;
 	struct link *link;    /* on the loop; NULL = no worker */
 	bool has_worker, pump_posted;
+	bool no_old_exports;  /* those of an earlier server are gone */
 	char name[64];
 };
 
@@ -74,6 +75,7 @@ const char *engine_tenant_folder(struct call *c, struct engine *e, struct str te
 bool engine_cache_folder(struct call *c, struct engine *e, struct str tenant, gid_t group, const char **ret) NODISCARD;
 void engine_take_back(struct engine *e, struct str tenant);           /* the uid is the next worker's, of another tenant */
 int engine_open_folder(struct engine *e, struct str tenant, const char *name);   /* in the tenant's; no link is followed; -1 */
+void engine_drop_exports(struct engine *e, struct str tenant, uint64_t task);
 void engine_empty_folder(struct engine *e, struct str tenant, const char *name);
 
 /* lane.c */

@@ -1,7 +1,7 @@
 /* files.h - part of engine/'s door: a SELECT's rows as Parquet files in the tenant's folder.
  *
  * The worker writes them, the server reads them from there, puts them where
- * they belong, and drops them; after a restart nothing of them is left. What
+ * they belong, and drops them. They outlive the worker, not the server. What
  * a worker left there is input: never followed as a link, never mapped.
  */
 #ifndef MAYFLY_ENGINE_FILES_H

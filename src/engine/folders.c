@@ -5,8 +5,10 @@
  */
 #include "engine/engine_int.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +64,26 @@ int engine_open_folder(struct engine *e, struct str tenant, const char *name)
 	fd = openat(own, name, FOLDER);
 	file_close_quietly(own);
 	return fd;
+}
+
+/* Its files are named after it. */
+void engine_drop_exports(struct engine *e, struct str tenant, uint64_t task)
+{
+	int fd = engine_open_folder(e, tenant, ENGINE_EXPORTS);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	char prefix[24];
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	snprintf(prefix, sizeof(prefix), "%llu-", (unsigned long long)task);
+	while ((entry = readdir(d)))
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+			unlinkat(fd, entry->d_name, 0);
+	closedir(d);
 }
 
 void engine_empty_folder(struct engine *e, struct str tenant, const char *name)

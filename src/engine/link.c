@@ -33,6 +33,7 @@ struct link {
 	bool short_of_memory;    /* a statement found none: a fresh process has its memory in one piece */
 	struct buf control_out; /* packets that did not fit yet: u32 size, bytes */
 	struct list unsent;     /* tasks of `sent` that did not fit yet */
+	struct buf lost;        /* ids of exports that ran when it died: what they wrote is dropped when it is gone */
 	int64_t since_ms;       /* of the state; of the last work when READY */
 	char why[256];          /* what the worker said when it could not go on */
 	char packet[WIRE_PACKET + 4096];
@@ -491,8 +492,21 @@ static void end_sent(struct link *k, const char *text)
 		struct engine_task *t = LIST_ITEM(it, struct engine_task, node);
 
 		count_running(k, t, -1);
+		if (t->kind == WIRE_EXPORT)
+			buf_add(&k->lost, str_from((const char *)&t->id, sizeof(t->id)));
 		task_end_lost(t, text);
 	}
+}
+
+static void drop_lost_exports(struct link *k)
+{
+	uint64_t task;
+
+	for (size_t at = 0; at < k->lost.n; at += sizeof(task)) {
+		memcpy(&task, k->lost.p + at, sizeof(task));
+		engine_drop_exports(k->engine, k->lane->tenant, task);
+	}
+	buf_drop(&k->lost);
 }
 
 /* What never reached the worker waits for the next one. */
@@ -561,6 +575,7 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 	exec_child_close(k->child);
 	for (size_t i = 0; i < COUNT_OF(left_over); i++)
 		engine_empty_folder(k->engine, lane->tenant, left_over[i]);
+	drop_lost_exports(k);
 	count_exit(k, !k->dismissed);
 	if (!k->dismissed)
 		obs_log(OBS_WARN, "engine", "worker of tenant %s ended: status %d, signal %d%s%s", lane->name, status, signo,
@@ -717,6 +732,9 @@ struct link *link_open(struct call *c, struct lane *lane)
 	dir = engine_tenant_folder(c, e, lane->tenant);
 	if (!dir || !make_sockets(c, jobs, control))
 		return NULL;
+	if (!lane->no_old_exports)
+		engine_empty_folder(e, lane->tenant, ENGINE_EXPORTS);
+	lane->no_old_exports = true;
 	k = link_new(lane, slot, jobs[0], control[0]);
 	ok = start_process(c, k, (int[]){jobs[1], control[1]}, dir);
 	close(jobs[1]);

@@ -45,9 +45,12 @@ static bool empty_folder(struct call *c, const char *path)
 
 static bool make_folders(struct call *c)
 {
-	if (!file_make_folder("sessions", 0700))
-		return fail(c, ERR_INTERNAL, "the folder sessions cannot be made");
-	return empty_folder(c, "tmp") && empty_folder(c, "spill") && empty_folder(c, "incoming") && empty_folder(c, ENGINE_EXPORTS);
+	static const char *const kept[] = {"sessions", ENGINE_EXPORTS};
+
+	for (size_t i = 0; i < COUNT_OF(kept); i++)
+		if (!file_make_folder(kept[i], 0700))
+			return fail(c, ERR_INTERNAL, "the folder %s cannot be made", kept[i]);
+	return empty_folder(c, "tmp") && empty_folder(c, "spill") && empty_folder(c, "incoming");
 }
 
 /* --- helper catalog: built once a set of statements, then read only --- */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -520,7 +521,7 @@ static void exports_leave_half_of_the_executors_to_statements(void **state)
 	drop(&t[1]);
 }
 
-static void a_new_worker_finds_no_exports(void **state)
+static void a_new_server_finds_no_exports(void **state)
 {
 	struct fixture *f = *state;
 	struct engine_export x = export_of("SELECT 1 AS a");
@@ -536,6 +537,55 @@ static void a_new_worker_finds_no_exports(void **state)
 	assert_false(engine_file_open(&f->c, f->engine, S("acme"), v, &fd));
 	assert_int_equal(f->c.err.kind, ERR_ENGINE_LOST);
 	call_forgive(&f->c);
+}
+
+/* The only child of this process. */
+static pid_t worker_pid(void)
+{
+	DIR *d = opendir("/proc");
+	pid_t found = 0;
+
+	assert_non_null(d);
+	for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+		char path[PATH_ROOM + sizeof("/proc//stat")];
+		int parent = 0;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%s/stat", e->d_name);
+		f = ascii_digit(e->d_name[0]) ? fopen(path, "r") : NULL;
+		if (f && fscanf(f, "%*d (%*[^)]) %*c %d", &parent) == 1 && parent == getpid())
+			found = atoi(e->d_name);
+		if (f)
+			fclose(f);
+	}
+	closedir(d);
+	return found;
+}
+
+static void exports_outlive_their_worker_but_not_half_written_ones(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_export x = export_of("SELECT 1 AS a");
+	struct engine_file *v;
+	struct told t;
+	pid_t pid;
+	int fd;
+
+	export_all(f, &x, &v);
+	x.sql = S("SELECT hash(i)::VARCHAR AS v FROM range(3000000000) t(i)");
+	start_export(f, &t, &x);
+	while (files_there(f) < 2)
+		usleep(1000);
+	pid = worker_pid();
+	if (pid > 1)
+		kill(pid, SIGKILL);
+	wait_for(&t, &t.ended);
+	assert_int_equal(t.outcome, ENGINE_LOST);
+	drop(&t);
+	expect_rows(f, "SELECT 1 AS a", true, "{\"data\":[[1]]}"); /* of another one */
+	assert_int_equal(files_there(f), 1);
+	assert_true(engine_file_open(&f->c, f->engine, S("acme"), v, &fd));
+	close(fd);
 }
 
 /* --- opening what a worker left --- */
@@ -860,7 +910,8 @@ int main(void)
 		CASE(errors_have_places_in_the_select),
 		CASE(a_canceled_export_leaves_nothing),
 		CASE(exports_leave_half_of_the_executors_to_statements),
-		CASE(a_new_worker_finds_no_exports),
+		CASE(a_new_server_finds_no_exports),
+		CASE(exports_outlive_their_worker_but_not_half_written_ones),
 		CASE(only_a_plain_file_of_that_size_is_opened),
 		CASE(a_description_comes_through),
 		CASE(every_cut_and_every_flipped_bit_is_seen_or_harmless),
