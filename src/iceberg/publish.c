@@ -53,13 +53,15 @@ void ice_drop_quietly(struct call *c, struct store *s, struct str prefix, struct
 static bool move_hint(struct call *c, struct store *s, struct str prefix, int64_t version)
 {
 	for (int i = 0; i < HINT_TRIES; i++) {
-		struct str text = arena_fmt(c->arena, "%lld", (long long)version);
+		struct str text = arena_fmt(c->arena, "%lld", (long long)version), next;
 		struct ice_found latest;
 
-		if (!s->ops->put(c, s, ice_hint_key(c->arena, prefix), text, STORE_REPLACE) || !ice_latest(c, s, prefix, version, &latest))
+		if (!s->ops->put(c, s, ice_hint_key(c->arena, prefix), text, STORE_REPLACE))
 			return false;
-		if (latest.version <= version)
-			return true;
+		if (!ice_object(c, s, ice_metadata_key(c->arena, prefix, version + 1), &next))
+			return c->err.kind == ERR_NOT_FOUND;
+		if (!ice_latest(c, s, prefix, version + 1, &latest))
+			return false;
 		version = latest.version;
 	}
 	return true;

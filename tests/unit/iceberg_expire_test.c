@@ -173,10 +173,13 @@ static void what_a_ref_names_stays(void **state)
 	for (int i = 0; i < 3; i++)
 		commit_files(&r, ICE_OVERWRITE, 1);
 	edit(&r, "\"refs\":{", "\"refs\":{\"kept\":{\"snapshot-id\":1,\"type\":\"tag\",\"max-ref-age-ms\":5},");
+	edit(&r, "\"statistics\":[", "\"statistics\":[{\"snapshot-id\":2,\"statistics-path\":\"a\"},{\"snapshot-id\":1,\"statistics-path\":\"b\"}");
 	clock_advance(91 * MINUTE);
 	assert_int_equal(expire(&r).snapshots, 1);
 	t = load_table(&r);
 	assert_int_equal(t.nsnapshots, 2);
+	assert_int_equal(json_count(json_get(t.metadata, "statistics")), 1);
+	assert_str_equal(json_text(json_get(json_at(json_get(t.metadata, "statistics"), 0), "statistics-path")), "b");
 	assert_int_equal(files_of(&r, &t, ice_find(&t, 1), NULL), 1);
 	assert_int_equal(json_int(json_get(json_get(json_get(t.metadata, "refs"), "kept"), "max-ref-age-ms")), 5);
 	rig_close(&r);
