@@ -101,7 +101,7 @@ static bool has_cap(struct call *c, struct views *v, struct str space)
 	view_caps_of(v, c->tenant, &caps);
 	do {
 		page.after = page.next;
-		if (!entry_ids(c, v, space, &page, false, &ids, &n))
+		if (!entry_ids(c, v, space, &page, &ids, &n))
 			return false;
 		all += n;
 	} while (page.next.n && all < caps.saved);
@@ -249,7 +249,7 @@ static void tell(struct view_op *op, const struct saving *s, const struct err *e
 	view_tell(op->room, &op->call, &t);
 }
 
-/* Whoever asked has gone: the entry says it, unless somebody else is building by now. */
+/* The entry says it, unless somebody else is building by now. */
 static void store_failure(struct view_op *op, struct saving *s, const struct err *why)
 {
 	struct call *c = &op->call;
@@ -278,7 +278,7 @@ static void failed(struct view_op *op)
 		return;
 	}
 	tell(op, s, &e);
-	if (s->background) {
+	if (s->background || s->kind == SAVE_REFRESH) {
 		call_forgive(&op->call);
 		store_failure(op, s, &e);
 		(void)fail_as(&op->call, &e);
@@ -523,7 +523,7 @@ bool view_saved_list(struct call *c, struct views *v, struct str space, struct v
 		return false;
 	if (page->after.n && !id_valid(page->after))
 		return fail(c, ERR_INVALID_FIELD, "after: not a cursor of this list");
-	if (!entry_ids(c, v, space, page, false, &ids, &n))
+	if (!entry_ids(c, v, space, page, &ids, &n))
 		return false;
 	list = ARENA_ARRAY(c->arena, struct saved_sql, (size_t)n + 1);
 	for (int i = 0; i < n; i++) {

@@ -187,7 +187,7 @@ def test_killed_while_it_uploads_and_saves(storage):
 
 
 def test_expired_on_one_is_expired_on_all(storage):
-    a, b = storage(), storage()
+    a, b = storage(), storage(spaces__sweep_seconds=86400)
     on_a = Space(a.client, "s")
     s = on_a.opened(sql="SELECT 1 AS a", ttl_seconds=60)
     assert s.through(b.client).all() == [[1]]

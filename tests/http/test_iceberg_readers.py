@@ -104,10 +104,10 @@ def test_an_empty_view(space):
 
 
 def test_order_and_names(space):
-    space.table("t", [{"a": i % 5, "B c": i} for i in range(50)])
-    entry = space.saved('SELECT a, "B c", a AS "A" FROM t', order_by=["a DESC", '"B c"'])
+    space.table("t", [{"a": i % 5, "Bc": i} for i in range(50)])
+    entry = space.saved('SELECT a, "Bc", a AS "A" FROM t', order_by=["a DESC", '"Bc"'])
     rows = icebird(entry["view"]["location"])
-    assert [(r["a"], r["B c"]) for r in rows] == sorted(((i % 5, i) for i in range(50)), key=lambda r: (-r[0], r[1]))
+    assert [(r["a"], r["Bc"]) for r in rows] == sorted(((i % 5, i) for i in range(50)), key=lambda r: (-r[0], r[1]))
     assert len(rows[0]) == 3
 
 

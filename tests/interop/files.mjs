@@ -2,17 +2,6 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
-function answer(status, headers, body) {
-  return {
-    ok: status < 400,
-    status,
-    headers: new Headers(headers),
-    text: async () => body.toString('utf8'),
-    json: async () => JSON.parse(body.toString('utf8')),
-    arrayBuffer: async () => body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength),
-  }
-}
-
 function cut(body, range) {
   const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(range)
   if (from === '') return body.subarray(body.length - Number(to))
@@ -24,10 +13,9 @@ export async function fetchFile(url, options = {}) {
   try {
     body = await readFile(fileURLToPath(url))
   } catch {
-    return answer(404, {}, Buffer.alloc(0))
+    return new Response('', { status: 404 })
   }
-  const length = { 'content-length': String(body.length) }
-  if (options.method === 'HEAD') return answer(200, length, Buffer.alloc(0))
+  if (options.method === 'HEAD') return new Response(null, { headers: { 'content-length': String(body.length) } })
   const range = new Headers(options.headers).get('range')
-  return range ? answer(206, {}, cut(body, range)) : answer(200, length, body)
+  return range ? new Response(cut(body, range), { status: 206 }) : new Response(body)
 }
