@@ -1,6 +1,11 @@
 /* view_pages_test.c - rows, counts and streams of sessions: each row once, whatever happens to the view meanwhile. */
 #include "view_pages_rig.h"
 
+/* As long as any file of two rows. */
+#define JUNK_64 "no Parquet file begins or ends like this, whatever its length.\n\n"
+#define JUNK_512 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64 JUNK_64
+#define JUNK JUNK_512 JUNK_512 JUNK_512 JUNK_512
+
 static int begin_small(void **state) /* several data files a view */
 {
 	return rig_open(state, 64 << 10, 256 << 10);
@@ -262,6 +267,57 @@ static void what_is_deleted_is_not_read(void **state)
 	assert_true(failed(f, ERR_SESSION_EXPIRED));
 }
 
+static void a_session_that_is_not_ready_has_no_rows(void **state)
+{
+	struct fixture *f = *state;
+	struct view_stream *stream;
+	struct session_doc doc;
+	struct str session;
+	OWNS(buf) b = {0};
+	int64_t count;
+
+	upload_rows(f, "t", 2, "id\n", "%d\n");
+	session = open_session(f, save(f, "SELECT id FROM t", NULL));
+	must(f, session_doc_get(&f->c, f->a.views, S("lab"), session, &doc));
+	doc.status = S("running");
+	doc.building_until_ms = clock_wall_ms() + MINUTE_MS;
+	must(f, session_doc_put(&f->c, f->a.views, &doc, STORE_REPLACE));
+	assert_false(read_page(f, &f->a, session, 0, 9, &b));
+	assert_true(failed(f, ERR_NOT_FINISHED));
+	assert_false(view_session_count(&f->c, f->a.views, S("lab"), session, &count));
+	assert_true(failed(f, ERR_NOT_FINISHED));
+	doc.status = S("failed");
+	doc.error = S("what was wrong");
+	must(f, session_doc_put(&f->c, f->a.views, &doc, STORE_REPLACE));
+	assert_false(view_stream_open(&f->c, f->a.views, S("lab"), session, &stream));
+	assert_true(str_ends(str_of(f->c.err.text), S("what was wrong")));
+	assert_true(failed(f, ERR_VIEW_FAILED));
+}
+
+static void files_that_are_not_what_they_were_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct str id, session, prefix;
+	struct store_entry *e;
+	OWNS(buf) b = {0};
+	size_t n;
+
+	upload_rows(f, "t", 2, "id\n", "%d\n");
+	id = save(f, "SELECT id FROM t", NULL);
+	session = open_session(f, id);
+	prefix = key_view(&f->c, S("lab"), id);
+	must(f, f->store->ops->list(&f->c, f->store, arena_fmt(&f->arena, "%.*s/data/", SARG(prefix)), S(""), &e, &n));
+	assert_int_equal(n, 1);
+	must(f, f->store->ops->put(&f->c, f->store, e[0].key, arena_dup(&f->arena, str_head(S(JUNK), (size_t)e[0].size)), STORE_REPLACE));
+	store_cache_forget(f->a.cache, f->c.tenant, prefix);
+	assert_false(read_page(f, &f->a, session, 0, 9, &b));
+	assert_true(failed(f, ERR_CORRUPT_TABLE));
+	must(f, f->store->ops->put(&f->c, f->store, e[0].key, S("short"), STORE_REPLACE));
+	store_cache_forget(f->a.cache, f->c.tenant, prefix);
+	assert_false(read_page(f, &f->a, session, 0, 9, &b));
+	assert_true(failed(f, ERR_STORAGE));
+}
+
 static void drop_below(struct fixture *f, struct str prefix)
 {
 	struct store_entry *e;
@@ -477,6 +533,46 @@ static void any_server_serves_a_session(void **state)
 	assert_int_equal(count, 100);
 }
 
+static void *sweep_all_the_time(void *arg)
+{
+	struct fixture *f = arg;
+
+	for (int i = 0; i < 50; i++) {
+		OWNS(arena) a = {0};
+		struct call c;
+
+		call_open(&c, &a);
+		views_sweep(&c, f->b.views);
+	}
+	return NULL;
+}
+
+static void pages_and_sweeps_do_not_meet(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t sweeper;
+	struct str id, session;
+
+	upload_rows(f, "t", 1000, "id\n", "%d\n");
+	id = save(f, "SELECT id FROM t", "id");
+	server_open(f, &f->b, "b");
+	assert_int_equal(pthread_create(&sweeper, NULL, sweep_all_the_time, f), 0);
+	for (int i = 0; i < 10; i++) {
+		struct view_stream *s;
+		OWNS(buf) b = {0};
+
+		session = open_session(f, id);
+		each_id_once(f, session, 1000, 200);
+		must(f, view_stream_open(&f->c, f->a.views, S("lab"), session, &s));
+		assert_true(pull_all(s, SIZE_MAX, &b));
+		assert_int_equal(lines_of(&b), 1000);
+		view_stream_close(s);
+		refresh(f, id);
+		must(f, view_session_drop(&f->c, f->a.views, S("lab"), session));
+	}
+	assert_int_equal(pthread_join(sweeper, NULL), 0);
+}
+
 static void others_do_not_see_a_session(void **state)
 {
 	struct fixture *f = *state;
@@ -512,6 +608,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_session_keeps_its_columns, begin, end),
 		cmocka_unit_test_setup_teardown(what_is_deleted_is_not_read, begin, end),
 		cmocka_unit_test_setup_teardown(a_snapshot_that_is_gone_ends_its_session, begin, end),
+		cmocka_unit_test_setup_teardown(a_session_that_is_not_ready_has_no_rows, begin, end),
+		cmocka_unit_test_setup_teardown(files_that_are_not_what_they_were_are_told, begin, end),
 		cmocka_unit_test_setup_teardown(the_first_count_is_kept, begin, end),
 		cmocka_unit_test_setup_teardown(a_stream_has_an_object_a_row, begin, end),
 		cmocka_unit_test_setup_teardown(a_stream_of_many_stretches_has_all_rows, begin_small, end),
@@ -519,6 +617,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_stream_may_be_left_at_any_time, begin, end),
 		cmocka_unit_test_setup_teardown(a_stream_that_waits_may_be_left, begin, end),
 		cmocka_unit_test_setup_teardown(any_server_serves_a_session, begin, end),
+		cmocka_unit_test_setup_teardown(pages_and_sweeps_do_not_meet, begin, end),
 		cmocka_unit_test_setup_teardown(others_do_not_see_a_session, begin, end),
 	};
 
