@@ -203,7 +203,9 @@ static bool fail_rows(struct view_op *op)
 	} else if (str_search(line, S("/")) < line.n && !str_ieq(e->class, S("Conversion"))) {
 		line = S("it is not a file of this format");
 	}
-	return fail(c, ERR_SCHEMA_MISMATCH, "%.*s", SARG(line));
+	if (str_search(line, S("non-record JSON")) < line.n)
+		return fail(c, ERR_SCHEMA_MISMATCH, "the rows are no objects with keys");
+	return fail(c, str_starts(line, S("Malformed JSON")) ? ERR_INVALID_JSON : ERR_SCHEMA_MISMATCH, "%.*s", SARG(line));
 }
 
 static bool no_columns(struct call *c)
@@ -560,7 +562,7 @@ void upload_read(struct view_op *op, struct upload_rows *r, op_step *next)
 	r->n = r->csv->columns;
 	r->columns = ARENA_ARRAY(&op->arena, struct upload_column, (size_t)r->n + 1);
 	for (int i = 0; i < r->n; i++)
-		r->columns[i].name = r->csv->names[i];
+		r->columns[i].name = r->csv->names[i].n ? r->csv->names[i] : arena_fmt(&op->arena, "column%d", i + 1);
 	columns_known(op);
 }
 
