@@ -17,11 +17,12 @@ const json_node *cli_member(const json_node *o, const char *path)
 	struct str rest = str_of(path);
 
 	while (o && rest.p) {
+		struct str part = str_cut(&rest, '.');
 		char name[64];
 
 		if (json_kind(o) != JSON_KIND_OBJECT)
 			return NULL;
-		snprintf(name, sizeof(name), "%.*s", SARG(str_cut(&rest, '.')));
+		snprintf(name, sizeof(name), "%.*s", SARG(part));
 		o = json_get(o, name);
 	}
 	return o;
