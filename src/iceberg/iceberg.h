@@ -45,7 +45,8 @@ struct ice_column {
 struct ice_table;
 /* The schema that keeps such columns in a table (`former`, or NULL for a new one): field ids stay where name and type are the
  * same or may be promoted (int to long, float to double, a wider decimal), also inside nested types; others are new. An equal
- * schema of the table is taken, with its id. Names that are empty or differ in case only are made unique.
+ * schema of the table is taken, with its id. Names that are empty or differ in case only are made unique, and
+ * `file_row_number` and `__duckdb_field_id`, which DuckDB takes for its own, get a number.
  * ret_casts[i]: the DuckDB type to cast column i to before it is written; empty = as it is.
  * ERR_SQL_INVALID names a column whose type cannot be kept (UNION, VARIANT, GEOMETRY, …). */
 bool ice_schema_of(struct call *c, const struct ice_table *former, const struct ice_column *v, int n, struct ice_schema *ret,
@@ -72,10 +73,10 @@ struct ice_file {
 	const struct ice_stats *stats;
 	int nstats;
 };
-/* A value as DuckDB writes it in text -> bytes of a bound; strings are cut to 16 characters (upper: rounded up).
+/* A value as DuckDB writes it in text, bytes as \xNN -> bytes of a bound; strings are cut to 16 characters (upper: rounded up).
  * false, without an error: no bound can be told. */
 bool ice_bound(struct arena *a, const struct ice_type *t, struct str text, bool upper, struct str *ret);
-/* The leaf that Parquet calls `path` ("l.list.element"); NULL = none. */
+/* The leaf that Parquet calls `path` (l.list.element), or DuckDB ("l"."element"); NULL = none, or one of two. */
 const struct ice_field *ice_leaf(const struct ice_schema *s, struct str path);
 
 /* --- tables --- */
@@ -148,8 +149,9 @@ struct ice_committed {
 	int attempts;
 };
 /* Commits by create-if-absent, with bounded retries and jitter; ERR_CONFLICT when they are used up. After an unclear answer
- * of the store it looks whether it was itself. Lists and manifests of lost attempts are removed; the data files stay the
- * caller's. check may be NULL. */
+ * of the store it looks whether it was itself; where it cannot find out, ERR_STORAGE or ERR_UNAVAILABLE: the change may be
+ * committed, and its data files must stay. After other errors nothing is. Lists and manifests of lost attempts are removed; the
+ * data files stay the caller's. check may be NULL. */
 bool ice_commit(struct call *c, struct store *s, struct str prefix, const struct ice_change *change, ice_check_fn *check, void *arg,
 		struct ice_committed *ret) NODISCARD;
 struct str ice_new_data_path(struct arena *a, int part); /* "data/00000-0-<uuid>.parquet" */
@@ -167,7 +169,8 @@ struct ice_expired {
 	int snapshots, objects;
 	bool more;                     /* the batch was full */
 };
-/* Never the current snapshot. First commits without the old snapshots, then removes what only they named, then orphans. */
+/* Never the current snapshot. First commits without the old snapshots, then removes what only they named, then orphans.
+ * ERR_NOT_FOUND: there is no table; nothing is removed. */
 bool ice_expire(struct call *c, struct store *s, struct str prefix, const struct ice_expiry *x, struct ice_expired *ret) NODISCARD;
 /* Every object below the prefix; metadata last. */
 bool ice_drop(struct call *c, struct store *s, struct str prefix) NODISCARD;

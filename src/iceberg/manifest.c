@@ -11,8 +11,8 @@
 #define BYTES "\"bytes\""
 #define LIST(items, id) "{\"type\":\"array\",\"items\":" items ",\"element-id\":" #id "}"
 #define BY_FIELD(key, value, type) \
-	"{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"k" #key "_v" #value "\",\"fields\":[" FIELD("key", INT, key) "," FIELD( \
-		"value", type, value) "]},\"logicalType\":\"map\"}"
+	"{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"k" #key "_v" #value "\",\"fields\":[" \
+	FIELD("key", INT, key) "," FIELD("value", type, value) "]},\"logicalType\":\"map\"}"
 
 static const char list_schema[] =
 	"{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":["

@@ -120,7 +120,8 @@ enum { SIZES = 108, VALUES = 109, NULLS = 110, NANS = 137, LOWER = 125, UPPER = 
 #define AT(member) offsetof(struct avro_pair, member)
 #define PAIR(name, type, member, key_id, value_id) \
 	static const struct avro_want name##_wants[] = { \
-		{key_id, AVRO_INT, AT(key), NULL, "a statistic has no field"}, {value_id, type, AT(member), NULL, "a statistic has no value"}}; \
+		{key_id, AVRO_INT, AT(key), NULL, "a statistic has no field"}, \
+		{value_id, type, AT(member), NULL, "a statistic has no value"}}; \
 	static const struct avro_shape name = {name##_wants, 2}
 PAIR(sizes, AVRO_INT, number, 117, 118);
 PAIR(values, AVRO_INT, number, 119, 120);

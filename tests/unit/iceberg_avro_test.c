@@ -391,7 +391,8 @@ static void refused(struct call *c, struct str bytes, const char *words)
 
 static const char plain[] =
 	"{\"type\":\"record\",\"name\":\"e\",\"fields\":[" F("status", "\"int\"", 0) "," F("n", "[\"null\",\"long\"]", 3) ","
-	F("data_file", "{\"type\":\"record\",\"name\":\"f\",\"fields\":[" F("content", "\"int\"", 134) "," F("path", "\"string\"", 100) ","
+	F("data_file", "{\"type\":\"record\",\"name\":\"f\",\"fields\":[" F("content", "\"int\"", 134) "," F("path",
+		"\"string\"", 100) ","
 		F("format", "\"string\"", 101) "," F("rows", "\"long\"", 103) "," F("bytes", "[\"null\",\"long\"]", 104) "]}", 2) "]}";
 struct plain {
 	int64_t status, content, rows;
@@ -436,7 +437,8 @@ static struct plain with(struct plain p, const char *path, const char *format)
 
 static void what_is_not_supported_is_told(void **state)
 {
-	static const char *const elsewhere[] = {"data/x.parquet", "file:///srv/store/tt/data/x.parquet", LOCATION, LOCATION "/", LOCATION "//x",
+	static const char *const elsewhere[] = {"data/x.parquet",
+		"file:///srv/store/tt/data/x.parquet", LOCATION, LOCATION "/", LOCATION "//x",
 		LOCATION "/../x", LOCATION "/data/./x", LOCATION "/a\nb", "", "s3://srv/store/t/x"};
 	struct call *c = *state;
 	struct plain p = good;
@@ -467,7 +469,8 @@ static void what_is_not_supported_is_told(void **state)
 
 static void partitions_are_refused(void **state)
 {
-	static const char *const specs[] = {"", "[", "{}", "[{\"name\":\"p\",\"transform\":\"identity\",\"source-id\":1,\"field-id\":1000}]"};
+	static const char *const specs[] = {"", "[", "{}",
+		"[{\"name\":\"p\",\"transform\":\"identity\",\"source-id\":1,\"field-id\":1000}]"};
 	struct call *c = *state;
 
 	for (size_t i = 0; i < COUNT_OF(specs); i++) {
@@ -489,9 +492,11 @@ static void a_manifest_must_say_what_is_needed(void **state)
 		"{\"type\":\"record\",\"name\":\"e\",\"fields\":[" F("s", "\"int\"", 0) "," F("f", "\"int\"", 2) "]}",
 		"{\"type\":\"record\",\"name\":\"e\",\"fields\":[" F("s", "\"string\"", 0) "]}",
 		"{\"type\":\"record\",\"name\":\"e\",\"fields\":[]}",
-		"{\"type\":\"record\",\"name\":\"e\",\"fields\":[" F("s", "\"int\"", 0) "," F("f", "{\"type\":\"record\",\"name\":\"f\",\"fields\":["
+		"{\"type\":\"record\",\"name\":\"e\",\"fields\":[" F("s", "\"int\"", 0) "," F("f",
+		"{\"type\":\"record\",\"name\":\"f\",\"fields\":["
 			F("r", "{\"type\":\"array\",\"items\":\"string\"}", 132) "]}", 2) "]}",
-		"{\"type\":\"record\",\"name\":\"e\",\"fields\":[" F("s", "\"int\"", 0) "," F("f", "{\"type\":\"record\",\"name\":\"f\",\"fields\":["
+		"{\"type\":\"record\",\"name\":\"e\",\"fields\":[" F("s", "\"int\"", 0) "," F("f",
+		"{\"type\":\"record\",\"name\":\"f\",\"fields\":["
 			F("r", "{\"type\":\"map\",\"values\":\"long\"}", 125) "]}", 2) "]}",
 	};
 	static const char *const words[] = {"no data_file", "of the type", "of the type", "no status", "hold what", "of the type"};
@@ -604,7 +609,8 @@ static void broken_schemas_are_refused(void **state)
 		"", "{", "3", "{\"type\":\"record\"}", "{\"type\":\"record\",\"name\":\"a\"}",
 		"{\"type\":\"record\",\"name\":\"a\",\"fields\":{}}", "{\"type\":\"record\",\"name\":\"a\",\"fields\":[1]}",
 		"{\"type\":\"record\",\"name\":\"a\",\"fields\":[{}]}", "{\"type\":\"record\",\"name\":\"a\",\"fields\":[{\"type\":\"b\"}]}",
-		"{\"type\":\"record\",\"name\":\"a\",\"fields\":[{\"type\":\"array\"}]}", "{\"type\":\"record\",\"name\":\"a\",\"fields\":[{\"type\":[\"x\"]}]}",
+		"{\"type\":\"record\",\"name\":\"a\",\"fields\":[{\"type\":\"array\"}]}",
+		"{\"type\":\"record\",\"name\":\"a\",\"fields\":[{\"type\":[\"x\"]}]}",
 		"{\"type\":\"record\",\"name\":\"a\",\"fields\":[{\"type\":{\"type\":\"fixed\",\"name\":\"f\"}}]}",
 		"{\"type\":\"record\",\"name\":\"a\",\"fields\":[{\"type\":{\"type\":\"fixed\",\"name\":\"f\",\"size\":-1}}]}",
 		"{\"type\":\"record\",\"name\":\"a\",\"fields\":[{\"type\":{\"type\":\"enum\"}}]}",
@@ -635,7 +641,8 @@ static void broken_schemas_are_refused(void **state)
 static void a_type_that_holds_itself_ends(void **state)
 {
 	static const char endless[] = "{\"type\":\"record\",\"name\":\"n\",\"fields\":[{\"name\":\"n\",\"type\":\"n\"}]}";
-	static const char deep[] = "{\"type\":\"record\",\"name\":\"n\",\"fields\":[{\"name\":\"n\",\"type\":{\"type\":\"array\",\"items\":\"n\"}}]}";
+	static const char deep[] =
+		"{\"type\":\"record\",\"name\":\"n\",\"fields\":[{\"name\":\"n\",\"type\":{\"type\":\"array\",\"items\":\"n\"}}]}";
 	struct call *c = *state;
 	struct buf b = {0};
 
@@ -648,7 +655,8 @@ static void a_type_that_holds_itself_ends(void **state)
 
 static void values_without_bytes_end(void **state)
 {
-	static const char nulls[] = "{\"type\":\"record\",\"name\":\"n\",\"fields\":[{\"name\":\"n\",\"type\":{\"type\":\"array\",\"items\":\"null\"}}]}";
+	static const char nulls[] =
+		"{\"type\":\"record\",\"name\":\"n\",\"fields\":[{\"name\":\"n\",\"type\":{\"type\":\"array\",\"items\":\"null\"}}]}";
 	struct call *c = *state;
 	struct buf b = {0};
 
@@ -732,7 +740,8 @@ static void close_rig(struct rig *r)
 static void files_come_in_the_order_of_their_rows(void **state)
 {
 	static const char *const order[] = {"data/1.parquet", "data/2.parquet", "data/2.parquet", "data/1.parquet"};
-	static const struct ice_manifest list[] = {{S_INIT("metadata/a.avro"), 1, .sequence = 1}, {S_INIT("metadata/b.avro"), 1, .sequence = 1}};
+	static const struct ice_manifest list[] = {{S_INIT("metadata/a.avro"), 1, .sequence = 1},
+		{S_INIT("metadata/b.avro"), 1, .sequence = 1}};
 	static const struct ice_manifest deletes[] = {{S_INIT("metadata/a.avro"), 1, .content = 1}};
 	const struct ice_entry turned[] = {entries[2], entries[1], entries[0]};
 	struct call *c = *state;

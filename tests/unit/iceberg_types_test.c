@@ -60,7 +60,8 @@ static void every_type_of_duckdb_has_one_to_be_kept_as(void **state)
 		{"TINYINT", "int", "INTEGER"}, {"SMALLINT", "int", "INTEGER"}, {"UTINYINT", "int", "INTEGER"}, {"USMALLINT", "int", "INTEGER"},
 		{"UINTEGER", "long", "BIGINT"}, {"UBIGINT", "decimal(20, 0)", "DECIMAL(20,0)"},
 		{"HUGEINT", "decimal(38, 0)", "DECIMAL(38,0)"}, {"UHUGEINT", "decimal(38, 0)", "DECIMAL(38,0)"},
-		{"TIMESTAMP_S", "timestamp", "TIMESTAMP"}, {"TIMESTAMP_MS", "timestamp", "TIMESTAMP"}, {"TIMESTAMP_NS", "timestamp", "TIMESTAMP"},
+		{"TIMESTAMP_S", "timestamp", "TIMESTAMP"}, {"TIMESTAMP_MS", "timestamp", "TIMESTAMP"},
+		{"TIMESTAMP_NS", "timestamp", "TIMESTAMP"},
 		{"TIME_NS", "time", "TIME"}, {"TIME WITH TIME ZONE", "string", "VARCHAR"}, {"INTERVAL", "string", "VARCHAR"},
 		{"BIT", "string", "VARCHAR"}, {"JSON", "string", "VARCHAR"}, {"BIGNUM", "string", "VARCHAR"}, {"\"NULL\"", "string", "VARCHAR"},
 		{"ENUM('a', 'it''s \"x\"', 'ü,)')", "string", "VARCHAR"},
@@ -73,7 +74,8 @@ static void every_type_of_duckdb_has_one_to_be_kept_as(void **state)
 		 "STRUCT(\"q\"\"x\" INTEGER, \"time\" TIME, \"z\" TIMESTAMP WITH TIME ZONE)[]"},
 		{"STRUCT(INTEGER, TIMESTAMP WITH TIME ZONE, INTEGER[])", "struct<f1: int, f2: timestamptz, f3: list<int>>",
 		 "STRUCT(\"f1\" INTEGER, \"f2\" TIMESTAMP WITH TIME ZONE, \"f3\" INTEGER[])"},
-		{"STRUCT(\"NULL\")", "struct<f1: string>", "STRUCT(\"f1\" VARCHAR)"}, {"STRUCT(n \"NULL\")", "struct<n: string>", "STRUCT(\"n\" VARCHAR)"},
+		{"STRUCT(\"NULL\")", "struct<f1: string>", "STRUCT(\"f1\" VARCHAR)"},
+		{"STRUCT(n \"NULL\")", "struct<n: string>", "STRUCT(\"n\" VARCHAR)"},
 		{"STRUCT(\"STRUCT\" STRUCT(é DOUBLE))", "struct<STRUCT: struct<\"é\": double>>", ""},
 		{"VARCHAR(10)", "string", ""},
 	};
@@ -173,8 +175,8 @@ static void columns_become_a_schema_with_ids_from_one(void **state)
 	assert_str_equal(json_of(c, &s),
 		"{\"schema-id\":0,\"type\":\"struct\",\"fields\":["
 		"{\"id\":1,\"name\":\"a\",\"required\":false,\"type\":\"int\"},"
-		"{\"id\":2,\"name\":\"l\",\"required\":false,\"type\":{\"type\":\"list\",\"element-id\":3,\"element-required\":false,\"element\":"
-		"{\"type\":\"struct\",\"fields\":[{\"id\":4,\"name\":\"x\",\"required\":false,\"type\":\"float\"},"
+		"{\"id\":2,\"name\":\"l\",\"required\":false,\"type\":{\"type\":\"list\",\"element-id\":3,"
+		"\"element-required\":false,\"element\":{\"type\":\"struct\",\"fields\":[{\"id\":4,\"name\":\"x\",\"required\":false,\"type\":\"float\"},"
 		"{\"id\":5,\"name\":\"y\",\"required\":false,\"type\":\"string\"}]}}},"
 		"{\"id\":6,\"name\":\"m\",\"required\":false,\"type\":{\"type\":\"map\",\"key-id\":7,\"key\":\"string\",\"value-id\":8,"
 		"\"value-required\":false,\"value\":\"decimal(10, 2)\"}},"
@@ -194,7 +196,8 @@ static void columns_become_a_schema_with_ids_from_one(void **state)
 static void names_are_made_unique(void **state)
 {
 	static const char *const given[] = {"a", "A", "", "a_1", "a", "file_row_number", "__duckdb_field_id", "column_3", "B"};
-	static const char *const made[] = {"a", "A_1", "column_3", "a_1_1", "a_2", "file_row_number_1", "__duckdb_field_id_1", "column_3_1", "B"};
+	static const char *const made[] = {"a", "A_1", "column_3", "a_1_1", "a_2", "file_row_number_1", "__duckdb_field_id_1",
+		"column_3_1", "B"};
 	struct call *c = *state;
 	struct ice_column v[COUNT_OF(given)];
 	struct ice_schema s;
@@ -337,10 +340,14 @@ static void a_schema_of_another_shape_is_corrupt(void **state)
 {
 	static const char *const bad[] = {
 		"[]", "{}", "{\"fields\":{}}", "{\"schema-id\":-1,\"fields\":[]}", "{\"schema-id\":\"0\",\"fields\":[]}", "{\"fields\":[1]}",
-		"{\"fields\":[{\"id\":0,\"name\":\"a\",\"type\":\"int\"}]}", "{\"fields\":[{\"id\":3000000000,\"name\":\"a\",\"type\":\"int\"}]}",
-		"{\"fields\":[{\"id\":1,\"type\":\"int\"}]}", "{\"fields\":[{\"id\":1,\"name\":\"a\"}]}", "{\"fields\":[{\"id\":1,\"name\":\"\",\"type\":\"int\"}]}",
-		"{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"decimal\"}]}", "{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"decimal(39,0)\"}]}",
-		"{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"decimal(9)\"}]}", "{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"decimal(9,10)\"}]}",
+		"{\"fields\":[{\"id\":0,\"name\":\"a\",\"type\":\"int\"}]}",
+		"{\"fields\":[{\"id\":3000000000,\"name\":\"a\",\"type\":\"int\"}]}",
+		"{\"fields\":[{\"id\":1,\"type\":\"int\"}]}", "{\"fields\":[{\"id\":1,\"name\":\"a\"}]}",
+		"{\"fields\":[{\"id\":1,\"name\":\"\",\"type\":\"int\"}]}",
+		"{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"decimal\"}]}",
+		"{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"decimal(39,0)\"}]}",
+		"{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"decimal(9)\"}]}",
+		"{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"decimal(9,10)\"}]}",
 		"{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"fixed[0]\"}]}", "{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"list\"}]}",
 		"{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":\"timestamp_ns\"}]}", "{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":{}}]}",
 		"{\"fields\":[{\"id\":1,\"name\":\"a\",\"type\":{\"type\":\"list\",\"element\":\"int\"}}]}",
@@ -457,9 +464,11 @@ static void numbers_have_bounds(void **state)
 		const char *type, *text, *lower, *upper;
 	} v[] = {
 		{"BOOLEAN", "0", "00", "00"}, {"BOOLEAN", "true", "01", "01"}, {"BOOLEAN", "maybe", NULL, NULL},
-		{"INTEGER", "-1", "ffffffff", "ffffffff"}, {"INTEGER", "2147483648", NULL, NULL}, {"INTEGER", "-2147483648", "00000080", "00000080"},
+		{"INTEGER", "-1", "ffffffff", "ffffffff"}, {"INTEGER", "2147483648", NULL, NULL},
+		{"INTEGER", "-2147483648", "00000080", "00000080"},
 		{"INTEGER", "", NULL, NULL}, {"INTEGER", "1.0", NULL, NULL},
-		{"BIGINT", "34", "2200000000000000", "2200000000000000"}, {"BIGINT", "-9223372036854775808", "0000000000000080", "0000000000000080"},
+		{"BIGINT", "34", "2200000000000000", "2200000000000000"},
+		{"BIGINT", "-9223372036854775808", "0000000000000080", "0000000000000080"},
 		{"FLOAT", "1.5", "0000c03f", "0000c03f"}, {"FLOAT", "-0.0", "00000080", "00000000"}, {"FLOAT", "0.1", "cdcccc3d", "cdcccc3d"},
 		{"FLOAT", "-inf", "000080ff", "000080ff"}, {"FLOAT", "nan", NULL, NULL}, {"FLOAT", "x", NULL, NULL}, {"FLOAT", "", NULL, NULL},
 		{"DOUBLE", "1e+300", "9c7500883ce4377e", "9c7500883ce4377e"}, {"DOUBLE", "0.0", "0000000000000080", "0000000000000000"},
@@ -467,10 +476,14 @@ static void numbers_have_bounds(void **state)
 		{"DECIMAL(4,2)", "14.20", "058c", "058c"}, {"DECIMAL(4,2)", "-0.01", "ff", "ff"}, {"DECIMAL(4,2)", "1.28", "0080", "0080"},
 		{"DECIMAL(4,2)", "-1.28", "80", "80"}, {"DECIMAL(4,2)", "-1.29", "ff7f", "ff7f"}, {"DECIMAL(4,2)", "0", "00", "00"},
 		{"DECIMAL(4,2)", "3", "012c", "012c"}, {"DECIMAL(4,2)", "3.100", "0136", "0136"}, {"DECIMAL(4,2)", "3.001", NULL, NULL},
-		{"DECIMAL(4,2)", "-", NULL, NULL}, {"DECIMAL(4,2)", ".", NULL, NULL}, {"DECIMAL(4,2)", "1.2.3", NULL, NULL}, {"DECIMAL(4,2)", "", NULL, NULL},
-		{"DECIMAL(38,0)", "99999999999999999999999999999999999999", "4b3b4ca85a86c47a098a223fffffffff", "4b3b4ca85a86c47a098a223fffffffff"},
-		{"DECIMAL(38,0)", "-99999999999999999999999999999999999999", "b4c4b357a5793b85f675ddc000000001", "b4c4b357a5793b85f675ddc000000001"},
-		{"DECIMAL(38,38)", "-0.99999999999999999999999999999999999999", "b4c4b357a5793b85f675ddc000000001", "b4c4b357a5793b85f675ddc000000001"},
+		{"DECIMAL(4,2)", "-", NULL, NULL}, {"DECIMAL(4,2)", ".", NULL, NULL}, {"DECIMAL(4,2)", "1.2.3", NULL, NULL},
+		{"DECIMAL(4,2)", "", NULL, NULL},
+		{"DECIMAL(38,0)", "99999999999999999999999999999999999999", "4b3b4ca85a86c47a098a223fffffffff",
+		"4b3b4ca85a86c47a098a223fffffffff"},
+		{"DECIMAL(38,0)", "-99999999999999999999999999999999999999", "b4c4b357a5793b85f675ddc000000001",
+		"b4c4b357a5793b85f675ddc000000001"},
+		{"DECIMAL(38,38)", "-0.99999999999999999999999999999999999999", "b4c4b357a5793b85f675ddc000000001",
+		"b4c4b357a5793b85f675ddc000000001"},
 		{"DECIMAL(38,0)", "100000000000000000000000000000000000000", NULL, NULL},
 		{"DECIMAL(38,0)", "000000000000000000000000000000000000000000001", "01", "01"}, {"DECIMAL(38,38)", "1", NULL, NULL},
 		{"INTEGER[]", "[1]", NULL, NULL},
@@ -493,15 +506,19 @@ static void times_have_bounds(void **state)
 		{"DATE", "9999999-01-01", NULL}, {"DATE", "2020-13-01", NULL}, {"DATE", "2020-01-00", NULL}, {"DATE", "2020-1-1", NULL},
 		{"DATE", "2020-01-01x", NULL}, {"DATE", "", NULL}, {"DATE", "infinity ", NULL},
 		{"TIME", "22:31:08", "008307e012000000"}, {"TIME", "00:00:00.5", "20a1070000000000"}, {"TIME", "24:00:00", "0060d71d14000000"},
-		{"TIME", "00:00:00.000001", "0100000000000000"}, {"TIME", "00:00:00.0000001", NULL}, {"TIME", "25:00:00", NULL}, {"TIME", "1:00:00", NULL},
+		{"TIME", "00:00:00.000001", "0100000000000000"}, {"TIME", "00:00:00.0000001", NULL}, {"TIME", "25:00:00", NULL},
+		{"TIME", "1:00:00", NULL},
 		{"TIMESTAMP", "1970-01-01 00:00:00", "0000000000000000"}, {"TIMESTAMP", "1969-12-31 23:59:59.999999", "ffffffffffffffff"},
 		{"TIMESTAMP", "infinity", "ffffffffffffff7f"}, {"TIMESTAMP", "-infinity", "0100000000000080"},
 		{"TIMESTAMP", "0044-03-15 (BC) 01:02:03.000004", "c4787b05e1561eff"},
 		{"TIMESTAMP", "294247-01-10 04:00:54.775806", "feffffffffffff7f"}, {"TIMESTAMP", "294247-01-10 04:00:54.775808", NULL},
-		{"TIMESTAMP", "290309-12-22 (BC) 00:00:00", "0060925d03000080"}, {"TIMESTAMP", "2020-01-01", NULL}, {"TIMESTAMP", "2020-01-01 00:00:00+00", NULL},
+		{"TIMESTAMP", "290309-12-22 (BC) 00:00:00", "0060925d03000080"}, {"TIMESTAMP", "2020-01-01", NULL},
+		{"TIMESTAMP", "2020-01-01 00:00:00+00", NULL},
 		{"TIMESTAMPTZ", "1970-01-01 00:00:00+00", "0000000000000000"}, {"TIMESTAMPTZ", "1970-01-01 02:00:01+02", "40420f0000000000"},
-		{"TIMESTAMPTZ", "1969-12-31 18:30:00-05:30", "0000000000000000"}, {"TIMESTAMPTZ", "1970-01-01 00:00:10+00:00:10", "0000000000000000"},
-		{"TIMESTAMPTZ", "1970-01-01 00:00:00 +2", NULL}, {"TIMESTAMPTZ", "1970-01-01 00:00:00+2", NULL}, {"TIMESTAMPTZ", "infinity", "ffffffffffffff7f"},
+		{"TIMESTAMPTZ", "1969-12-31 18:30:00-05:30", "0000000000000000"},
+		{"TIMESTAMPTZ", "1970-01-01 00:00:10+00:00:10", "0000000000000000"},
+		{"TIMESTAMPTZ", "1970-01-01 00:00:00 +2", NULL}, {"TIMESTAMPTZ", "1970-01-01 00:00:00+2", NULL},
+		{"TIMESTAMPTZ", "infinity", "ffffffffffffff7f"},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(v); i++)
@@ -560,7 +577,8 @@ static void leaves_are_found_by_either_form_of_their_path(void **state)
 	static const struct ice_column v[] = {
 		{S_INIT("a"), S_INIT("INTEGER")}, {S_INIT("l"), S_INIT("STRUCT(x FLOAT, \"y.z\" INTEGER[])[]")},
 		{S_INIT("m"), S_INIT("MAP(VARCHAR, INTEGER)")}, {S_INIT("s"), S_INIT("STRUCT(x INTEGER)")}, {S_INIT("s.x"), S_INIT("INTEGER")},
-		{S_INIT("q\"x"), S_INIT("INTEGER")}, {S_INIT("\"a\""), S_INIT("INTEGER")}, {S_INIT("list"), S_INIT("STRUCT(\"list\" INTEGER)[]")},
+		{S_INIT("q\"x"), S_INIT("INTEGER")}, {S_INIT("\"a\""), S_INIT("INTEGER")},
+		{S_INIT("list"), S_INIT("STRUCT(\"list\" INTEGER)[]")},
 	};
 	struct ice_schema s = schema_of(*state, NULL, v, COUNT_OF(v));
 
@@ -616,12 +634,16 @@ static struct str ask(struct call *c, struct duck *d, struct str sql)
 static const struct {
 	const char *value, *back;
 } written[] = {
-	{"true", "true"}, {"(-5)::TINYINT", "-5"}, {"255::UTINYINT", "255"}, {"65535::USMALLINT", "65535"}, {"7::SMALLINT", "7"}, {"-8", "-8"},
+	{"true", "true"}, {"(-5)::TINYINT", "-5"}, {"255::UTINYINT", "255"}, {"65535::USMALLINT", "65535"}, {"7::SMALLINT", "7"},
+	{"-8", "-8"},
 	{"4294967295::UINTEGER", "4294967295"}, {"-9::BIGINT", "-9"}, {"18446744073709551615::UBIGINT", "18446744073709551615"},
 	{"99999999999999999999999999999999999999::HUGEINT", "99999999999999999999999999999999999999"}, {"3::UHUGEINT", "3"},
-	{"'-0.0'::FLOAT", "-0.0"}, {"'nan'::DOUBLE", "nan"}, {"-1.25::DECIMAL(4,2)", "-1.25"}, {"-1.25::DECIMAL(38,10)", "-1.2500000000"},
-	{"DATE '0044-03-15 (BC)'", "0044-03-15 (BC)"}, {"TIME '01:02:03.000004'", "01:02:03.000004"}, {"'01:02:03.000004'::TIME_NS", "01:02:03.000004"},
-	{"TIMESTAMP '1969-12-31 23:59:59.999999'", "1969-12-31 23:59:59.999999"}, {"TIMESTAMPTZ '1969-01-01 00:00:00+00'", "1969-01-01 00:00:00+00"},
+	{"'-0.0'::FLOAT", "-0.0"}, {"'nan'::DOUBLE", "nan"}, {"-1.25::DECIMAL(4,2)", "-1.25"},
+	{"-1.25::DECIMAL(38,10)", "-1.2500000000"},
+	{"DATE '0044-03-15 (BC)'", "0044-03-15 (BC)"}, {"TIME '01:02:03.000004'", "01:02:03.000004"},
+	{"'01:02:03.000004'::TIME_NS", "01:02:03.000004"},
+	{"TIMESTAMP '1969-12-31 23:59:59.999999'", "1969-12-31 23:59:59.999999"},
+	{"TIMESTAMPTZ '1969-01-01 00:00:00+00'", "1969-01-01 00:00:00+00"},
 	{"'2020-01-01 00:00:01'::TIMESTAMP_S", "2020-01-01 00:00:01"}, {"'2020-01-01 00:00:01'::TIMESTAMP_NS", "2020-01-01 00:00:01"},
 	{"'a'::ENUM('a', 'it''s')", "a"}, {"'{\"a\":1}'::JSON", "{\"a\":1}"}, {"'0101'::BIT", "0101"}, {"INTERVAL 3 DAYS", "3 days"},
 	{"'01:02:03+03'::TIMETZ", "01:02:03+03"}, {"NULL", ""}, {"'\\x00\\xFF'::BLOB", "\\x00\\xFF"},
