@@ -33,7 +33,7 @@ static bool add_views(struct call *c, struct views *v, struct str space, struct 
 	struct str *ids;
 	int n;
 
-	if (!entry_ids(c, v, space, &page, false, &ids, &n))
+	if (!entry_ids(c, v, space, &page, &ids, &n))
 		return false;
 	for (int i = 0; i < n; i++)
 		k->v[k->n++] = arena_fmt(c->arena, VIEW_PREFIX "%.*s", SARG(ids[i]));
@@ -48,7 +48,7 @@ static bool any_view(struct call *c, struct views *v, struct str space, struct n
 	struct str *ids;
 	int n;
 
-	if (!entry_ids(c, v, space, &page, false, &ids, &n))
+	if (!entry_ids(c, v, space, &page, &ids, &n))
 		return false;
 	if (n)
 		k->next = S("v");

@@ -373,21 +373,20 @@ void view_meta_put(struct call *c, struct views *v, struct str space, const stru
 
 /* --- lists --- */
 
-/* The id in "…/sql/{id}.json" as far as it is wanted; empty: another object. */
-static struct str id_of(struct str key, struct str prefix, bool adhoc)
+/* The id in "…/sql/{id}.json"; empty: another object, or of an ad-hoc entry. */
+static struct str id_of(struct str key, struct str prefix)
 {
 	struct str name = str_tail(key, prefix.n), id;
 
 	if (!str_ends(name, S(".json")))
 		return S("");
 	id = str_head(name, name.n - 5);
-	return id_valid(id) && (adhoc || entry_id_listed(id)) ? id : S("");
+	return entry_id_listed(id) ? id : S("");
 }
 
 /* Calls fn for each entry behind `after` until it says stop. */
 struct entry_walk {
 	struct str space, after;       /* after: an id */
-	bool adhoc;
 	/* false: stop; ret_ok: without an error */
 	bool (*fn)(struct call *c, struct entry_walk *w, const struct store_entry *at, struct str id, bool *ret_ok);
 	void *arg;
@@ -406,7 +405,7 @@ static bool walk_entries(struct call *c, struct views *v, struct entry_walk *w)
 		if (!v->o.store->ops->list(c, v->o.store, prefix, after, &e, &n))
 			return false;
 		for (size_t i = 0; i < n; i++) {
-			struct str id = id_of(e[i].key, prefix, w->adhoc);
+			struct str id = id_of(e[i].key, prefix);
 
 			if (id.n && !w->fn(c, w, &e[i], id, &ok))
 				return ok;
@@ -438,10 +437,10 @@ static bool collect(struct call *c, struct entry_walk *w, const struct store_ent
 	return true;
 }
 
-bool entry_ids(struct call *c, struct views *v, struct str space, struct view_page *page, bool adhoc, struct str **ret, int *ret_n)
+bool entry_ids(struct call *c, struct views *v, struct str space, struct view_page *page, struct str **ret, int *ret_n)
 {
 	struct ids ids = {.v = ARENA_ARRAY(c->arena, struct str, (size_t)page->limit + 1), .max = page->limit};
-	struct entry_walk w = {.space = space, .after = page->after, .adhoc = adhoc, .fn = collect, .arg = &ids};
+	struct entry_walk w = {.space = space, .after = page->after, .fn = collect, .arg = &ids};
 
 	if (!walk_entries(c, v, &w))
 		return false;

@@ -177,7 +177,7 @@ static bool is_empty(struct call *c, struct views *v, struct str id, bool *ret)
 	int tables, saved;
 
 	if (!key_children(c, v, key_space(c, id, "/table_names"), &one, &names, &tables) ||
-	    !entry_ids(c, v, id, &other, false, &names, &saved))
+	    !entry_ids(c, v, id, &other, &names, &saved))
 		return false;
 	*ret = !tables && !saved;
 	return true;

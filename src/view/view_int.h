@@ -238,8 +238,8 @@ struct entry { /* spaces/{s}/sql/{id}.json: there = the SQL is saved; the view's
 /* Ids of saved SQL are v7 UUIDs, those of ad-hoc entries v4: a listing tells them apart, entry.adhoc has the last word. */
 bool entry_id_listed(struct str id);
 bool entry_visible(const struct call *c, const struct entry *e); /* an ad-hoc one: to its own principal and admins */
-/* One page of what is in sql/, by id; adhoc: those too. */
-bool entry_ids(struct call *c, struct views *v, struct str space, struct view_page *page, bool adhoc, struct str **ret, int *ret_n) NODISCARD;
+/* One page of the saved SQL of a space, by id. */
+bool entry_ids(struct call *c, struct views *v, struct str space, struct view_page *page, struct str **ret, int *ret_n) NODISCARD;
 /* The object alone, without its table; NOT_FOUND. */
 bool entry_read(struct call *c, struct views *v, struct str space, struct str id, struct entry *ret) NODISCARD;
 /* Writes it, then looks whether it was deleted meanwhile: ERR_NOT_FOUND, and it is gone again. */

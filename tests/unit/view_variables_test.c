@@ -463,7 +463,7 @@ static void test_pages_of_ids(void **state)
 	}
 	store_text(f, key_saved_deleted(&f->c, S("s"), S("0190a000-0000-7000-8000-000000000000")), S("x"));
 	do {
-		assert_true(entry_ids(&f->c, &f->v, S("s"), &page, false, &ids, &n));
+		assert_true(entry_ids(&f->c, &f->v, S("s"), &page, &ids, &n));
 		all += n;
 		page.after = page.next;
 	} while (page.next.n);
