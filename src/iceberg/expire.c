@@ -130,17 +130,10 @@ bool ice_expire(struct call *c, struct store *s, struct str prefix, const struct
 {
 	struct expiring e = {.c = c, .s = s, .prefix = prefix, .rule = x};
 	struct ice_sweep w = {.c = c, .s = s, .prefix = prefix, .rule = x};
-	struct ice_table t = {.prefix = prefix};
+	struct ice_table t;
 	bool ok;
 
-	if (drop_snapshots(&e, &t)) {
-		ok = remove_objects(&e, &t, &w);
-	} else if (c->err.kind == ERR_NOT_FOUND) { /* never committed, or dropped: whatever lies there is an orphan */
-		call_forgive(c);
-		ok = ice_sweep_orphans(&w, &t);
-	} else {
-		ok = false;
-	}
+	ok = drop_snapshots(&e, &t) && remove_objects(&e, &t, &w);
 	map_close(&w.named);
 	if (ok)
 		*ret = (struct ice_expired){e.ngone, w.removed, w.more};

@@ -142,7 +142,7 @@ enum ice_outcome {
 	ICE_WON,                       /* ret_table is it */
 	ICE_LOST,                      /* another has the version; the call has no error */
 	ICE_NOT_DONE,                  /* the call has the error, and nothing was put */
-	ICE_UNCLEAR,                   /* the call has the error, and it may be put nevertheless: nothing of it may be removed */
+	ICE_UNCLEAR,                   /* ERR_STORAGE, ERR_UNAVAILABLE: it may be put nevertheless: nothing of it may be removed */
 };
 /* Creates the next version and moves the hint. deadline: as in ice_change. */
 enum ice_outcome ice_publish(struct call *c, struct store *s, const struct ice_next *n, int64_t deadline_mono_ms,

@@ -235,19 +235,19 @@ static void orphans_go_after_an_hour(void **state)
 	rig_close(&r);
 }
 
-static void orphans_of_a_table_that_never_was_go_too(void **state)
+static void where_there_is_no_table_nothing_is_removed(void **state)
 {
+	struct ice_expired done;
+	struct ice_expiry x;
 	struct rig r;
 
 	(void)state;
 	rig_open(&r);
-	assert_int_equal(expire(&r).objects, 0);
 	store_text(&r, "data/00000-0-lost.parquet", S("x"));
-	store_text(&r, "metadata/lost-m0.avro", S("x"));
-	assert_int_equal(expire(&r).objects, 0);
-	clock_advance(61 * MINUTE);
-	assert_int_equal(expire(&r).objects, 2);
-	assert_int_equal(objects_below(&r, ""), 0);
+	clock_advance(2 * DAY);
+	x = rule();
+	refused(&r, ice_expire(&r.c, r.s, S(TABLE), &x, &done), ERR_NOT_FOUND);
+	assert_int_equal(objects_below(&r, ""), 1);
 	rig_close(&r);
 }
 
@@ -444,7 +444,7 @@ int main(void)
 		cmocka_unit_test(what_a_ref_names_stays),
 		cmocka_unit_test(nothing_is_removed_where_it_is_unknown_what_is_named),
 		cmocka_unit_test(orphans_go_after_an_hour),
-		cmocka_unit_test(orphans_of_a_table_that_never_was_go_too),
+		cmocka_unit_test(where_there_is_no_table_nothing_is_removed),
 		cmocka_unit_test(old_versions_go_after_a_day_from_the_oldest_on),
 		cmocka_unit_test(a_batch_has_an_end),
 		cmocka_unit_test(a_commit_in_between_is_kept),

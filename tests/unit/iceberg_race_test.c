@@ -28,6 +28,32 @@ static void an_answer_that_was_lost_is_found_out(void **state)
 	rig_close(&r);
 }
 
+/* Its files may be in the table: the error is not one after which a caller removes them. */
+static void what_cannot_be_found_out_is_an_error_of_the_store(void **state)
+{
+	static const enum err_kind as[] = {ERR_STORAGE, ERR_CONFLICT, ERR_STATEMENT_TIMEOUT, ERR_NOT_FOUND, ERR_UNAVAILABLE};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(as); i++) {
+		struct ice_committed done;
+		struct ice_change x;
+		struct ice_table t;
+		struct rig r;
+
+		rig_open(&r);
+		x = change_of(&r.c, r.s, ICE_APPEND, 1);
+		r.flaky.match = ".metadata.json";
+		r.flaky.lose = 1000;
+		r.flaky.lose_as = as[i];
+		r.flaky.cut_off = true;
+		refused(&r, ice_commit(&r.c, r.s, S(TABLE), &x, NULL, NULL, &done), as[i] == ERR_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_STORAGE);
+		r.flaky.gone = false;
+		t = load_table(&r); /* it was done, and all of it is there */
+		assert_int_equal(files_of(&r, &t, t.current, NULL), 1);
+		rig_close(&r);
+	}
+}
+
 static void another_version_behind_a_lost_answer_changes_nothing(void **state)
 {
 	struct ice_committed done;
@@ -306,6 +332,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_that_was_lost_is_found_out),
+		cmocka_unit_test(what_cannot_be_found_out_is_an_error_of_the_store),
 		cmocka_unit_test(another_version_behind_a_lost_answer_changes_nothing),
 		cmocka_unit_test(a_put_that_fails_for_a_while_is_tried_again),
 		cmocka_unit_test(a_hint_that_cannot_be_written_is_no_error),

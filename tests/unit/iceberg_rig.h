@@ -24,6 +24,7 @@ struct flaky { /* a store over another */
 	int refuse;                    /* so many are not done, and fail */
 	int lose;                      /* so many are done, and fail like this: */
 	enum err_kind lose_as;         /* 0 = ERR_STORAGE */
+	bool cut_off, gone;            /* cut_off: after a lost answer nothing of the kind can be read: gone */
 	int changes, die_at;           /* kills this process at that change: there is a step before and one after each */
 	void (*before)(struct flaky *f, enum verb verb, struct str key);
 	void *arg;
@@ -67,6 +68,7 @@ static bool flaky_put(struct call *c, struct store *s, struct str key, struct st
 	step(f);
 	if (done && ours && f->lose > 0) {
 		f->lose--;
+		f->gone = f->cut_off;
 		return fail(c, f->lose_as ? f->lose_as : ERR_STORAGE, "the test lost the answer");
 	}
 	return done;
@@ -77,6 +79,8 @@ static bool flaky_get(struct call *c, struct store *s, struct str key, int64_t o
 	struct flaky *f = (struct flaky *)s;
 
 	met(f, VERB_GET, key);
+	if (f->gone && str_search(key, str_of(f->match)) < key.n)
+		return fail(c, ERR_UNAVAILABLE, "the test cut it off");
 	return f->under->ops->get(c, f->under, key, offset, max, ret);
 }
 
