@@ -105,7 +105,7 @@ def test_pages(cli, orders):
     cli("page", "shop", saved["id"], "--limit", "1", "--keep", "--format", "csv")
     session = cli.said.split()[-1]
     cli("space", "unload", "shop", "orders")
-    assert cli("page", "shop", "--session", session, "--offset", "999", "--format", "csv") == "id,customer\r\n999,c5\r\n"
+    assert cli("page", "shop", "--session", session, "--offset", "999", "--format", "csv") == "id,customer\n999,c5\n"
     cli("page", "shop", saved["id"], "--limit", "1001", code=1)
     assert "limit_too_large" in cli.said
 
