@@ -296,8 +296,8 @@ static enum ice_outcome look_and_try(struct commit *m, ice_check_fn *check, void
 	return outcome;
 }
 
-bool ice_commit(struct call *c, struct store *s, struct str prefix, const struct ice_change *change, ice_check_fn *check, void *arg,
-		struct ice_committed *ret)
+bool ice_commit(struct call *c, struct store *s, struct str prefix, const struct ice_change *change, ice_check_fn *check,
+		void *arg, struct ice_committed *ret)
 {
 	struct commit m = {.c = c, .s = s, .prefix = prefix, .change = change};
 	struct ice_committed done = {0};

@@ -121,7 +121,8 @@ static enum ice_outcome create(struct put *p)
 		ice_back_off(i + 2);
 	}
 	call_forgive(p->c);
-	fail(p->c, first.kind == ERR_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_STORAGE, "it is unknown whether this was committed: %s", first.text);
+	fail(p->c, first.kind == ERR_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_STORAGE, "it is unknown whether this was committed: %s",
+	     first.text);
 	return ICE_UNCLEAR;
 }
 

@@ -173,7 +173,8 @@ static void what_a_ref_names_stays(void **state)
 	for (int i = 0; i < 3; i++)
 		commit_files(&r, ICE_OVERWRITE, 1);
 	edit(&r, "\"refs\":{", "\"refs\":{\"kept\":{\"snapshot-id\":1,\"type\":\"tag\",\"max-ref-age-ms\":5},");
-	edit(&r, "\"statistics\":[", "\"statistics\":[{\"snapshot-id\":2,\"statistics-path\":\"a\"},{\"snapshot-id\":1,\"statistics-path\":\"b\"}");
+	edit(&r, "\"statistics\":[",
+	     "\"statistics\":[{\"snapshot-id\":2,\"statistics-path\":\"a\"},{\"snapshot-id\":1,\"statistics-path\":\"b\"}");
 	clock_advance(91 * MINUTE);
 	assert_int_equal(expire(&r).snapshots, 1);
 	t = load_table(&r);
