@@ -474,6 +474,28 @@ static void a_put_makes_room_and_may_be_larger_than_the_cache(void **state)
 }
 
 /* --- forgetting --- */
+static void names_are_of_what_is_whole(void **state)
+{
+	static const char *const expected[] = {"v/1/a", "v/1/b", "v/10/a"};
+	struct fixture *f = *state;
+	struct store_cached *names;
+	size_t n;
+
+	store_cache_names(&f->c, f->k, &names, &n);
+	assert_int_equal(n, 0);
+	for (size_t i = COUNT_OF(expected); i-- > 0;) {
+		store_object(f, expected[i], 10);
+		use(f, expected[i], 10);
+	}
+	expect_refused(f, "v/2", 10, ERR_NOT_FOUND);
+	store_cache_names(&f->c, f->k, &names, &n);
+	assert_int_equal(n, COUNT_OF(expected));
+	for (size_t i = 0; i < n; i++) {
+		assert_str_equal(names[i].tenant, "default");
+		assert_str_equal(names[i].key, expected[i]);
+	}
+}
+
 static void forgetting_goes_by_prefix(void **state)
 {
 	struct fixture *f = *state;
@@ -622,6 +644,7 @@ int main(void)
 		TEST(readers_evictions_and_forgetting_race),
 		TEST(a_put_is_stored_and_read_without_a_fetch),
 		TEST(a_put_makes_room_and_may_be_larger_than_the_cache),
+		TEST(names_are_of_what_is_whole),
 		TEST(forgetting_goes_by_prefix),
 		TEST(a_restart_keeps_what_is_whole),
 		TEST(a_restart_of_the_machine_keeps_nothing),
