@@ -429,6 +429,67 @@ static void a_large_result_becomes_several_files_in_order(void **state)
 	assert_int_equal(next, -1);
 }
 
+/* All that Iceberg has: a file that was read back and written again is like one that was not. */
+static const char every_type[] =
+	"SELECT i % 2 = 0 AS b, i::INTEGER AS i, i AS l, i::FLOAT AS f, CASE WHEN i % 7 > 0 THEN i / 3 END AS d, "
+	"(i - 100)::DECIMAL(9, 2) AS n9, i::DECIMAL(38, 10) AS n38, DATE '1960-01-01' + i::INTEGER AS day, "
+	"TIME '00:00:00' + to_microseconds(i) AS t, TIMESTAMP '1950-01-01' + to_microseconds(i * 1000001) AS ts, "
+	"TIMESTAMPTZ '2020-01-01 00:00:00+00' + to_seconds(i) AS tz, 's' || i AS s, ('00000000-0000-0000-0000-' || "
+	"lpad(i::VARCHAR, 12, '0'))::UUID AS u, encode('b' || i) AS x, CASE WHEN i % 3 > 0 THEN [i, NULL, i + 1] END AS li, "
+	"{'a': i, 'b': {'c': ['x' || i]}} AS st, MAP {'k' || i: {'v': i}} AS m FROM range(45000) t(i) ORDER BY i DESC";
+static const char every_id[] =
+	"{b: 1, i: 2, l: 3, f: 4, d: 5, n9: 6, n38: 7, day: 8, t: 9, ts: 10, tz: 11, s: 12, u: 13, x: 14, "
+	"li: {__duckdb_field_id: 15, element: 18}, st: {__duckdb_field_id: 16, a: 19, b: {__duckdb_field_id: 20, c: "
+	"{__duckdb_field_id: 21, element: 22}}}, m: {__duckdb_field_id: 17, key: 23, value: {__duckdb_field_id: 24, v: 25}}}";
+
+static const char *told_by(struct fixture *f, const char *fmt, const char *files)
+{
+	struct told t;
+	const char *rows;
+
+	run(f, &t, arena_fmt(&f->arena, fmt, files).p, true);
+	if (t.outcome != ENGINE_OK)
+		print_message("%.*s\n", SARG(buf_str(&t.text)));
+	assert_int_equal(t.outcome, ENGINE_OK);
+	rows = arena_cstr(&f->arena, buf_str(&t.rows));
+	drop(&t);
+	return rows;
+}
+
+static const char *paths_of(struct fixture *f, const struct engine_file *v, int n)
+{
+	OWNS(buf) b = {0};
+
+	for (int i = 0; i < n; i++)
+		buf_fmt(&b, "%s'exports/%.*s'", i ? ", " : "", SARG(v[i].name));
+	return arena_cstr(&f->arena, buf_str(&b));
+}
+
+static void every_type_survives_being_split(void **state)
+{
+	static const char schema[] = "SELECT name, type, repetition_type, num_children, converted_type, scale, precision, field_id, logical_type "
+				     "FROM parquet_schema(%s)";
+	static const char rows[] = "SELECT count(*), bit_xor(hash(file_row_number + file_index * 20480, b, i, l, f, d, n9, n38, day, t, "
+				   "ts, tz, s, u, x, li, st, m)), sum(i) FROM read_parquet([%s], file_row_number = true)";
+	struct fixture *f = *state;
+	struct engine_export x = export_of(every_type);
+	struct engine_file *whole, *v;
+	int n;
+
+	x.field_ids = str_of(every_id);
+	assert_int_equal(export_all(f, &x, &whole), 1);
+	x.file_bytes = whole->bytes / 3;
+	n = export_all(f, &x, &v);
+	assert_int_equal(n, 3);
+	assert_string_equal(told_by(f, schema, paths_of(f, whole, 1)), told_by(f, schema, paths_of(f, &v[1], 1)));
+	assert_string_equal(told_by(f, rows, paths_of(f, whole, 1)), told_by(f, rows, paths_of(f, v, n)));
+	for (int i = 0; i < whole->ncolumns; i++) {
+		assert_true(str_eq(whole->columns[i].path, v[0].columns[i].path));
+		assert_int_equal(whole->columns[i].nulls, v[0].columns[i].nulls + v[1].columns[i].nulls + v[2].columns[i].nulls);
+		assert_true(whole->columns[i].has_bounds && v[2].columns[i].has_bounds);
+	}
+}
+
 static void expect_refused(struct fixture *f, const struct engine_export *x, enum engine_outcome outcome, const char *class)
 {
 	struct told t;
@@ -906,6 +967,7 @@ int main(void)
 		CASE(no_rows_are_one_file),
 		CASE(values_are_bound_by_name),
 		CASE(a_large_result_becomes_several_files_in_order),
+		CASE(every_type_survives_being_split),
 		CASE(what_is_too_large_leaves_nothing),
 		CASE(errors_have_places_in_the_select),
 		CASE(a_canceled_export_leaves_nothing),
