@@ -369,11 +369,13 @@ static void two_servers_agree(void **state)
 		assert_true(t.snapshots[i].id > t.snapshots[i - 1].id && t.snapshots[i].parent == t.snapshots[i - 1].id);
 }
 
+static const char endless[] = "SELECT count(*) FROM range(1000000) a(x), range(1000000) b(y) WHERE hash(x, y) % 3 = 1";
+
 static void a_stop_ends_what_runs(void **state)
 {
 	struct fixture *f = *state;
 	const struct saved_ask ask = {.space = S("lab"), .name = S("long"),
-				      .sql = S("SELECT count(*) FROM range(1000000) a(x), range(1000000) b(y) WHERE hash(x, y) % 3 = 1")};
+				      .sql = str_of(endless)};
 	struct flag over = FLAG;
 	struct view_op *op;
 	struct view_result r;
@@ -385,6 +387,118 @@ static void a_stop_ends_what_runs(void **state)
 	flag_wait(&over, 1);
 	assert_false(view_save(&f->c, f->a.views, &ask, &op));
 	assert_true(failed(f, ERR_UNAVAILABLE));
+}
+
+static void a_build_has_a_deadline(void **state)
+{
+	struct fixture *f = *state;
+	struct exec_loop *loop = exec_loop_open("sweeper");
+	const struct lifecycle_options lo = {.loop = loop, .tick_ms = 20, .batch = 10};
+	const struct saved_ask ask = {.space = S("lab"), .name = S("long"), .sql = str_of(endless)};
+	struct views_options vo = f->a.views->o;
+	struct flag over = FLAG;
+	struct views *views;
+	struct view_op *op;
+	struct view_result r;
+
+	vo.lifecycle = lifecycle_open(&lo);
+	vo.build_ms = 500;
+	views = views_open(&f->c, &vo);
+	exec_loop_start(loop);
+	must(f, view_save(&f->c, views, &ask, &op));
+	assert_false(wait_for(f, op, &r));
+	assert_true(failed(f, ERR_STATEMENT_TIMEOUT));
+	views_stop(views, flag_raise, &over);
+	flag_wait(&over, 1);
+	exec_loop_stop(loop);
+	exec_loop_join(loop);
+	views_close(views);
+	lifecycle_close(vo.lifecycle);
+	exec_loop_close(loop);
+	assert_str_equal(rows_of(f, "SELECT 1"), "[1]"); /* the worker goes on */
+}
+
+/* --- what is deleted while it is written --- */
+
+static struct {
+	const struct store_ops *real;
+	struct store_ops ops;
+	const char *after, *key, *text; /* after a put of a key that ends so, this is written there */
+} hook;
+
+static bool hooked_put(struct call *c, struct store *s, struct str key, struct str bytes, enum store_put how)
+{
+	if (!hook.real->put(c, s, key, bytes, how))
+		return false;
+	if (str_search(key, str_of(hook.after)) == key.n)
+		return true;
+	hook.after = "never";
+	return hook.real->put(c, s, str_of(hook.key), str_of(hook.text), STORE_REPLACE);
+}
+
+static void hook_after(struct fixture *f, const char *after, const char *key, const char *text)
+{
+	hook.real = f->store->ops;
+	hook.ops = *f->store->ops;
+	hook.ops.put = hooked_put;
+	hook.after = after;
+	hook.key = key;
+	hook.text = text;
+	f->store->ops = &hook.ops;
+}
+
+static size_t objects_below(struct fixture *f, const char *prefix)
+{
+	struct store_entry *left;
+	size_t n;
+
+	assert_true(hook.real->list(&f->c, f->store, str_of(prefix), S(""), &left, &n));
+	return n;
+}
+
+static void a_commit_into_what_is_gone_is_undone(void **state)
+{
+	struct fixture *f = *state;
+	const struct view_upload_ask ask = {.space = S("lab"), .table = S("t"), .mode = VIEW_CREATE, .format = ENGINE_ROWS_CSV,
+					    .room = nothing, .room_drop = nothing};
+	struct view_upload *u;
+	struct view_op *op;
+	struct view_result r;
+
+	hook_after(f, "tables/t/metadata/v1.metadata.json", "tenants/acme/spaces/lab/table_names/t",
+		   "{\"name\":\"t\",\"id\":\"another\",\"deleting_at\":\"2026-01-01T00:00:00Z\"}");
+	must(f, view_upload(&f->c, f->a.views, &ask, &u, &op));
+	assert_true(view_upload_put(u, S("a\n1\n")));
+	view_upload_end(u, true);
+	assert_false(wait_for(f, op, &r));
+	assert_true(failed(f, ERR_NOT_FOUND));
+	f->store->ops = hook.real;
+	hook_after(f, "metadata/v1.metadata.json", "tenants/acme/spaces/lab/meta.json",
+		   "{\"id\":\"lab\",\"created_at\":\"2026-01-01T00:00:00Z\",\"deleting_at\":\"2026-01-01T00:00:00Z\"}");
+	assert_false(save_as(f, "v", "SELECT 1 AS a", NULL));
+	assert_true(failed(f, ERR_NOT_FOUND));
+	assert_int_equal(objects_below(f, "tenants/acme/spaces/lab/materialized_views/"), 0);
+	f->store->ops = hook.real;
+}
+
+static void a_stop_ends_uploads_that_wait(void **state)
+{
+	struct fixture *f = *state;
+	const struct view_upload_ask ask = {.space = S("lab"), .table = S("t"), .mode = VIEW_CREATE, .format = ENGINE_ROWS_CSV,
+					    .room = nothing, .room_drop = nothing};
+	struct flag over = FLAG;
+	struct view_upload *u;
+	struct view_op *op;
+	struct view_result r;
+
+	must(f, view_upload(&f->c, f->a.views, &ask, &u, &op));
+	assert_true(view_upload_put(u, S("a\n1\n")));
+	views_stop(f->a.views, flag_raise, &over);
+	assert_false(wait_for(f, op, &r));
+	assert_true(failed(f, ERR_CANCELED));
+	flag_wait(&over, 1);
+	assert_true(view_upload_put(u, S("2\n"))); /* to nobody */
+	view_upload_end(u, true);
 }
 
 /* --- spaces --- */
@@ -472,7 +586,8 @@ int main(void)
 		T(names_are_found), T(wrong_sql_tells_where), T(places_are_those_of_the_client), T(nothing_else_is_in_sight),
 		T(every_type_comes_back), T(names_are_made_unique), T(rows_keep_their_order), T(views_are_brought_up_to_date),
 		T(no_view_is_made_of_itself), T(views_are_nested_so_deep), T(a_source_must_be_one), T(what_fails_changes_nothing),
-		T(one_build_for_many), T(two_servers_agree), T(a_stop_ends_what_runs), T(a_space_goes_with_all),
+		T(one_build_for_many), T(two_servers_agree), T(a_stop_ends_what_runs), T(a_build_has_a_deadline),
+		T(a_commit_into_what_is_gone_is_undone), T(a_stop_ends_uploads_that_wait), T(a_space_goes_with_all),
 		T(a_deletion_is_finished), T(spaces_are_listed_in_pages),
 	};
 
