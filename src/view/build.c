@@ -404,7 +404,7 @@ static void resolve(struct view_op *op)
 			parse(op);
 			return;
 		}
-		if (!s->sql_id.n || is_fresh(f, s->sql_id))
+		if (!s->sql_id.n || f->b->check_only || is_fresh(f, s->sql_id))
 			continue;
 		if (!begin_child(op, f, s, named))
 			build_finish(op);

@@ -359,6 +359,10 @@ static void columns_known(struct view_op *op)
 	if (op->got.end.outcome != ENGINE_OK)
 		(void)!op_fail_engine(op, f->b->saved->sql, f->inner, f->w.before);
 	else if (read_columns(op, f)) {
+		if (f->b->check_only) {
+			build_finish(op);
+			return;
+		}
 		compose_export(op, f);
 		files_write(op, &f->w, written);
 		return;

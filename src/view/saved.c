@@ -20,7 +20,6 @@ struct saving {
 	struct entry entry;            /* as it will be; a refresh: as it is */
 	struct entry former;           /* zero of a new one */
 	struct bound bound;
-	struct select_read read;
 	struct build build;
 	int64_t began_mono_ms, attempt; /* attempt: building_until_ms that it has stored */
 	int tries;
@@ -375,12 +374,11 @@ static void build_it(struct view_op *op)
 		failed(op);
 		return;
 	}
-	if (!s->async) {
-		build_begin(op, &s->build);
-		return;
+	if (s->async) {
+		s->build.check_only = true;
+		s->build.next = store_building;
 	}
-	s->read.client = s->entry.saved.sql;
-	read_select(op, s->bound.sql, &s->read, store_building);
+	build_begin(op, &s->build);
 }
 
 static void prepare_create(struct view_op *op)

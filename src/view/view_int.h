@@ -204,6 +204,7 @@ struct build {
 	const struct str *bind_names;
 	int nbinds;
 	struct str bindings;           /* canonical JSON of the values; empty = the defaults: the view itself */
+	bool check_only;               /* nothing is built: `next` follows once the SELECT is known to be one over what is there */
 	bool empty;                    /* no rows are computed: a view with a variable that has no value yet */
 	enum view_refresh_mode mode;   /* AUTO: what is there will do when no source changed since; views among the sources are
 	                                * looked at the same way first. NEVER: whatever is there will do */

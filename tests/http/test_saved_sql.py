@@ -297,6 +297,9 @@ def test_later_and_failed(space):
     entry = built(space, a.json["id"])
     assert entry["view"]["state"] == "failed" and "w" in entry["view"]["error"], entry
     problem(space.save("SELECT nope FROM orders WHERE", headers={"Prefer": "respond-async"}), 422, "sql_invalid")
+    for wrong in ("SELECT nope FROM orders", "SELECT * FROM nowhere"):  # seen before anything is stored
+        problem(space.save(wrong, headers={"Prefer": "respond-async"}), 422, "sql_invalid")
+        assert wrong not in [one["sql"] for one in space.client.get(space.path("sql")).json["items"]]
 
 
 def test_refreshes_at_once(space):
