@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-enum { ASK_EVERY_MS = 300 };
+enum { ASK_FIRST_MS = 20, ASK_EVERY_MS = 300 };
 
 struct view_ask {
 	struct remote remote;
@@ -39,12 +39,14 @@ static bool follow(struct call *c, const struct view_ask *a, const json_node **o
 	struct remote_ask q = {.method = "GET", .timeout_ms = REMOTE_ANSWER_MS};
 	bool watched = isatty(STDERR_FILENO), ok = true;
 	int64_t started = clock_mono_ms();
+	useconds_t wait_ms = ASK_FIRST_MS;
 
 	q.path = view_path(c, a, remote_text(*o, "id"));
 	while (ok && is_building(*o)) {
 		if (watched)
 			show_wait(started);
-		usleep(ASK_EVERY_MS * 1000);
+		usleep(wait_ms * 1000);
+		wait_ms = 2 * wait_ms < ASK_EVERY_MS ? 2 * wait_ms : ASK_EVERY_MS;
 		ok = remote_json(c, &a->remote, &q, o);
 	}
 	if (watched)
