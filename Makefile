@@ -8,7 +8,7 @@ export DUCKDB_PREFIX
 
 SETUP = meson setup -Dduckdb=$(or $(DUCKDB_PREFIX),deps/duckdb) -Dprefix=$(PREFIX)
 
-.PHONY: build run test check deps bench test-asan test-tsan fuzz install docs clean help
+.PHONY: build run test check deps opendal interop bench test-asan test-tsan fuzz install docs clean help
 build: ## build/mayfly
 	@tools/deps build duckdb
 	@test -f $(BUILD)/build.ninja || $(SETUP) $(BUILD)
@@ -30,6 +30,15 @@ check: build ## floors, sizes, headers, clang-tidy, spelling, generated document
 	@tools/docs --check $(BUILD)
 	@tools/spelling
 	@tools/tidy $(BUILD)
+
+opendal: ## build/libmayfly_opendal.so, for object stores; needs cargo
+	@tools/deps build
+	@tools/opendal $(BUILD)
+
+interop: build ## what is tested together with crates, PyPI and npm; one line a part
+	@tools/deps test samples
+	@tools/deps venv || true
+	@tests/interop/run $(BUILD)
 
 deps: ## install everything that build, run, test and check need
 	@tools/deps build test check duckdb samples interop

@@ -2,7 +2,7 @@
  *
  * One ops table, one contract suite for every backend: a folder, and whatever Apache OpenDAL reaches. Keys are
  * paths of the form a/b/c (letters, digits, `_`, `-`, `.`, `=`, `$`; no part is empty,
- * `.` or `..` or longer than 255; a key that begins with another and `/` conflicts with it).
+ * `.` or `..` or longer than 255; where a backend has folders, a key that begins with another and `/` conflicts with it).
  * What a put, a drop or a synced append acknowledged survives a crash; a put
  * is seen whole or not at all. Threads: any. Everything blocks.
  */
@@ -15,7 +15,7 @@ struct store;
 
 enum { STORE_KEY_MAX = 1024, STORE_LIST_MAX = 1000 };
 enum store_put {
-	STORE_NEW,     /* ERR_CONFLICT when the key exists: of any number of racers one wins */
+	STORE_NEW,     /* ERR_CONFLICT when the key exists: of any number of racers one wins. After ERR_UNAVAILABLE it may exist */
 	STORE_REPLACE, /* whatever was there */
 };
 struct store_entry {
