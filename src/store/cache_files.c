@@ -189,9 +189,8 @@ static void look_at(struct scan *s, int in, struct str tenant, struct str name)
 	if (!id_valid(str_head(name, ID_LEN)))
 		return;
 	memcpy(f.id.text, name.p, ID_LEN);
-	if (str_eq(ending, S(".part")) || str_eq(ending, S(".spool")))
-		unlinkat(in, name.p, 0);
-	else if (str_eq(ending, S(".key")) && faccessat(in, f.id.text, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (str_eq(ending, S(".part")) || str_eq(ending, S(".spool")) ||
+	    (str_eq(ending, S(".key")) && faccessat(in, f.id.text, F_OK, AT_SYMLINK_NOFOLLOW) < 0))
 		unlinkat(in, name.p, 0);
 	else if (ending.n == 0 && recover(s, &f))
 		keep(s, &f);
