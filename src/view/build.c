@@ -134,7 +134,8 @@ bool build_pin(struct call *c, const struct ice_table *t, const struct ice_snaps
 	struct pin p = {.snapshot_id = s->id, .snapshot_ms = s->at_ms, .manifest_list = s->manifest_list, .location = t->location};
 
 	if (!schema || !str_to_i64(ice_value(s->summary, s->nsummary, "total-records"), &p.rows))
-		return fail(c, ERR_CORRUPT_TABLE, "%.*s: snapshot %lld has no schema or no count", SARG(t->metadata_key), (long long)s->id);
+		return fail(c, ERR_CORRUPT_TABLE, "%.*s: snapshot %lld has no schema or no count", SARG(t->metadata_key),
+			    (long long)s->id);
 	p.schema = *schema;
 	p.schema_version = (int)(schema - t->schemas) + 1;
 	p.schema_hash = ice_schema_hash(c->arena, schema);
@@ -211,8 +212,8 @@ static bool names_of_snapshot(struct call *c, struct frame *f)
 
 static bool one_state(const json_node *pair, struct str *ret_uuid, int64_t *ret_snapshot)
 {
-	if (!pair || json_kind(pair) != JSON_KIND_ARRAY || json_count(pair) != 2 || json_kind(json_at(pair, 0)) != JSON_KIND_TEXT ||
-	    json_kind(json_at(pair, 1)) != JSON_KIND_INT)
+	if (!pair || json_kind(pair) != JSON_KIND_ARRAY || json_count(pair) != 2 ||
+	    json_kind(json_at(pair, 0)) != JSON_KIND_TEXT || json_kind(json_at(pair, 1)) != JSON_KIND_INT)
 		return false;
 	*ret_uuid = json_text(json_at(pair, 0));
 	*ret_snapshot = json_int(json_at(pair, 1));
@@ -237,7 +238,8 @@ enum build_age build_compare(struct call *c, struct str ours, struct str theirs)
 			return BUILD_OTHER;
 		for (void *it = NULL; json_each(json_get(a, groups[i]), &it, &key, &value);) {
 			if (!one_state(value, &mine, &here) ||
-			    !one_state(json_get(group, arena_cstr(c->arena, key)), &other, &there) || !str_eq(mine, other) || there < here)
+			    !one_state(json_get(group, arena_cstr(c->arena, key)), &other, &there) || !str_eq(mine, other) ||
+			    there < here)
 				return BUILD_OTHER;
 			if (there > here)
 				age = BUILD_NEWER;
@@ -289,7 +291,8 @@ static bool no_cycle(struct view_op *op, struct frame *f, const struct named_tab
 			continue;
 		put_chain(&chain, f, id);
 		buf_add(&chain, str_head(at->b->saved->name, 60));
-		return fail_at(&op->call, ERR_SQL_INVALID, named->position, "the view would be made of itself: %s", buf_cstr(&chain));
+		return fail_at(&op->call, ERR_SQL_INVALID, named->position, "the view would be made of itself: %s",
+			       buf_cstr(&chain));
 	}
 	return f->depth < VIEW_DEPTH_MAX || fail_at(&op->call, ERR_SQL_INVALID, named->position,
 						    "views are nested more than %d deep", VIEW_DEPTH_MAX);
@@ -315,7 +318,8 @@ static void child_done(struct view_op *op)
 	}
 	if (k->b.committed) {
 		view_meta_put(c, v, k->b.space, k->b.saved, &k->b.pin);
-		view_tell(v, c, &(struct view_told){VIEW_E_REFRESHED, k->b.space, k->b.saved->id, k->b.pin.snapshot_id, k->b.pin.rows, -1, S("")});
+		view_tell(v, c, &(struct view_told){VIEW_E_REFRESHED, k->b.space, k->b.saved->id, k->b.pin.snapshot_id,
+						    k->b.pin.rows, -1, S("")});
 	}
 	add_fresh(op, f, k->b.saved->id);
 	op_step_next(op, resolve); /* not deeper into this stack: there may be many */
@@ -326,7 +330,8 @@ static bool begin_child(struct view_op *op, struct frame *f, const struct source
 	struct child *k = ARENA_NEW(&op->arena, struct child);
 	const struct saved_sql *q = &s->entry->saved;
 
-	if (!no_cycle(op, f, named, s->sql_id) || !variables_bind(&op->call, q->sql, q->variables, q->nvariables, NULL, &k->bound))
+	if (!no_cycle(op, f, named, s->sql_id) ||
+	    !variables_bind(&op->call, q->sql, q->variables, q->nvariables, NULL, &k->bound))
 		return false;
 	leave_flight(op, f);
 	k->named = *named;

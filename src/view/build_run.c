@@ -133,7 +133,8 @@ static bool read_order(struct view_op *op, struct frame *f)
 		if (sortable)
 			add_sort(f, at, &o);
 		sortable = sortable && f->nsort > before;
-		buf_fmt(&b, "%s\"_q\".\"c%d\" %s NULLS %s", i ? ", " : " ORDER BY ", at, o.desc ? "DESC" : "ASC", o.nulls_first ? "FIRST" : "LAST");
+		buf_fmt(&b, "%s\"_q\".\"c%d\" %s NULLS %s", i ? ", " : " ORDER BY ", at, o.desc ? "DESC" : "ASC",
+			o.nulls_first ? "FIRST" : "LAST");
 	}
 	f->order = given ? arena_dup(&op->arena, buf_str(&b)) : S("");
 	return true;
@@ -147,6 +148,8 @@ static bool read_columns(struct view_op *op, struct frame *f)
 
 	if (!engine_columns(&op->call, op->got.columns, &columns, &n))
 		return false;
+	if (n > VIEW_COLUMNS_MAX)
+		return fail(&op->call, ERR_SQL_INVALID, "it has more than %d columns", VIEW_COLUMNS_MAX);
 	v = ARENA_ARRAY(&op->arena, struct ice_column, (size_t)n + 1);
 	for (int i = 0; i < n; i++)
 		v[i] = (struct ice_column){columns[i].name, columns[i].type};
@@ -215,8 +218,8 @@ static bool in_force(struct call *c, const struct build *b, const struct ice_tab
 {
 	int64_t revision;
 
-	if (!base->version || !str_to_i64(ice_value(base->properties, base->nproperties, PROP_REVISION), &revision) || revision < b->revision ||
-	    (revision == b->revision && is_this_entry(c, b, base)))
+	if (!base->version || !str_to_i64(ice_value(base->properties, base->nproperties, PROP_REVISION), &revision) ||
+	    revision < b->revision || (revision == b->revision && is_this_entry(c, b, base)))
 		return true;
 	return fail(c, ERR_REVISION_CONFLICT, "another revision of the SQL is in force by now");
 }

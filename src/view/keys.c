@@ -15,8 +15,8 @@ bool view_id_check(struct call *c, const char *what, struct str id)
 
 		right = ascii_alpha(l) || ascii_digit(l) || (i && (l == '_' || l == '-'));
 	}
-	return right || fail(c, ERR_INVALID_FIELD, "%s: at most %d letters, digits, `_` and `-`, beginning with a letter or digit", what,
-			     VIEW_ID_MAX);
+	return right || fail(c, ERR_INVALID_FIELD, "%s: at most %d letters, digits, `_` and `-`, beginning with a letter or digit",
+			     what, VIEW_ID_MAX);
 }
 
 struct str key_tenant(struct arena *a, struct str tenant)

@@ -93,6 +93,7 @@ struct node { /* an object or array that is open */
 	struct str type, key, table, schema, catalog, function, schema2, catalog2;
 	int64_t place;
 	bool has_sample, has_alias;
+	int items;             /* of an array: objects */
 };
 struct tree {
 	struct call *c;
@@ -147,7 +148,8 @@ static bool add_cte(struct tree *t, const struct node *o)
 	if (t->n < 4)
 		return unreadable(t);
 	t->ctes = grown(t->c->arena, t->ctes, t->nctes, &t->ctes_room, sizeof(*t->ctes));
-	t->ctes[t->nctes++] = (struct cte){o->key, o->from, (size_t)(t->p - t->start), t->nodes[t->n - 4].from, 0, o->recursive_cte};
+	t->ctes[t->nctes++] = (struct cte){.name = o->key, .from = o->from, .to = (size_t)(t->p - t->start),
+					   .owner = t->nodes[t->n - 4].from, .recursive = o->recursive_cte};
 	return true;
 }
 
@@ -179,7 +181,8 @@ static bool function_ok(struct tree *t, const struct node *o)
 /* What may stand in FROM. */
 static bool from_ok(struct tree *t, const struct node *o)
 {
-	static const char *const kinds[] = {"SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "EMPTY", "EMPTY_FROM", "PIVOT"};
+	static const char *const kinds[] = {"SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "EMPTY", "EMPTY_FROM",
+					    "PIVOT"};
 
 	if (str_eq(o->type, S("BASE_TABLE")))
 		return table_ok(t, o);
@@ -273,6 +276,9 @@ static bool open_node(struct tree *t, struct str key)
 	t->nodes = grown(t->c->arena, t->nodes, t->n, &t->room, sizeof(*t->nodes));
 	if (t->n && !t->nodes[t->n - 1].array && str_eq(key, S("sample")))
 		t->nodes[t->n - 1].has_sample = true;
+	if (t->n && t->nodes[t->n - 1].array && ++t->nodes[t->n - 1].items > VIEW_COLUMNS_MAX &&
+	    str_eq(t->nodes[t->n - 1].key, S("select_list"))) /* DuckDB would make names unique, one by one */
+		return fail(t->c, ERR_SQL_INVALID, "it has more than %d columns", VIEW_COLUMNS_MAX);
 	t->nodes[t->n++] = (struct node){.from = (size_t)(t->p - t->start), .array = *t->p == '[', .place = -1,
 					 .is_function = str_eq(key, S("function"))};
 	if (*t->p == '[')
@@ -401,8 +407,8 @@ static bool add_names(struct tree *t, struct select_read *ret)
 			continue;
 		}
 		(void)!map_put(&seen, lower, t);
-		ret->tables[ret->ntables++] =
-			(struct named_table){r->name, r->place < 0 ? 0 : read_position(t->c->arena, ret->client, t->sql, r->place)};
+		ret->tables[ret->ntables++] = (struct named_table){
+			r->name, r->place < 0 ? 0 : read_position(t->c->arena, ret->client, t->sql, r->place)};
 	}
 	map_close(&seen);
 	return ok;

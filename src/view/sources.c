@@ -12,7 +12,8 @@
 static bool unknown(struct call *c, const struct named_table *named)
 {
 	call_forgive(c);
-	return fail_at(c, ERR_SQL_INVALID, named->position, "the space has no table or view %.*s", SARG(str_head(named->name, 100)));
+	return fail_at(c, ERR_SQL_INVALID, named->position, "the space has no table or view %.*s",
+		       SARG(str_head(named->name, 100)));
 }
 
 static bool as_table(struct call *c, struct views *v, struct str space, const struct named_table *named, struct source *ret)

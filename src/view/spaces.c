@@ -193,8 +193,10 @@ static bool is_ours(struct call *c, struct views *v, const struct meta *m)
 {
 	struct meta now;
 
-	return read_meta(c, v, m->space.id, &now) &&
-	       (now.deleting_ms == m->deleting_ms || fail(c, ERR_CONFLICT, "space %.*s was deleted by another server", SARG(m->space.id)));
+	if (!read_meta(c, v, m->space.id, &now))
+		return false;
+	return now.deleting_ms == m->deleting_ms ||
+	       fail(c, ERR_CONFLICT, "space %.*s was deleted by another server", SARG(m->space.id));
 }
 
 /* What a listing shows but meta.json; what authorises other things (`sql/`) goes in the same pass. */

@@ -220,7 +220,8 @@ static bool look(struct call *c, struct views *v, struct uploading *s)
 		t = (struct ice_table){.prefix = prefix};
 	}
 	if (!str_eq(s->mark.name, s->name))
-		return s->mode == VIEW_APPEND ? fail(c, ERR_UNKNOWN_TABLE, "no table %.*s", SARG(s->name)) : duplicate(c, s->name, s->mark.name);
+		return s->mode == VIEW_APPEND ? fail(c, ERR_UNKNOWN_TABLE, "no table %.*s", SARG(s->name))
+					      : duplicate(c, s->name, s->mark.name);
 	if (t.version && s->mode == VIEW_CREATE)
 		return duplicate(c, s->name, s->name);
 	s->table = t;
@@ -282,8 +283,8 @@ static bool commit(struct view_op *op, struct uploading *s, struct ice_committed
 {
 	const struct ice_property summary[] = {{S(PROP_SERVER), op->room->o.server}};
 	const struct ice_change change = {
-		.how = s->mode == VIEW_APPEND ? ICE_APPEND : ICE_OVERWRITE, .schema = &s->schema, .files = s->w.files, .nfiles = s->w.nfiles,
-		.summary = summary, .nsummary = 1, .deadline_mono_ms = op->call.deadline_ms};
+		.how = s->mode == VIEW_APPEND ? ICE_APPEND : ICE_OVERWRITE, .schema = &s->schema,
+		.files = s->w.files, .nfiles = s->w.nfiles, .summary = summary, .nsummary = 1, .deadline_mono_ms = op->call.deadline_ms};
 
 	return ice_commit(&op->call, op->room->o.store, s->w.prefix, &change, check, op, ret);
 }
@@ -296,7 +297,8 @@ static bool not_late(struct view_op *op, struct uploading *s)
 	struct table_mark m = {0};
 	struct err why;
 
-	if (space_check(c, v, s->space) && table_mark_read(c, v, s->space, s->name, &m) && !m.deleting_ms && str_eq(m.id, s->mark.id))
+	if (space_check(c, v, s->space) && table_mark_read(c, v, s->space, s->name, &m) && !m.deleting_ms &&
+	    str_eq(m.id, s->mark.id))
 		return true;
 	if (c->err.kind != ERR_NONE && c->err.kind != ERR_NOT_FOUND)
 		return false;
@@ -559,7 +561,8 @@ static bool allowed(struct call *c, struct views *v, const struct view_upload_as
 	return look(c, v, &probe);
 }
 
-bool view_upload(struct call *c, struct views *v, const struct view_upload_ask *ask, struct view_upload **ret, struct view_op **ret_op)
+bool view_upload(struct call *c, struct views *v, const struct view_upload_ask *ask, struct view_upload **ret,
+		 struct view_op **ret_op)
 {
 	struct view_upload *u;
 	struct uploading *s;

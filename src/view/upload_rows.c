@@ -13,8 +13,9 @@
 
 /* --- classes of values --- */
 enum {
-	IS_BOOLEAN = 1, IS_INT64 = 2, IS_INT38 = 4 /* of more digits */, IS_DOUBLE = 8, IS_DATE = 16, IS_TIMESTAMP = 32, IS_TIMESTAMPTZ = 64,
-	IS_TIME = 128, IS_TEXT = 256, IS_OTHER = 512 /* of JSON: nested, or a number too long */, IS_NOT_FINITE = 1024 /* of CSV: NaN, … */
+	IS_BOOLEAN = 1, IS_INT64 = 2, IS_INT38 = 4 /* of more digits */, IS_DOUBLE = 8, IS_DATE = 16, IS_TIMESTAMP = 32,
+	IS_TIMESTAMPTZ = 64, IS_TIME = 128, IS_TEXT = 256,
+	IS_OTHER = 512 /* of JSON: nested, or a number too long */, IS_NOT_FINITE = 1024 /* of CSV: NaN, … */
 };
 #define INT_PATTERN "'-?(0|[1-9][0-9]*)'"
 #define DATE_PATTERN "[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -38,15 +39,18 @@ static const char csv_class[] =
 /* j stands for the JSON value, x for its text */
 static const char json_class[] =
 	"CASE WHEN j IS NULL THEN 0 ELSE CASE json_type(j) WHEN 'NULL' THEN 0 WHEN 'BOOLEAN' THEN 1"
-	" WHEN 'UBIGINT' THEN CASE WHEN TRY_CAST(x AS BIGINT) IS NOT NULL THEN 2 ELSE 4 END WHEN 'BIGINT' THEN 2 WHEN 'HUGEINT' THEN 4"
-	" WHEN 'DOUBLE' THEN CASE WHEN NOT regexp_full_match(x, " INT_PATTERN ") THEN CASE WHEN isfinite(TRY_CAST(x AS DOUBLE)) THEN 8 ELSE 512 END"
+	" WHEN 'UBIGINT' THEN CASE WHEN TRY_CAST(x AS BIGINT) IS NOT NULL THEN 2 ELSE 4 END"
+	" WHEN 'BIGINT' THEN 2 WHEN 'HUGEINT' THEN 4"
+	" WHEN 'DOUBLE' THEN CASE WHEN NOT regexp_full_match(x, " INT_PATTERN ")"
+	" THEN CASE WHEN isfinite(TRY_CAST(x AS DOUBLE)) THEN 8 ELSE 512 END"
 	" WHEN TRY_CAST(x AS DECIMAL(38,0)) IS NOT NULL THEN 4 ELSE 512 END"
 	" WHEN 'VARCHAR' THEN CASE WHEN NOT (x[1] BETWEEN '0' AND '9') THEN 256" TIME_CLASSES " ELSE 256 END"
 	" ELSE 512 END END";
 
 static struct str type_of(int64_t is, bool json)
 {
-	const int64_t numbers = IS_INT64 | IS_INT38 | IS_DOUBLE, texts = IS_DATE | IS_TIMESTAMP | IS_TIMESTAMPTZ | IS_TIME | IS_TEXT;
+	const int64_t numbers = IS_INT64 | IS_INT38 | IS_DOUBLE;
+	const int64_t texts = IS_DATE | IS_TIMESTAMP | IS_TIMESTAMPTZ | IS_TIME | IS_TEXT;
 
 	if (is == IS_BOOLEAN)
 		return S("BOOLEAN");
@@ -394,8 +398,8 @@ static bool is_int(enum ice_kind k)
 static struct str scalar(struct arena *a, const struct ice_type *t, struct str text)
 {
 	if (is_int(t->kind)) /* a cast would round */
-		return arena_fmt(a, "(CASE WHEN regexp_full_match(%.*s, '[+-]?[0-9]+') THEN %.*s ELSE %.*s || ' is no integer' END)", SARG(text),
-				 SARG(text), SARG(text));
+		return arena_fmt(a, "(CASE WHEN regexp_full_match(%.*s, '[+-]?[0-9]+') THEN %.*s ELSE %.*s || ' is no integer' END)",
+				 SARG(text), SARG(text), SARG(text));
 	return text;
 }
 
@@ -419,7 +423,8 @@ static void put_cast(struct upload_column *k, struct arena *a, const struct uplo
 		cell = scalar(a, t, cell);
 	}
 	k->to = arena_fmt(a, "CAST(%.*s AS %.*s)", SARG(cell), SARG(type));
-	k->check = arena_fmt(a, "%.*s IS NOT NULL AND TRY_CAST(%.*s AS %.*s) IS NULL", SARG(k->check.n ? k->check : cell), SARG(cell), SARG(type));
+	k->check = arena_fmt(a, "%.*s IS NOT NULL AND TRY_CAST(%.*s AS %.*s) IS NULL", SARG(k->check.n ? k->check : cell), SARG(cell),
+			     SARG(type));
 }
 
 static bool match_columns(struct view_op *op, struct upload_rows *r)
@@ -494,14 +499,16 @@ static void columns_known(struct view_op *op)
 static bool distinct(struct call *c, const struct engine_column *v, int n)
 {
 	for (int i = 0; i < n; i++) {
+		struct str base;
 		size_t end = v[i].name.n;
 
 		while (end && ascii_digit(v[i].name.p[end - 1]))
 			end--;
 		if (end < 2 || end == v[i].name.n || v[i].name.p[end - 1] != '_')
 			continue;
+		base = str_head(v[i].name, end - 1);
 		for (int k = 0; k < n; k++)
-			if (k != i && str_ieq(v[k].name, str_head(v[i].name, end - 1)) && !str_eq(v[k].name, str_head(v[i].name, end - 1)))
+			if (k != i && str_ieq(v[k].name, base) && !str_eq(v[k].name, base))
 				return mismatch(c, v[k].name, "two keys differ in case only:");
 	}
 	return true;
@@ -545,7 +552,8 @@ static void describe(struct view_op *op, struct upload_rows *r)
 	else /* formats of dates that are not ISO 8601 are text */
 		from = arena_fmt(&op->arena, "read_json(%.*s, " JSON_OPTIONS ", records = true, sample_size = -1, maximum_depth = -1, "
 				 "map_inference_threshold = -1, field_appearance_threshold = 0, dateformat = '%%Y-%%m-%%d', "
-				 "timestampformat = '%%Y-%%m-%%dT%%H:%%M:%%SZ')", SARG(literal(&op->arena, r->path)), json_format(r), longest_row(r));
+				 "timestampformat = '%%Y-%%m-%%dT%%H:%%M:%%SZ')",
+				 SARG(literal(&op->arena, r->path)), json_format(r), longest_row(r));
 	buf_fmt(&b, "SELECT * FROM %.*s LIMIT 0", SARG(from));
 	ask.sql = buf_str(&b);
 	op_ask(op, &ask, described);
@@ -585,7 +593,8 @@ static void located(struct view_op *op)
 
 		buf_fmt(&b, "\"row\":%lld,\"column\":", (long long)row);
 		json_quote(&b, r->columns[column].name);
-		fail(c, ERR_SCHEMA_MISMATCH, "row %lld, column %.*s: %s", (long long)row, SARG(str_head(r->columns[column].name, 100)), r->why.text);
+		fail(c, ERR_SCHEMA_MISMATCH, "row %lld, column %.*s: %s", (long long)row,
+		     SARG(str_head(r->columns[column].name, 100)), r->why.text);
 		fail_more(c, "%.*s", (int)b.n, b.p);
 	}
 	done(op);

@@ -115,6 +115,7 @@ void ops_run_stuck(struct views *v);
 bool op_fail_engine(struct view_op *op, struct str client, struct str sql, size_t prefix);
 
 /* --- read.c: what a client's SELECT names --- */
+enum { VIEW_COLUMNS_MAX = 4096 };
 struct named_table {
 	struct str name;
 	int position;                  /* from 1, in the client's text; 0 = unknown */

@@ -36,7 +36,8 @@ static struct ice_file described(struct call *c, const struct written *w, const 
 {
 	struct ice_stats *stats = ARENA_ARRAY(c->arena, struct ice_stats, (size_t)f->ncolumns + 1);
 	int64_t *splits = ARENA_ARRAY(c->arena, int64_t, (size_t)f->nsplits + 1);
-	struct ice_file to = {.path = path, .rows = f->rows, .bytes = f->bytes, .splits = splits, .nsplits = f->nsplits, .stats = stats};
+	struct ice_file to = {.path = path, .rows = f->rows, .bytes = f->bytes, .splits = splits, .nsplits = f->nsplits,
+			      .stats = stats};
 
 	memcpy(splits, f->splits, sizeof(*splits) * (size_t)f->nsplits);
 	for (int i = 0; i < f->ncolumns; i++) {
