@@ -1,4 +1,6 @@
 """needs - what parts ask for: the binding, npm packages, PyPI packages, test programs. Ends the part with 77 where it cannot be had."""
+import fcntl
+import filecmp
 import hashlib
 import os
 import re
@@ -54,7 +56,7 @@ def node_modules(folder):
     """The packages of folder/package-lock.json, in folder/node_modules."""
     lock = os.path.join(folder, "package-lock.json")
     stamp = os.path.join(folder, "node_modules", ".lock")
-    if os.path.exists(stamp) and open(stamp, "rb").read() == open(lock, "rb").read():
+    if os.path.exists(stamp) and filecmp.cmp(stamp, lock, shallow=False):
         return
     run(["npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"], "npm", cwd=folder)
     shutil.copy(lock, stamp)
@@ -75,12 +77,20 @@ def python(*packages):
     name = hashlib.sha256("\n".join([source, *packages]).encode()).hexdigest()[:16]
     folder = os.path.join(ROOT, "deps", "interop", name)
     program = os.path.join(folder, "bin", "python")
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    with open(folder + ".lock", "w", encoding="utf-8") as lock:  # others may want it as well
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fill(source, folder, program, packages)
+    return program
+
+
+def fill(source, folder, program, packages):
     if not os.path.exists(os.path.join(folder, ".whole")):
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([source, "-m", "venv", folder], check=True)
         run([program, "-m", "pip", "install", "--quiet", "--only-binary=:all:", "--disable-pip-version-check", *packages], "PyPI")
-        open(os.path.join(folder, ".whole"), "w", encoding="utf-8").close()
-    return program
+        with open(os.path.join(folder, ".whole"), "w", encoding="utf-8"):
+            pass
 
 
 def unit_tests(names, env):
