@@ -47,14 +47,24 @@ struct str store_location_of_folder(struct str path)
 	return owned(&uri);
 }
 
+/* It is there: the store is open. */
+static struct str absolute(struct call *c, struct str path)
+{
+	char *real = realpath(arena_cstr(c->arena, path), NULL);
+	struct str found = real ? arena_dup(c->arena, str_of(real)) : path;
+
+	free(real);
+	return found;
+}
+
 /* As readers of Iceberg write it: gs:// and abfss:// are what Google's and Azure's stores are called. */
-static struct str location_of(const struct store_options *o)
+static struct str location_of(struct call *c, const struct store_options *o)
 {
 	struct str root = option(o, "root"), account = option(o, "account_name");
 	struct buf uri = {0};
 
 	if (str_eq(o->scheme, S("fs")))
-		return store_location_of_folder(root);
+		return store_location_of_folder(absolute(c, root));
 	if (str_eq(o->scheme, S("azblob")) && account.n) {
 		buf_fmt(&uri, "abfss://%.*s@%.*s.dfs.core.windows.net", SARG(option(o, "container")), SARG(account));
 	} else {
@@ -133,7 +143,7 @@ struct store *store_open(struct call *c, const struct store_options *o)
 	if (!s)
 		return NULL;
 	if (!folder)
-		s->location = location_of(o);
+		s->location = location_of(c, o);
 	if (probe(c, s))
 		return s;
 	s->ops->close(s);

@@ -382,6 +382,27 @@ static void an_entry_tells_size_and_time(void **state)
 	}
 }
 
+static void locations_are_absolute(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	EACH_BACKEND_THAT(&f, b_->folders)
+	{
+		const char *want = arena_fmt(&f.arena, "file://%s/a%%20b/store", f.place).p;
+		char back[4096];
+
+		assert_non_null(getcwd(back, sizeof(back)));
+		assert_int_equal(mkdir(arena_fmt(&f.arena, "%s/a b", f.place).p, 0700), 0);
+		assert_int_equal(chdir(f.place), 0);
+		f.s->ops->close(f.s);
+		f.s = f.backend->open(&f.c, "a b");
+		assert_int_equal(chdir(back), 0);
+		assert_non_null(f.s);
+		assert_str_equal(f.s->location, want);
+	}
+}
+
 /* --- appends --- */
 static void an_append_fits_the_size_or_conflicts(void **state)
 {
@@ -475,6 +496,7 @@ int main(void)
 		cmocka_unit_test(listings_are_in_the_order_of_bytes),
 		cmocka_unit_test(pages_follow_each_other),
 		cmocka_unit_test(an_entry_tells_size_and_time),
+		cmocka_unit_test(locations_are_absolute),
 		cmocka_unit_test_setup_teardown(an_append_fits_the_size_or_conflicts, on_disk, off_disk),
 		cmocka_unit_test(more_logs_grow_than_are_kept_open),
 		cmocka_unit_test(opendal_fs_is_tested),
