@@ -273,6 +273,8 @@ static bool open_node(struct tree *t, struct str key)
 {
 	if (t->n >= NESTING_MAX)
 		return unreadable(t);
+	if (t->n && str_eq(key, S("at_clause"))) /* of a CTE, DuckDB would forget it */
+		return invalid(t, t->nodes[t->n - 1].place, "a table is read as it is now, without AT", S(""));
 	t->nodes = grown(t->c->arena, t->nodes, t->n, &t->room, sizeof(*t->nodes));
 	if (t->n && !t->nodes[t->n - 1].array && str_eq(key, S("sample")))
 		t->nodes[t->n - 1].has_sample = true;

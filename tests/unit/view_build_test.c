@@ -84,7 +84,38 @@ static void wrong_sql_tells_where(void **state)
 	assert_true(refused(f, "SELECT * FROM main.t", ERR_NOT_ALLOWED, 15));
 	assert_true(refused(f, "SELECT a + 'x' FROM t", ERR_VIEW_FAILED, 12));
 	assert_true(refused(f, "SELECT union_value(n := 1) AS u", ERR_SQL_INVALID, 0));
+	assert_true(refused(f, "SELECT $1", ERR_SQL_INVALID, 8));
+	assert_true(refused(f, "SELECT $x", ERR_SQL_INVALID, 8));
+	assert_true(refused(f, "SELECT ?", ERR_SQL_INVALID, 8));
+	assert_true(refused(f, "SELECT * FROM t AT (VERSION => 1)", ERR_SQL_INVALID, 15));
+	assert_true(refused(f, "SELECT * FROM t, \"T\" AS u, T AS v, nowhere AS w", ERR_SQL_INVALID, 36));
 	assert_true(refused(f, "", ERR_SQL_INVALID, 0) || refused(f, "", ERR_SQL_INVALID, 1));
+}
+
+/* As long as a text may be, wide and deep. */
+static void long_texts_are_read(void **state)
+{
+	struct fixture *f = *state;
+	OWNS(buf) wide = {0}, deep = {0}, many = {0};
+
+	upload(f, "t", VIEW_CREATE, S("a\n1\n"));
+	buf_lit(&wide, "SELECT a");
+	for (int i = 1; i < 49000; i++)
+		buf_lit(&wide, ",a");
+	buf_lit(&wide, " FROM t");
+	assert_true(refused(f, buf_cstr(&wide), ERR_SQL_INVALID, 0));
+	buf_lit(&many, "SELECT 0");
+	for (int i = 0; i < 1000; i++)
+		buf_fmt(&many, " + (SELECT max(a) FROM t AS t%d)", i);
+	assert_str_equal(rows_of(f, arena_cstr(&f->arena, arena_fmt(&f->arena, "SELECT count(*) FROM t WHERE a > 0 AND (%.*s) > 0",
+									100, "SELECT max(a) FROM t"))), "[1]");
+	for (int i = 0; i < 100; i++)
+		buf_lit(&deep, "SELECT * FROM (");
+	buf_lit(&deep, "SELECT a FROM t");
+	for (int i = 0; i < 100; i++)
+		buf_lit(&deep, ")");
+	assert_str_equal(rows_of(f, buf_cstr(&deep)), "[1]");
+	assert_true(refused(f, buf_cstr(&many), ERR_SQL_INVALID, 0)); /* the parser's limit on nesting */
 }
 
 static void places_are_those_of_the_client(void **state)
@@ -583,7 +614,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, begin, end)
 	const struct CMUnitTest tests[] = {
-		T(names_are_found), T(wrong_sql_tells_where), T(places_are_those_of_the_client), T(nothing_else_is_in_sight),
+		T(names_are_found), T(wrong_sql_tells_where), T(long_texts_are_read), T(places_are_those_of_the_client), T(nothing_else_is_in_sight),
 		T(every_type_comes_back), T(names_are_made_unique), T(rows_keep_their_order), T(views_are_brought_up_to_date),
 		T(no_view_is_made_of_itself), T(views_are_nested_so_deep), T(a_source_must_be_one), T(what_fails_changes_nothing),
 		T(one_build_for_many), T(two_servers_agree), T(a_stop_ends_what_runs), T(a_build_has_a_deadline),
