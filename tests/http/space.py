@@ -153,9 +153,15 @@ class SqlSession:
         return self.client.request("DELETE", self.path())
 
 
+# Options of another storage than the folder of one machine, as JSON, for the tests of several servers on one storage.
+BACKEND = json.loads(os.environ.get("MAYFLY_TEST_STORAGE") or "{}")
+IN_FOLDER = BACKEND.get("storage.scheme", "fs") == "fs"
+
+
 def storage_server(root, data=None, **settings):
-    """A server whose spaces are in a folder that others have as well."""
-    return Server({"storage.root": root, **{k.replace("__", "."): v for k, v in settings.items()}}, data=data)
+    """A server whose spaces are where others have them as well: below a folder, or below that name in another storage."""
+    where = {"storage.root": root, **BACKEND}
+    return Server({**where, **{k.replace("__", "."): v for k, v in settings.items()}}, data=data)
 
 
 def built(space, sql_id):
