@@ -209,3 +209,25 @@ def test_tenants_on_one_storage(storage):
     problem(s.through(Client(b, tenant=two)).page(), 404, "not_found")
     assert Client(b, tenant=two).get("/v1/spaces").json["items"] == []
     assert [x["space_id"] for x in Client(b, tenant=one).get("/v1/spaces").json["items"]] == ["s"]
+
+
+def test_a_build_whose_server_died_is_failed_in_time(storage):
+    a, b = storage(), storage()
+    on_a, on_b = Space(a.client, "s"), Space(b.client, "s", make=False)
+    entry = on_a.saved("SELECT 1 AS a")
+    long = "SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3"
+    made = on_a.save(long, headers={"Prefer": "respond-async"})
+    assert made.status == 202 and made.json["view"]["state"] == "building", made
+    session = on_a.open(headers={"Prefer": "respond-async"}, sql=long + " AND b.range > 1")
+    assert session.status == 202 and session.json["status"] == "running", session
+    kill(a)
+    assert on_b.get_sql(made.json["id"]).json["view"]["state"] == "building"
+    b.client.advance(1000)  # the longest build and the grace
+    now = on_b.get_sql(made.json["id"]).json
+    assert now["view"]["state"] == "failed" and now["view"]["error"], now
+    shown = on_b.client.get(on_b.path("sql-sessions", session.json["id"]))
+    assert shown.status in (404, 410) or shown.json["status"] == "failed", shown
+    assert on_b.get_sql(entry["id"]).json["view"]["state"] == "ready"
+    fixed = on_b.updated(now, sql="SELECT 2 AS a")
+    assert fixed["view"]["state"] == "ready" and fixed["view"]["error"] is None
+    assert on_b.delete("sql", made.json["id"]).status == 204

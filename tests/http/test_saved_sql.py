@@ -403,3 +403,84 @@ def test_another_tenants_entries(shared):
     problem(two.delete("sql", entry["id"]), 404, "not_found")
     problem(two.save(f'SELECT * FROM "view_{entry["id"]}"'), 422, "sql_invalid")
     assert one.get_sql(entry["id"]).json == entry
+
+
+# --- what goes wrong on the way ---
+
+LONG = "SELECT count(*) AS n FROM range({n}) a, range(100000) b WHERE a.range * b.range % 7 = 3"
+
+
+def begun(space, method, path, body):
+    """A request whose client leaves before the answer."""
+    connection = space.client.server.connection()
+    connection.request(method, path, json.dumps(body), {"Content-Type": "application/json", **space.client.headers})
+    return connection
+
+
+def test_a_client_that_leaves_does_not_stop_a_build(space):
+    connection = begun(space, "POST", space.path("sql"), {"name": "left", "sql": LONG.format(n=2000)})
+    until(lambda: space.client.get("/readyz").json["engine"]["running"] > 0, "the build to run")
+    connection.close()
+    until(lambda: space.client.get(space.path("sql")).json["items"], "the entry of who has left")
+    entry = space.client.get(space.path("sql")).json["items"][0]
+    assert built(space, entry["id"])["view"]["state"] == "ready"
+
+
+def test_a_worker_that_dies(server):
+    one = server()
+    space = Space(one.client)
+    space.table("orders", ORDERS)
+    entry = space.saved("SELECT id FROM orders", order_by=["id"])
+    s = space.opened(sql_id=entry["id"])
+    page = s.page().body
+    for pid in one.workers():
+        os.kill(pid, 9)
+    until(lambda: s.page().status == 200, "another worker")
+    assert s.page().body == page
+
+    def refreshed_while_killed():
+        connection = begun(space, "POST", space.path("sql"), {"name": "x", "sql": LONG.format(n=100000)})
+        until(lambda: one.client.get("/readyz").json["engine"]["running"] > 0, "the build to run")
+        for pid in one.workers():
+            os.kill(pid, 9)
+        return connection.getresponse()
+
+    answer = refreshed_while_killed()
+    assert answer.status in (422, 503), answer.read()
+    body = json.loads(answer.read())
+    assert body["code"] in ("engine_lost", "unavailable", "view_failed"), body
+    assert space.get_sql(entry["id"]).json == entry
+    assert len(space.client.get(space.path("sql")).json["items"]) == 1
+    assert space.refreshed(entry["id"])["view"]["row_count"] == 9
+
+
+def test_a_build_has_a_time(server):
+    one = server(spaces__build_seconds=1)
+    space = Space(one.client)
+    entry = space.saved("SELECT 1 AS a")
+    body = space.update(entry, sql=LONG.format(n=100000)).json
+    assert body["code"] in ("statement_timeout", "view_failed") and body["status"] == 422, body
+    assert space.get_sql(entry["id"]).json["sql"] == "SELECT 1 AS a"
+
+
+def test_a_draining_server(server):
+    one = server(server__drain_seconds=1)
+    space = Space(one.client)
+    connection = begun(space, "POST", space.path("sql"), {"name": "x", "sql": LONG.format(n=100000)})
+    until(lambda: one.client.get("/readyz").json["engine"]["running"] > 0, "the build to run")
+    one.terminate()
+    answer = connection.getresponse()
+    assert answer.status in (409, 422, 503), answer.read()
+    assert one.stop() == 0
+
+
+def test_a_result_that_is_too_large_to_keep(server):
+    one = server(tenants__view_bytes=1048576)
+    space = Space(one.client)
+    a = space.save("SELECT i, md5(i::VARCHAR) AS h FROM range(1000000) r(i)")
+    body = problem(a, 422, a.json["code"])
+    assert body["code"] in ("view_failed", "result_too_large", "sql_invalid"), body
+    assert space.client.get(space.path("sql")).json["items"] == []
+    a = space.upload("t", "h\n" + "".join(f"{hash(str(i)):x}\n" for i in range(200000)), "text/csv")
+    assert a.status in (413, 422, 429), a
+    assert space.get_table("t").status == 404
