@@ -119,6 +119,11 @@ def test_unknown_names_have_a_position(space, sql, needle):
     "SELECT getenv('HOME')", "SELECT * FROM duckdb_tables()", "SELECT * FROM information_schema.tables", "SELECT * FROM duckdb_settings()",
     "SELECT * FROM query('SELECT 1')", "SELECT * FROM pragma_version()", "SELECT * FROM main.orders", "SELECT * FROM memory.main.orders",
     "SELECT * FROM sqlite_master", "SELECT current_setting('temp_directory')", "SELECT * FROM read_text('/proc/self/environ')",
+    'SELECT * FROM "/etc/passwd"', 'SELECT * FROM "x.parquet"', "SELECT * FROM 'x.csv'", 'SELECT * FROM "../t"', "SELECT * FROM 'https://localhost/x.json'",
+    "FROM orders SELECT (FROM duckdb_secrets())", "SELECT * FROM sniff_csv('x')", "SELECT version() FROM which_secret('x', 's3')",
+    "SELECT * FROM json_execute_serialized_sql('{}')", "SELECT nextval('x')", "SELECT * FROM system.information_schema.tables",
+    "SELECT * FROM temp.orders", "SELECT * FROM orders AT (VERSION => 1)", "SELECT * FROM _q", "SELECT getvariable('x')",
+    "SELECT 1) AS x; DROP TABLE orders; SELECT (1", "SELECT 1 AS a) AS _q, (SELECT * FROM duckdb_tables()", "SELECT 1 AS a /*", "SELECT 1 AS a --\n) x, (SELECT 2",
     "SELECT read_blob('/etc/passwd')", "SELECT * FROM query_table('orders')", "SELECT * FROM parquet_metadata('x')",
 ])
 def test_a_space_sees_nothing_else(space, sql):

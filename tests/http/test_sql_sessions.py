@@ -5,6 +5,7 @@ import io
 import json
 import os
 import socket
+import urllib.parse
 
 import pytest
 
@@ -80,6 +81,17 @@ def test_unknown_sessions(space):
     s = space.opened(sql="SELECT 1 AS a")
     assert space.client.get(s.path("nothing")).status == 404
     assert space.client.get(space.path("sql-sessions")).status == 405
+
+
+@pytest.mark.parametrize("bad", ["../../x", "..", "a/b", "", "%2e%2e", "x" * 300, "\u0000", "view_x"])
+def test_ids_in_bodies_and_cursors(space, bad):
+    a = space.open(sql_id=bad)
+    assert a.status in (400, 404) and a.type == "application/problem+json", a
+    for listed in ("tables", "sql"):
+        a = space.client.get(space.path(listed, after=bad))
+        assert a.status in (200, 400), a
+    a = space.client.get("/v1/spaces?" + urllib.parse.urlencode({"after": bad}))
+    assert a.status in (200, 400), a
 
 
 # --- pages (U-18) ---
