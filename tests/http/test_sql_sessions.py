@@ -10,7 +10,7 @@ import urllib.parse
 import pytest
 
 from mayfly import Client, in_parallel, unique, until, uuid_like
-from session import UNKNOWN, seconds, token
+from session import UNKNOWN, listed, seconds, token
 from space import CSV, DOCUMENT, JSON, NDJSON, PARQUET, Space, SqlSession, files_below, problem
 
 
@@ -440,3 +440,30 @@ def test_a_session_document_that_is_damaged(server):
     with contextlib.suppress(OSError):
         os.remove(path)
     problem(s.get(), 404, "not_found")
+
+
+# --- the event log ---
+
+def test_what_happened_is_on_the_log(fresh):
+    space = Space(fresh)
+    space.table("t", [{"a": 1}])
+    entry = space.saved("SELECT a AS secret_name FROM t")
+    space.refreshed(entry["id"])
+    changed = space.updated(entry, sql="SELECT a FROM t")
+    assert space.update(changed, sql="SELECT CAST('x' AS INTEGER) AS a").status == 422
+    s = space.opened(sql_id=entry["id"])
+    assert s.close().status == 204
+    assert space.delete("sql", entry["id"]).status == 204
+    assert space.delete("tables", "t").status == 204
+    assert space.delete().status == 204
+    expected = [("space", "created"), ("table", "written"), ("view", "created"), ("view", "refreshed"), ("view", "updated"), ("view", "failed"),
+                ("sql_session", "opened"), ("sql_session", "closed"), ("view", "deleted"), ("table", "deleted"), ("space", "deleted")]
+
+    def told():
+        events = [i["payload"] for i in listed(fresh, topic="mayfly.audit.view.v1")]
+        return events if len(events) >= len(expected) else None
+    events = until(told, "the events")
+    assert [(e["kind"], e["event"]) for e in events] == expected
+    assert all(e["space_id"] == space.name and e["request_id"] and seconds(e["occurred_at"]) for e in events)
+    assert [e["outcome"] for e in events] == ["failed" if e["event"] == "failed" else "succeeded" for e in events]
+    assert "secret_name" not in json.dumps(events)
