@@ -165,7 +165,8 @@ static bool put_json(struct call *c, const struct view_result *r, struct convert
 	buf_lit(out, ",\"rows\":[");
 	if (!put_rows(c, r, cv, out))
 		return false;
-	buf_fmt(out, "],\"row_count\":%lld,\"offset\":%lld,\"limit\":%lld}", (long long)r->rows, (long long)r->offset, (long long)r->limit);
+	buf_fmt(out, "],\"row_count\":%lld,\"offset\":%lld,\"limit\":%lld}", (long long)r->rows, (long long)r->offset,
+		(long long)r->limit);
 	return true;
 }
 
