@@ -205,7 +205,7 @@ static bool fetch(struct call *c, struct store_cache *k, const struct store_held
 	if (fd < 0)
 		return false;
 	ok = fetch_pieces(c, k->store, h, fd);
-	close(fd);
+	file_close_quietly(fd);
 	ok = ok && store_cache_name(c, k->dir, &file);
 	if (!ok)
 		store_cache_unlink(k->dir, file.tenant, &h->id, ".part");
@@ -386,7 +386,7 @@ bool store_cache_put(struct call *c, struct store_cache *k, struct str tenant, s
 	to = store_cache_create(c, k->dir, tenant, &h->id, ".part");
 	ok = to >= 0 && store_cache_copy(c, fd, to, size) && store_copy(c, k->store, key, to, size);
 	if (to >= 0)
-		close(to);
+		file_close_quietly(to);
 	if (ok) {
 		keep_copy(c, h);
 		return true;

@@ -72,7 +72,7 @@ int store_cache_create(struct call *c, struct str dir, struct str tenant, const 
 		return fd;
 	fail(c, ERR_STORAGE, "cannot make a file in the cache: %s", strerror(errno));
 	if (fd >= 0)
-		close(fd);
+		file_close_quietly(fd);
 	return -1;
 }
 
@@ -150,7 +150,7 @@ static bool read_small(struct call *c, const char *path, size_t max, struct str 
 	bool ok = fd >= 0 && file_read(fd, max, &b);
 
 	if (fd >= 0)
-		close(fd);
+		file_close_quietly(fd);
 	if (ok)
 		*ret = arena_dup(c->arena, buf_str(&b));
 	return ok;
@@ -241,7 +241,7 @@ static bool note_boot(struct call *c, int root, struct str boot)
 	if (!ok)
 		fail(c, ERR_STORAGE, "cannot write into the cache: %s", strerror(errno));
 	if (fd >= 0)
-		close(fd);
+		file_close_quietly(fd);
 	return ok;
 }
 

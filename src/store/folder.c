@@ -60,7 +60,7 @@ static bool place(struct call *c, struct folder *f, struct str key, const struct
 
 	for (int i = 0; i < STORE_TRIES && !named; i++) {
 		if (in >= 0)
-			close(in);
+			file_close_quietly(in);
 		in = store_path_folder(f, store_key_folder(key), STORE_WALK_AND_MAKE);
 		if (in < 0 && errno != ENOENT)
 			return store_fail(c, "make the folder of", key);
@@ -73,7 +73,7 @@ static bool place(struct call *c, struct folder *f, struct str key, const struct
 	else if (!named || fsync(in) < 0)
 		named = store_fail(c, "name", key);
 	if (in >= 0)
-		close(in);
+		file_close_quietly(in);
 	return named;
 }
 
@@ -106,7 +106,7 @@ static bool folder_get(struct call *c, struct store *s, struct str key, int64_t 
 		return fail(c, ERR_NOT_FOUND, "no object %.*s", SARG(key));
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		store_fail(c, "open", key);
-		close(fd);
+		file_close_quietly(fd);
 		return false;
 	}
 	if (max > st.st_size - offset)
@@ -116,7 +116,7 @@ static bool folder_get(struct call *c, struct store *s, struct str key, int64_t 
 		fail(c, ERR_RESULT_TOO_LARGE, "the object is larger than what shall hold it");
 	else if (!ok)
 		fail(c, ERR_STORAGE, "%s", strerror(errno));
-	close(fd);
+	file_close_quietly(fd);
 	if (!ok)
 		ret->n = before;
 	return ok;
@@ -139,7 +139,7 @@ static void folder_close(struct store *s)
 	store_logs_close(&f->logs);
 	store_temp_close(f);
 	if (f->root >= 0)
-		close(f->root);
+		file_close_quietly(f->root);
 	pthread_rwlock_destroy(&f->making);
 	free((char *)f->store.location.p);
 	free(f);
@@ -163,11 +163,11 @@ static int open_root(const char *path)
 		return -1;
 	parent = made ? openat(root, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (syncfs(root) < 0 || (made && (parent < 0 || fsync(parent) < 0))) {
-		close(root);
+		file_close_quietly(root);
 		root = -1;
 	}
 	if (parent >= 0)
-		close(parent);
+		file_close_quietly(parent);
 	return root;
 }
 

@@ -203,7 +203,7 @@ static bool list_folder(struct listing *l, struct buf *path)
 	if (!d) {
 		ok = store_absent(errno) || store_fail(l->c, "list", buf_str(path));
 		if (fd >= 0)
-			close(fd);
+			file_close_quietly(fd);
 		return ok;
 	}
 	ok = list_open(l, d, path);

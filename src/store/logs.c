@@ -31,7 +31,7 @@ void store_logs_open(struct store_logs *l)
 static void log_free(struct log *g)
 {
 	if (g->fd >= 0)
-		close(g->fd);
+		file_close_quietly(g->fd);
 	pthread_mutex_destroy(&g->lock);
 	free(g);
 }
@@ -125,11 +125,11 @@ static int make(struct folder *f, const char *name, struct str key)
 
 		if (fd >= 0 && fsync(in) < 0) {
 			error = errno;
-			close(fd);
+			file_close_quietly(fd);
 			fd = -1;
 		}
 		if (in >= 0)
-			close(in);
+			file_close_quietly(in);
 		errno = error;
 		if (!again)
 			return fd;
@@ -147,7 +147,7 @@ static bool ready(struct call *c, struct folder *f, struct log *g, enum absent a
 	if (g->fd >= 0 && fstat(g->fd, ret) == 0 && ret->st_nlink > 0)
 		return true;
 	if (g->fd >= 0)
-		close(g->fd);
+		file_close_quietly(g->fd);
 	g->fd = store_path_open(f, key, O_RDWR);
 	if (g->fd < 0 && (errno == ENOENT || errno == EISDIR) && absent == ABSENT_IS_MADE)
 		g->fd = make(f, arena_cstr(c->arena, store_key_name(key)), key);
@@ -166,7 +166,7 @@ static bool append_locked(struct call *c, struct log *g, int64_t offset, struct 
 		return true;
 	error = errno;
 	if (ftruncate(g->fd, offset) < 0) {
-		close(g->fd);
+		file_close_quietly(g->fd);
 		g->fd = -1;
 	}
 	return fail(c, ERR_STORAGE, "cannot append to %.*s: %s", (int)g->key_n, g->key, strerror(error));

@@ -91,7 +91,7 @@ int store_path_open(struct folder *f, struct str key, int flags)
 	fd = openat(in, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	file_close_quietly(in);
 	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
-		close(fd);
+		file_close_quietly(fd);
 		errno = EISDIR;
 		return -1;
 	}
@@ -136,7 +136,7 @@ static bool drop_empty(struct folder *f, struct str path)
 		if (in < 0)
 			continue;
 		ok = unlinkat(in, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
-		close(in);
+		file_close_quietly(in);
 		if (!ok)
 			break;
 	}
@@ -181,7 +181,7 @@ static void remove_left(int in, const char *name)
 		return;
 	if (left_long_ago(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0 && file_empty_folder(fd))
 		unlinkat(in, name, AT_REMOVEDIR);
-	close(fd);
+	file_close_quietly(fd);
 }
 
 static void remove_all_left(int temp)
@@ -212,7 +212,7 @@ bool store_temp_open(struct call *c, struct folder *f)
 	if (!ok)
 		fail(c, ERR_STORAGE, "cannot make a folder in %s of the store: %s", TEMP, strerror(errno));
 	if (all >= 0)
-		close(all);
+		file_close_quietly(all);
 	return ok;
 }
 
@@ -222,9 +222,9 @@ void store_temp_close(struct folder *f)
 
 	if (f->temp < 0)
 		return;
-	close(f->temp);
+	file_close_quietly(f->temp);
 	if (all >= 0) {
 		unlinkat(all, f->temp_name.text, AT_REMOVEDIR);
-		close(all);
+		file_close_quietly(all);
 	}
 }
