@@ -344,6 +344,16 @@ static void located(struct view_op *op)
 	op_end(op);
 }
 
+/* DuckDB's CSV reader has been seen to leave rows out without a word. */
+static bool all_read(struct view_op *op, struct uploading *s)
+{
+	if (s->rows.format != ENGINE_ROWS_CSV || s->w.rows == s->csv.record - 1)
+		return true;
+	fail(&op->call, ERR_SCHEMA_MISMATCH, "%lld of its %lld rows can be read", (long long)s->w.rows, (long long)s->csv.record - 1);
+	files_unwrite(op, &s->w);
+	return false;
+}
+
 static void written(struct view_op *op)
 {
 	struct uploading *s = op->state;
@@ -357,6 +367,10 @@ static void written(struct view_op *op)
 		return;
 	}
 	if (c->err.kind != ERR_NONE) {
+		op_end(op);
+		return;
+	}
+	if (!all_read(op, s)) {
 		op_end(op);
 		return;
 	}
@@ -470,6 +484,8 @@ static bool spool(struct view_op *op, struct uploading *s, struct str bytes, boo
 
 	if (s->rows.format == ENGINE_ROWS_JSON)
 		return json_whole_feed(c, &s->json, bytes) && (!last || json_whole_end(c, &s->json)) && write_out(op, s, bytes);
+	if (s->rows.format == ENGINE_ROWS_NDJSON)
+		return json_lines_feed(c, &s->json, bytes) && write_out(op, s, bytes);
 	if (s->rows.format != ENGINE_ROWS_CSV)
 		return write_out(op, s, bytes);
 	return csv_feed(c, &s->csv, bytes, &lines) && (!last || csv_end(c, &s->csv, &lines)) && write_out(op, s, buf_str(&lines));

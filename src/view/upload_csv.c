@@ -32,6 +32,8 @@ static bool end_field(struct call *c, struct csv *k)
 			return wrong(c, k, "there are too many columns");
 		if (!str_is_utf8(buf_str(&k->name)))
 			return wrong(c, k, "a name is not UTF-8");
+		if (str_find(buf_str(&k->name), '\0') < k->name.n)
+			return wrong(c, k, "a name holds a zero byte");
 		k->names[k->fields] = arena_dup(k->arena, buf_str(&k->name));
 		buf_clear(&k->name);
 	}
@@ -48,6 +50,7 @@ static bool end_record(struct call *c, struct csv *k, struct buf *out)
 
 	if (skip) {
 		k->at = CSV_FIELD;
+		k->length = 0;
 		return true;
 	}
 	if (!end_field(c, k))
@@ -57,6 +60,7 @@ static bool end_record(struct call *c, struct csv *k, struct buf *out)
 	if (k->fields < k->columns)
 		return wrong(c, k, "it has fewer fields than the header");
 	buf_addc(out, '\n');
+	k->length = 0;
 	k->record++;
 	k->fields = 0;
 	k->blank = true;
@@ -162,6 +166,14 @@ static size_t dull(const struct csv *k, struct str bytes, size_t i)
 	return i - from;
 }
 
+static bool fits(struct call *c, struct csv *k, size_t more)
+{
+	k->length += more;
+	if (k->name.n > CSV_NAME_MAX)
+		return wrong(c, k, "a name is too long");
+	return k->length <= UPLOAD_ROW_MAX || wrong(c, k, "it is longer than 16 MiB");
+}
+
 bool csv_feed(struct call *c, struct csv *k, struct str bytes, struct buf *out)
 {
 	size_t i = k->bom < 0 ? 0 : skip_mark(k, bytes, out);
@@ -169,6 +181,8 @@ bool csv_feed(struct call *c, struct csv *k, struct str bytes, struct buf *out)
 	while (i < bytes.n) {
 		size_t n = dull(k, bytes, i);
 
+		if (!fits(c, k, n ? n : 1))
+			return false;
 		if (n) {
 			buf_add(out, str_from(bytes.p + i, n));
 			i += n;

@@ -1,5 +1,5 @@
 /* upload_int.h - between upload.c (bytes come in, a commit goes out), upload_csv.c (records of a CSV file) and
- * upload_json.c (is an array whole?), upload_rows.c (what the worker is asked about the file).
+ * upload_json.c (is an array whole? is it nested too deep?), upload_rows.c (what the worker is asked about the file).
  */
 #ifndef MAYFLY_VIEW_UPLOAD_INT_H
 #define MAYFLY_VIEW_UPLOAD_INT_H
@@ -7,11 +7,17 @@
 #include "view/view_int.h"
 
 /* --- upload_csv.c: RFC 4180 while the bytes pass by --- */
-enum { CSV_COLUMNS_MAX = 4096 };
+enum {
+	CSV_COLUMNS_MAX = 4096,
+	CSV_NAME_MAX = 4096,                 /* bytes of a column's name; a table takes fewer */
+	UPLOAD_ROW_MAX = 16 * 1024 * 1024,   /* bytes of a row: DuckDB skips what its buffers do not hold, and does not always say so */
+	UPLOAD_DEPTH_MAX = 1000,             /* of JSON: its readers follow the nesting on their stack */
+};
 enum csv_at { CSV_FIELD, CSV_PLAIN, CSV_QUOTED, CSV_QUOTE /* one inside, or the closing one */, CSV_CR };
 struct csv {
 	enum csv_at at;
 	int64_t record;              /* 0 = the header */
+	size_t length;               /* of this record so far, in bytes */
 	int fields, columns;         /* of this record so far; of the header */
 	bool blank;                  /* nothing of this record yet */
 	int bom;                     /* bytes of a byte order mark so far; -1: looked for */
@@ -26,13 +32,15 @@ bool csv_feed(struct call *c, struct csv *k, struct str bytes, struct buf *out) 
 bool csv_end(struct call *c, struct csv *k, struct buf *out) NODISCARD;
 void csv_close(struct csv *k);
 
-/* --- upload_json.c: brackets of a JSON array, while the bytes pass by; zeroed, it is open. ERR_INVALID_JSON. --- */
+/* --- upload_json.c: brackets of JSON, while the bytes pass by; zeroed, it is open. ERR_INVALID_JSON. --- */
 struct json_whole {
 	int64_t depth;
 	bool text, escaped; /* inside a string, behind its backslash */
 	bool over;
 };
+/* Of an array, or of lines. */
 bool json_whole_feed(struct call *c, struct json_whole *k, struct str bytes) NODISCARD;
+bool json_lines_feed(struct call *c, struct json_whole *k, struct str bytes) NODISCARD;
 bool json_whole_end(struct call *c, const struct json_whole *k) NODISCARD;
 
 /* --- upload_rows.c --- */

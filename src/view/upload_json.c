@@ -1,7 +1,7 @@
-/* upload_json.c - is an uploaded JSON array whole? DuckDB reads one that breaks off between two objects as if it ended there.
+/* upload_json.c - is an uploaded JSON array whole, and is JSON nested so deep that its readers would run out of stack?
  *
- * Looks at brackets and strings only, while the bytes pass by. What stands
- * between the brackets is the worker's business.
+ * DuckDB reads an array that breaks off between two objects as if it ended there. Looks at
+ * brackets and strings only, while the bytes pass by: what stands between them is the worker's business.
  */
 #include "view/upload_int.h"
 
@@ -35,6 +35,11 @@ static void step(struct json_whole *k, char ch)
 	}
 }
 
+static bool shallow(struct call *c, const struct json_whole *k)
+{
+	return k->depth <= UPLOAD_DEPTH_MAX || fail(c, ERR_INVALID_JSON, "it is nested more than %d deep", UPLOAD_DEPTH_MAX);
+}
+
 bool json_whole_feed(struct call *c, struct json_whole *k, struct str bytes)
 {
 	for (size_t i = 0; i < bytes.n; i++) {
@@ -47,6 +52,22 @@ bool json_whole_feed(struct call *c, struct json_whole *k, struct str bytes)
 		if (k->depth == 0 && ch != '[')
 			return fail(c, ERR_INVALID_JSON, "the upload is no array of objects");
 		step(k, ch);
+		if (!shallow(c, k))
+			return false;
+	}
+	return true;
+}
+
+/* A line is a document; one that does not end begins no other. */
+bool json_lines_feed(struct call *c, struct json_whole *k, struct str bytes)
+{
+	for (size_t i = 0; i < bytes.n; i++) {
+		if (bytes.p[i] == '\n')
+			*k = (struct json_whole){0};
+		else
+			step(k, bytes.p[i]);
+		if (!shallow(c, k))
+			return false;
 	}
 	return true;
 }
