@@ -176,11 +176,16 @@ enum ice_outcome ice_publish(struct call *c, struct store *s, const struct ice_n
 	struct ice_table table;
 	OWNS(buf) doc = {.limit = ICE_OBJECT_MAX};
 	enum ice_outcome outcome;
+	int64_t readable;
 
 	ice_put_metadata(&doc, n);
 	p.version = n->base->version + 1;
 	p.doc = buf_str(&doc);
 	p.key = ice_metadata_key(c->arena, p.prefix, p.version);
+	if (!ice_version_of(str_tail(p.key, p.prefix.n + sizeof("/metadata/") - 1), &readable)) {
+		fail(c, ERR_QUOTA, "the table has no versions left");
+		return ICE_NOT_DONE;
+	}
 	if (!buf_ok(&doc)) {
 		fail(c, ERR_QUOTA, "the table has too many snapshots, schemas or properties: its metadata would be too large");
 		return ICE_NOT_DONE;

@@ -304,7 +304,7 @@ static bool not_late(struct view_op *op, struct frame *f)
 static bool is_clear(enum err_kind kind)
 {
 	return kind == ERR_CONFLICT || kind == ERR_REVISION_CONFLICT || kind == ERR_NOT_FOUND || kind == ERR_STATEMENT_TIMEOUT ||
-	       kind == ERR_CANCELED || kind == ERR_CORRUPT_TABLE;
+	       kind == ERR_CANCELED || kind == ERR_CORRUPT_TABLE || kind == ERR_QUOTA;
 }
 
 static void commit_failed(struct view_op *op, struct frame *f)

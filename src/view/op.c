@@ -417,11 +417,28 @@ static bool is_about_text(struct str class)
 	return false;
 }
 
+struct str op_engine_line(struct view_op *op)
+{
+	struct str text = op->got.end.text, line = str_head(text, str_find(text, '\n'));
+	struct str folder = arena_fmt(&op->arena, "/cache/%.*s/", SARG(op->call.tenant));
+	size_t from, at;
+
+	while ((from = str_search(line, S(" \"/"))) < line.n) {
+		struct str rest = str_tail(line, from + 2);
+
+		at = str_find(rest, '"');
+		if (at == rest.n || str_search(str_head(rest, at), folder) >= at)
+			break;
+		line = arena_fmt(&op->arena, "%.*s%.*s", SARG(str_head(line, from)), SARG(str_tail(rest, at + 1)));
+	}
+	return line;
+}
+
 bool op_fail_engine(struct view_op *op, struct str client, struct str sql, size_t prefix)
 {
 	struct call *c = &op->call;
 	const struct engine_end *e = &op->got.end;
-	struct str line = str_head(e->text, str_find(e->text, '\n'));
+	struct str line = op_engine_line(op);
 	int place;
 
 	if (c->err.kind != ERR_NONE)

@@ -238,7 +238,7 @@ static bool check_outcome(struct view_op *op, const struct page *p)
 {
 	struct call *c = &op->call;
 	const struct engine_end *e = &op->got.end;
-	struct str line = str_head(e->text, str_find(e->text, '\n'));
+	struct str line = op_engine_line(op);
 
 	if (c->err.kind != ERR_NONE)
 		return false;

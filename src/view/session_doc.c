@@ -260,7 +260,7 @@ static bool read_pin(struct call *c, const json_node *o, struct pin *p)
 	    !json_want_text(c, o, "_manifest_list", &p->manifest_list) || !json_want_text(c, o, "_schema_hash", &p->schema_hash))
 		return false;
 	p->schema.id = (int)schema_id;
-	return p->manifest_list.n > 0;
+	return store_key_valid(p->manifest_list);
 }
 
 static bool read_order(struct call *c, const json_node *pagination, struct session_doc *d)

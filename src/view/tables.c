@@ -25,7 +25,7 @@ bool table_mark_read(struct call *c, struct views *v, struct str space, struct s
 	if (!view_read_json(c, v, key, &o))
 		return c->err.kind == ERR_NOT_FOUND ? no_table(c, name) : false;
 	if (!json_want_text(c, o, "name", &m.name) || !json_want_text(c, o, "id", &m.id) ||
-	    !json_want_text(c, o, "deleting_at", &at) || !m.name.n || (at.n && !clock_parse_rfc3339(at, &m.deleting_ms))) {
+	    !json_want_text(c, o, "deleting_at", &at) || !str_ieq(m.name, name) || (at.n && !clock_parse_rfc3339(at, &m.deleting_ms))) {
 		call_forgive(c);
 		return fail(c, ERR_CORRUPT_TABLE, "%.*s names no table", SARG(key));
 	}

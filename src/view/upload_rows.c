@@ -204,7 +204,9 @@ static bool fail_rows(struct view_op *op)
 		struct str behind = str_tail(rest, str_find(rest, '"') + 1);
 
 		line = arena_fmt(&op->arena, "%.*s%.*s", SARG(str_head(line, file)), SARG(behind));
-	} else if (str_search(line, S("/")) < line.n && !str_ieq(e->class, S("Conversion"))) {
+	} else if (str_ieq(e->class, S("Conversion"))) {
+		line = op_engine_line(op);
+	} else if (str_search(line, S("/")) < line.n) {
 		line = S("it is not a file of this format");
 	}
 	if (str_search(line, S("non-record JSON")) < line.n)

@@ -109,6 +109,8 @@ void op_deadline(struct view_op *op, int64_t after_ms);                        /
 bool op_going(struct view_op *op) NODISCARD;
 /* Runs the steps that the pool had no place for. */
 void ops_run_stuck(struct views *v);
+/* The first line of the engine's error, without the cache's paths in it. */
+struct str op_engine_line(struct view_op *op);
 /* The error of op->got.end, when it is one: `prefix` bytes stand before the client's SQL, `sql` is it as it runs, `client` as the
  * client wrote it.
  * Binder, parser and catalog errors: ERR_SQL_INVALID with the position; else ERR_VIEW_FAILED. Always returns false. */

@@ -2,9 +2,12 @@
 
 What they ask for is refused in words, and costs nobody else anything.
 """
+import os
+import re
+
 import pytest
 
-from space import CSV, JSON, NDJSON, Space, problem
+from space import CSV, JSON, NDJSON, PARQUET, Space, problem
 
 MIB = 1 << 20
 
@@ -49,3 +52,69 @@ def test_json_that_is_nested_deep_does_not_end_the_worker(fresh, kind, before, a
         a = s.upload("t", before + b'{"a":' + inner + b"}" + after, kind)
         problem(a, 400, "invalid_json")
     assert s.table("t", before + b'{"a":"' + b"[" * 5000 + b'\\"["}' + after, kind)["row_count"] == 1
+
+
+# --- objects that another program wrote ---
+
+def stored(one, *parts):
+    return os.path.join(one.data, "storage", "spaces", *parts)
+
+
+def rewrite(path, change):
+    with open(path, "rb") as f:
+        text = change(f.read())
+    with open(path, "wb") as f:
+        f.write(text)
+
+
+def test_errors_do_not_tell_the_server_s_paths(server):
+    one = server()
+    s = Space(one.client)
+    s.table("t", [{"x": f"value {i}"} for i in range(1000)])
+    entry = s.saved("SELECT x FROM t")
+    rows = s.opened(sql_id=entry["id"])
+    at = stored(one, s.name, "tables", "t", "metadata", "v1.metadata.json")
+    rewrite(at, lambda text: text.replace(b'"type":"string"', b'"type":"int"', 1))
+    document = stored(one, s.name, "sql_sessions", rows.id, "meta.json")
+    rewrite(document, lambda text: text.replace(b'"type":"string"', b'"type":"int"', 1))
+    body = b"PAR1" + b"\xff" * 100 + b"\x64\0\0\0PAR1"
+    answers = [s.save("SELECT x FROM t -- read again"), s.refresh(entry["id"]), rows.page(), s.upload("p", body, PARQUET)]
+    for a in answers:
+        assert a.status == 422 and one.folder not in a.text and "/cache/" not in a.text, a
+    assert "cast" in problem(answers[0], 422, "view_failed")["detail"]
+
+
+@pytest.mark.parametrize("name", ["../../other/tables/t", "..", "", "u", "t/../t"])
+def test_a_table_s_mark_names_that_table(server, name):
+    one = server()
+    s = Space(one.client)
+    s.table("t", [{"x": 1}])
+    with open(stored(one, s.name, "table_names", "t"), "w", encoding="ascii") as f:
+        f.write('{"name":"%s","id":"7a79dd94-4aa6-4358-b049-c706c4a23f4f"}' % name)
+    problem(s.get_table("t"), 422, "corrupt_table")
+    problem(s.save("SELECT x FROM t"), 422, "corrupt_table")
+    problem(s.upload("t", [{"x": 2}], mode="append"), 422, "corrupt_table")
+
+
+@pytest.mark.parametrize("path", ["../../other/x.avro", "/x", "metadata/../../x", "a\\u0000b", "x/", ""])
+def test_a_session_s_listing_is_below_its_view(server, path):
+    one = server()
+    s = Space(one.client)
+    rows = s.opened(sql="SELECT 1 AS a")
+    at = stored(one, s.name, "sql_sessions", rows.id, "meta.json")
+    rewrite(at, lambda text: re.sub(rb'"_manifest_list":"[^"]*"', lambda _: b'"_manifest_list":"%s"' % path.encode(), text))
+    for a in (rows.get(), rows.page(), rows.stream(), rows.client.get(rows.path("count"))):
+        problem(a, 422, "corrupt_table")
+
+
+def test_a_version_that_nobody_would_find_is_not_written(server):
+    one = server()
+    s = Space(one.client)
+    s.table("t", [{"x": 1}])
+    folder = stored(one, s.name, "tables", "t", "metadata")
+    os.rename(os.path.join(folder, "v1.metadata.json"), os.path.join(folder, f"v{10**15 - 1}.metadata.json"))
+    before = sorted(os.listdir(os.path.join(folder, "..", "data")))
+    a = s.upload("t", [{"x": 2}], mode="append")
+    assert 400 <= a.status < 500 and "no versions left" in a.text, a
+    assert s.rows("SELECT x FROM t") == [[1]]
+    assert sorted(os.listdir(os.path.join(folder, "..", "data"))) == before
