@@ -105,17 +105,19 @@ static bool probe(struct call *c, struct store *s)
 	call_forgive(c);
 	if (!s->ops->drop(c, s, key) && ok)
 		return false;
-	return ok || fail_as(c, &why);
+	if (ok)
+		return true;
+	call_forgive(c); /* the first error says more than the second */
+	return fail_as(c, &why);
 }
 
 /* Whatever it was: such a store cannot be used. */
-static bool unusable(struct call *c)
+static bool unusable(struct call *c, struct str location)
 {
 	struct err why = c->err;
 
-	why.kind = ERR_UNAVAILABLE;
 	call_forgive(c);
-	return fail_as(c, &why);
+	return fail(c, ERR_UNAVAILABLE, "the store %.*s cannot be used: %s", SARG(location), why.text);
 }
 
 static struct store *open_folder(struct call *c, const struct store_options *o)
@@ -139,6 +141,7 @@ struct store *store_open(struct call *c, const struct store_options *o)
 {
 	bool folder = str_eq(o->scheme, S("fs")) && !o->opendal;
 	struct store *s = folder ? open_folder(c, o) : store_opendal_open(c, o);
+	struct str location;
 
 	if (!s)
 		return NULL;
@@ -146,7 +149,8 @@ struct store *store_open(struct call *c, const struct store_options *o)
 		s->location = location_of(c, o);
 	if (probe(c, s))
 		return s;
+	location = arena_dup(c->arena, s->location);
 	s->ops->close(s);
-	unusable(c);
+	unusable(c, location);
 	return NULL;
 }

@@ -7,7 +7,8 @@ import struct
 
 import readers
 
-readers.within("duckdb==1.5.5", "duckdb-extension-avro==1.5.5", "duckdb-extension-httpfs==1.5.5", "duckdb-extension-iceberg==1.5.5", "pytz==2026.6")
+readers.within("duckdb==1.5.5", "duckdb-extension-avro==1.5.5", "duckdb-extension-httpfs==1.5.5", "duckdb-extension-iceberg==1.5.5",
+               "pytz==2026.6")
 
 import duckdb  # noqa: E402
 

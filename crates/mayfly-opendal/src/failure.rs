@@ -30,9 +30,12 @@ impl Failure {
         Failure::new(Kind::Exists, "there is an object of that key already")
     }
 
-    /// Only OpenDAL's message: its context has URLs, which may carry tokens.
+    /// Only OpenDAL's message and the system's reason: its context has URLs, which may carry tokens.
     pub fn of(error: &Error, secrets: &Secrets) -> Self {
-        let text = format!("{}: {}", error.kind(), error.message());
+        let mut text = format!("{}: {}", error.kind(), error.message());
+        if let Some(reason) = of_the_system(error) {
+            text = format!("{text}: {reason}");
+        }
         Failure::new(kind_of(error), &secrets.hidden_in(&text))
     }
 
@@ -52,16 +55,15 @@ fn kind_of(error: &Error) -> Kind {
     }
 }
 
+/// The innermost error of the system, such as that a connection was refused.
+fn of_the_system(error: &Error) -> Option<&std::io::Error> {
+    let sources = std::iter::successors(std::error::Error::source(error), |e| e.source());
+    sources.filter_map(|e| e.downcast_ref::<std::io::Error>()).last()
+}
+
 /// The `fs` service tells them as unexpected: a part of the key is no folder, or the whole is one.
 fn of_a_folder(error: &Error) -> bool {
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        if let Some(io) = source.downcast_ref::<std::io::Error>() {
-            return matches!(io.kind(), std::io::ErrorKind::NotADirectory | std::io::ErrorKind::IsADirectory);
-        }
-        next = source.source();
-    }
-    false
+    of_the_system(error).is_some_and(|e| matches!(e.kind(), std::io::ErrorKind::NotADirectory | std::io::ErrorKind::IsADirectory))
 }
 
 /// Also what was tried again in vain, which is persistent then.

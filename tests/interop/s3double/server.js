@@ -10,6 +10,9 @@
 //   lose N     the next N PUTs are carried out, but their answer is not sent
 //   blind      conditions are ignored from now on
 //   see        … are honoured again
+//   away       connections are refused from now on
+//   back       … are accepted again
+//   objects    answered with what the bucket has at one moment, as JSON: key to text, of Parquet to null
 'use strict';
 
 const { AsyncLocalStorage } = require('node:async_hooks');
@@ -131,17 +134,34 @@ server.middleware.unshift(async (ctx, next) => {
   }
 });
 
+const commands = {
+  refuse: (n) => void (faults.refuse = Number(n)),
+  lose: (n) => void (faults.lose = Number(n)),
+  blind: () => void (faults.blind = true),
+  see: () => void (faults.blind = false),
+  away: () =>
+    new Promise((resolve) => {
+      const { port } = server.httpServer.address();
+      server.httpServer.removeAllListeners('close'); // s3rver ends its log there
+      server.httpServer.close(() => resolve(void (faults.port = port)));
+      server.httpServer.closeAllConnections();
+    }),
+  back: () => new Promise((resolve) => server.httpServer.listen(faults.port, '127.0.0.1', () => resolve())),
+  objects: () => {
+    const text = ([key, { bytes }]) => [key, key.endsWith('.parquet') ? null : bytes.toString()];
+    return JSON.stringify(Object.fromEntries([...server.store.buckets.get('test')].map(text).sort()));
+  },
+};
+
 async function main() {
   await server.store.putBucket('test');
   const { port } = await server.run();
   console.log(port);
   readline
     .createInterface({ input: process.stdin })
-    .on('line', (line) => {
-      const [command, n] = line.split(' ');
-      if (command === 'refuse' || command === 'lose') faults[command] = Number(n);
-      else faults.blind = command === 'blind';
-      console.log('ok');
+    .on('line', async (line) => {
+      const [command, argument] = line.split(' ');
+      console.log((await commands[command](argument)) ?? 'ok');
     })
     .on('close', () => process.exit(0));
 }
