@@ -1,32 +1,16 @@
 """DuckDB's own Iceberg extension reads what a server keeps: a folder, a metadata file, and the REST catalog as a database."""
-import glob
-import importlib
 import math
-import os
 import struct
 
 import readers
 
-readers.within("duckdb==1.5.5", "duckdb-extension-avro==1.5.5", "duckdb-extension-httpfs==1.5.5", "duckdb-extension-iceberg==1.5.5",
-               "pytz==2026.6")
+readers.within(*readers.DUCKDB)
 
 import duckdb  # noqa: E402
 
 from mayfly import Server  # noqa: E402
 from session import token  # noqa: E402
 from space import PARQUET, Space  # noqa: E402
-
-
-def connect():
-    """With the extensions of the packages, whose signatures by DuckDB are checked as always."""
-    c = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-    for name in ("avro", "httpfs", "iceberg"):
-        package = os.path.dirname(importlib.import_module("duckdb_extension_" + name).__file__)
-        files = glob.glob(os.path.join(package, "**", name + ".duckdb_extension"), recursive=True)
-        assert len(files) == 1, files
-        c.execute(f"LOAD '{files[0]}'")
-    c.execute("SET TimeZone = 'UTC'")
-    return c
 
 
 def same(got, want):
@@ -152,9 +136,9 @@ def with_a_token():
     try:
         space = Space(token(server, "acme"))
         space.table("t", [{"a": 1}])
-        c = connect()
+        c = readers.duckdb()
         assert fetch(c, f"SELECT a FROM {attach(c, space)}.t") == [(1,)]
-        raises(connect(), f"ATTACH '' AS wrong (TYPE iceberg, ENDPOINT '{server.url()}/iceberg', TOKEN 'wrong')")
+        raises(readers.duckdb(), f"ATTACH '' AS wrong (TYPE iceberg, ENDPOINT '{server.url()}/iceberg', TOKEN 'wrong')")
     finally:
         server.check_end()
 
@@ -163,7 +147,7 @@ def main():
     server = Server()
     try:
         for check in (every_type, uploads, evolution, nothing):
-            check(connect(), Space(server.as_tenant(check.__name__)))
+            check(readers.duckdb(), Space(server.as_tenant(check.__name__)))
     finally:
         server.check_end()
     with_a_token()

@@ -8,12 +8,7 @@ import uuid
 
 import readers
 
-readers.within(
-    "pyiceberg==0.12.0", "pyarrow==26.0.1", "annotated-types==0.8.0", "cachetools==8.0.1", "certifi==2026.10.18", "charset-normalizer==3.5.2",
-    "click==8.5.1", "fsspec==2026.9.0", "idna==3.20", "markdown-it-py==4.3.0", "mdurl==0.1.2", "mmh3==5.3.1", "pydantic==2.14.3",
-    "pydantic-core==2.50.4", "pygments==2.21.0", "pyparsing==3.3.3", "pyroaring==1.2.0", "python-dateutil==4.0.0", "requests==2.34.2",
-    "rich==15.0.0", "strictyaml==1.7.3", "tenacity==9.2.1", "typing-extensions==4.16.0", "typing-inspection==0.4.5", "urllib3==2.8.0",
-    "zstandard==0.25.0")
+readers.within(*readers.PYICEBERG)
 
 from pyiceberg.catalog.rest import RestCatalog  # noqa: E402
 from pyiceberg.conversions import from_bytes  # noqa: E402

@@ -1,5 +1,7 @@
 """readers - what part_pyiceberg and part_duckdb share: Pythons with pinned packages, and a space with every type that tables keep."""
 import datetime
+import glob
+import importlib
 import os
 import sys
 import uuid
@@ -8,6 +10,18 @@ from decimal import Decimal
 import needs
 
 sys.path.insert(0, os.path.join(needs.ROOT, "tests", "http"))
+
+PYICEBERG = [
+    "pyiceberg==0.12.0", "pyarrow==26.0.1", "annotated-types==0.8.0", "cachetools==8.0.1", "certifi==2026.10.18", "charset-normalizer==3.5.2",
+    "click==8.5.1", "fsspec==2026.9.0", "idna==3.20", "markdown-it-py==4.3.0", "mdurl==0.1.2", "mmh3==5.3.1", "pydantic==2.14.3",
+    "pydantic-core==2.50.4", "pygments==2.21.0", "pyparsing==3.3.3", "pyroaring==1.2.0", "python-dateutil==4.0.0", "requests==2.34.2",
+    "rich==15.0.0", "strictyaml==1.7.3", "tenacity==9.2.1", "typing-extensions==4.16.0", "typing-inspection==0.4.5", "urllib3==2.8.0",
+    "zstandard==0.25.0",
+]
+DUCKDB = [
+    "duckdb==1.5.5", "duckdb-extension-avro==1.5.5", "duckdb-extension-httpfs==1.5.5", "duckdb-extension-iceberg==1.5.5",
+    "pytz==2026.6",
+]
 
 UTC = datetime.timezone.utc
 NAN = float("nan")
@@ -94,3 +108,15 @@ def within(*pins):
     python = needs.python(*pins)
     if sys.executable != python:
         os.execv(python, [python, "-B", *sys.argv])
+
+
+def duckdb():
+    """A DuckDB with the extensions of the packages, whose signatures by DuckDB are checked as always."""
+    c = importlib.import_module("duckdb").connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    for name in ("avro", "httpfs", "iceberg"):
+        package = os.path.dirname(importlib.import_module("duckdb_extension_" + name).__file__)
+        files = glob.glob(os.path.join(package, "**", name + ".duckdb_extension"), recursive=True)
+        assert len(files) == 1, files
+        c.execute(f"LOAD '{files[0]}'")
+    c.execute("SET TimeZone = 'UTC'")
+    return c
