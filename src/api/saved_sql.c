@@ -62,10 +62,7 @@ static void put_saved(struct json_out *o, const struct saved_sql *s)
 	JSON_FIELD_TEXT(o, "name", s->name);
 	JSON_FIELD_TEXT(o, "sql", s->sql);
 	json_key(o, S("order_by"));
-	json_begin_array(o);
-	for (int i = 0; i < s->norder; i++)
-		json_put_text(o, s->order_by[i]);
-	json_end_array(o);
+	json_put_texts(o, s->order_by, s->norder);
 	put_variables(o, s);
 	JSON_FIELD_TEXT(o, "revision_id", s->revision_id);
 	api_put_time(o, "created_at", s->created_ms);
@@ -78,31 +75,7 @@ static void put_saved(struct json_out *o, const struct saved_sql *s)
 
 bool api_read_order(struct call *c, const json_node *body, const struct str **ret, int *ret_n)
 {
-	const json_node *list = json_get(body, "order_by");
-	struct str *v;
-
-	if (!list || json_kind(list) == JSON_KIND_NULL)
-		return true;
-	if (json_kind(list) != JSON_KIND_ARRAY || json_count(list) > ORDER_MAX)
-		return fail(c, ERR_INVALID_FIELD, "order_by must be an array of at most %d columns", ORDER_MAX);
-	v = ARENA_ARRAY(c->arena, struct str, json_count(list) + 1);
-	for (size_t i = 0; i < json_count(list); i++) {
-		if (json_kind(json_at(list, i)) != JSON_KIND_TEXT)
-			return fail(c, ERR_INVALID_FIELD, "order_by must be an array of texts, \"column\" or \"column DESC\"");
-		v[i] = json_text(json_at(list, i));
-	}
-	*ret = v;
-	*ret_n = (int)json_count(list);
-	return true;
-}
-
-static struct str text_of(struct call *c, const json_node *n)
-{
-	OWNS(buf) b = {0};
-	struct json_out o = json_out(&b);
-
-	json_put_node(&o, n);
-	return arena_dup(c->arena, buf_str(&b));
+	return json_want_texts(c, body, "order_by", ORDER_MAX, ret, ret_n);
 }
 
 static bool read_variable(struct call *c, const json_node *n, size_t i, struct view_variable *ret)
@@ -120,7 +93,7 @@ static bool read_variable(struct call *c, const json_node *n, size_t i, struct v
 	dflt = json_get(n, "default");
 	ret->has_default = dflt != NULL;
 	if (dflt)
-		ret->dflt = text_of(c, dflt);
+		ret->dflt = json_node_text(c->arena, dflt);
 	return true;
 }
 

@@ -135,7 +135,6 @@ void cli_print_node(const json_node *n);
 /* --- space.c, view.c --- */
 struct str cli_space_path(struct call *c, struct str space, const char *kind, struct str id); /* /v1/spaces/{space}{kind}/{id} */
 int cli_drop(struct call *c, const struct remote *r, struct str path);                        /* DELETE; an exit code */
-void cli_put_texts(struct json_out *o, const char *key, const struct cli_list *v);
 void cli_put_value(struct call *c, struct json_out *o, struct str value); /* as JSON where it is that, else as text */
 
 /* --- sql.c --- */
@@ -153,7 +152,6 @@ struct cli_format {
 const struct cli_format *cli_format_named(struct str name); /* empty = the table; NULL = there is none */
 /* Sends q, whose answer is a result, and prints it. */
 bool cli_show(struct call *c, const struct remote *r, const struct remote_ask *q, const struct cli_format *f) NODISCARD;
-void cli_put_node(struct json_out *o, const json_node *n);
 
 /* --- sse.c: reading text/event-stream --- */
 struct sse {                 /* zeroed is ready */

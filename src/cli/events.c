@@ -51,7 +51,7 @@ static void print_item(struct buf *line, const json_node *item)
 	struct json_out o = json_out(line);
 
 	buf_clear(line);
-	cli_put_node(&o, item);
+	json_put_node(&o, item);
 	buf_addc(line, '\n');
 	fwrite(line->p, 1, line->n, stdout);
 }

@@ -8,7 +8,7 @@ void cli_print_node(const json_node *n)
 	OWNS(buf) b = {0};
 	struct json_out o = json_out(&b);
 
-	cli_put_node(&o, n);
+	json_put_node(&o, n);
 	printf("%.*s\n", SARG(buf_str(&b)));
 }
 
@@ -40,7 +40,7 @@ static void add_cell(struct table *t, const json_node *n)
 		return;
 	}
 	if (kind != JSON_KIND_NULL && !((kind == JSON_KIND_OBJECT || kind == JSON_KIND_ARRAY) && !json_count(n)))
-		cli_put_node(&o, n);
+		json_put_node(&o, n);
 	table_add(t, buf_str(&b));
 }
 

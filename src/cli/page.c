@@ -34,8 +34,10 @@ static bool open_body(struct call *c, const struct page_ask *a, struct str what,
 	json_begin_object(&o);
 	json_key(&o, id_valid(what) ? S("sql_id") : S("sql"));
 	json_put_text(&o, what);
-	if (a->order.n)
-		cli_put_texts(&o, "order_by", &a->order);
+	if (a->order.n) {
+		json_key(&o, S("order_by"));
+		json_put_texts(&o, a->order.v, a->order.n);
+	}
 	if (a->variables.n && !put_values(c, &o, &a->variables))
 		return false;
 	if (a->refresh.n)

@@ -16,44 +16,6 @@ const struct cli_format *cli_format_named(struct str name)
 	return NULL;
 }
 
-void cli_put_node(struct json_out *o, const json_node *n)
-{
-	const json_node *value;
-	struct str key;
-
-	switch (json_kind(n)) {
-	case JSON_KIND_NULL:
-		json_put_null(o);
-		break;
-	case JSON_KIND_BOOL:
-		json_put_bool(o, json_bool(n));
-		break;
-	case JSON_KIND_INT:
-		json_put_int(o, json_int(n));
-		break;
-	case JSON_KIND_REAL:
-		json_put_real(o, json_number(n));
-		break;
-	case JSON_KIND_TEXT:
-		json_put_text(o, json_text(n));
-		break;
-	case JSON_KIND_ARRAY:
-		json_begin_array(o);
-		for (size_t i = 0; i < json_count(n); i++)
-			cli_put_node(o, json_at(n, i));
-		json_end_array(o);
-		break;
-	case JSON_KIND_OBJECT:
-		json_begin_object(o);
-		for (void *it = NULL; json_each(n, &it, &key, &value);) {
-			json_key(o, key);
-			cli_put_node(o, value);
-		}
-		json_end_object(o);
-		break;
-	}
-}
-
 static void add_cell(struct table *t, struct buf *scratch, const json_node *n)
 {
 	struct json_out o = json_out(scratch);
@@ -64,7 +26,7 @@ static void add_cell(struct table *t, struct buf *scratch, const json_node *n)
 		table_add(t, S("NULL"));
 	} else {
 		buf_clear(scratch);
-		cli_put_node(&o, n);
+		json_put_node(&o, n);
 		table_add(t, buf_str(scratch));
 	}
 }

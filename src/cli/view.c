@@ -77,15 +77,6 @@ static int build(struct call *c, const struct view_ask *a, struct remote_ask *q)
 
 /* --- what is sent --- */
 
-void cli_put_texts(struct json_out *o, const char *key, const struct cli_list *v)
-{
-	json_key(o, str_of(key));
-	json_begin_array(o);
-	for (int i = 0; i < v->n; i++)
-		json_put_text(o, v->v[i]);
-	json_end_array(o);
-}
-
 /* As JSON where it is that, else as text: 5, true, null, "5", five. */
 void cli_put_value(struct call *c, struct json_out *o, struct str value)
 {
@@ -131,8 +122,10 @@ static bool save_body(struct call *c, const struct view_ask *a, struct str *ret)
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "name", a->rest.v[1]);
 	JSON_FIELD_TEXT(&o, "sql", sql);
-	if (a->order.n)
-		cli_put_texts(&o, "order_by", &a->order);
+	if (a->order.n) {
+		json_key(&o, S("order_by"));
+		json_put_texts(&o, a->order.v, a->order.n);
+	}
 	if (a->variables.n && !put_variables(c, &o, &a->variables))
 		return false;
 	if (a->id.n)

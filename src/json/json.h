@@ -39,6 +39,9 @@ bool json_each(const json_node *object, void **it, struct str *ret_key, const js
 bool json_want_text(struct call *c, const json_node *o, const char *key, struct str *ret) NODISCARD;
 bool json_want_int(struct call *c, const json_node *o, const char *key, int64_t min, int64_t max, int64_t *ret) NODISCARD;
 bool json_want_bool(struct call *c, const json_node *o, const char *key, bool *ret) NODISCARD;
+bool json_want_time(struct call *c, const json_node *o, const char *key, int64_t *ret_wall_ms) NODISCARD; /* RFC 3339 */
+/* An array of at most `max` texts. */
+bool json_want_texts(struct call *c, const json_node *o, const char *key, int max, const struct str **ret, int *ret_n) NODISCARD;
 /* ERR_UNKNOWN_FIELD naming the first key that is not in the NULL-terminated list. */
 bool json_only(struct call *c, const json_node *o, const char *const *keys) NODISCARD;
 
@@ -64,9 +67,13 @@ void json_put_bool(struct json_out *o, bool v);
 void json_put_null(struct json_out *o);
 void json_put_raw(struct json_out *o, struct str json); /* a value that is JSON already */
 void json_put_node(struct json_out *o, const json_node *n); /* what was read, its keys in their order */
+void json_put_time(struct json_out *o, int64_t wall_ms); /* RFC 3339 */
+void json_put_texts(struct json_out *o, const struct str *v, int n); /* an array */
+struct str json_node_text(struct arena *a, const json_node *n); /* as json_put_node() writes it */
 #define JSON_FIELD_TEXT(o, key, s) (json_literal_key((o), S("\"" key "\":")), json_put_text((o), (s)))
 #define JSON_FIELD_INT(o, key, v) (json_literal_key((o), S("\"" key "\":")), json_put_int((o), (v)))
 #define JSON_FIELD_BOOL(o, key, v) (json_literal_key((o), S("\"" key "\":")), json_put_bool((o), (v)))
+#define JSON_FIELD_TIME(o, key, wall_ms) (json_literal_key((o), S("\"" key "\":")), json_put_time((o), (wall_ms)))
 #define JSON_FIELD_NULL(o, key) (json_literal_key((o), S("\"" key "\":")), json_put_null(o))
 
 /* One JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */

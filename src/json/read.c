@@ -219,6 +219,35 @@ bool json_want_bool(struct call *c, const json_node *o, const char *key, bool *r
 	return true;
 }
 
+bool json_want_time(struct call *c, const json_node *o, const char *key, int64_t *ret_wall_ms)
+{
+	const json_node *n = member(o, key);
+
+	return !n || (json_is_string(n) && clock_parse_rfc3339(json_text(n), ret_wall_ms)) ||
+	       fail(c, ERR_INVALID_FIELD, "%s must be a time, as RFC 3339 has it", key);
+}
+
+bool json_want_texts(struct call *c, const json_node *o, const char *key, int max, const struct str **ret, int *ret_n)
+{
+	const json_node *list = member(o, key);
+	size_t n = list ? json_count(list) : 0;
+	struct str *v;
+
+	if (!list)
+		return true;
+	if (!json_is_array(list) || n > (size_t)max)
+		return fail(c, ERR_INVALID_FIELD, "%s must be an array of at most %d strings", key, max);
+	v = ARENA_ARRAY(c->arena, struct str, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		if (!json_is_string(json_at(list, i)))
+			return fail(c, ERR_INVALID_FIELD, "%s[%zu] must be a string", key, i);
+		v[i] = json_text(json_at(list, i));
+	}
+	*ret = v;
+	*ret_n = (int)n;
+	return true;
+}
+
 static bool listed(const char *const *keys, struct str key)
 {
 	for (; *keys; keys++)

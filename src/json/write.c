@@ -144,6 +144,30 @@ void json_put_node(struct json_out *o, const json_node *n)
 	}
 }
 
+void json_put_time(struct json_out *o, int64_t wall_ms)
+{
+	char at[CLOCK_RFC3339_MAX];
+
+	json_put_text(o, str_of(clock_rfc3339(wall_ms, at)));
+}
+
+void json_put_texts(struct json_out *o, const struct str *v, int n)
+{
+	json_begin_array(o);
+	for (int i = 0; i < n; i++)
+		json_put_text(o, v[i]);
+	json_end_array(o);
+}
+
+struct str json_node_text(struct arena *a, const json_node *n)
+{
+	OWNS(buf) text = {0};
+	struct json_out o = json_out(&text);
+
+	json_put_node(&o, n);
+	return arena_dup(a, buf_str(&text));
+}
+
 /* Length of the well-formed UTF-8 sequence at the front of s, which is not ASCII; or 0. */
 static size_t utf8_sequence(struct str s)
 {

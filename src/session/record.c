@@ -192,13 +192,12 @@ static void event_text(const struct call *c, struct session *se, const struct se
 {
 	struct json_out o = json_out(out);
 	int64_t now = clock_wall_ms();
-	char at[CLOCK_RFC3339_MAX];
 
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "session_id", se->r.id);
 	JSON_FIELD_TEXT(&o, "tenant_id", se->r.tenant);
 	JSON_FIELD_TEXT(&o, "event", e->event);
-	JSON_FIELD_TEXT(&o, "occurred_at", str_of(clock_rfc3339(now, at)));
+	JSON_FIELD_TIME(&o, "occurred_at", now);
 	JSON_FIELD_INT(&o, "ephemeral_table_count", e->tables);
 	JSON_FIELD_INT(&o, "deleted_row_count", e->rows);
 	if (e->details.n) {

@@ -33,7 +33,6 @@ static struct ending ending_of(struct stmt *st)
 static void write_payload(struct buf *b, const struct stmt *st, const struct ending *e)
 {
 	struct json_out o = json_out(b);
-	char time[CLOCK_RFC3339_MAX];
 
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "event", outcomes[e->state]);
@@ -46,7 +45,7 @@ static void write_payload(struct buf *b, const struct stmt *st, const struct end
 		JSON_FIELD_TEXT(&o, "session_id", st->session_id);
 	JSON_FIELD_TEXT(&o, "surface", st->snowflake ? S("snowflake") : S("native"));
 	JSON_FIELD_TEXT(&o, "statement", str_of(sql_kind_name(e->kind)));
-	JSON_FIELD_TEXT(&o, "created_at", str_of(clock_rfc3339(st->created_ms, time)));
+	JSON_FIELD_TIME(&o, "created_at", st->created_ms);
 	JSON_FIELD_INT(&o, "duration_ms", e->duration_ms);
 	JSON_FIELD_INT(&o, "row_count", e->rows);
 	if (st->request_id.n)

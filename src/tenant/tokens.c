@@ -112,12 +112,10 @@ bool token_file_read(struct call *c, struct str data_dir, struct token_list *ret
 
 static void put_time(struct json_out *o, struct str key, int64_t ms)
 {
-	char text[CLOCK_RFC3339_MAX];
-
 	if (!ms)
 		return;
 	json_key(o, key);
-	json_put_text(o, str_of(clock_rfc3339(ms, text)));
+	json_put_time(o, ms);
 }
 
 static void put_line(struct buf *b, const struct token *t)

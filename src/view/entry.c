@@ -10,12 +10,7 @@
 
 enum { ENTRY_SETTLED_MS = 30000, VERSION_AT = 14 /* in a UUID */ };
 
-/* --- keys and ids --- */
-
-struct str key_saved_deleted(struct call *c, struct str space, struct str id)
-{
-	return key_space(c, space, arena_cstr(c->arena, arena_fmt(c->arena, "/sql/%.*s.deleted", SARG(id))));
-}
+/* --- ids --- */
 
 bool entry_id_listed(struct str id)
 {
@@ -28,13 +23,6 @@ bool entry_visible(const struct call *c, const struct entry *e)
 }
 
 /* --- JSON --- */
-
-static void put_time(struct json_out *o, int64_t ms)
-{
-	char at[CLOCK_RFC3339_MAX];
-
-	json_put_text(o, str_of(clock_rfc3339(ms, at)));
-}
 
 static void put_variables(struct json_out *o, const struct saved_sql *s)
 {
@@ -59,16 +47,11 @@ static void put_saved(struct json_out *o, const struct saved_sql *s)
 	JSON_FIELD_TEXT(o, "name", s->name);
 	JSON_FIELD_TEXT(o, "sql", s->sql);
 	json_literal_key(o, S("\"order_by\":"));
-	json_begin_array(o);
-	for (int i = 0; i < s->norder; i++)
-		json_put_text(o, s->order_by[i]);
-	json_end_array(o);
+	json_put_texts(o, s->order_by, s->norder);
 	put_variables(o, s);
 	JSON_FIELD_TEXT(o, "revision_id", s->revision_id);
-	json_literal_key(o, S("\"created_at\":"));
-	put_time(o, s->created_ms);
-	json_literal_key(o, S("\"updated_at\":"));
-	put_time(o, s->updated_ms);
+	JSON_FIELD_TIME(o, "created_at", s->created_ms);
+	JSON_FIELD_TIME(o, "updated_at", s->updated_ms);
 }
 
 void entry_put(struct buf *b, const struct entry *e)
@@ -94,30 +77,7 @@ static bool corrupt(struct call *c, struct str id, const char *what)
 
 static bool read_order(struct call *c, const json_node *o, struct saved_sql *s)
 {
-	const json_node *v = json_get(o, "order_by");
-	struct str *items;
-
-	if (!v || json_kind(v) != JSON_KIND_ARRAY)
-		return false;
-	s->norder = (int)json_count(v);
-	s->order_by = items = ARENA_ARRAY(c->arena, struct str, json_count(v) + 1);
-	for (int i = 0; i < s->norder; i++) {
-		const json_node *item = json_at(v, (size_t)i);
-
-		if (json_kind(item) != JSON_KIND_TEXT)
-			return false;
-		items[i] = json_text(item);
-	}
-	return true;
-}
-
-static struct str text_of(struct arena *a, const json_node *n)
-{
-	OWNS(buf) b = {0};
-	struct json_out o = json_out(&b);
-
-	json_put_node(&o, n);
-	return arena_dup(a, buf_str(&b));
+	return json_want_texts(c, o, "order_by", INT32_MAX, &s->order_by, &s->norder) && s->order_by;
 }
 
 static bool read_variables(struct call *c, const json_node *o, struct saved_sql *s)
@@ -138,7 +98,7 @@ static bool read_variables(struct call *c, const json_node *o, struct saved_sql 
 		dflt = json_get(item, "default");
 		items[i].has_default = dflt != NULL;
 		if (dflt)
-			items[i].dflt = text_of(c->arena, dflt);
+			items[i].dflt = json_node_text(c->arena, dflt);
 	}
 	return true;
 }
@@ -147,13 +107,11 @@ static bool read_variables(struct call *c, const json_node *o, struct saved_sql 
 static bool read_saved(struct call *c, const json_node *o, struct entry *e)
 {
 	struct saved_sql *s = &e->saved;
-	struct str created = {0}, updated = {0};
 
 	return json_want_text(c, o, "id", &s->id) && json_want_text(c, o, "name", &s->name) && json_want_text(c, o, "sql", &s->sql) &&
-	       json_want_text(c, o, "revision_id", &s->revision_id) && json_want_text(c, o, "created_at", &created) &&
-	       json_want_text(c, o, "updated_at", &updated) && json_want_int(c, o, "_revision", 1, INT64_MAX, &e->revision) &&
-	       e->revision > 0 && s->sql.n && s->revision_id.n && clock_parse_rfc3339(created, &s->created_ms) &&
-	       clock_parse_rfc3339(updated, &s->updated_ms) && read_order(c, o, s) && read_variables(c, o, s);
+	       json_want_text(c, o, "revision_id", &s->revision_id) && json_want_time(c, o, "created_at", &s->created_ms) &&
+	       json_want_time(c, o, "updated_at", &s->updated_ms) && json_want_int(c, o, "_revision", 1, INT64_MAX, &e->revision) &&
+	       e->revision > 0 && s->sql.n && s->revision_id.n && s->created_ms && s->updated_ms && read_order(c, o, s) && read_variables(c, o, s);
 }
 
 static bool read_rest(struct call *c, const json_node *o, struct entry *e)
@@ -257,19 +215,14 @@ static void mend(struct call *c, struct views *v, struct str space, const struct
 /* No table: not built yet, or deleted just when somebody wrote the entry. */
 static bool without_table(struct call *c, struct views *v, struct str space, const struct entry *e)
 {
-	OWNS(buf) none = {0};
-	struct store *s = v->o.store;
+	bool deleted;
 
 	if (c->err.kind != ERR_NOT_FOUND)
 		return false;
 	call_forgive(c);
-	if (!s->ops->get(c, s, key_saved_deleted(c, space, e->saved.id), 0, 1, &none)) {
-		if (c->err.kind != ERR_NOT_FOUND)
-			return false;
-		call_forgive(c);
-		return true;
-	}
-	return fail(c, ERR_NOT_FOUND, "there is no saved SQL %.*s", SARG(e->saved.id));
+	if (!key_there(c, v, key_saved_deleted(c, space, e->saved.id), &deleted))
+		return false;
+	return !deleted || fail(c, ERR_NOT_FOUND, "there is no saved SQL %.*s", SARG(e->saved.id));
 }
 
 bool entry_get(struct call *c, struct views *v, struct str space, struct str id, struct entry *ret, struct ice_table *ret_table)
@@ -302,14 +255,10 @@ bool entry_get(struct call *c, struct views *v, struct str space, struct str id,
 
 bool entry_exists(struct call *c, struct views *v, struct str space, struct str id)
 {
-	OWNS(buf) first = {0};
+	bool there;
 
-	if (v->o.store->ops->get(c, v->o.store, key_saved(c, space, id), 0, 1, &first))
-		return true;
-	if (c->err.kind != ERR_NOT_FOUND)
-		return false;
-	call_forgive(c);
-	return fail(c, ERR_NOT_FOUND, "there is no saved SQL %.*s", SARG(id));
+	return key_there(c, v, key_saved(c, space, id), &there) &&
+	       (there || fail(c, ERR_NOT_FOUND, "there is no saved SQL %.*s", SARG(id)));
 }
 
 /* --- writing --- */
@@ -317,17 +266,15 @@ bool entry_exists(struct call *c, struct views *v, struct str space, struct str 
 bool entry_store(struct call *c, struct views *v, struct str space, const struct entry *e, enum store_put how)
 {
 	struct store *s = v->o.store;
-	OWNS(buf) text = {0}, mark = {0};
+	OWNS(buf) text = {0};
+	bool deleted;
 
 	entry_put(&text, e);
-	if (!s->ops->put(c, s, key_saved(c, space, e->saved.id), buf_str(&text), how))
+	if (!s->ops->put(c, s, key_saved(c, space, e->saved.id), buf_str(&text), how) ||
+	    !key_there(c, v, key_saved_deleted(c, space, e->saved.id), &deleted))
 		return false;
-	if (!s->ops->get(c, s, key_saved_deleted(c, space, e->saved.id), 0, 1, &mark)) {
-		if (c->err.kind != ERR_NOT_FOUND)
-			return false;
-		call_forgive(c);
+	if (!deleted)
 		return true;
-	}
 	return entry_drop(c, v, space, e->saved.id) && fail(c, ERR_NOT_FOUND, "saved SQL %.*s was deleted", SARG(e->saved.id));
 }
 
@@ -335,10 +282,8 @@ bool entry_drop(struct call *c, struct views *v, struct str space, struct str id
 {
 	struct store *s = v->o.store;
 	struct str prefix = key_view(c, space, id);
-	char at[CLOCK_RFC3339_MAX];
 
-	if (!s->ops->put(c, s, key_saved_deleted(c, space, id), str_of(clock_rfc3339(clock_wall_ms(), at)), STORE_REPLACE) ||
-	    !s->ops->drop(c, s, key_saved(c, space, id)) || !ice_drop(c, s, prefix))
+	if (!key_mark(c, v, key_saved_deleted(c, space, id)) || !s->ops->drop(c, s, key_saved(c, space, id)) || !ice_drop(c, s, prefix))
 		return false;
 	store_cache_forget(v->o.cache, c->tenant, prefix);
 	return true;
@@ -348,10 +293,8 @@ static void put_meta(struct json_out *o, const struct saved_sql *saved, const st
 {
 	json_begin_object(o);
 	JSON_FIELD_TEXT(o, "sql_id", saved->id);
-	json_literal_key(o, S("\"created_at\":"));
-	put_time(o, saved->created_ms);
-	json_literal_key(o, S("\"updated_at\":"));
-	put_time(o, pin->snapshot_ms > saved->updated_ms ? pin->snapshot_ms : saved->updated_ms);
+	JSON_FIELD_TIME(o, "created_at", saved->created_ms);
+	JSON_FIELD_TIME(o, "updated_at", pin->snapshot_ms > saved->updated_ms ? pin->snapshot_ms : saved->updated_ms);
 	JSON_FIELD_INT(o, "snapshot_id", pin->snapshot_id);
 	JSON_FIELD_TEXT(o, "schema_hash", pin->schema_hash);
 	json_end_object(o);
@@ -360,14 +303,12 @@ static void put_meta(struct json_out *o, const struct saved_sql *saved, const st
 void view_meta_put(struct call *c, struct views *v, struct str space, const struct saved_sql *saved, const struct pin *pin)
 {
 	struct store *s = v->o.store;
-	struct str key = key_space(c, space, arena_cstr(c->arena, arena_fmt(c->arena, "/materialized_views/%.*s/meta.json",
-									   SARG(saved->id))));
 	OWNS(buf) text = {0};
 	struct json_out o = json_out(&text);
 	struct err before = c->err;
 
 	put_meta(&o, saved, pin);
-	if (!s->ops->put(c, s, key, buf_str(&text), STORE_REPLACE))
+	if (!s->ops->put(c, s, key_view_meta(c, space, saved->id), buf_str(&text), STORE_REPLACE))
 		c->err = before;
 }
 
@@ -462,29 +403,22 @@ struct wanted {
 	int n, max;
 };
 
-static struct str folded(struct arena *a, struct str name)
-{
-	return arena_lower(a, name);
-}
-
 /* The digests of an entry: remembered, or read now. false, without an error: it has gone. */
 static bool digests(struct call *c, struct wanted *w, struct str space, const struct store_entry *at, struct memo_entry *ret)
 {
-	struct str id;
+	struct str id = id_of(at->key, key_space(c, space, "/sql/"));
+	OWNS(arena) a = {0}; /* a space may have many */
+	struct call reading = *c;
 	struct entry e;
 
 	if (memo_get(w->v, at, ret))
 		return true;
-	id = str_tail(at->key, at->key.n - ID_LEN - 5);
-	id = str_head(id, ID_LEN);
-	if (!entry_read(c, w->v, space, id, &e)) {
-		if (c->err.kind == ERR_NOT_FOUND || c->err.kind == ERR_CORRUPT_TABLE)
-			call_forgive(c);
-		return false;
-	}
+	reading.arena = &a;
+	if (!entry_read(&reading, w->v, space, id, &e))
+		return reading.err.kind == ERR_NOT_FOUND || reading.err.kind == ERR_CORRUPT_TABLE ? false : fail_as(c, &reading.err);
 	*ret = (struct memo_entry){0};
 	hash_sha256(e.saved.sql, ret->sql);
-	hash_sha256(folded(c->arena, e.saved.name), ret->name);
+	hash_sha256(arena_lower(&a, e.saved.name), ret->name);
 	if (e.adhoc)
 		memset(ret, 0, sizeof(*ret));
 	memo_put(w->v, at, ret);
@@ -517,7 +451,7 @@ static bool confirm(struct call *c, struct wanted *w, struct str space, struct s
 		call_forgive(c);
 		return true;
 	}
-	*ret_same = !e.adhoc && str_eq(w->by_name ? folded(c->arena, e.saved.name) : e.saved.sql, w->text);
+	*ret_same = !e.adhoc && str_eq(w->by_name ? arena_lower(c->arena, e.saved.name) : e.saved.sql, w->text);
 	if (*ret_same)
 		w->found = e;
 	return true;
@@ -562,7 +496,7 @@ bool entry_by_sql(struct call *c, struct views *v, struct str space, struct str 
 
 bool entry_by_name(struct call *c, struct views *v, struct str space, struct str name, struct str **ret_ids, int *ret_n)
 {
-	struct wanted w = {.v = v, .by_name = true, .text = folded(c->arena, name)};
+	struct wanted w = {.v = v, .by_name = true, .text = arena_lower(c->arena, name)};
 
 	if (!find(c, &w, space))
 		return false;
@@ -573,7 +507,7 @@ bool entry_by_name(struct call *c, struct views *v, struct str space, struct str
 
 /* --- copies --- */
 
-static struct str *copy_texts(struct arena *a, const struct str *v, int n)
+struct str *texts_copy(struct arena *a, const struct str *v, int n)
 {
 	struct str *to = ARENA_ARRAY(a, struct str, (size_t)(n > 0 ? n : 0) + 1);
 
@@ -590,7 +524,7 @@ struct saved_sql saved_copy(struct arena *a, const struct saved_sql *s)
 	to.id = arena_dup(a, s->id);
 	to.name = arena_dup(a, s->name);
 	to.sql = arena_dup(a, s->sql);
-	to.order_by = copy_texts(a, s->order_by, s->norder);
+	to.order_by = texts_copy(a, s->order_by, s->norder);
 	for (int i = 0; i < s->nvariables; i++)
 		variables[i] = (struct view_variable){
 			.name = arena_dup(a, s->variables[i].name), .type = arena_dup(a, s->variables[i].type),

@@ -23,7 +23,6 @@ static const struct {
 static void write_payload(struct buf *b, const struct call *c, const struct view_told *t)
 {
 	struct json_out o = json_out(b);
-	char at[CLOCK_RFC3339_MAX];
 
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "event", names[t->event].event);
@@ -33,7 +32,7 @@ static void write_payload(struct buf *b, const struct call *c, const struct view
 	JSON_FIELD_TEXT(&o, "tenant_id", c->tenant);
 	if (c->principal.n)
 		JSON_FIELD_TEXT(&o, "principal", c->principal);
-	JSON_FIELD_TEXT(&o, "occurred_at", str_of(clock_rfc3339(clock_wall_ms(), at)));
+	JSON_FIELD_TIME(&o, "occurred_at", clock_wall_ms());
 	JSON_FIELD_TEXT(&o, "outcome", t->error.n ? S("failed") : S("succeeded"));
 	if (t->snapshot_id > 0)
 		JSON_FIELD_INT(&o, "snapshot_id", t->snapshot_id);

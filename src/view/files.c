@@ -133,7 +133,7 @@ static struct kept *read_listing(struct call *c, struct views *v, struct str pre
 
 bool listing_get(struct call *c, struct views *v, struct str prefix, const struct pin *pin, struct listing *ret)
 {
-	struct str key = arena_fmt(c->arena, "%.*s/%.*s", SARG(prefix), SARG(pin->manifest_list));
+	struct str key = key_file(c->arena, prefix, pin->manifest_list);
 	struct kept *k;
 
 	pthread_mutex_lock(&v->lock);

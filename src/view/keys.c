@@ -19,16 +19,21 @@ bool view_id_check(struct call *c, const char *what, struct str id)
 			     what, VIEW_ID_MAX);
 }
 
-struct str key_tenant(struct arena *a, struct str tenant)
+static struct str key_tenant(struct arena *a, struct str tenant)
 {
 	if (str_eq(tenant, S("default")))
 		return S("");
 	return arena_fmt(a, "tenants/%.*s/", SARG(tenant));
 }
 
+struct str key_spaces(struct arena *a, struct str tenant)
+{
+	return arena_fmt(a, "%.*sspaces", SARG(key_tenant(a, tenant)));
+}
+
 struct str key_space(struct call *c, struct str space, const char *rest)
 {
-	return arena_fmt(c->arena, "%.*sspaces/%.*s%s", SARG(key_tenant(c->arena, c->tenant)), SARG(space), rest);
+	return arena_fmt(c->arena, "%.*s/%.*s%s", SARG(key_spaces(c->arena, c->tenant)), SARG(space), rest);
 }
 
 static struct str below(struct call *c, struct str space, const char *folder, struct str name, const char *rest)
@@ -51,14 +56,39 @@ struct str key_saved(struct call *c, struct str space, struct str id)
 	return below(c, space, "/sql", id, ".json");
 }
 
+struct str key_saved_deleted(struct call *c, struct str space, struct str id)
+{
+	return below(c, space, "/sql", id, ".deleted");
+}
+
 struct str key_view(struct call *c, struct str space, struct str id)
 {
 	return below(c, space, "/materialized_views", id, "");
 }
 
+struct str key_view_meta(struct call *c, struct str space, struct str id)
+{
+	return below(c, space, "/materialized_views", id, "/meta.json");
+}
+
+struct str key_collecting(struct call *c, struct str space, struct str id)
+{
+	return below(c, space, "/materialized_views", id, "/collecting");
+}
+
 struct str key_session(struct call *c, struct str space, struct str id)
 {
 	return below(c, space, "/sql_sessions", id, "/meta.json");
+}
+
+struct str key_session_deleted(struct call *c, struct str space, struct str id)
+{
+	return below(c, space, "/sql_sessions", id, "/deleted");
+}
+
+struct str key_file(struct arena *a, struct str prefix, struct str path)
+{
+	return arena_fmt(a, "%.*s/%.*s", SARG(prefix), SARG(path));
 }
 
 /* --- listings --- */
@@ -100,13 +130,19 @@ bool key_children(struct call *c, struct views *v, struct str prefix, struct vie
 	struct store *s = v->o.store;
 	struct str start = arena_fmt(c->arena, "%.*s/", SARG(prefix)), after = behind(c, prefix, page->after);
 	struct children k = {.limit = page->limit, .v = ARENA_ARRAY(c->arena, struct str, (size_t)page->limit)};
-	bool room = true;
+	struct arena *callers = c->arena;
+	OWNS(arena) pages = {0}; /* a folder may have many */
+	bool room = true, ok;
 
 	for (;;) {
 		struct store_entry *e;
 		size_t n;
 
-		if (!s->ops->list(c, s, start, after, &e, &n))
+		arena_reset(&pages);
+		c->arena = &pages;
+		ok = s->ops->list(c, s, start, after, &e, &n);
+		c->arena = callers;
+		if (!ok)
 			return false;
 		for (size_t i = 0; room && i < n; i++)
 			room = add_child(c, &k, str_tail(e[i].key, start.n));
@@ -120,7 +156,27 @@ bool key_children(struct call *c, struct views *v, struct str prefix, struct vie
 	return true;
 }
 
-/* --- whole objects --- */
+/* --- objects --- */
+
+bool key_there(struct call *c, struct views *v, struct str key, bool *ret)
+{
+	OWNS(buf) first = {0};
+	bool there = v->o.store->ops->get(c, v->o.store, key, 0, 1, &first);
+
+	if (!there && c->err.kind != ERR_NOT_FOUND)
+		return false;
+	if (!there)
+		call_forgive(c);
+	*ret = there;
+	return true;
+}
+
+bool key_mark(struct call *c, struct views *v, struct str key)
+{
+	char at[CLOCK_RFC3339_MAX];
+
+	return v->o.store->ops->put(c, v->o.store, key, str_of(clock_rfc3339(clock_wall_ms(), at)), STORE_REPLACE);
+}
 
 bool view_read_json(struct call *c, struct views *v, struct str key, const json_node **ret)
 {

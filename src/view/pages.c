@@ -95,7 +95,7 @@ static bool hold_files(struct view_op *op, struct page *p)
 	p->held = ARENA_ARRAY(c->arena, struct store_held *, (size_t)p->n);
 	for (; p->nheld < p->n; p->nheld++) {
 		const struct listed *f = &p->all.v[p->first + p->nheld];
-		struct str key = arena_fmt(c->arena, "%.*s/%.*s", SARG(prefix), SARG(f->path));
+		struct str key = key_file(c->arena, prefix, f->path);
 
 		if (!op_going(op))
 			return false;
@@ -167,11 +167,9 @@ static void put_ranges(struct buf *b, const struct page *p, struct str schema)
 
 static bool put_order_item(struct call *c, struct buf *b, const struct ice_schema *s, struct str item)
 {
-	struct str *names = ARENA_ARRAY(c->arena, struct str, (size_t)s->n);
+	struct str *names = column_names(c->arena, s);
 	struct sql_order o;
 
-	for (int i = 0; i < s->n; i++)
-		names[i] = s->fields[i].name;
 	if (!sql_order_item(c, item, names, s->n, &o))
 		return false;
 	for (int i = 0; i < s->n; i++) {

@@ -35,8 +35,6 @@ bool views_idle(struct views *v);  /* no operation runs, no stream is open */
 void views_stop(struct views *v, exec_fn *told, void *arg);
 void views_close(struct views *v);
 void views_sweep(struct call *c, struct views *v); /* one pass over every tenant's spaces; blocks */
-/* A snapshot may go when its successor is older: longest session + longest read + skew + grace. */
-int64_t views_successor_age_ms(const struct views *v);
 
 struct views_stats {
 	uint64_t built, failed, sessions, pages, expired, snapshots_dropped, objects_dropped;

@@ -155,7 +155,7 @@ static struct entry building_entry(struct view_op *op, struct saving *s)
 {
 	struct entry e = s->kind == SAVE_CREATE ? s->entry : s->former;
 
-	e.building_until_ms = s->attempt = clock_wall_ms() + op->room->o.build_ms + op->room->o.grace_ms;
+	e.building_until_ms = s->attempt = views_built_by_ms(op->room);
 	e.building_from = e.saved.view.snapshot_id;
 	e.saved.view.error = S("");
 	entry_move(&e.saved, VIEW_BUILDING);
@@ -511,6 +511,20 @@ static bool list_one(struct call *c, struct views *v, struct str space, struct s
 	return true;
 }
 
+/* A page has many, each with the metadata of its table: only what is told stays. */
+static bool list_copy(struct call *c, struct views *v, struct str space, struct str id, struct saved_sql *ret)
+{
+	OWNS(arena) a = {0};
+	struct call reading = *c;
+	struct entry e;
+
+	reading.arena = &a;
+	if (!list_one(&reading, v, space, id, &e))
+		return fail_as(c, &reading.err);
+	*ret = saved_copy(c->arena, &e.saved);
+	return true;
+}
+
 bool view_saved_list(struct call *c, struct views *v, struct str space, struct view_page *page, struct saved_sql **ret, int *ret_n)
 {
 	struct saved_sql *list;
@@ -525,10 +539,8 @@ bool view_saved_list(struct call *c, struct views *v, struct str space, struct v
 		return false;
 	list = ARENA_ARRAY(c->arena, struct saved_sql, (size_t)n + 1);
 	for (int i = 0; i < n; i++) {
-		struct entry e;
-
-		if (list_one(c, v, space, ids[i], &e)) {
-			list[kept++] = e.saved;
+		if (list_copy(c, v, space, ids[i], &list[kept])) {
+			kept++;
 			continue;
 		}
 		if (c->err.kind != ERR_NOT_FOUND)

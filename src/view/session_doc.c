@@ -10,23 +10,6 @@
 
 enum { SCHEMA_DEPTH_MAX = 32 };
 
-/* --- keys --- */
-
-static struct str below_session(struct call *c, struct str space, const char *folder, struct str id, const char *rest)
-{
-	return key_space(c, space, arena_cstr(c->arena, arena_fmt(c->arena, "/%s/%.*s/%s", folder, SARG(id), rest)));
-}
-
-struct str key_session_deleted(struct call *c, struct str space, struct str id)
-{
-	return below_session(c, space, "sql_sessions", id, "deleted");
-}
-
-struct str key_collecting(struct call *c, struct str space, struct str id)
-{
-	return below_session(c, space, "materialized_views", id, "collecting");
-}
-
 /* --- a schema --- */
 
 static const struct str kinds[ICE_KINDS] = {
@@ -112,14 +95,21 @@ static bool read_fields(struct call *c, const json_node *list, int depth, struct
 	return true;
 }
 
+struct str *column_names(struct arena *a, const struct ice_schema *s)
+{
+	struct str *names = ARENA_ARRAY(a, struct str, (size_t)s->n + 1);
+
+	for (int i = 0; i < s->n; i++)
+		names[i] = s->fields[i].name;
+	return names;
+}
+
 /* --- writing --- */
 
 static void put_time(struct json_out *o, int64_t ms)
 {
-	char at[CLOCK_RFC3339_MAX];
-
 	if (ms)
-		json_put_text(o, str_of(clock_rfc3339(ms, at)));
+		json_put_time(o, ms);
 	else
 		json_put_null(o);
 }
@@ -154,10 +144,7 @@ static void put_pagination(struct json_out *o, const struct session_doc *d)
 	json_begin_object(o);
 	JSON_FIELD_TEXT(o, "strategy", S("offset"));
 	json_literal_key(o, S("\"order_by\":"));
-	json_begin_array(o);
-	for (int i = 0; i < d->norder; i++)
-		json_put_text(o, d->order_by[i]);
-	json_end_array(o);
+	json_put_texts(o, d->order_by, d->norder);
 	JSON_FIELD_INT(o, "default_limit", VIEW_ROWS_DEFAULT);
 	JSON_FIELD_INT(o, "max_limit", VIEW_ROWS_MAX);
 	json_end_object(o);
@@ -227,19 +214,12 @@ void session_doc_json(struct buf *b, const struct session_doc *d, bool stored)
 
 /* --- reading --- */
 
-static bool want_time(struct call *c, const json_node *o, const char *key, int64_t *ret)
-{
-	struct str at = {0};
-
-	return json_want_text(c, o, key, &at) && (!at.n || clock_parse_rfc3339(at, ret));
-}
-
 static bool read_view(struct call *c, const json_node *view, struct pin *p)
 {
 	int64_t version = 0;
 
 	if (!view || json_kind(view) != JSON_KIND_OBJECT || !json_want_int(c, view, "snapshot_id", 1, INT64_MAX, &p->snapshot_id) ||
-	    !want_time(c, view, "snapshot_at", &p->snapshot_ms) || !json_want_int(c, view, "schema_version", 0, INT32_MAX, &version))
+	    !json_want_time(c, view, "snapshot_at", &p->snapshot_ms) || !json_want_int(c, view, "schema_version", 0, INT32_MAX, &version))
 		return false;
 	p->schema_version = (int)version;
 	return true;
@@ -265,45 +245,25 @@ static bool read_pin(struct call *c, const json_node *o, struct pin *p)
 
 static bool read_order(struct call *c, const json_node *pagination, struct session_doc *d)
 {
-	const json_node *v = pagination ? json_get(pagination, "order_by") : NULL;
-	struct str *items;
-
-	if (!v || json_kind(v) != JSON_KIND_ARRAY)
-		return false;
-	d->norder = (int)json_count(v);
-	d->order_by = items = ARENA_ARRAY(c->arena, struct str, json_count(v) + 1);
-	for (int i = 0; i < d->norder; i++) {
-		if (json_kind(json_at(v, (size_t)i)) != JSON_KIND_TEXT)
-			return false;
-		items[i] = json_text(json_at(v, (size_t)i));
-	}
-	return true;
+	return pagination && json_want_texts(c, pagination, "order_by", INT32_MAX, &d->order_by, &d->norder) && d->order_by;
 }
 
 static bool read_count(struct call *c, const json_node *count, struct session_doc *d)
 {
-	return count && json_kind(count) == JSON_KIND_OBJECT && want_time(c, count, "cached_at", &d->counted_ms) &&
+	return count && json_kind(count) == JSON_KIND_OBJECT && json_want_time(c, count, "cached_at", &d->counted_ms) &&
 	       json_want_int(c, count, "value", 0, INT64_MAX, &d->count);
-}
-
-static struct str variables_text(struct arena *a, const json_node *o)
-{
-	OWNS(buf) text = {0};
-	struct json_out out = json_out(&text);
-
-	if (!o || json_kind(o) != JSON_KIND_OBJECT)
-		return S("");
-	json_put_node(&out, o);
-	return arena_dup(a, buf_str(&text));
 }
 
 static bool read_doc(struct call *c, const json_node *o, struct session_doc *d)
 {
-	d->variables = variables_text(c->arena, json_get(o, "_variables"));
+	const json_node *variables = json_get(o, "_variables");
+
+	if (variables && json_kind(variables) == JSON_KIND_OBJECT)
+		d->variables = json_node_text(c->arena, variables);
 	return json_want_text(c, o, "id", &d->id) && json_want_text(c, o, "space_id", &d->space) &&
 	       json_want_text(c, o, "sql_id", &d->sql_id) && json_want_text(c, o, "sql", &d->sql) &&
-	       json_want_text(c, o, "status", &d->status) && want_time(c, o, "created_at", &d->created_ms) &&
-	       want_time(c, o, "expires_at", &d->expires_ms) && json_want_text(c, o, "error", &d->error) &&
+	       json_want_text(c, o, "status", &d->status) && json_want_time(c, o, "created_at", &d->created_ms) &&
+	       json_want_time(c, o, "expires_at", &d->expires_ms) && json_want_text(c, o, "error", &d->error) &&
 	       json_want_text(c, o, "_owner", &d->owner) && json_want_bool(c, o, "_own_order", &d->own_order) &&
 	       json_want_bool(c, o, "_adhoc", &d->adhoc) &&
 	       json_want_int(c, o, "_building_until_ms", 0, INT64_MAX, &d->building_until_ms) &&
@@ -327,7 +287,7 @@ bool session_doc_read(struct call *c, struct views *v, struct str key, struct se
 	return true;
 }
 
-bool session_doc_visible(const struct call *c, const struct session_doc *d)
+static bool is_visible(const struct call *c, const struct session_doc *d)
 {
 	return c->role == ROLE_ADMIN || str_eq(c->principal, d->owner);
 }
@@ -362,7 +322,7 @@ bool session_doc_mine(struct call *c, struct views *v, struct str space, struct 
 		return unknown(c, S("of that name"));
 	if (!session_doc_read(c, v, key_session(c, space, id), &d))
 		return c->err.kind == ERR_NOT_FOUND ? unknown(c, id) : false;
-	if (!str_eq(d.id, id) || !str_eq(d.space, space) || !session_doc_visible(c, &d))
+	if (!str_eq(d.id, id) || !str_eq(d.space, space) || !is_visible(c, &d))
 		return unknown(c, id);
 	if (clock_wall_ms() >= d.expires_ms)
 		return expired(c, v, &d);
@@ -394,28 +354,22 @@ bool session_doc_get(struct call *c, struct views *v, struct str space, struct s
 
 bool session_doc_put(struct call *c, struct views *v, const struct session_doc *d, enum store_put how)
 {
+	struct str key = key_session(c, d->space, d->id);
 	struct store *s = v->o.store;
-	OWNS(buf) text = {0}, mark = {0};
+	OWNS(buf) text = {0};
+	bool deleted;
 
 	session_doc_json(&text, d, true);
-	if (!s->ops->put(c, s, key_session(c, d->space, d->id), buf_str(&text), how))
+	if (!s->ops->put(c, s, key, buf_str(&text), how))
 		return false;
 	if (how == STORE_NEW) /* its id is new */
 		return true;
-	if (!s->ops->get(c, s, key_session_deleted(c, d->space, d->id), 0, 1, &mark)) {
-		if (c->err.kind != ERR_NOT_FOUND)
-			return false;
-		call_forgive(c);
-		return true;
-	}
-	return s->ops->drop(c, s, key_session(c, d->space, d->id)) && unknown(c, d->id);
+	if (!key_there(c, v, key_session_deleted(c, d->space, d->id), &deleted))
+		return false;
+	return !deleted || (s->ops->drop(c, s, key) && unknown(c, d->id));
 }
 
 bool session_doc_drop(struct call *c, struct views *v, struct str space, struct str id)
 {
-	struct store *s = v->o.store;
-	char at[CLOCK_RFC3339_MAX];
-
-	return s->ops->put(c, s, key_session_deleted(c, space, id), str_of(clock_rfc3339(clock_wall_ms(), at)), STORE_REPLACE) &&
-	       s->ops->drop(c, s, key_session(c, space, id));
+	return key_mark(c, v, key_session_deleted(c, space, id)) && v->o.store->ops->drop(c, v->o.store, key_session(c, space, id));
 }

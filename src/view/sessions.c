@@ -33,15 +33,6 @@ static void find_again(struct view_op *op);
 
 /* --- the document --- */
 
-static struct str *column_names(struct arena *a, const struct ice_schema *s)
-{
-	struct str *names = ARENA_ARRAY(a, struct str, (size_t)s->n + 1);
-
-	for (int i = 0; i < s->n; i++)
-		names[i] = s->fields[i].name;
-	return names;
-}
-
 /* The columns that the items name, each once. */
 static bool check_order(struct call *c, const struct str *items, int n, const struct ice_schema *schema)
 {
@@ -243,23 +234,16 @@ static bool store_entry(struct view_op *op, struct opening *o)
 /* The sweep looks at marks and documents in the other order: one of the two sees the other. */
 static bool still_wanted(struct call *c, struct views *v, const struct opening *o)
 {
-	OWNS(buf) mark = {0};
+	bool collecting, there;
 
 	if (!space_check(c, v, o->space))
 		return false;
 	if (!o->doc.adhoc)
 		return true;
-	if (v->o.store->ops->get(c, v->o.store, key_collecting(c, o->space, o->doc.sql_id), 0, 1, &mark))
-		return fail(c, ERR_VIEW_DELETED, "its view was collected just now");
-	if (c->err.kind != ERR_NOT_FOUND)
+	if (!key_there(c, v, key_collecting(c, o->space, o->doc.sql_id), &collecting) ||
+	    !key_there(c, v, key_saved(c, o->space, o->doc.sql_id), &there))
 		return false;
-	call_forgive(c);
-	if (entry_exists(c, v, o->space, o->doc.sql_id))
-		return true;
-	if (c->err.kind != ERR_NOT_FOUND)
-		return false;
-	call_forgive(c);
-	return fail(c, ERR_VIEW_DELETED, "its view was collected just now");
+	return (there && !collecting) || fail(c, ERR_VIEW_DELETED, "its view was collected just now");
 }
 
 static bool store_doc(struct view_op *op, struct opening *o, enum store_put how)
@@ -332,15 +316,6 @@ static void opened(struct view_op *op)
 
 /* --- async: the document first --- */
 
-static struct str *copy_order(struct arena *a, const struct str *v, int n)
-{
-	struct str *to = ARENA_ARRAY(a, struct str, (size_t)(n > 0 ? n : 0) + 1);
-
-	for (int i = 0; i < n; i++)
-		to[i] = arena_dup(a, v[i]);
-	return to;
-}
-
 /* What the building operation needs, in its own memory. */
 static struct view_op *builder_of(struct view_op *op, const struct opening *o)
 {
@@ -352,7 +327,7 @@ static struct view_op *builder_of(struct view_op *op, const struct opening *o)
 			       .doc = o->doc, .began_mono_ms = o->began_mono_ms};
 	to->space = arena_dup(a, o->space);
 	to->values = arena_dup(a, o->values);
-	to->order_by = copy_order(a, o->order_by, o->norder);
+	to->order_by = texts_copy(a, o->order_by, o->norder);
 	to->entry.saved = saved_copy(a, &o->entry.saved);
 	to->entry.principal = arena_dup(a, o->entry.principal);
 	to->sql_id = to->doc.sql_id = to->entry.saved.id;
@@ -368,7 +343,7 @@ static struct view_op *builder_of(struct view_op *op, const struct opening *o)
 static bool store_running(struct view_op *op, struct opening *o)
 {
 	struct call *c = &op->call;
-	int64_t until = clock_wall_ms() + op->room->o.build_ms + op->room->o.grace_ms;
+	int64_t until = views_built_by_ms(op->room);
 	struct entry e = o->entry;
 
 	if (e.adhoc && !o->has_view) {
@@ -476,18 +451,6 @@ static bool check_ask(struct call *c, struct views *v, const struct sql_session_
 	return order_check(c, ask->order_by, ask->norder);
 }
 
-/* The request's document ends with the request. */
-static struct str copy_values(struct arena *a, const json_node *o)
-{
-	OWNS(buf) text = {0};
-	struct json_out out = json_out(&text);
-
-	if (!o)
-		return S("{}");
-	json_put_node(&out, o);
-	return arena_dup(a, buf_str(&text));
-}
-
 bool view_session_open(struct call *c, struct views *v, const struct sql_session_ask *ask, struct view_op **ret)
 {
 	struct view_op *op;
@@ -499,8 +462,8 @@ bool view_session_open(struct call *c, struct views *v, const struct sql_session
 	o = ARENA_NEW(&op->arena, struct opening);
 	*o = (struct opening){
 		.space = arena_dup(&op->arena, ask->space), .sql_id = arena_dup(&op->arena, ask->sql_id),
-		.sql = arena_dup(&op->arena, ask->sql), .values = copy_values(&op->arena, ask->variables),
-		.order_by = copy_order(&op->arena, ask->order_by, ask->norder), .norder = ask->norder, .mode = ask->refresh,
+		.sql = arena_dup(&op->arena, ask->sql), .values = ask->variables ? json_node_text(&op->arena, ask->variables) : S("{}"),
+		.order_by = texts_copy(&op->arena, ask->order_by, ask->norder), .norder = ask->norder, .mode = ask->refresh,
 		.ttl_ms = (ask->ttl_seconds == VIEW_TTL_DEFAULT ? v->o.default_ttl_s : ask->ttl_seconds) * 1000,
 		.began_mono_ms = clock_mono_ms(), .async = ask->async};
 	op->state = o;

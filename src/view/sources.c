@@ -116,7 +116,7 @@ bool source_hold(struct call *c, struct views *v, struct source *s)
 	s->held = ARENA_ARRAY(c->arena, struct store_held *, (size_t)n + 1);
 	for (s->nfiles = 0; s->nfiles < n; s->nfiles++) {
 		const struct ice_file *f = &s->files[s->nfiles];
-		struct str key = arena_fmt(c->arena, "%.*s/%.*s", SARG(prefix), SARG(f->path));
+		struct str key = key_file(c->arena, prefix, f->path);
 
 		if (!store_cache_hold(c, v->o.cache, c->tenant, key, f->bytes, &s->paths[s->nfiles], &s->held[s->nfiles]))
 			return false;

@@ -24,14 +24,9 @@ static bool no_space(struct call *c, struct str id)
 	return fail(c, ERR_NOT_FOUND, "no space %.*s", SARG(str_head(id, VIEW_ID_MAX)));
 }
 
-static bool read_time(const json_node *at, int64_t *ret)
-{
-	return at && json_kind(at) == JSON_KIND_TEXT && clock_parse_rfc3339(json_text(at), ret);
-}
-
 static bool read_meta(struct call *c, struct views *v, struct str id, struct meta *ret)
 {
-	const json_node *o, *at;
+	const json_node *o;
 
 	if (!view_read_json(c, v, meta_key(c, id), &o)) {
 		if (c->err.kind != ERR_NOT_FOUND)
@@ -40,24 +35,25 @@ static bool read_meta(struct call *c, struct views *v, struct str id, struct met
 		return no_space(c, id);
 	}
 	*ret = (struct meta){.space = {.id = arena_dup(c->arena, id)}};
-	at = json_get(o, "deleting_at");
-	if (!read_time(json_get(o, "created_at"), &ret->space.created_ms) || (at && !read_time(at, &ret->deleting_ms)))
+	if (!json_want_time(c, o, "created_at", &ret->space.created_ms) || !json_want_time(c, o, "deleting_at", &ret->deleting_ms) ||
+	    !ret->space.created_ms) {
+		call_forgive(c);
 		return fail(c, ERR_CORRUPT_TABLE, "%.*s does not say when it was made", SARG(meta_key(c, id)));
+	}
 	return true;
 }
 
 static bool write_meta(struct call *c, struct views *v, const struct meta *m, enum store_put how)
 {
 	struct store *s = v->o.store;
-	char at[CLOCK_RFC3339_MAX];
 	OWNS(buf) b = {0};
 	struct json_out o = json_out(&b);
 
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "id", m->space.id);
-	JSON_FIELD_TEXT(&o, "created_at", str_of(clock_rfc3339(m->space.created_ms, at)));
+	JSON_FIELD_TIME(&o, "created_at", m->space.created_ms);
 	if (m->deleting_ms)
-		JSON_FIELD_TEXT(&o, "deleting_at", str_of(clock_rfc3339(m->deleting_ms, at)));
+		JSON_FIELD_TIME(&o, "deleting_at", m->deleting_ms);
 	json_end_object(&o);
 	return s->ops->put(c, s, meta_key(c, m->space.id), buf_str(&b), how);
 }
@@ -88,7 +84,7 @@ bool view_space_get(struct call *c, struct views *v, struct str id, struct space
 
 static bool room_for_one(struct call *c, struct views *v)
 {
-	struct str prefix = arena_fmt(c->arena, "%.*sspaces", SARG(key_tenant(c->arena, c->tenant)));
+	struct str prefix = key_spaces(c->arena, c->tenant);
 	struct view_page page = {0};
 	struct view_caps caps;
 	struct str *ids;
@@ -146,7 +142,7 @@ bool view_space_put(struct call *c, struct views *v, struct str id, struct space
 
 bool view_space_list(struct call *c, struct views *v, struct view_page *page, struct space **ret, int *ret_n)
 {
-	struct str prefix = arena_fmt(c->arena, "%.*sspaces", SARG(key_tenant(c->arena, c->tenant))), *ids;
+	struct str prefix = key_spaces(c->arena, c->tenant), *ids;
 	struct space *found;
 	int n, nfound = 0;
 
@@ -245,11 +241,10 @@ static bool drop_all(struct call *c, struct views *v, const struct meta *m)
 
 bool space_finish_drop(struct call *c, struct views *v, struct str id)
 {
-	int64_t age = v->o.build_ms + v->o.skew_ms + v->o.grace_ms; /* by then whoever began has ended */
 	struct meta m;
 
 	if (read_meta(c, v, id, &m))
-		return !m.deleting_ms || clock_wall_ms() - m.deleting_ms < age || drop_all(c, v, &m);
+		return !m.deleting_ms || clock_wall_ms() - m.deleting_ms < views_late_ms(v) || drop_all(c, v, &m);
 	if (c->err.kind != ERR_NOT_FOUND)
 		return false;
 	call_forgive(c);

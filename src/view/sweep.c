@@ -47,6 +47,14 @@ void sweep_failed(struct sweep *s, struct str space, const char *what)
 	call_forgive(c);
 }
 
+struct arena *sweep_arena(struct sweep *s, struct arena *a)
+{
+	struct arena *before = s->call.arena;
+
+	s->call.arena = a;
+	return before;
+}
+
 /* --- documents that were read --- */
 
 bool sweep_knows(struct sweep *s, struct str key, struct str *ret_sql_id)
@@ -116,18 +124,17 @@ static bool enough(const struct sweep *s)
 /* False: the pass ends here. */
 static bool sweep_one(struct sweep *s, struct str space)
 {
-	struct arena *callers = s->call.arena;
 	OWNS(arena) a = {0};
+	struct arena *passes = sweep_arena(s, &a);
 
-	s->call.arena = &a;
 	sweep_space(s, space);
-	s->call.arena = callers;
+	sweep_arena(s, passes);
 	return sweep_going(s);
 }
 
 static bool sweep_tenant(struct sweep *s, struct str tenant, struct str after)
 {
-	struct str prefix = arena_fmt(s->call.arena, "%.*sspaces", SARG(key_tenant(s->call.arena, tenant))), *ids;
+	struct str prefix = key_spaces(s->call.arena, tenant), *ids;
 	struct view_page page = {.limit = CHILDREN};
 	int n;
 
@@ -223,6 +230,17 @@ static bool compare_folder(struct sweep *s, const struct store_cached *v, size_t
 	return true;
 }
 
+/* There may be many folders. The error that is left has its words inside. */
+static bool compare_in_its_arena(struct sweep *s, const struct store_cached *v, size_t n)
+{
+	OWNS(arena) a = {0};
+	struct arena *passes = sweep_arena(s, &a);
+	bool compared = compare_folder(s, v, n);
+
+	sweep_arena(s, passes);
+	return compared;
+}
+
 static void sweep_cache(struct sweep *s)
 {
 	struct store_cached *v;
@@ -233,7 +251,7 @@ static void sweep_cache(struct sweep *s)
 		for (to = from + 1; to < n && str_eq(v[to].tenant, v[from].tenant); to++)
 			if (!str_eq(folder_of(v[to].key), folder_of(v[from].key)))
 				break;
-		if (!compare_folder(s, v + from, to - from)) {
+		if (!compare_in_its_arena(s, v + from, to - from)) {
 			sweep_failed(s, S("-"), "files of the cache");
 			return;
 		}
@@ -249,7 +267,7 @@ void views_sweep(struct call *c, struct views *v)
 
 	s.call.arena = &a;
 	s.call.principal = S("");
-	s.late_ms = v->o.build_ms + v->o.skew_ms + v->o.grace_ms;
+	s.late_ms = views_late_ms(v);
 	s.stale_ms = s.late_ms > STALE_MS ? s.late_ms : STALE_MS;
 	if (!v->swept)
 		v->swept = base_zalloc(sizeof(*v->swept));

@@ -12,6 +12,7 @@
 #include "view/view_int.h"
 
 enum { CHILDREN = 500, EXPIRY_BATCH = 1000, EXPIRY_ROUNDS = 100, METADATA_MS = 24 * 3600 * 1000,
+       TABLE_COST = 10 /* of a pass's budget: it is read as a whole */,
        ADHOC_MS = 60 * 1000 /* a session that makes one has come this far */ };
 
 struct in_space {
@@ -177,14 +178,12 @@ static bool saved_object(struct in_space *in, const struct store_entry *e, struc
 
 static bool is_adhoc(struct in_space *in, struct str id)
 {
-	struct call *c = &in->s->call;
+	OWNS(arena) a = {0};
+	struct call c = in->s->call;
 	struct entry e;
 
-	if (!entry_read(c, in->s->v, in->space, id, &e)) {
-		call_forgive(c);
-		return false;
-	}
-	return e.adhoc;
+	c.arena = &a;
+	return entry_read(&c, in->s->v, in->space, id, &e) && e.adhoc;
 }
 
 /* Of those that may go: which have no session, as far as it was seen. */
@@ -203,14 +202,12 @@ static struct str *unused(struct in_space *in, int *ret_n)
 static bool collect(struct in_space *in)
 {
 	struct call *c = &in->s->call;
-	struct store *s = store_of(in);
-	char at[CLOCK_RFC3339_MAX];
 	struct str *ids;
 	int n;
 
 	ids = unused(in, &n);
 	for (int i = 0; i < n; i++)
-		if (!s->ops->put(c, s, key_collecting(c, in->space, ids[i]), str_of(clock_rfc3339(in->now, at)), STORE_REPLACE))
+		if (!key_mark(c, in->s->v, key_collecting(c, in->space, ids[i])))
 			return false;
 	if (n && !each(in, "/sql_sessions/", session_object))
 		return false;
@@ -286,18 +283,6 @@ static bool expire_table(struct in_space *in, struct str prefix)
 	return true;
 }
 
-static bool is_there(struct in_space *in, struct str key, bool *ret)
-{
-	struct call *c = &in->s->call;
-	OWNS(buf) first = {0};
-
-	*ret = store_of(in)->ops->get(c, store_of(in), key, 0, 1, &first);
-	if (!*ret && c->err.kind != ERR_NOT_FOUND)
-		return false;
-	call_forgive(c);
-	return true;
-}
-
 /* A name that was taken a while ago, and has no table: it is given back, as by a drop that another pass ends. */
 static bool give_back_name(struct in_space *in, struct str name)
 {
@@ -320,19 +305,26 @@ static bool give_back_name(struct in_space *in, struct str name)
 
 static bool name_object(struct in_space *in, const struct store_entry *e, struct str name)
 {
+	OWNS(arena) a = {0};
+	struct arena *spaces = sweep_arena(in->s, &a);
+
 	if (!table_finish_drop(&in->s->call, in->s->v, in->space, name) || (is_old(in, e, in->s->stale_ms) && !give_back_name(in, name)))
 		sweep_failed(in->s, in->space, "the name of a table");
+	sweep_arena(in->s, spaces);
 	return true;
 }
 
 /* One that is gone wrong does not keep the others. */
 static void sweep_table(struct in_space *in, struct str prefix, struct str authority)
 {
+	OWNS(arena) a = {0};
+	struct arena *spaces = sweep_arena(in->s, &a);
 	bool there;
 
-	in->s->left -= 10;
-	if (!is_there(in, authority, &there) || !(there ? expire_table(in, prefix) : drop_stale(in, prefix)))
+	in->s->left -= TABLE_COST;
+	if (!key_there(&in->s->call, in->s->v, authority, &there) || !(there ? expire_table(in, prefix) : drop_stale(in, prefix)))
 		sweep_failed(in->s, in->space, "a table");
+	sweep_arena(in->s, spaces);
 }
 
 static struct str authority_of(struct in_space *in, bool views, struct str name)
@@ -368,12 +360,11 @@ static bool sweep_tables(struct in_space *in, bool views)
 void sweep_space(struct sweep *s, struct str space)
 {
 	struct in_space in = {.s = s, .space = space, .now = clock_wall_ms()};
-
 	bool there;
 
 	if (!space_finish_drop(&s->call, s->v, space))
 		sweep_failed(s, space, "its deletion");
-	if (!is_there(&in, key_space(&s->call, space, "/meta.json"), &there) ||
+	if (!key_there(&s->call, s->v, key_space(&s->call, space, "/meta.json"), &there) ||
 	    (!there && !drop_stale(&in, key_space(&s->call, space, "")))) {
 		sweep_failed(s, space, "what is left of it");
 		return;

@@ -20,12 +20,11 @@ bool table_mark_read(struct call *c, struct views *v, struct str space, struct s
 	struct str key = key_table_name(c, space, name);
 	const json_node *o;
 	struct table_mark m = {0};
-	struct str at = {0};
 
 	if (!view_read_json(c, v, key, &o))
 		return c->err.kind == ERR_NOT_FOUND ? no_table(c, name) : false;
 	if (!json_want_text(c, o, "name", &m.name) || !json_want_text(c, o, "id", &m.id) ||
-	    !json_want_text(c, o, "deleting_at", &at) || !str_ieq(m.name, name) || (at.n && !clock_parse_rfc3339(at, &m.deleting_ms))) {
+	    !json_want_time(c, o, "deleting_at", &m.deleting_ms) || !str_ieq(m.name, name)) {
 		call_forgive(c);
 		return fail(c, ERR_CORRUPT_TABLE, "%.*s names no table", SARG(key));
 	}
@@ -35,7 +34,6 @@ bool table_mark_read(struct call *c, struct views *v, struct str space, struct s
 
 bool table_mark_write(struct call *c, struct views *v, struct str space, const struct table_mark *m, enum store_put how)
 {
-	char at[CLOCK_RFC3339_MAX];
 	OWNS(buf) b = {0};
 	struct json_out o = json_out(&b);
 
@@ -43,7 +41,7 @@ bool table_mark_write(struct call *c, struct views *v, struct str space, const s
 	JSON_FIELD_TEXT(&o, "name", m->name);
 	JSON_FIELD_TEXT(&o, "id", m->id);
 	if (m->deleting_ms)
-		JSON_FIELD_TEXT(&o, "deleting_at", str_of(clock_rfc3339(m->deleting_ms, at)));
+		JSON_FIELD_TIME(&o, "deleting_at", m->deleting_ms);
 	json_end_object(&o);
 	return v->o.store->ops->put(c, v->o.store, key_table_name(c, space, m->name), buf_str(&b), how);
 }
@@ -155,11 +153,10 @@ bool view_table_drop(struct call *c, struct views *v, struct str space, struct s
 
 bool table_finish_drop(struct call *c, struct views *v, struct str space, struct str name)
 {
-	int64_t age = v->o.build_ms + v->o.skew_ms + v->o.grace_ms; /* by then whoever began has ended */
 	struct table_mark m;
 
 	if (table_mark_read(c, v, space, name, &m))
-		return !m.deleting_ms || clock_wall_ms() - m.deleting_ms < age || drop_marked(c, v, space, &m);
+		return !m.deleting_ms || clock_wall_ms() - m.deleting_ms < views_late_ms(v) || drop_marked(c, v, space, &m);
 	if (c->err.kind != ERR_NOT_FOUND)
 		return false;
 	call_forgive(c);

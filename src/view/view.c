@@ -179,9 +179,19 @@ void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret)
 	v->o.caps(v->o.arg, tenant, ret);
 }
 
+int64_t views_late_ms(const struct views *v)
+{
+	return v->o.build_ms + v->o.skew_ms + v->o.grace_ms;
+}
+
+int64_t views_built_by_ms(const struct views *v)
+{
+	return clock_wall_ms() + v->o.build_ms + v->o.grace_ms;
+}
+
 int64_t views_successor_age_ms(const struct views *v)
 {
-	return v->o.max_ttl_s * 1000 + v->o.build_ms + v->o.skew_ms + v->o.grace_ms;
+	return v->o.max_ttl_s * 1000 + views_late_ms(v);
 }
 
 void views_stats(struct views *v, struct views_stats *ret)

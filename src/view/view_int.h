@@ -37,22 +37,34 @@ struct views {
 	int sweep_budget;              /* things that a pass looks at; 0 = sweep.c's own number */
 };
 void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret);
+int64_t views_late_ms(const struct views *v);        /* whoever began something this long ago has ended */
+int64_t views_built_by_ms(const struct views *v);    /* wall: a build that begins now has ended by then, or its server has */
+/* A snapshot may go when its successor is older: longest session + longest read + skew + grace. */
+int64_t views_successor_age_ms(const struct views *v);
 void views_leave(struct views *v, struct list *node); /* out of the list of what runs; a stop may be over, and the room gone */
 
 /* --- keys.c: of the call's tenant; no slash at the end of a prefix --- */
 bool view_id_check(struct call *c, const char *what, struct str id) NODISCARD; /* ERR_INVALID_FIELD: as the contract's space_id */
-struct str key_tenant(struct arena *a, struct str tenant);              /* "" or "tenants/{tenant}/" */
+struct str key_spaces(struct arena *a, struct str tenant);              /* "spaces" or "tenants/{tenant}/spaces" */
 struct str key_space(struct call *c, struct str space, const char *rest); /* "spaces/{s}" and rest: "/meta.json", "/sql/", … */
 struct str key_table(struct call *c, struct str space, struct str table);       /* …/tables/{name} */
 struct str key_table_name(struct call *c, struct str space, struct str table);  /* …/table_names/{in lower case}: the table is there */
 struct str key_saved(struct call *c, struct str space, struct str id);          /* …/sql/{id}.json */
 struct str key_view(struct call *c, struct str space, struct str id);           /* …/materialized_views/{id} */
+struct str key_view_meta(struct call *c, struct str space, struct str id);      /* …/materialized_views/{id}/meta.json */
+struct str key_collecting(struct call *c, struct str space, struct str id);     /* …/materialized_views/{id}/collecting */
 struct str key_session(struct call *c, struct str space, struct str id);        /* …/sql_sessions/{id}/meta.json */
+/* A deletion leaves these until the sweep: a write that comes late brings nothing back. */
+struct str key_saved_deleted(struct call *c, struct str space, struct str id);  /* …/sql/{id}.deleted */
+struct str key_session_deleted(struct call *c, struct str space, struct str id); /* …/sql_sessions/{id}/deleted */
+struct str key_file(struct arena *a, struct str prefix, struct str path);       /* of a table's file */
 /* What a store lists below a prefix, first parts only ("a" of "…/a/b"), each once, behind `after`, at most `limit`. */
 bool key_children(struct call *c, struct views *v, struct str prefix, struct view_page *page, struct str **ret, int *ret_n) NODISCARD;
 bool space_check(struct call *c, struct views *v, struct str space) NODISCARD;  /* spaces.c: it is there: ERR_NOT_FOUND */
 /* For the sweep, spaces.c: goes on with a deletion that was begun a while ago and not ended; nothing where there is none. */
 bool space_finish_drop(struct call *c, struct views *v, struct str id) NODISCARD;
+bool key_there(struct call *c, struct views *v, struct str key, bool *ret) NODISCARD; /* is there such an object? */
+bool key_mark(struct call *c, struct views *v, struct str key) NODISCARD; /* an object that is there, with the time */
 /* The whole object as a JSON object. ERR_NOT_FOUND, ERR_CORRUPT_TABLE naming it. */
 bool view_read_json(struct call *c, struct views *v, struct str key, const json_node **ret) NODISCARD;
 
@@ -248,14 +260,13 @@ bool entry_ids(struct call *c, struct views *v, struct str space, struct view_pa
 bool entry_read(struct call *c, struct views *v, struct str space, struct str id, struct entry *ret) NODISCARD;
 /* Writes it, then looks whether it was deleted meanwhile: ERR_NOT_FOUND, and it is gone again. */
 bool entry_store(struct call *c, struct views *v, struct str space, const struct entry *e, enum store_put how) NODISCARD;
-/* sql/{id}.deleted: stays for the sweep (longest build + skew + grace), so that a late write does not bring an entry back; the
- * sweep calls entry_drop() once more before it drops the mark. */
-struct str key_saved_deleted(struct call *c, struct str space, struct str id);
 /* {view}/meta.json, after a commit of the view itself; never fails: it is a hint. */
 void view_meta_put(struct call *c, struct views *v, struct str space, const struct saved_sql *saved, const struct pin *pin);
 /* What is told of a pinned snapshot in saved->view. */
 void entry_set_view(struct saved_sql *saved, const struct pin *pin);
 void entry_move(struct saved_sql *saved, enum view_state to); /* as view_fsm allows */
+struct str *column_names(struct arena *a, const struct ice_schema *s);
+struct str *texts_copy(struct arena *a, const struct str *v, int n); /* n below 0: none */
 struct saved_sql saved_copy(struct arena *a, const struct saved_sql *s); /* all that it names lives in `a` */
 bool entry_get(struct call *c, struct views *v, struct str space, struct str id, struct entry *ret, struct ice_table *ret_table) NODISCARD;
 bool entry_exists(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* ERR_NOT_FOUND */
@@ -263,7 +274,7 @@ bool entry_by_sql(struct call *c, struct views *v, struct str space, struct str 
 /* Names of the saved SQL of a space, for source_find(): ids of those called `name`, without regard to case. */
 bool entry_by_name(struct call *c, struct views *v, struct str space, struct str name, struct str **ret_ids, int *ret_n) NODISCARD;
 void entry_put(struct buf *b, const struct entry *e); /* its JSON */
-bool entry_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* entry first, then the view; also the sweep's */
+bool entry_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* entry first, then the view; the sweep does it again before it drops the mark */
 
 /* --- saved.c: may it be saved? ERR_SQL_INVALID; ERR_INVALID_FIELD --- */
 bool saved_check(struct call *c, struct str sql, const struct view_variable *variables, int n) NODISCARD;
@@ -305,18 +316,14 @@ struct session_doc {
 	int64_t building_until_ms;
 	bool adhoc;                    /* its SQL entry is its own */
 };
-struct str key_session_deleted(struct call *c, struct str space, struct str id);
-struct str key_collecting(struct call *c, struct str space, struct str id); /* …/materialized_views/{id}/collecting */
 void session_doc_json(struct buf *b, const struct session_doc *d, bool stored); /* stored: with the `_` fields */
 #define TIE_BREAKER "$position"
 /* Reads and checks it: principal, expiry (drops it), deletion of its SQL. ERR_NOT_FOUND, ERR_SESSION_EXPIRED, ERR_VIEW_DELETED. */
 bool session_doc_get(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret) NODISCARD;
 bool session_doc_read(struct call *c, struct views *v, struct str key, struct session_doc *ret) NODISCARD; /* unchecked, for the sweep */
-bool session_doc_visible(const struct call *c, const struct session_doc *d);
 /* As session_doc_get(), but also of one whose SQL is gone. */
 bool session_doc_mine(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret) NODISCARD;
 bool session_doc_put(struct call *c, struct views *v, const struct session_doc *d, enum store_put how) NODISCARD;
-/* A deleted session leaves `…/sql_sessions/{id}/deleted` until the sweep, so that a late write does not bring it back. */
 bool session_doc_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD;
 
 /* --- files.c: data files of pinned snapshots; what was read of manifests is kept, by bytes: they never change --- */
@@ -358,6 +365,8 @@ bool sweep_going(struct sweep *s);
 /* Logs the call's error, if there is one, and forgets it. */
 void sweep_failed(struct sweep *s, struct str space, const char *what);
 void sweep_space(struct sweep *s, struct str space);
+/* The call's results live in `a` from now on; what they lived in before. A table may be large, and there may be many. */
+struct arena *sweep_arena(struct sweep *s, struct arena *a);
 /* What SQL the session has whose document was read before, and is not over. */
 bool sweep_knows(struct sweep *s, struct str key, struct str *ret_sql_id);
 void sweep_learn(struct sweep *s, struct str key, const struct session_doc *d);

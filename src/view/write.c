@@ -61,7 +61,7 @@ static bool put_files(struct view_op *op, struct written *w, const struct engine
 		w->files[w->nfiles++] = described(c, w, &f[i], path);
 		w->rows += f[i].rows;
 		w->bytes += f[i].bytes;
-		if (!op_going(op) || !put_file(op, &f[i], arena_fmt(c->arena, "%.*s/%.*s", SARG(w->prefix), SARG(path))))
+		if (!op_going(op) || !put_file(op, &f[i], key_file(c->arena, w->prefix, path)))
 			return false;
 	}
 	return true;
@@ -111,7 +111,7 @@ void files_unwrite(struct view_op *op, struct written *w)
 	struct err why = c->err;
 
 	for (int i = 0; i < w->nfiles; i++) {
-		struct str key = arena_fmt(c->arena, "%.*s/%.*s", SARG(w->prefix), SARG(w->files[i].path));
+		struct str key = key_file(c->arena, w->prefix, w->files[i].path);
 
 		call_forgive(c);
 		(void)!v->o.store->ops->drop(c, v->o.store, key); /* else the sweep finds it */

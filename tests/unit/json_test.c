@@ -263,6 +263,56 @@ static void what_was_read_is_written_again(void **state)
 	buf_drop(&b);
 }
 
+static void field_refused(struct call *c, bool taken, const char *words)
+{
+	assert_false(taken);
+	assert_int_equal(c->err.kind, ERR_INVALID_FIELD);
+	assert_string_equal(c->err.text, words);
+	call_forgive(c);
+}
+
+static void arrays_of_texts_are_taken(void **state)
+{
+	const struct str *v = NULL;
+	const json_node *o;
+	int n = -1;
+
+	assert_true(json_read(*state, S("{\"a\":[\"x\",\"\"],\"none\":null,\"mixed\":[\"x\",1],\"object\":{}}"), &o));
+	assert_true(json_want_texts(*state, o, "none", 2, &v, &n));
+	assert_true(json_want_texts(*state, o, "absent", 2, &v, &n));
+	assert_null(v);
+	assert_int_equal(n, -1);
+	assert_true(json_want_texts(*state, o, "a", 2, &v, &n));
+	assert_int_equal(n, 2);
+	assert_str_equal(v[0], "x");
+	assert_str_equal(v[1], "");
+	field_refused(*state, json_want_texts(*state, o, "a", 1, &v, &n), "a must be an array of at most 1 strings");
+	field_refused(*state, json_want_texts(*state, o, "mixed", 2, &v, &n), "mixed[1] must be a string");
+	field_refused(*state, json_want_texts(*state, o, "object", 2, &v, &n), "object must be an array of at most 2 strings");
+}
+
+static void times_are_written_and_read(void **state)
+{
+	int64_t at = 7;
+	const json_node *o;
+	struct buf b = {0};
+	struct json_out out = json_out(&b);
+
+	json_begin_object(&out);
+	JSON_FIELD_TIME(&out, "at", 1767603600123);
+	json_end_object(&out);
+	assert_str_equal(buf_str(&b), "{\"at\":\"2026-01-05T09:00:00.123Z\"}");
+	assert_true(json_read(*state, buf_str(&b), &o));
+	assert_true(json_want_time(*state, o, "none", &at));
+	assert_int_equal(at, 7);
+	assert_true(json_want_time(*state, o, "at", &at));
+	assert_int_equal(at, 1767603600123);
+	buf_drop(&b);
+	assert_true(json_read(*state, S("{\"at\":\"yesterday\",\"n\":1}"), &o));
+	field_refused(*state, json_want_time(*state, o, "at", &at), "at must be a time, as RFC 3339 has it");
+	field_refused(*state, json_want_time(*state, o, "n", &at), "n must be a time, as RFC 3339 has it");
+}
+
 static void real_is(double v, const char *text)
 {
 	struct buf b = {0};
@@ -421,7 +471,7 @@ int main(void)
 	        T(every_byte_at_every_place_survives_a_round_trip),
 	        T(a_quote_beyond_the_limit_is_bad_not_cut),
 	        T(commas_are_the_writers_business),
-	        T(what_was_read_is_written_again),
+	        T(what_was_read_is_written_again), T(arrays_of_texts_are_taken), T(times_are_written_and_read),
 	        T(reals_are_short),
 	        T(reals_are_the_shortest_text_that_reads_back),
 	        T(rows_are_scanned_cell_by_cell),
