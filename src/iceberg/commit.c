@@ -197,7 +197,7 @@ int64_t ice_next_ms(const struct ice_table *base)
 /* --- snapshot --- */
 static bool choose_snapshot_id(struct commit *m, int64_t *ret)
 {
-	int64_t id = ice_last_sequence(&m->base) + 1;
+	int64_t last = ice_last_sequence(&m->base), id = last < SNAPSHOT_ID_END ? last + 1 : SNAPSHOT_ID_END;
 
 	if (id < m->change->min_snapshot_id)
 		id = m->change->min_snapshot_id;

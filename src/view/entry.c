@@ -173,7 +173,7 @@ static bool take_table(struct call *c, const struct ice_table *t, struct entry *
 	struct entry in_force = {0};
 	const json_node *o;
 
-	if (!json_read_object(c, text, &o) || !read_saved(c, o, &in_force))
+	if (!json_read_object(c, text, &o) || !read_saved(c, o, &in_force) || !str_eq(in_force.saved.id, e->saved.id))
 		return corrupt(c, e->saved.id, "properties of its view");
 	in_force.saved.view = e->saved.view;
 	e->saved = in_force.saved;

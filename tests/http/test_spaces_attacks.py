@@ -118,3 +118,24 @@ def test_a_version_that_nobody_would_find_is_not_written(server):
     assert 400 <= a.status < 500 and "no versions left" in a.text, a
     assert s.rows("SELECT x FROM t") == [[1]]
     assert sorted(os.listdir(os.path.join(folder, "..", "data"))) == before
+
+
+def test_a_table_whose_numbers_are_used_up_takes_no_commit(server):
+    one = server()
+    s = Space(one.client)
+    s.table("t", [{"x": 1}])
+    at = stored(one, s.name, "tables", "t", "metadata", "v1.metadata.json")
+    rewrite(at, lambda text: re.sub(rb'"last-sequence-number":\d+', b'"last-sequence-number":%d' % (2**63 - 1), text))
+    assert "no id is left" in problem(s.upload("t", [{"x": 2}], mode="append"), 422, "corrupt_table")["detail"]
+    assert s.rows("SELECT x FROM t") == [[1]]
+
+
+@pytest.mark.parametrize("other", ["", "../../x", "01a1fef9-ba15-7b44-a62d-4850ca9bc635"])
+def test_a_view_s_properties_speak_of_that_view(server, other):
+    one = server()
+    s = Space(one.client)
+    entry = s.saved("SELECT 1 AS a")
+    at = stored(one, s.name, "materialized_views", entry["id"], "metadata", "v1.metadata.json")
+    rewrite(at, lambda text: text.replace(b'{\\"id\\":\\"%s' % entry["id"].encode(), b'{\\"id\\":\\"%s' % other.encode()))
+    for a in (s.get_sql(entry["id"]), s.refresh(entry["id"]), s.update(entry), s.open(sql_id=entry["id"])):
+        problem(a, 422, "corrupt_table")
