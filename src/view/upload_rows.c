@@ -20,7 +20,7 @@ enum {
 #define INT_PATTERN "'-?(0|[1-9][0-9]*)'"
 #define DATE_PATTERN "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 #define CLOCK_PATTERN "[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?"
-/* x stands for the text */
+/* x is the text */
 #define TIME_CLASSES \
 	" WHEN regexp_full_match(x, '" DATE_PATTERN "') AND TRY_CAST(x AS DATE) IS NOT NULL THEN 16" \
 	" WHEN regexp_full_match(x, '" DATE_PATTERN "[T ]" CLOCK_PATTERN "') AND TRY_CAST(x AS TIMESTAMP) IS NOT NULL THEN 32" \
@@ -36,7 +36,7 @@ static const char csv_class[] =
 	" THEN CASE WHEN isfinite(TRY_CAST(x AS DOUBLE)) THEN 8 ELSE 256 END"
 	TIME_CLASSES " WHEN x IN ('-Infinity', '-inf') THEN 1024 ELSE 256 END"
 	" WHEN lower(x) IN ('true', 'false') THEN 1 WHEN x IN ('NaN', 'nan', 'Infinity', 'inf') THEN 1024 ELSE 256 END";
-/* j stands for the JSON value, x for its text */
+/* j is the JSON value, x its text */
 static const char json_class[] =
 	"CASE WHEN j IS NULL THEN 0 ELSE CASE json_type(j) WHEN 'NULL' THEN 0 WHEN 'BOOLEAN' THEN 1"
 	" WHEN 'UBIGINT' THEN CASE WHEN TRY_CAST(x AS BIGINT) IS NOT NULL THEN 2 ELSE 4 END"
@@ -72,24 +72,6 @@ static struct str type_of(int64_t is, bool json)
 }
 
 /* --- text --- */
-
-/* The template with every x that is a word replaced, and every j. */
-static void put_with(struct buf *b, const char *template, struct str x, struct str j)
-{
-	bool quoted = false;
-
-	for (const char *p = template; *p; p++) {
-		bool word = (p > template && (ascii_alpha(p[-1]) || p[-1] == '_')) || ascii_alpha(p[1]) || p[1] == '_';
-
-		quoted ^= *p == '\'';
-		if (!quoted && !word && *p == 'x')
-			buf_add(b, x);
-		else if (!quoted && !word && *p == 'j' && j.n)
-			buf_add(b, j);
-		else
-			buf_addc(b, *p);
-	}
-}
 
 static struct str quoted_name(struct arena *a, struct str name)
 {
@@ -233,13 +215,16 @@ static bool mismatch(struct call *c, struct str column, const char *what)
 
 static bool first_row(struct view_op *op, struct json_cell *ret, int n, bool *ret_found)
 {
-	struct str data = op->got.nparts ? engine_bytes_str(op->got.parts[0]) : S("");
 	struct json_scan s;
+	struct str data;
 	int at = 0;
 
 	*ret_found = false;
 	if (!op->got.nparts)
 		return true;
+	if (!op_got_plain(op))
+		return false;
+	data = engine_bytes_str(op->got.parts[0]);
 	if (!str_starts(data, S("{\"data\":[")) || !str_ends(data, S("]}")))
 		return fail(&op->call, ERR_ENGINE_LOST, "the engine answered something that cannot be read");
 	s = json_scan(str_from(data.p + 9, data.n - 11));
@@ -295,7 +280,13 @@ static struct str converted(struct arena *a, const struct upload_rows *r, const 
 	return arena_fmt(a, "CAST(%.*s AS %.*s)", SARG(json ? json_text_of(a, k->cell) : k->cell), SARG(k->type));
 }
 
-/* `classes` of a nested column: 1 where it has numbers that its type would round. */
+/* A nested column is text where a long integer in it would be rounded. */
+static bool is_asked(const struct upload_rows *r, const struct upload_column *k)
+{
+	return r->format == ENGINE_ROWS_CSV || !is_nested(k->type) || str_search(k->type, S("DOUBLE")) < k->type.n;
+}
+
+/* `classes` of a nested column: not 0 where it has numbers that its type would round. */
 static bool settle_type(struct view_op *op, const struct upload_rows *r, struct upload_column *k, struct str classes)
 {
 	bool json = r->format != ENGINE_ROWS_CSV;
@@ -314,27 +305,43 @@ static bool settle_type(struct view_op *op, const struct upload_rows *r, struct 
 	return true;
 }
 
+/* One cell: "16,2,…", a number for every column that was asked; NULL when there are no rows. */
+static bool settle_types(struct view_op *op, const struct upload_rows *r)
+{
+	struct json_cell cell;
+	struct str rest;
+	bool found;
+
+	if (!first_row(op, &cell, 1, &found))
+		return false;
+	rest = found && !cell.null ? str_from(cell.raw.p, cell.raw.n) : S("");
+	for (int i = 0; i < r->n; i++) {
+		struct str classes = S("0");
+
+		if (rest.n && is_asked(r, &r->columns[i])) {
+			classes = str_head(rest, str_find(rest, ','));
+			rest = str_tail(rest, classes.n + 1);
+		}
+		if (!settle_type(op, r, &r->columns[i], classes))
+			return false;
+	}
+	return true;
+}
+
 static void classes_known(struct view_op *op)
 {
 	struct upload_rows *r = rows_of(op);
-	struct json_cell *cells = ARENA_ARRAY(&op->arena, struct json_cell, (size_t)r->n);
-	bool json = r->format != ENGINE_ROWS_CSV, found;
 
 	if (op->got.end.outcome != ENGINE_OK) {
 		(void)!fail_rows(op);
 		done(op);
 		return;
 	}
-	if (!first_row(op, cells, r->n, &found)) {
+	if (!settle_types(op, r)) {
 		done(op);
 		return;
 	}
-	for (int i = 0; i < r->n; i++)
-		if (!settle_type(op, r, &r->columns[i], found && !cells[i].null ? cells[i].raw : S("0"))) {
-			done(op);
-			return;
-		}
-	if (json)
+	if (r->format != ENGINE_ROWS_CSV)
 		r->from = from_json(&op->arena, r);
 	for (int i = 0; i < r->n; i++)
 		r->columns[i].to = converted(&op->arena, r, &r->columns[i]);
@@ -342,38 +349,34 @@ static void classes_known(struct view_op *op)
 	done(op);
 }
 
-/* A nested column is text where a long integer in it would be rounded. */
-static void put_class(struct buf *b, struct arena *a, const struct upload_rows *r, const struct upload_column *k)
+static void put_cell(struct buf *b, const struct upload_rows *r, const struct upload_column *k)
 {
-	if (r->format == ENGINE_ROWS_CSV) {
-		buf_lit(b, "bit_or(");
-		put_with(b, csv_class, k->cell, S(""));
-		buf_addc(b, ')');
-	} else if (!is_nested(k->type)) {
-		buf_lit(b, "bit_or(");
-		put_with(b, json_class, json_text_of(a, k->cell), k->cell);
-		buf_addc(b, ')');
-	} else if (str_search(k->type, S("DOUBLE")) < k->type.n) {
-		buf_fmt(b, "CAST(bool_or(regexp_matches(CAST(%.*s AS VARCHAR), '[0-9]{18}')) AS INTEGER)", SARG(k->cell));
-	} else {
-		buf_addc(b, '0');
-	}
+	if (r->format != ENGINE_ROWS_CSV && is_nested(k->type))
+		buf_fmt(b, "CASE WHEN regexp_matches(CAST(%.*s AS VARCHAR), '[0-9]{18}') THEN CAST('1' AS JSON) END", SARG(k->cell));
+	else
+		buf_add(b, k->cell);
 }
 
+/* Every cell is a row of its own: an expression a column would take DuckDB 10 ms and a MB for each. */
 static void ask_classes(struct view_op *op)
 {
 	struct upload_rows *r = rows_of(op);
 	struct engine_ask ask = {.form = ENGINE_NATIVE, .counts = ENGINE_ROWS, .bare = true};
+	bool json = r->format != ENGINE_ROWS_CSV;
+	int n = 0;
 	OWNS(buf) b = {0};
 
-	buf_lit(&b, "SELECT ");
-	for (int i = 0; i < r->n; i++) {
-		if (i)
-			buf_lit(&b, ", ");
-		put_class(&b, &op->arena, r, &r->columns[i]);
-	}
-	buf_lit(&b, " FROM ");
+	buf_fmt(&b, "SELECT string_agg(CAST(v AS VARCHAR), ',' ORDER BY k) FROM (SELECT k, bit_or(%s) AS v FROM (SELECT k, %s FROM "
+		"(SELECT unnest(CAST([", json ? json_class : csv_class, json ? "j, j ->> '$' AS x" : "x");
+	for (int i = 0; i < r->n; i++)
+		if (is_asked(r, &r->columns[i])) {
+			if (n++)
+				buf_lit(&b, ", ");
+			put_cell(&b, r, &r->columns[i]);
+		}
+	buf_fmt(&b, "] AS %s[])) AS %s, unnest(range(%d)) AS k FROM ", json ? "JSON" : "VARCHAR", json ? "j" : "x", n);
 	buf_add(&b, r->from);
+	buf_lit(&b, ")) GROUP BY k)");
 	ask.sql = buf_str(&b);
 	op_ask(op, &ask, classes_known);
 }

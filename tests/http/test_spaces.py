@@ -251,6 +251,26 @@ def test_a_table_has_no_columns_twice(space):
     assert space.rows("SELECT * FROM t") == [[1, 2, 3]]
 
 
+def test_a_table_of_many_columns(space):
+    """Types are found in one pass whose memory does not grow with the columns."""
+    names = [f"c{i}" for i in range(2000)]
+    doc = space.table("wide", ",".join(names) + "\r\n" + ",".join("2026-01-02" if i % 2 else str(i) for i in range(2000)) + "\r\n", CSV)
+    assert [(c["name"], c["type"]) for c in doc["schema"]] == [(n, "DATE" if i % 2 else "BIGINT") for i, n in enumerate(names)]
+    doc = space.table("wide_json", [{n: i if i % 2 else "x" for i, n in enumerate(names)}])
+    assert [(c["name"], c["type"]) for c in doc["schema"]] == [(n, "BIGINT" if i % 2 else "VARCHAR") for i, n in enumerate(names)]
+    assert space.rows("SELECT c1999, c1998 FROM wide_json") == [[1999, "x"]]
+
+
+def test_types_of_nested_json(space):
+    doc = space.table("t", [{"l": [1.5, 2], "big": [1.5, 9007199254740993123], "s": {"a": ["x"]}, "n": 1, "z": None},
+                            {"l": [], "big": None, "s": None, "n": 2.5, "z": None}])
+    kinds = {c["name"]: c["type"].replace('"', "") for c in doc["schema"]}
+    assert kinds == {"l": "DOUBLE[]", "big": "VARCHAR", "s": "STRUCT(a VARCHAR[])", "n": "DOUBLE", "z": "VARCHAR"}
+    assert space.rows("SELECT big, n FROM t ORDER BY n") == [["[1.5,9007199254740993123]", 1.0], [None, 2.5]]
+    doc = space.table("only", [{"a": [1], "b": {"c": "x"}}])
+    assert [c["type"].replace('"', "") for c in doc["schema"]] == ["BIGINT[]", "STRUCT(c VARCHAR)"]
+
+
 def test_an_empty_table(space):
     doc = space.table("t", "a,b\r\n", CSV)
     assert doc["row_count"] == 0 and [c["name"] for c in doc["schema"]] == ["a", "b"]
