@@ -581,6 +581,17 @@ void upload_read(struct view_op *op, struct upload_rows *r, op_step *next)
 
 /* --- which row? --- */
 
+/* `Could not convert string 'abc is no integer' to INT64` is what scalar() makes DuckDB say. */
+static struct str reason(struct arena *a, struct str text)
+{
+	const struct str before = S("string '"), mark = S(" is no integer'");
+	size_t from = str_search(text, before), to = str_search(text, mark);
+
+	if (from >= to || to >= text.n)
+		return text;
+	return arena_fmt(a, "'%.*s' is no integer", (int)(to - from - before.n), text.p + from + before.n);
+}
+
 static void located(struct view_op *op)
 {
 	struct upload_rows *r = rows_of(op);
@@ -598,8 +609,8 @@ static void located(struct view_op *op)
 
 		buf_fmt(&b, "\"row\":%lld,\"column\":", (long long)row);
 		json_quote(&b, r->columns[column].name);
-		fail(c, ERR_SCHEMA_MISMATCH, "row %lld, column %.*s: %s", (long long)row,
-		     SARG(str_head(r->columns[column].name, 100)), r->why.text);
+		fail(c, ERR_SCHEMA_MISMATCH, "row %lld, column %.*s: %.*s", (long long)row,
+		     SARG(str_head(r->columns[column].name, 100)), SARG(reason(&op->arena, str_of(r->why.text))));
 		fail_more(c, "%.*s", (int)b.n, b.p);
 	}
 	done(op);

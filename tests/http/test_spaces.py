@@ -227,6 +227,7 @@ def test_appended_rows_must_fit(space):
     before = space.table("t", [{"id": 1, "name": "a"}])
     body = problem(space.upload("t", "id,name\r\n2,b\r\nx,c\r\n", CSV, "append"), 422, "schema_mismatch")
     assert body["row"] == 2 and body["column"] == "id", body
+    assert body["detail"] == "row 2, column id: 'x' is no integer", body
     a = space.upload("t", [{"other": 1}], mode="append")
     assert a.status == 422, a
     assert space.get_table("t").json == before
