@@ -40,6 +40,7 @@ void ice_put_uri(struct buf *b, struct str location, struct str path); /* "locat
 /* A DuckDB type text -> the type it is kept as, field ids 0. ret_cast: the DuckDB type to cast to, empty = none is needed.
  * ERR_SQL_INVALID naming `column`. */
 bool ice_type_parse(struct call *c, struct str column, struct str text, struct ice_type *ret, struct str *ret_cast) NODISCARD;
+struct str ice_type_name(struct arena *a, const struct ice_type *t); /* Iceberg's: "decimal(10, 2)", "list<int>" */
 const char *ice_kind_name(enum ice_kind kind); /* "int", "struct": without parameters */
 
 /* --- json.c --- */

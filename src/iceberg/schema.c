@@ -149,7 +149,7 @@ static bool is_reserved(struct str name)
 /* The name if it is free, else with the first free number behind it. `counts` remembers where each base got to. */
 static struct str unique_name(struct naming *m, struct map *counts, struct str base)
 {
-	struct str lower = arena_lower(m->arena, base), name = base;
+	struct str lower = arena_lower(m->arena, base), name;
 	uintptr_t n = (uintptr_t)map_get(counts, lower);
 
 	if (n == 0 && !is_reserved(base) && take_name(m, base))

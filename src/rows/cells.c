@@ -5,7 +5,7 @@
  * stored as the string "null", which text columns keep, since there it may be
  * a value. Pure but for the buffers of `struct convert`; one thread at a time.
  */
-#include "rows/rows.h"
+#include "rows/rows_int.h"
 
 struct source {
 	struct convert *cv;

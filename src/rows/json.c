@@ -2,7 +2,7 @@
  *
  * Numbers and strings keep their bytes, members their order. Pure; any thread.
  */
-#include "rows/rows.h"
+#include "rows/rows_int.h"
 
 struct layout {
 	struct str in; /* what is left */

@@ -3,7 +3,7 @@
  * cells.c. Pure but for the buffers of `struct convert`; one thread at
  * a time.
  */
-#include "rows/rows.h"
+#include "rows/rows_int.h"
 
 #include <libdeflate.h>
 

@@ -16,7 +16,6 @@
 enum {
 	CONVERT_PLAIN_MAX = 512 * 1024 * 1024, /* of one partition; a worker writes no larger one */
 	CONVERT_PAGE = 256 * 1024,             /* what a reader adds at a time */
-	CONVERT_DEPTH = 256,                   /* brackets in a nested cell: a nested type with JSON in it */
 	CONVERT_PARQUET_MAX = 512 * 1024 * 1024, /* rows in native form, and the file */
 };
 
@@ -50,28 +49,6 @@ void convert_columns(const struct engine_column *columns, int n, struct buf *out
 void convert_csv_header(const struct engine_column *columns, int n, struct buf *out);
 /* Writes rows until about `page` bytes are added or none is left (*ret_done). */
 bool convert_page(struct convert *cv, size_t page, struct buf *out, bool *ret_done) NODISCARD;
-
-/* --- cells.c: one cell of column `col`, from cv->from to cv->to --- */
-bool convert_cell(struct convert *cv, const struct engine_column *col, const struct json_cell *cell,
-		  struct buf *out) NODISCARD;
-
-/* --- time.c: texts without quotes; `digits` of the fraction --- */
-bool convert_days_to_date(struct str days, struct buf *out) NODISCARD;
-bool convert_date_to_days(struct str date, struct buf *out) NODISCARD;
-bool convert_seconds_to_time(struct str seconds, int digits, struct buf *out) NODISCARD;
-bool convert_time_to_seconds(struct str time, struct buf *out) NODISCARD;
-bool convert_epoch_to_iso(struct str epoch, int digits, struct buf *out) NODISCARD;
-bool convert_iso_to_epoch(struct str iso, struct buf *out) NODISCARD;
-
-/* --- json.c: layouts of JSON text; false: not JSON, or deeper than CONVERT_DEPTH --- */
-struct convert_layout {
-	bool pretty;    /* two spaces a level; else no white space */
-	bool undefined; /* a null in an array is `undefined` where it is pretty */
-	/* Writes a string (without its quotes), number or bool anew; NULL: they stay as they are. */
-	bool (*leaf)(const void *arg, struct str raw, bool quoted, struct buf *out);
-	const void *arg;
-};
-bool convert_json(struct str json, struct convert_layout layout, struct buf *out) NODISCARD;
 
 /* --- parquet.c: the rows as one Parquet file, made by the worker of the call's tenant; waits for it. Takes the
  * references of the parts, also when it fails. --- */

@@ -5,7 +5,7 @@
  * are, years before 1 as "0044-03-15 (BC)", and infinity as a word in both
  * forms. Pure; any thread.
  */
-#include "rows/rows.h"
+#include "rows/rows_int.h"
 
 enum { NANOS = 1000000000, DAY = 86400, SECOND_DIGITS = 18, YEAR_DIGITS = 11, HOUR_DIGITS = 2 };
 

@@ -433,9 +433,7 @@ void build_start(struct view_op *op)
 		build_finish(op);
 		return;
 	}
-	if (b->mode == VIEW_REFRESH_AUTO && f->there && names_of_snapshot(c, f))
-		resolve(op);
-	else if (f->parsed)
+	if ((b->mode == VIEW_REFRESH_AUTO && f->there && names_of_snapshot(c, f)) || f->parsed)
 		resolve(op);
 	else
 		parse(op);

@@ -1,6 +1,6 @@
 /* convert_test.c - cells of every kind both ways, rows in every shape, and what
  * happens to partitions that are not what they should be. */
-#include "rows/rows.h"
+#include "rows/rows_int.h"
 #include "statement/statement_int.h"
 
 #include <libdeflate.h>
