@@ -64,7 +64,7 @@ void entry_put(struct buf *b, const struct entry *e)
 	JSON_FIELD_TEXT(&o, "_principal", e->principal);
 	JSON_FIELD_BOOL(&o, "_adhoc", e->adhoc);
 	JSON_FIELD_TEXT(&o, "_error", e->saved.view.error);
-	JSON_FIELD_INT(&o, "_building_until_ms", e->building_until_ms);
+	attempt_put(&o, &e->attempt);
 	JSON_FIELD_INT(&o, "_building_from", e->building_from);
 	json_end_object(&o);
 }
@@ -118,7 +118,7 @@ static bool read_rest(struct call *c, const json_node *o, struct entry *e)
 {
 	return json_want_text(c, o, "_principal", &e->principal) && json_want_bool(c, o, "_adhoc", &e->adhoc) &&
 	       json_want_text(c, o, "_error", &e->saved.view.error) &&
-	       json_want_int(c, o, "_building_until_ms", 0, INT64_MAX, &e->building_until_ms) &&
+	       attempt_read(c, o, &e->attempt) &&
 	       json_want_int(c, o, "_building_from", 0, INT64_MAX, &e->building_from);
 }
 
@@ -181,17 +181,17 @@ static bool take_table(struct call *c, const struct ice_table *t, struct entry *
 	return true;
 }
 
-/* A build that was begun: its server says how it ended, or is dead when the time is over. */
-static void settle(struct entry *e)
+/* A build that was begun: its server says how it ended, or is gone. */
+static void settle(struct views *v, struct entry *e)
 {
 	struct saved_sql *s = &e->saved;
 
-	if (e->building_until_ms > clock_wall_ms()) {
+	if (e->attempt.until_ms && !attempt_gone(v, &e->attempt, 0)) {
 		entry_move(s, VIEW_BUILDING);
 		return;
 	}
-	if (e->building_until_ms)
-		s->view.error = s->view.snapshot_id > e->building_from ? S("") : S("the server that built it has ended");
+	if (e->attempt.until_ms)
+		s->view.error = s->view.snapshot_id > e->building_from ? S("") : S(BUILDER_GONE);
 	if (!s->view.snapshot_id) {
 		entry_move(s, VIEW_FAILED);
 		if (!s->view.error.n)
@@ -206,7 +206,8 @@ static void mend(struct call *c, struct views *v, struct str space, const struct
 
 	if (t->updated_ms + ENTRY_SETTLED_MS > clock_wall_ms())
 		return;
-	clean.building_until_ms = clean.building_from = 0;
+	clean.attempt = (struct attempt){0};
+	clean.building_from = 0;
 	clean.saved.view.error = S("");
 	if (!entry_store(c, v, space, &clean, STORE_REPLACE))
 		call_forgive(c);
@@ -247,10 +248,38 @@ bool entry_get(struct call *c, struct views *v, struct str space, struct str id,
 		if (e.revision > written)
 			mend(c, v, space, &e, &t);
 	}
-	settle(&e);
+	settle(v, &e);
 	*ret = e;
 	*ret_table = t;
 	return true;
+}
+
+/* Read again, because looking at the table took a while: what is written is of the attempt that is gone. */
+static bool store_settled(struct call *c, struct views *v, struct str space, const struct entry *settled)
+{
+	struct entry e;
+
+	if (!entry_read(c, v, space, settled->saved.id, &e))
+		return false;
+	if (!str_eq(e.attempt.id, settled->attempt.id) || e.attempt.until_ms != settled->attempt.until_ms)
+		return true;
+	e.attempt = (struct attempt){0};
+	e.building_from = 0;
+	e.saved.view.error = settled->saved.view.error;
+	return entry_store(c, v, space, &e, STORE_REPLACE);
+}
+
+bool entry_settle(struct call *c, struct views *v, struct str space, struct str id, bool *ret_settled)
+{
+	struct ice_table table;
+	struct entry e;
+
+	if (!entry_read(c, v, space, id, &e))
+		return false;
+	*ret_settled = !e.attempt.until_ms;
+	if (*ret_settled || !attempt_gone(v, &e.attempt, v->o.skew_ms))
+		return true;
+	return entry_get(c, v, space, id, &e, &table) && (!e.attempt.until_ms || store_settled(c, v, space, &e));
 }
 
 bool entry_exists(struct call *c, struct views *v, struct str space, struct str id)

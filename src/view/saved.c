@@ -21,7 +21,8 @@ struct saving {
 	struct entry former;           /* zero of a new one */
 	struct bound bound;
 	struct build build;
-	int64_t began_mono_ms, attempt; /* attempt: building_until_ms that it has stored */
+	struct str attempt;            /* the id of what it has stored */
+	int64_t began_mono_ms;
 	int tries;
 };
 
@@ -155,7 +156,8 @@ static struct entry building_entry(struct view_op *op, struct saving *s)
 {
 	struct entry e = s->kind == SAVE_CREATE ? s->entry : s->former;
 
-	e.building_until_ms = s->attempt = views_built_by_ms(op->room);
+	e.attempt = attempt_begin(&op->call, op->room, s->space, s->id, S(""));
+	s->attempt = e.attempt.id;
 	e.building_from = e.saved.view.snapshot_id;
 	e.saved.view.error = S("");
 	entry_move(&e.saved, VIEW_BUILDING);
@@ -181,19 +183,28 @@ static bool still_in_space(struct view_op *op, struct saving *s)
 	return fail_as(c, &e);
 }
 
+static void forget_attempt(struct view_op *op)
+{
+	struct saving *s = op->state;
+
+	attempt_forget(op->room, s->attempt);
+}
+
 /* What the building operation needs, in its own memory. */
 static struct view_op *builder_of(struct view_op *op, const struct saving *s)
 {
 	struct view_op *b = op_new(&op->call, op->room);
 	struct saving *to = ARENA_NEW(&b->arena, struct saving);
 
-	*to = (struct saving){.kind = s->kind, .background = true, .attempt = s->attempt, .began_mono_ms = clock_mono_ms()};
+	*to = (struct saving){.kind = s->kind, .background = true, .began_mono_ms = clock_mono_ms()};
 	to->space = arena_dup(&b->arena, s->space);
 	to->id = arena_dup(&b->arena, s->id);
+	to->attempt = arena_dup(&b->arena, s->attempt);
 	to->entry = s->entry;
 	to->entry.saved = saved_copy(&b->arena, &s->entry.saved);
 	to->entry.principal = arena_dup(&b->arena, s->entry.principal);
 	b->state = to;
+	b->closing = forget_attempt;
 	return b;
 }
 
@@ -229,6 +240,8 @@ static void store_building(struct view_op *op)
 			view_op_unref(builder);
 		else
 			take_back(op, s);
+	} else {
+		attempt_forget(op->room, s->attempt);
 	}
 	op->result.saved = &e->saved;
 	op_end(op);
@@ -254,13 +267,15 @@ static void store_failure(struct view_op *op, struct saving *s, const struct err
 	struct call *c = &op->call;
 	struct entry e;
 
+	attempt_end(op->room, s->attempt);
 	if (!entry_read(c, op->room, s->space, s->id, &e)) {
 		call_forgive(c);
 		return;
 	}
-	if (e.building_until_ms != s->attempt)
+	if (!str_eq(e.attempt.id, s->attempt))
 		return;
-	e.building_until_ms = e.building_from = 0;
+	e.attempt = (struct attempt){0};
+	e.building_from = 0;
 	e.saved.view.error = str_of(why->text);
 	if (!entry_store(c, op->room, s->space, &e, STORE_REPLACE))
 		call_forgive(c);
@@ -288,7 +303,7 @@ static void failed(struct view_op *op)
 /* Does the stored entry say what is in force now? */
 static bool entry_is_right(const struct saving *s)
 {
-	return s->kind == SAVE_REFRESH && !s->background && !s->former.building_until_ms && !s->former.saved.view.error.n;
+	return s->kind == SAVE_REFRESH && !s->background && !s->former.attempt.until_ms && !s->former.saved.view.error.n;
 }
 
 /* What another one is building just now stays said. */
@@ -297,6 +312,7 @@ static bool store_built(struct view_op *op, struct saving *s)
 	struct call *c = &op->call;
 	struct entry e = s->entry, now;
 
+	attempt_end(op->room, s->attempt);
 	if (s->kind == SAVE_CREATE && !s->background)
 		return entry_store(c, op->room, s->space, &e, STORE_NEW);
 	if (entry_is_right(s))
@@ -305,8 +321,8 @@ static bool store_built(struct view_op *op, struct saving *s)
 		if (c->err.kind == ERR_NOT_FOUND)
 			return false;
 		call_forgive(c);
-	} else if (now.building_until_ms > clock_wall_ms() && now.building_until_ms != s->attempt) {
-		e.building_until_ms = now.building_until_ms;
+	} else if (now.attempt.until_ms && !str_eq(now.attempt.id, s->attempt) && !attempt_gone(op->room, &now.attempt, 0)) {
+		e.attempt = now.attempt;
 		e.building_from = now.building_from;
 	}
 	if (entry_store(c, op->room, s->space, &e, STORE_REPLACE))
@@ -329,7 +345,8 @@ static void built(struct view_op *op)
 	}
 	entry_set_view(&e->saved, &s->build.pin);
 	e->saved.view.error = S("");
-	e->building_until_ms = e->building_from = 0;
+	e->attempt = (struct attempt){0};
+	e->building_from = 0;
 	view_meta_put(c, op->room, s->space, &e->saved, &s->build.pin);
 	if (!store_built(op, s)) {
 		failed(op);
@@ -351,7 +368,8 @@ static bool fill_build(struct view_op *op, struct saving *s)
 	struct entry clean = s->entry;
 	OWNS(buf) json = {0};
 
-	clean.building_until_ms = clean.building_from = 0;
+	clean.attempt = (struct attempt){0};
+	clean.building_from = 0;
 	clean.saved.view.error = S("");
 	if (!variables_bind(&op->call, q->sql, q->variables, q->nvariables, NULL, &s->bound))
 		return false;

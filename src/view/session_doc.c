@@ -173,7 +173,7 @@ static void put_own(struct json_out *o, const struct session_doc *d)
 	}
 	JSON_FIELD_BOOL(o, "_own_order", d->own_order);
 	JSON_FIELD_BOOL(o, "_adhoc", d->adhoc);
-	JSON_FIELD_INT(o, "_building_until_ms", d->building_until_ms);
+	attempt_put(o, &d->attempt);
 	if (!p->snapshot_id)
 		return;
 	JSON_FIELD_INT(o, "_rows", p->rows);
@@ -266,7 +266,7 @@ static bool read_doc(struct call *c, const json_node *o, struct session_doc *d)
 	       json_want_time(c, o, "expires_at", &d->expires_ms) && json_want_text(c, o, "error", &d->error) &&
 	       json_want_text(c, o, "_owner", &d->owner) && json_want_bool(c, o, "_own_order", &d->own_order) &&
 	       json_want_bool(c, o, "_adhoc", &d->adhoc) &&
-	       json_want_int(c, o, "_building_until_ms", 0, INT64_MAX, &d->building_until_ms) &&
+	       attempt_read(c, o, &d->attempt) &&
 	       read_order(c, json_get(o, "pagination"), d) && read_count(c, json_get(o, "count"), d) && read_pin(c, o, &d->pin) &&
 	       id_valid(d->id) && id_valid(d->sql_id) && d->expires_ms > 0 &&
 	       (!str_eq(d->status, S("ready")) || d->pin.snapshot_id > 0);
@@ -298,16 +298,32 @@ static bool unknown(struct call *c, struct str id)
 	return fail(c, ERR_NOT_FOUND, "there is no SQL session %.*s", SARG(str_head(id, ID_LEN)));
 }
 
+bool session_doc_expire(struct call *c, struct views *v, const struct session_doc *d)
+{
+	struct store *s = v->o.store;
+	char at[CLOCK_RFC3339_MAX];
+	bool first = s->ops->put(c, s, key_session_deleted(c, d->space, d->id), str_of(clock_rfc3339(clock_wall_ms(), at)), STORE_NEW);
+
+	if (!first && c->err.kind != ERR_CONFLICT)
+		return false;
+	call_forgive(c);
+	if (!s->ops->drop(c, s, key_session(c, d->space, d->id)))
+		return false;
+	deadline_ended(v, d->id);
+	if (!first)
+		return true;
+	atomic_fetch_add(&v->expired, 1);
+	view_tell(v, c, &(struct view_told){.event = VIEW_E_SESSION_EXPIRED, .space = d->space, .id = d->id, .snapshot_id = -1,
+					    .rows = -1, .duration_ms = clock_wall_ms() - d->created_ms});
+	return true;
+}
+
 static bool expired(struct call *c, struct views *v, const struct session_doc *d)
 {
 	char at[CLOCK_RFC3339_MAX];
 
-	if (session_doc_drop(c, v, d->space, d->id)) {
-		atomic_fetch_add(&v->expired, 1);
-		view_tell(v, c, &(struct view_told){.event = VIEW_E_SESSION_EXPIRED, .space = d->space, .id = d->id, .snapshot_id = -1,
-						    .rows = -1, .duration_ms = clock_wall_ms() - d->created_ms});
-	}
-	call_forgive(c);
+	if (!session_doc_expire(c, v, d))
+		call_forgive(c);
 	return fail(c, ERR_SESSION_EXPIRED, "the session expired at %s", clock_rfc3339(d->expires_ms, at));
 }
 
@@ -342,9 +358,9 @@ bool session_doc_get(struct call *c, struct views *v, struct str space, struct s
 		call_forgive(c);
 		return fail(c, ERR_VIEW_DELETED, "its SQL was deleted");
 	}
-	if (str_eq(d.status, S("running")) && clock_wall_ms() >= d.building_until_ms) {
+	if (str_eq(d.status, S("running")) && attempt_gone(v, &d.attempt, 0)) {
 		d.status = S("failed");
-		d.error = S("the server that built its view has ended");
+		d.error = S(BUILDER_GONE);
 	}
 	*ret = d;
 	return true;
@@ -371,5 +387,8 @@ bool session_doc_put(struct call *c, struct views *v, const struct session_doc *
 
 bool session_doc_drop(struct call *c, struct views *v, struct str space, struct str id)
 {
-	return key_mark(c, v, key_session_deleted(c, space, id)) && v->o.store->ops->drop(c, v->o.store, key_session(c, space, id));
+	if (!key_mark(c, v, key_session_deleted(c, space, id)) || !v->o.store->ops->drop(c, v->o.store, key_session(c, space, id)))
+		return false;
+	deadline_ended(v, id);
+	return true;
 }

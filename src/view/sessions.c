@@ -18,6 +18,7 @@ struct opening {
 	enum view_refresh_mode mode;
 	int64_t ttl_ms, began_mono_ms;
 	bool async, background;
+	struct str attempt;            /* the id of what is stored as running; empty: nothing is */
 	struct entry entry;
 	struct ice_table table;        /* as the entry was found with */
 	bool has_view;
@@ -226,7 +227,8 @@ static bool store_entry(struct view_op *op, struct opening *o)
 		view_meta_put(c, op->room, o->space, &e->saved, &o->build.pin);
 	if (!first && !(o->build.committed && stale))
 		return true;
-	e->building_until_ms = e->building_from = 0;
+	e->attempt = (struct attempt){0};
+	e->building_from = 0;
 	e->saved.view.error = S("");
 	return entry_store(c, op->room, o->space, e, first && !o->background ? STORE_NEW : STORE_REPLACE);
 }
@@ -268,10 +270,11 @@ static void store_failure(struct view_op *op, struct opening *o)
 	struct err e = op->call.err;
 
 	call_forgive(&op->call);
+	attempt_end(op->room, o->attempt);
 	o->doc.status = S("failed");
 	o->doc.error = str_of(e.text);
 	o->doc.pin = (struct pin){0};
-	o->doc.building_until_ms = 0;
+	o->doc.attempt = (struct attempt){0};
 	if (!session_doc_put(&op->call, op->room, &o->doc, STORE_REPLACE))
 		call_forgive(&op->call);
 	(void)fail_as(&op->call, &e);
@@ -300,21 +303,32 @@ static void opened(struct view_op *op)
 		end_failed(op);
 		return;
 	}
-	if (!o->background)
+	if (o->background)
+		attempt_end(op->room, o->attempt);
+	else
 		fill_new(op, o);
 	o->doc.pin = o->build.pin;
 	o->doc.status = S("ready");
-	o->doc.building_until_ms = 0;
+	o->doc.attempt = (struct attempt){0};
 	if (!fill_order(c, o) || !store_entry(op, o) || !store_doc(op, o, o->background ? STORE_REPLACE : STORE_NEW)) {
 		end_failed(op);
 		return;
 	}
+	if (!o->background)
+		deadline_set(c, op->room, &o->doc);
 	tell_opened(op, o);
 	show(op, o);
 	op_end(op);
 }
 
 /* --- async: the document first --- */
+
+static void forget_attempt(struct view_op *op)
+{
+	struct opening *o = op->state;
+
+	attempt_forget(op->room, o->attempt);
+}
 
 /* What the building operation needs, in its own memory. */
 static struct view_op *builder_of(struct view_op *op, const struct opening *o)
@@ -334,27 +348,31 @@ static struct view_op *builder_of(struct view_op *op, const struct opening *o)
 	to->doc.sql = to->entry.saved.sql;
 	to->doc.space = to->space;
 	to->doc.id = arena_dup(a, o->doc.id);
+	to->attempt = arena_dup(a, o->attempt);
+	to->doc.attempt = to->entry.attempt = (struct attempt){0};
 	to->doc.owner = b->call.principal;
 	to->doc.variables = arena_dup(a, o->doc.variables);
 	b->state = to;
+	b->closing = forget_attempt;
 	return b;
 }
 
 static bool store_running(struct view_op *op, struct opening *o)
 {
 	struct call *c = &op->call;
-	int64_t until = views_built_by_ms(op->room);
 	struct entry e = o->entry;
+	bool own = e.adhoc && !o->has_view;
 
-	if (e.adhoc && !o->has_view) {
-		e.building_until_ms = until;
-		if (!entry_store(c, op->room, o->space, &e, STORE_NEW))
-			return false;
-	}
 	fill_new(op, o);
 	o->doc.status = S("running");
-	o->doc.building_until_ms = until;
-	return store_doc(op, o, STORE_NEW);
+	o->doc.attempt = e.attempt = attempt_begin(c, op->room, o->space, own ? e.saved.id : S(""), o->doc.id);
+	o->attempt = o->doc.attempt.id;
+	if ((!own || entry_store(c, op->room, o->space, &e, STORE_NEW)) && store_doc(op, o, STORE_NEW)) {
+		deadline_set(c, op->room, &o->doc);
+		return true;
+	}
+	attempt_forget(op->room, o->attempt);
+	return false;
 }
 
 static void run_behind(struct view_op *op)
@@ -381,7 +399,8 @@ static void fill_build(struct view_op *op, struct opening *o)
 	struct saved_sql *q = &o->entry.saved;
 	OWNS(buf) json = {0};
 
-	clean.building_until_ms = clean.building_from = 0;
+	clean.attempt = (struct attempt){0};
+	clean.building_from = 0;
 	clean.saved.view.error = S("");
 	entry_put(&json, &clean);
 	o->build = (struct build){

@@ -16,16 +16,22 @@
 
 #include <stdlib.h>
 
-enum { PASS_BUDGET = 20000 /* objects and tables looked at */, CHILDREN = 500, KNOWN_MAX = 100000 };
+enum { PASS_BUDGET = 20000 /* objects and tables looked at */, CHILDREN = 500, KNOWN_MAX = 100000, SETTLED_MS = 10000 };
 
 struct swept { /* between two passes */
 	struct buf tenant, space; /* the last that was swept; empty: begin at the first */
-	struct map sessions;      /* struct known, by the document's key */
+	struct map sessions;      /* struct known, by the document's key; the room's lock, as what follows */
+	struct map settled;       /* struct settled, by the entry's key */
 };
 /* A document that was read: its time and its SQL never change, so until then there is no reason to read it again. */
 struct known {
 	int64_t expires_ms;
 	struct str key, sql_id; /* behind it */
+};
+
+struct settled {
+	int64_t changed_ms, size;
+	struct str key; /* behind it */
 };
 
 bool sweep_going(struct sweep *s)
@@ -57,36 +63,90 @@ struct arena *sweep_arena(struct sweep *s, struct arena *a)
 
 /* --- documents that were read --- */
 
+static struct swept *held(struct views *v)
+{
+	pthread_mutex_lock(&v->lock);
+	if (!v->swept)
+		v->swept = base_zalloc(sizeof(*v->swept));
+	return v->swept;
+}
+
 bool sweep_knows(struct sweep *s, struct str key, struct str *ret_sql_id)
 {
-	const struct known *k = map_get(&s->v->swept->sessions, key);
+	const struct known *k = map_get(&held(s->v)->sessions, key);
+	bool knows = k && k->expires_ms > clock_wall_ms();
 
-	if (!k || k->expires_ms <= clock_wall_ms())
-		return false;
-	*ret_sql_id = k->sql_id;
-	return true;
+	if (knows)
+		*ret_sql_id = arena_dup(s->call.arena, k->sql_id);
+	pthread_mutex_unlock(&s->v->lock);
+	return knows;
 }
 
 void sweep_learn(struct sweep *s, struct str key, const struct session_doc *d)
 {
-	struct swept *at = s->v->swept;
+	struct swept *at;
 	struct known *k;
 	char *text;
 
-	if (at->sessions.n >= KNOWN_MAX)
-		return;
 	k = base_zalloc(sizeof(*k) + key.n + d->sql_id.n);
 	text = (char *)(k + 1);
 	k->expires_ms = d->expires_ms;
 	k->key = str_copy_to(&text, key);
 	k->sql_id = str_copy_to(&text, d->sql_id);
+	at = held(s->v);
 	free(map_del(&at->sessions, k->key));
-	map_put(&at->sessions, k->key, k);
+	if (at->sessions.n < KNOWN_MAX) {
+		map_put(&at->sessions, k->key, k);
+		k = NULL;
+	}
+	pthread_mutex_unlock(&s->v->lock);
+	free(k);
+}
+
+/* --- entries that were read --- */
+
+bool sweep_knows_settled(struct sweep *s, const struct store_entry *e)
+{
+	const struct settled *k = map_get(&held(s->v)->settled, e->key);
+	bool knows = k && k->changed_ms == e->changed_ms && k->size == e->size;
+
+	pthread_mutex_unlock(&s->v->lock);
+	return knows;
+}
+
+static void forget_settled(struct swept *at)
+{
+	struct map_slot slot;
+
+	for (size_t i = 0; map_next(&at->settled, &i, &slot);)
+		free(slot.value);
+	map_close(&at->settled);
+	at->settled = (struct map){0};
+}
+
+void sweep_learn_settled(struct sweep *s, const struct store_entry *e)
+{
+	struct swept *at;
+	struct settled *k;
+	char *text;
+
+	if (clock_wall_ms() - e->changed_ms < SETTLED_MS + s->v->o.skew_ms) /* the store's clock is coarse */
+		return;
+	k = base_zalloc(sizeof(*k) + e->key.n);
+	text = (char *)(k + 1);
+	*k = (struct settled){e->changed_ms, e->size, str_copy_to(&text, e->key)};
+	at = held(s->v);
+	if (at->settled.n >= KNOWN_MAX)
+		forget_settled(at);
+	free(map_del(&at->settled, k->key));
+	map_put(&at->settled, k->key, k);
+	pthread_mutex_unlock(&s->v->lock);
 }
 
 /* Those whose time is over by `now`. */
-static void unlearn(struct swept *at, int64_t now)
+static void unlearn(struct views *v, int64_t now)
 {
+	struct swept *at = held(v);
 	struct map left = {0};
 	struct map_slot slot;
 
@@ -100,6 +160,7 @@ static void unlearn(struct swept *at, int64_t now)
 	}
 	map_close(&at->sessions);
 	at->sessions = left;
+	pthread_mutex_unlock(&v->lock);
 }
 
 /* --- where the last pass stopped --- */
@@ -260,18 +321,23 @@ static void sweep_cache(struct sweep *s)
 
 /* --- a pass --- */
 
-void views_sweep(struct call *c, struct views *v)
+struct sweep sweep_open(struct call *c, struct views *v)
 {
 	struct sweep s = {.v = v, .call = *c, .left = v->sweep_budget ? v->sweep_budget : PASS_BUDGET};
-	OWNS(arena) a = {0};
 
-	s.call.arena = &a;
 	s.call.principal = S("");
 	s.late_ms = views_late_ms(v);
 	s.stale_ms = s.late_ms > STALE_MS ? s.late_ms : STALE_MS;
-	if (!v->swept)
-		v->swept = base_zalloc(sizeof(*v->swept));
-	unlearn(v->swept, clock_wall_ms());
+	return s;
+}
+
+void views_sweep(struct call *c, struct views *v)
+{
+	struct sweep s = sweep_open(c, v);
+	OWNS(arena) a = {0};
+
+	s.call.arena = &a;
+	unlearn(v, clock_wall_ms());
 	sweep_tenants(&s);
 	if (sweep_going(&s))
 		sweep_cache(&s);
@@ -281,8 +347,9 @@ void swept_close(struct views *v)
 {
 	if (!v->swept)
 		return;
-	unlearn(v->swept, INT64_MAX);
+	unlearn(v, INT64_MAX);
 	map_close(&v->swept->sessions);
+	forget_settled(v->swept);
 	buf_drop(&v->swept->tenant);
 	buf_drop(&v->swept->space);
 	free(v->swept);

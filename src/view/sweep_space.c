@@ -22,6 +22,7 @@ struct in_space {
 	struct map adhoc;      /* ids of SQL that may go when it has none */
 	struct str marked;     /* of the object before: the session or SQL that it marks as deleted */
 	int64_t now;           /* wall */
+	bool looking;          /* for what uses SQL, and no more */
 };
 
 /* --- objects of a folder --- */
@@ -92,8 +93,8 @@ static bool expire_session(struct in_space *in, struct call *c, struct str key, 
 static bool fail_session(struct in_space *in, struct call *c, struct session_doc *d)
 {
 	d->status = S("failed");
-	d->error = S("the server that computed its rows has ended");
-	d->building_until_ms = 0;
+	d->error = S(BUILDER_GONE);
+	d->attempt = (struct attempt){0};
 	if (session_doc_put(c, in->s->v, d, STORE_REPLACE) || c->err.kind == ERR_NOT_FOUND)
 		return true;
 	return fail_as(&in->s->call, &c->err);
@@ -126,11 +127,11 @@ static bool look_at_session(struct in_space *in, const struct store_entry *e)
 	if (!session_doc_read(&c, in->s->v, e->key, &d))
 		return unreadable(in, &c, e);
 	if (d.expires_ms <= in->now)
-		return expire_session(in, &c, e->key, &d);
+		return in->looking || expire_session(in, &c, e->key, &d);
 	note(in, &in->used, d.sql_id);
 	if (!str_eq(d.status, S("running")))
 		sweep_learn(in->s, e->key, &d);
-	else if (d.building_until_ms + in->s->v->o.skew_ms <= in->now)
+	else if (!in->looking && attempt_gone(in->s->v, &d.attempt, in->s->v->o.skew_ms))
 		return fail_session(in, &c, &d);
 	return true;
 }
@@ -142,17 +143,35 @@ static bool session_object(struct in_space *in, const struct store_entry *e, str
 
 	if (str_eq(name, S("deleted"))) {
 		in->marked = id;
-		return !is_old(in, e, in->s->late_ms) ||
+		return in->looking || !is_old(in, e, in->s->late_ms) ||
 		       (drop_key(in, key_session(&in->s->call, in->space, id)) && drop_key(in, e->key));
 	}
 	if (!str_eq(name, S("meta.json")))
 		return true;
 	if (str_eq(id, in->marked)) /* written after it was deleted */
-		return drop_key(in, e->key);
+		return in->looking || drop_key(in, e->key);
 	return look_at_session(in, e);
 }
 
 /* --- saved SQL --- */
+
+/* What nobody builds any more says so. One that cannot be read keeps no other from its turn. */
+static void settle_entry(struct in_space *in, const struct store_entry *e, struct str id)
+{
+	OWNS(arena) a = {0};
+	struct call *c = &in->s->call;
+	struct arena *before;
+	bool settled = false;
+
+	if (sweep_knows_settled(in->s, e))
+		return;
+	before = sweep_arena(in->s, &a);
+	if (!entry_settle(c, in->s->v, in->space, id, &settled))
+		call_forgive(c);
+	else if (settled)
+		sweep_learn_settled(in->s, e);
+	sweep_arena(in->s, before);
+}
 
 /* "{id}.deleted" comes before "{id}.json". */
 static bool saved_object(struct in_space *in, const struct store_entry *e, struct str name)
@@ -171,6 +190,7 @@ static bool saved_object(struct in_space *in, const struct store_entry *e, struc
 		return true;
 	if (str_eq(id, in->marked))
 		return entry_drop(c, v, in->space, id);
+	settle_entry(in, e, id);
 	if (!entry_id_listed(id) && is_old(in, e, ADHOC_MS))
 		note(in, &in->adhoc, id);
 	return true;
@@ -218,6 +238,19 @@ static bool collect(struct in_space *in)
 			return false;
 	}
 	return true;
+}
+
+void sweep_own_sql(struct call *c, struct views *v, struct str space, const struct str *ids, int n)
+{
+	struct sweep s = sweep_open(c, v);
+	struct in_space in = {.s = &s, .space = space, .now = clock_wall_ms(), .looking = true};
+
+	for (int i = 0; i < n; i++)
+		note(&in, &in.adhoc, ids[i]);
+	if (!each(&in, "/sql_sessions/", session_object) || !collect(&in))
+		sweep_failed(&s, space, "SQL of sessions");
+	map_close(&in.used);
+	map_close(&in.adhoc);
 }
 
 /* --- tables and views --- */

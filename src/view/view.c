@@ -90,9 +90,17 @@ struct views *views_open(struct call *c, const struct views_options *o)
 	list_init(&v->stuck);
 	list_init(&v->sweeps);
 	list_init(&v->sweeping);
+	list_init(&v->renewer);
+	list_init(&v->expirer);
+	list_init(&v->building);
+	list_init(&v->over);
+	pthread_cond_init(&v->renewed, NULL);
+	v->process = id_v4();
 	if (o->lifecycle) {
 		lifecycle_every(o->lifecycle, TICK_MS, tick, v);
 		lifecycle_every(o->lifecycle, o->sweep_ms, sweep_due, v);
+		lifecycle_every(o->lifecycle, RENEW_MS, attempts_renew, v);
+		lifecycle_every(o->lifecycle, DEADLINES_MS, deadlines_tick, v);
 	}
 	obs_source_add(scrape, v);
 	return v;
@@ -164,12 +172,14 @@ void views_stop(struct views *v, exec_fn *told, void *arg)
 
 void views_close(struct views *v)
 {
-	INVARIANT(list_empty(&v->ops) && !v->flights.n);
+	INVARIANT(list_empty(&v->ops) && list_empty(&v->building) && !v->flights.n);
 	obs_source_del(scrape, v);
+	deadlines_close(v);
 	swept_close(v);
 	memo_close(v);
 	listings_close(v);
 	map_close(&v->flights);
+	pthread_cond_destroy(&v->renewed);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }
@@ -182,11 +192,6 @@ void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret)
 int64_t views_late_ms(const struct views *v)
 {
 	return v->o.build_ms + v->o.skew_ms + v->o.grace_ms;
-}
-
-int64_t views_built_by_ms(const struct views *v)
-{
-	return clock_wall_ms() + v->o.build_ms + v->o.grace_ms;
 }
 
 int64_t views_successor_age_ms(const struct views *v)

@@ -19,13 +19,21 @@
 
 /* --- view.c --- */
 struct build;
+struct session_doc;
 struct views {
 	struct views_options o;
 	pthread_mutex_t lock;          /* the lists, the flights, and of each operation what its struct says */
 	struct list ops;               /* that run */
 	struct list stuck;             /* steps that the pool had no place for */
 	struct map flights;            /* build.c's: views that are being refreshed */
-	struct list sweeps, sweeping;  /* that run: at most the one */
+	struct list sweeps;            /* what runs beside the operations: at most one of each of these */
+	struct list sweeping, renewer, expirer;
+	struct id process;             /* of this one; a server that is started again has another */
+	struct list building;          /* attempts.c's */
+	pthread_cond_t renewed;
+	unsigned renewals;
+	struct map deadlines;          /* deadlines.c's, by the session's id */
+	struct list over;
 	bool stopping;
 	exec_fn *told;
 	void *told_arg;
@@ -38,7 +46,6 @@ struct views {
 };
 void view_caps_of(struct views *v, struct str tenant, struct view_caps *ret);
 int64_t views_late_ms(const struct views *v);        /* whoever began something this long ago has ended */
-int64_t views_built_by_ms(const struct views *v);    /* wall: a build that begins now has ended by then, or its server has */
 /* A snapshot may go when its successor is older: longest session + longest read + skew + grace. */
 int64_t views_successor_age_ms(const struct views *v);
 void views_leave(struct views *v, struct list *node); /* out of the list of what runs; a stop may be over, and the room gone */
@@ -243,13 +250,17 @@ bool build_pin(struct call *c, const struct ice_table *t, const struct ice_snaps
 #define PROP_SERVER "mayfly.server"
 
 /* --- entry.c --- */
+struct attempt { /* attempts.c: a build that nobody waits for, in what says that it is being built */
+	struct str id, server, process;
+	int64_t until_ms;              /* wall; renewed by its process; 0 = nothing is being built */
+};
 struct entry { /* spaces/{s}/sql/{id}.json: there = the SQL is saved; the view's properties win over its text */
 	struct saved_sql saved;
 	int64_t revision;
 	struct str principal;
 	bool adhoc;                    /* of sessions with a text of their own; in no list */
-	int64_t building_until_ms;     /* wall; an entry that says building is failed after it; 0 = not building */
-	int64_t building_from;         /* the snapshot when that began; when its time is over and there is a newer one, it ended well */
+	struct attempt attempt;
+	int64_t building_from;         /* the snapshot when that began; when its builder is gone and there is a newer one, it ended well */
 };
 /* Ids of saved SQL are v7 UUIDs, those of ad-hoc entries v4: a listing tells them apart, entry.adhoc has the last word. */
 bool entry_id_listed(struct str id);
@@ -274,7 +285,31 @@ bool entry_by_sql(struct call *c, struct views *v, struct str space, struct str 
 /* Names of the saved SQL of a space, for source_find(): ids of those called `name`, without regard to case. */
 bool entry_by_name(struct call *c, struct views *v, struct str space, struct str name, struct str **ret_ids, int *ret_n) NODISCARD;
 void entry_put(struct buf *b, const struct entry *e); /* its JSON */
+/* For the sweep: one whose builder is gone says so from now on. *ret_settled: nobody builds it, now. ERR_NOT_FOUND. */
+bool entry_settle(struct call *c, struct views *v, struct str space, struct str id, bool *ret_settled) NODISCARD;
 bool entry_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD; /* entry first, then the view; the sweep does it again before it drops the mark */
+
+/* --- attempts.c --- */
+enum { ATTEMPT_MS = 20000 /* without a renewal its builder is gone */, RENEW_MS = 7000 };
+#define BUILDER_GONE "the server that built it has gone"
+/* A new one of this process, renewed until attempt_end(), in the entry and in the session's document (either may be empty) that say
+ * so. Lives as long as the call's arena. */
+struct attempt attempt_begin(struct call *c, struct views *v, struct str space, struct str sql_id, struct str session);
+/* No renewal is under way when it returns, and none comes: before what says how the build ended is written. Unknown: nothing. */
+void attempt_end(struct views *v, struct str id);
+void attempt_forget(struct views *v, struct str id);   /* the same, and from now on it is gone */
+/* Of this process: it is not known here. Of this server before it was started again: at once. Of another: its time is over. */
+bool attempt_gone(struct views *v, const struct attempt *a, int64_t slack_ms);
+void attempt_put(struct json_out *o, const struct attempt *a);  /* fields of an object */
+bool attempt_read(struct call *c, const json_node *o, struct attempt *ret) NODISCARD;
+void attempts_renew(void *views);                      /* on the loop, each RENEW_MS */
+
+/* --- deadlines.c: the document that was just stored, and is known to nobody yet --- */
+enum { DEADLINES_MS = 1000 };
+void deadline_set(struct call *c, struct views *v, const struct session_doc *doc);
+void deadline_ended(struct views *v, struct str session); /* it was dropped; unknown: nothing */
+void deadlines_tick(void *views);                      /* on the loop, each DEADLINES_MS */
+void deadlines_close(struct views *v);
 
 /* --- saved.c: may it be saved? ERR_SQL_INVALID; ERR_INVALID_FIELD --- */
 bool saved_check(struct call *c, struct str sql, const struct view_variable *variables, int n) NODISCARD;
@@ -313,7 +348,7 @@ struct session_doc {
 	bool own_order;                /* not the order of the files */
 	int64_t count, counted_ms;     /* counted_ms 0 = not yet */
 	struct str variables;          /* canonical JSON */
-	int64_t building_until_ms;
+	struct attempt attempt;
 	bool adhoc;                    /* its SQL entry is its own */
 };
 void session_doc_json(struct buf *b, const struct session_doc *d, bool stored); /* stored: with the `_` fields */
@@ -324,6 +359,8 @@ bool session_doc_read(struct call *c, struct views *v, struct str key, struct se
 /* As session_doc_get(), but also of one whose SQL is gone. */
 bool session_doc_mine(struct call *c, struct views *v, struct str space, struct str id, struct session_doc *ret) NODISCARD;
 bool session_doc_put(struct call *c, struct views *v, const struct session_doc *d, enum store_put how) NODISCARD;
+/* Drops one that is over, and tells it, unless another was first. */
+bool session_doc_expire(struct call *c, struct views *v, const struct session_doc *d) NODISCARD;
 bool session_doc_drop(struct call *c, struct views *v, struct str space, struct str id) NODISCARD;
 
 /* --- files.c: data files of pinned snapshots; what was read of manifests is kept, by bytes: they never change --- */
@@ -365,11 +402,17 @@ bool sweep_going(struct sweep *s);
 /* Logs the call's error, if there is one, and forgets it. */
 void sweep_failed(struct sweep *s, struct str space, const char *what);
 void sweep_space(struct sweep *s, struct str space);
+/* Of these the SQL that is the own of sessions which are over: collected, where no session uses it. Never fails: the sweep comes. */
+void sweep_own_sql(struct call *c, struct views *v, struct str space, const struct str *ids, int n);
+struct sweep sweep_open(struct call *c, struct views *v);
 /* The call's results live in `a` from now on; what they lived in before. A table may be large, and there may be many. */
 struct arena *sweep_arena(struct sweep *s, struct arena *a);
-/* What SQL the session has whose document was read before, and is not over. */
+/* What SQL the session has whose document was read before, and is not over. Any thread, as the next two. */
 bool sweep_knows(struct sweep *s, struct str key, struct str *ret_sql_id);
 void sweep_learn(struct sweep *s, struct str key, const struct session_doc *d);
+/* Nobody built what is in this entry when it was looked at, and it was not changed since. */
+bool sweep_knows_settled(struct sweep *s, const struct store_entry *e);
+void sweep_learn_settled(struct sweep *s, const struct store_entry *e);
 void swept_close(struct views *v);
 
 /* --- events.c: posted, never waited for --- */

@@ -290,7 +290,7 @@ def test_expiry_on_access(server):
     s, t, u, v = (space.opened(sql="SELECT a FROM t", ttl_seconds=n) for n in (30, 30, 30, 3600))
     one.client.advance(29)
     assert s.all() == [[1]]
-    one.client.advance(2)
+    one.client.advance(1.01)
     problem(s.page(), 410, "session_expired")
     problem(s.get(), 404, "not_found")
     problem(t.stream(), 410, "session_expired")

@@ -280,7 +280,7 @@ static void a_session_that_is_not_ready_has_no_rows(void **state)
 	session = open_session(f, save(f, "SELECT id FROM t", NULL));
 	must(f, session_doc_get(&f->c, f->a.views, S("lab"), session, &doc));
 	doc.status = S("running");
-	doc.building_until_ms = clock_wall_ms() + MINUTE_MS;
+	doc.attempt.until_ms = clock_wall_ms() + MINUTE_MS;
 	must(f, session_doc_put(&f->c, f->a.views, &doc, STORE_REPLACE));
 	assert_false(read_page(f, &f->a, session, 0, 9, &b));
 	assert_true(failed(f, ERR_NOT_FINISHED));

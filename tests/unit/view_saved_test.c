@@ -4,7 +4,7 @@
 #include <poll.h>
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
-enum { LATE_MS = 300000 + 300000 + 600000 + 1 }; /* longest build, skew and grace of the rig */
+enum { LATE_MS = ATTEMPT_MS + 1 };
 
 /* --- asking --- */
 

@@ -112,7 +112,7 @@ static void a_session_of_a_dead_server_fails(void **state)
 	session = open_session(f, save(f, "SELECT id FROM t", NULL));
 	must(f, session_doc_get(&f->c, f->a.views, S("lab"), session, &doc));
 	doc.status = S("running");
-	doc.building_until_ms = clock_wall_ms() + MINUTE_MS;
+	doc.attempt.until_ms = clock_wall_ms() + MINUTE_MS;
 	must(f, session_doc_put(&f->c, f->a.views, &doc, STORE_REPLACE));
 	sweep(f);
 	must(f, session_doc_read(&f->c, f->a.views, key_session(&f->c, S("lab"), session), &doc));

@@ -366,7 +366,7 @@ static void test_a_dead_servers_session_reads_as_failed(void **state)
 	d.status = S("running");
 	d.owner = S("");
 	d.expires_ms = clock_wall_ms() + 3600000;
-	d.building_until_ms = clock_wall_ms() + 1000;
+	d.attempt.until_ms = clock_wall_ms() + 1000;
 	assert_true(fine(f, session_doc_put(&f->c, &f->v, &d, STORE_NEW)));
 	store_text(f, key_saved(&f->c, d.space, d.sql_id), S("{}"));
 	assert_true(fine(f, session_doc_get(&f->c, &f->v, d.space, d.id, &back)));
@@ -399,7 +399,7 @@ static void test_entries_come_back(void **state)
 	OWNS(buf) one = {0}, two = {0};
 
 	e.saved.view.error = S("no");
-	e.building_until_ms = 5;
+	e.attempt.until_ms = 5;
 	e.building_from = 4;
 	assert_true(fine(f, entry_store(&f->c, &f->v, S("s"), &e, STORE_NEW)));
 	expect_error(f, entry_store(&f->c, &f->v, S("s"), &e, STORE_NEW), ERR_CONFLICT);
