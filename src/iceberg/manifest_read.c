@@ -5,6 +5,9 @@
 
 enum { STATS_MAX = 1000000 /* of the entries of a manifest together */ };
 
+/* Of rows or bytes: sums over ICE_ENTRIES_MAX of them do not overflow. */
+#define COUNT_MAX (INT64_C(1) << 43)
+
 static bool corrupt(const struct ice_read *r, struct call *c, const char *what)
 {
 	return fail(c, ERR_CORRUPT_TABLE, "%.*s: %s", SARG(r->key), what);
@@ -58,13 +61,18 @@ static bool is_int(int64_t v)
 	return v >= 0 && v <= INT32_MAX;
 }
 
+static bool is_count(int64_t v)
+{
+	return v >= 0 && v <= COUNT_MAX;
+}
+
 static bool take_manifest(struct call *c, const struct ice_read *r, const struct raw_manifest *raw, struct ice_manifest *ret)
 {
-	if (raw->length < 0 || !is_int(raw->spec_id) || !is_int(raw->content) || raw->sequence < 0 || raw->min_sequence < 0)
+	if (!is_count(raw->length) || !is_int(raw->spec_id) || !is_int(raw->content) || raw->sequence < 0 || raw->min_sequence < 0)
 		return corrupt(r, c, "a number of a manifest is out of range");
 	if (!is_int(raw->added_files) || !is_int(raw->existing_files) || !is_int(raw->deleted_files))
 		return corrupt(r, c, "a count of files is out of range");
-	if (raw->added_rows < 0 || raw->existing_rows < 0 || raw->deleted_rows < 0)
+	if (!is_count(raw->added_rows) || !is_count(raw->existing_rows) || !is_count(raw->deleted_rows))
 		return corrupt(r, c, "a count of rows is out of range");
 	*ret = (struct ice_manifest){
 		.length = raw->length, .spec_id = (int)raw->spec_id, .content = (int)raw->content,
@@ -269,7 +277,7 @@ static bool take_entry(struct entries *e, const struct raw_entry *raw, struct ic
 {
 	if (raw->status < ICE_EXISTING || raw->status > ICE_DELETED)
 		return corrupt(e->r, e->c, "an entry is of no known status");
-	if (raw->rows < 0 || raw->bytes < 0 || raw->snapshot_id < 0 || raw->sequence < -1 || raw->file_sequence < -1 ||
+	if (!is_count(raw->rows) || !is_count(raw->bytes) || raw->snapshot_id < 0 || raw->sequence < -1 || raw->file_sequence < -1 ||
 	    !is_int(raw->sort_order))
 		return corrupt(e->r, e->c, "a number of an entry is out of range");
 	if (raw->status != ICE_DELETED && !check_live(e, raw))

@@ -273,7 +273,8 @@ static int64_t bytes_of_base(const struct ice_table *base)
 {
 	int64_t bytes = 0;
 
-	if (!str_to_i64(ice_value(base->current->summary, base->current->nsummary, "total-files-size"), &bytes) || bytes < 0)
+	if (!str_to_i64(ice_value(base->current->summary, base->current->nsummary, "total-files-size"), &bytes) || bytes < 0 ||
+	    bytes > INT64_MAX / 2)
 		return 0;
 	return bytes;
 }

@@ -67,6 +67,23 @@ static bool put_files(struct view_op *op, struct written *w, const struct engine
 	return true;
 }
 
+/* A worker keeps to the limit by itself; what one that was taken over says must not fill the store's disk. */
+static bool fits(struct view_op *op, const struct engine_file *f, int n)
+{
+	int64_t most = INT64_C(1) << 43, rows = most, bytes;
+	struct view_caps caps;
+
+	view_caps_of(op->room, op->call.tenant, &caps);
+	bytes = caps.view_bytes > 0 && caps.view_bytes < most ? caps.view_bytes : most;
+	for (int i = 0; i < n; i++) {
+		if (f[i].rows > rows || f[i].bytes > bytes)
+			return fail(&op->call, ERR_RESULT_TOO_LARGE, "its rows are too large");
+		rows -= f[i].rows;
+		bytes -= f[i].bytes;
+	}
+	return true;
+}
+
 static void exported(struct view_op *op)
 {
 	struct written *w = op->writing;
@@ -76,7 +93,7 @@ static void exported(struct view_op *op)
 	if (op->got.end.outcome != ENGINE_OK) {
 		(void)!op_fail_engine(op, w->client, w->inner, w->before);
 	} else if (engine_files(&op->call, op->got.columns, &files, &n)) {
-		bool put = put_files(op, w, files, n);
+		bool put = fits(op, files, n) && put_files(op, w, files, n);
 
 		for (int i = 0; i < n; i++)
 			engine_file_drop(op->room->o.engine, op->call.tenant, files[i].name);

@@ -52,7 +52,7 @@ static const struct ice_stats stats[] = {
 static const struct ice_entry entries[] = {
 	{ICE_ADDED, 0, -1, -1, 1, {S_INIT("data/1.parquet"), 10, 2000000, splits, 2, stats, 2}},
 	{ICE_EXISTING, (1LL << 53) - 1, 7, 6, 0, {S_INIT("data/2.parquet"), 0, 115, NULL, 0, NULL, 0}},
-	{ICE_DELETED, 5, 7, 7, 0, {S_INIT("data/3.parquet"), INT64_MAX, 1, NULL, 0, stats, 1}},
+	{ICE_DELETED, 5, 7, 7, 0, {S_INIT("data/3.parquet"), 1LL << 43, 1, NULL, 0, stats, 1}},
 };
 
 static struct str manifest_bytes(struct call *c, const struct ice_entry *v, int n)
@@ -134,7 +134,7 @@ static void what_an_entry_leaves_out_is_its_manifests(void **state)
 
 static const struct ice_manifest manifests[] = {
 	{S_INIT("metadata/a-m0.avro"), 7000, 0, 0, 12, 3, 99, 1, 2, 3, 4, 5, 6},
-	{S_INIT("metadata/b-m0.avro"), 1, 0, 0, 1, 1, (1LL << 53) - 1, INT32_MAX, 0, 0, INT64_MAX, 0, 0},
+	{S_INIT("metadata/b-m0.avro"), 1, 0, 0, 1, 1, (1LL << 53) - 1, INT32_MAX, 0, 0, 1LL << 43, 0, 0},
 };
 
 static void a_manifest_list_is_read_as_it_was_written(void **state)
@@ -154,6 +154,36 @@ static void a_manifest_list_is_read_as_it_was_written(void **state)
 		assert_true(str_eq(v[i].path, manifests[i].path));
 		v[i].path = manifests[i].path;
 		assert_memory_equal(&v[i], &manifests[i], sizeof(*v));
+	}
+}
+
+/* Sums over all entries must not overflow. */
+static void counts_that_cannot_be_are_refused(void **state)
+{
+	const struct ice_snapshot of = {.id = 99, .parent = 98, .sequence = 12};
+	struct ice_manifest *v;
+	struct call *c = *state;
+	struct ice_entry *ignored;
+	struct ice_read r;
+	int n;
+
+	for (int i = 0; i < 6; i++) {
+		int64_t most = i % 2 ? (1LL << 43) + 1 : INT64_MAX;
+		struct ice_manifest m = manifests[1];
+		struct ice_entry e = entries[0];
+		OWNS(buf) b = {0};
+
+		*(i < 2 ? &m.length : i < 4 ? &m.added_rows : &m.existing_rows) = most;
+		ice_put_manifest_list(&b, S(LOCATION), &of, &m, 1);
+		r = reading(buf_str(&b), false);
+		assert_false(ice_read_manifest_list(c, &r, &v, &n));
+		assert_int_equal(c->err.kind, ERR_CORRUPT_TABLE);
+		call_forgive(c);
+		*(i < 2 ? &e.file.bytes : &e.file.rows) = most;
+		r = reading(manifest_bytes(c, &e, 1), false);
+		assert_false(ice_read_manifest(c, &r, NULL, &ignored, &n));
+		assert_int_equal(c->err.kind, ERR_CORRUPT_TABLE);
+		call_forgive(c);
 	}
 }
 
@@ -240,7 +270,7 @@ static void counts_are_by_status(void **state)
 	assert_int_equal(m.deleted_files, 1);
 	assert_int_equal(m.added_rows, 10);
 	assert_int_equal(m.existing_rows, 0);
-	assert_true(m.deleted_rows == INT64_MAX);
+	assert_true(m.deleted_rows == 1LL << 43);
 	assert_int_equal(m.min_sequence, 7);
 }
 
@@ -821,6 +851,7 @@ int main(void)
 		TEST(a_manifest_is_read_as_it_was_written),
 		TEST(what_an_entry_leaves_out_is_its_manifests),
 		TEST(a_manifest_list_is_read_as_it_was_written),
+		TEST(counts_that_cannot_be_are_refused),
 		TEST(headers_say_what_readers_ask_for),
 		TEST(without_records_there_is_no_block),
 		TEST(many_entries_are_several_blocks),
