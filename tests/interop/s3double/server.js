@@ -8,6 +8,7 @@
 //
 //   refuse N   the next N requests get 503
 //   lose N     the next N PUTs are carried out, but their answer is not sent
+//   lost       answered with the number of those so far
 //   blind      conditions are ignored from now on
 //   see        … are honoured again
 //   away       connections are refused from now on
@@ -32,7 +33,7 @@ const S3Bucket = require('@20minutes/s3rver/lib/models/bucket');
 const S3Object = require('@20minutes/s3rver/lib/models/object');
 
 const request = new AsyncLocalStorage();
-const faults = { refuse: 0, lose: 0, blind: false };
+const faults = { refuse: 0, lose: 0, lost: 0, blind: false };
 
 class MapStore {
   buckets = new Map();
@@ -129,6 +130,7 @@ server.middleware.unshift(async (ctx, next) => {
   await request.run({ noneMatch: ctx.get('if-none-match'), match: ctx.get('if-match') }, next);
   if (ctx.method === 'PUT' && faults.lose > 0) {
     faults.lose--;
+    faults.lost++;
     ctx.respond = false;
     ctx.req.socket.destroy();
   }
@@ -137,6 +139,7 @@ server.middleware.unshift(async (ctx, next) => {
 const commands = {
   refuse: (n) => void (faults.refuse = Number(n)),
   lose: (n) => void (faults.lose = Number(n)),
+  lost: () => String(faults.lost),
   blind: () => void (faults.blind = true),
   see: () => void (faults.blind = false),
   away: () =>
