@@ -9,6 +9,8 @@
 
 #include "engine/result.h"
 
+enum { ENGINE_GROUP_ROWS = 20480 }; /* of a row group */
+
 struct engine;
 struct engine_bind;
 struct engine_listener;
@@ -25,7 +27,7 @@ struct engine_export {
 	int64_t max_bytes;               /* of all files: ENGINE_TOO_LARGE beyond; 0 = no limit */
 };
 /* Rows keep the order of the SELECT, within the files and from one to the next. At least one file, also without rows.
- * Row groups of 20,480 rows, zstd. part() brings the description once, packed: engine_files(). */
+ * Row groups of ENGINE_GROUP_ROWS, zstd. part() brings the description once, packed: engine_files(). */
 bool engine_export(struct call *c, struct engine *e, const struct engine_export *x, const struct engine_listener *l, void *arg,
 		   struct engine_task **ret) NODISCARD;
 

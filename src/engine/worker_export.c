@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { ROW_GROUP = 20480, FILES_MAX = 10000 };
+enum { FILES_MAX = 10000 };
 
 struct export {
 	struct executor *x;
@@ -40,7 +40,7 @@ static struct str copy_text(const struct export *e, struct str sql, const char *
 	buf_lit(&b, "COPY (\n");
 	t->prefix = b.n;
 	buf_add(&b, sql);
-	buf_fmt(&b, "\n) TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, PRESERVE_ORDER true, ", path, ROW_GROUP);
+	buf_fmt(&b, "\n) TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, PRESERVE_ORDER true, ", path, ENGINE_GROUP_ROWS);
 	buf_lit(&b, "USE_TMP_FILE false, RETURN_STATS true");
 	if (e->ask.field_ids.n) {
 		buf_lit(&b, ", FIELD_IDS ");
@@ -105,10 +105,10 @@ static bool copy(struct export *e, struct str sql, struct engine_file *ret)
 /* --- several files --- */
 static int64_t rows_a_file(const struct export *e, const struct engine_file *whole)
 {
-	int64_t files = (whole->bytes + e->ask.file_bytes - 1) / e->ask.file_bytes, groups = (whole->rows + ROW_GROUP - 1) / ROW_GROUP;
+	int64_t files = (whole->bytes + e->ask.file_bytes - 1) / e->ask.file_bytes, groups = (whole->rows + ENGINE_GROUP_ROWS - 1) / ENGINE_GROUP_ROWS;
 
 	files = files > FILES_MAX ? FILES_MAX : files;
-	return (groups + files - 1) / files * ROW_GROUP;
+	return (groups + files - 1) / files * ENGINE_GROUP_ROWS;
 }
 
 static bool split(struct export *e, const struct engine_file *whole, struct engine_file **ret, int *ret_n)
@@ -154,7 +154,7 @@ static bool export(struct export *e)
 
 	if (!copy(e, e->ask.sql, &whole))
 		return false;
-	if (e->ask.file_bytes && whole.bytes > e->ask.file_bytes && whole.rows > ROW_GROUP && !split(e, &whole, &files, &n))
+	if (e->ask.file_bytes && whole.bytes > e->ask.file_bytes && whole.rows > ENGINE_GROUP_ROWS && !split(e, &whole, &files, &n))
 		return false;
 	return tell(e, files, n);
 }

@@ -45,10 +45,9 @@ const char *ice_kind_name(enum ice_kind kind); /* "int", "struct": without param
 
 /* --- json.c --- */
 void ice_put_type_json(struct json_out *o, const struct ice_type *t);
-void ice_put_schema_json(struct json_out *o, const struct ice_schema *s); /* {"type":"struct","schema-id":0,"fields":[…]} */
 /* ERR_CORRUPT_TABLE naming the object `key`; a schema without schema-id has id 0. */
 bool ice_type_from_json(struct call *c, struct str key, const json_node *n, struct ice_type *ret) NODISCARD;
-bool ice_schema_from_json(struct call *c, struct str key, const json_node *n, struct ice_schema *ret) NODISCARD;
+
 
 /* --- schema.c --- */
 bool ice_type_same(const struct ice_type *a, const struct ice_type *b);       /* also names and ids of what is inside */

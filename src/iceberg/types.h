@@ -2,7 +2,7 @@
 #ifndef MAYFLY_ICEBERG_TYPES_H
 #define MAYFLY_ICEBERG_TYPES_H
 
-#include "base/base.h"
+#include "json/json.h"
 
 /* --- types --- */
 enum ice_kind {
@@ -41,6 +41,9 @@ bool ice_schema_of(struct call *c, const struct ice_table *former, const struct 
 void ice_put_field_ids(struct buf *b, const struct ice_schema *s);     /* DuckDB's FIELD_IDS: {"a": 1, "l": {__duckdb_field_id: 2, element: 3}} */
 void ice_put_read_schema(struct buf *b, const struct ice_schema *s);   /* read_parquet's schema: map{1: {name: 'a', type: 'INTEGER', default_value: NULL}, …} */
 void ice_put_duckdb_type(struct buf *b, const struct ice_type *t);
+void ice_put_schema_json(struct json_out *o, const struct ice_schema *s); /* Iceberg's: {"type":"struct","schema-id":0,"fields":[…]} */
+/* ERR_CORRUPT_TABLE naming the object `key`; a schema without schema-id has id 0. */
+bool ice_schema_from_json(struct call *c, struct str key, const json_node *n, struct ice_schema *ret) NODISCARD;
 struct str ice_schema_hash(struct arena *a, const struct ice_schema *s); /* "sha256:…" over names and types */
 
 /* --- data files --- */

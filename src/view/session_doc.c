@@ -8,93 +8,6 @@
 
 #include "json/json.h"
 
-enum { SCHEMA_DEPTH_MAX = 32 };
-
-/* --- a schema --- */
-
-static const struct str kinds[ICE_KINDS] = {
-	[ICE_BOOLEAN] = S_INIT("boolean"), [ICE_INT] = S_INIT("int"), [ICE_LONG] = S_INIT("long"), [ICE_FLOAT] = S_INIT("float"),
-	[ICE_DOUBLE] = S_INIT("double"), [ICE_DECIMAL] = S_INIT("decimal"), [ICE_DATE] = S_INIT("date"), [ICE_TIME] = S_INIT("time"),
-	[ICE_TIMESTAMP] = S_INIT("timestamp"), [ICE_TIMESTAMPTZ] = S_INIT("timestamptz"), [ICE_STRING] = S_INIT("string"),
-	[ICE_UUID] = S_INIT("uuid"), [ICE_BINARY] = S_INIT("binary"), [ICE_FIXED] = S_INIT("fixed"), [ICE_LIST] = S_INIT("list"),
-	[ICE_STRUCT] = S_INIT("struct"), [ICE_MAP] = S_INIT("map"),
-};
-
-static void put_fields(struct json_out *o, const struct ice_field *v, int n)
-{
-	json_begin_array(o);
-	for (int i = 0; i < n; i++) {
-		const struct ice_type *t = &v[i].type;
-
-		json_begin_object(o);
-		JSON_FIELD_INT(o, "id", v[i].id);
-		JSON_FIELD_TEXT(o, "name", v[i].name);
-		if (v[i].required)
-			JSON_FIELD_BOOL(o, "required", true);
-		JSON_FIELD_TEXT(o, "type", kinds[t->kind]);
-		if (t->kind == ICE_DECIMAL || t->kind == ICE_FIXED) {
-			JSON_FIELD_INT(o, "precision", t->precision);
-			JSON_FIELD_INT(o, "scale", t->scale);
-		}
-		if (t->nfields) {
-			json_literal_key(o, S("\"fields\":"));
-			put_fields(o, t->fields, t->nfields);
-		}
-		json_end_object(o);
-	}
-	json_end_array(o);
-}
-
-static bool read_fields(struct call *c, const json_node *list, int depth, struct ice_field **ret, int *ret_n);
-
-static bool read_kind(struct str name, enum ice_kind *ret)
-{
-	for (unsigned i = 0; i < ICE_KINDS; i++)
-		if (str_eq(kinds[i], name)) {
-			*ret = (enum ice_kind)i;
-			return true;
-		}
-	return false;
-}
-
-static bool read_field(struct call *c, const json_node *o, int depth, struct ice_field *ret)
-{
-	int64_t id = 0, precision = 0, scale = 0;
-	const json_node *nested;
-	struct str kind = {0};
-	struct ice_type *t = &ret->type;
-	int want;
-
-	if (json_kind(o) != JSON_KIND_OBJECT || !json_want_int(c, o, "id", 1, INT32_MAX, &id) ||
-	    !json_want_text(c, o, "name", &ret->name) || !json_want_bool(c, o, "required", &ret->required) ||
-	    !json_want_text(c, o, "type", &kind) || !json_want_int(c, o, "precision", 0, INT32_MAX, &precision) ||
-	    !json_want_int(c, o, "scale", 0, INT32_MAX, &scale) || !id || !read_kind(kind, &t->kind))
-		return false;
-	ret->id = (int)id;
-	t->precision = (int)precision;
-	t->scale = (int)scale;
-	nested = json_get(o, "fields");
-	if (nested && !read_fields(c, nested, depth + 1, &t->fields, &t->nfields))
-		return false;
-	want = t->kind == ICE_LIST ? 1 : t->kind == ICE_MAP ? 2 : 0;
-	return t->kind == ICE_STRUCT ? t->nfields > 0 : t->nfields == want;
-}
-
-static bool read_fields(struct call *c, const json_node *list, int depth, struct ice_field **ret, int *ret_n)
-{
-	struct ice_field *v;
-
-	if (depth > SCHEMA_DEPTH_MAX || json_kind(list) != JSON_KIND_ARRAY)
-		return false;
-	v = ARENA_ARRAY(c->arena, struct ice_field, json_count(list) + 1);
-	for (size_t i = 0; i < json_count(list); i++)
-		if (!read_field(c, json_at(list, i), depth, &v[i]))
-			return false;
-	*ret = v;
-	*ret_n = (int)json_count(list);
-	return true;
-}
-
 struct str *column_names(struct arena *a, const struct ice_schema *s)
 {
 	struct str *names = ARENA_ARRAY(a, struct str, (size_t)s->n + 1);
@@ -181,9 +94,8 @@ static void put_own(struct json_out *o, const struct session_doc *d)
 	JSON_FIELD_TEXT(o, "_location", p->location);
 	JSON_FIELD_TEXT(o, "_manifest_list", p->manifest_list);
 	JSON_FIELD_TEXT(o, "_schema_hash", p->schema_hash);
-	JSON_FIELD_INT(o, "_schema_id", p->schema.id);
 	json_literal_key(o, S("\"_schema\":"));
-	put_fields(o, p->schema.fields, p->schema.n);
+	ice_put_schema_json(o, &p->schema);
 }
 
 void session_doc_json(struct buf *b, const struct session_doc *d, bool stored)
@@ -227,19 +139,16 @@ static bool read_view(struct call *c, const json_node *view, struct pin *p)
 
 static bool read_pin(struct call *c, const json_node *o, struct pin *p)
 {
-	const json_node *fields = json_get(o, "_schema");
-	int64_t schema_id = 0;
+	const json_node *schema = json_get(o, "_schema");
 
 	if (!read_view(c, json_get(o, "view"), p))
 		return false;
 	if (!p->snapshot_id)
 		return true;
-	if (!fields || !read_fields(c, fields, 0, &p->schema.fields, &p->schema.n) ||
-	    !json_want_int(c, o, "_schema_id", 0, INT32_MAX, &schema_id) || !json_want_int(c, o, "_rows", 0, INT64_MAX, &p->rows) ||
+	if (!schema || !ice_schema_from_json(c, S("_schema"), schema, &p->schema) || !json_want_int(c, o, "_rows", 0, INT64_MAX, &p->rows) ||
 	    !json_want_bool(c, o, "_ordered", &p->ordered) || !json_want_text(c, o, "_location", &p->location) ||
 	    !json_want_text(c, o, "_manifest_list", &p->manifest_list) || !json_want_text(c, o, "_schema_hash", &p->schema_hash))
 		return false;
-	p->schema.id = (int)schema_id;
 	return store_key_valid(p->manifest_list);
 }
 

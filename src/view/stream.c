@@ -19,8 +19,7 @@
 enum {
 	STRETCH_BYTES = 4 * 1024 * 1024,
 	SORTED_BYTES = 16 * 1024 * 1024,   /* where each stretch sorts all rows */
-	GROUP_ROWS = 20480,                /* as workers write row groups */
-	ROWS_MOST = 64 * GROUP_ROWS,
+	ROWS_MOST = 64 * ENGINE_GROUP_ROWS,
 	TEXT_FOR_BYTE = 4,                 /* a first guess: of text for a byte in a file */
 	GROWTH = 4,
 	MOST = 2,                          /* times the target: a guess that was so wrong is made again */
@@ -71,8 +70,8 @@ static int64_t whole_groups(int64_t rows)
 {
 	if (rows > ROWS_MOST)
 		return ROWS_MOST;
-	if (rows > GROUP_ROWS)
-		return rows - rows % GROUP_ROWS;
+	if (rows > ENGINE_GROUP_ROWS)
+		return rows - rows % ENGINE_GROUP_ROWS;
 	return rows > 0 ? rows : 1;
 }
 
@@ -80,7 +79,7 @@ static int64_t first_step(const struct listing *all, int64_t target)
 {
 	int64_t each = all->rows ? all->bytes / all->rows * TEXT_FOR_BYTE + 1 : 1, rows = target / each;
 
-	return whole_groups(rows < GROUP_ROWS ? rows : GROUP_ROWS);
+	return whole_groups(rows < ENGINE_GROUP_ROWS ? rows : ENGINE_GROUP_ROWS);
 }
 
 static int64_t next_step(int64_t rows, int64_t bytes, int64_t target)

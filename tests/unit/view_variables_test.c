@@ -287,7 +287,7 @@ static void store_text(struct fixture *f, struct str key, struct str text)
 static void test_what_is_no_document(void **state)
 {
 	static const char *const wrong[][2] = {
-		{"\"snapshot_id\":77", "\"snapshot_id\":-1"}, {"\"_schema\":[", "\"_schema\":[1,"}, {"\"long\"", "\"lonk\""},
+		{"\"snapshot_id\":77", "\"snapshot_id\":-1"}, {"\"fields\":[", "\"fields\":[1,"}, {"\"long\"", "\"lonk\""},
 		{"\"list\"", "\"map\""}, {"\"order_by\":[", "\"order_by\":[1,"}, {"\"id\":1", "\"id\":0"}, {"2023-11-14T22:23:20", "soon"},
 		{"\"_manifest_list\"", "\"_x\""}, {"\"pagination\"", "\"p\""}, {"\"count\"", "\"c\""}, {"\"view\"", "\"v\""},
 	};
