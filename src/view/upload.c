@@ -319,6 +319,12 @@ static bool is_clear(enum err_kind kind)
 	       kind == ERR_CANCELED || kind == ERR_CORRUPT_TABLE || kind == ERR_QUOTA;
 }
 
+/* Of CSV, the header tells. */
+static bool is_empty(const struct uploading *s)
+{
+	return (s->rows.format == ENGINE_ROWS_JSON || s->rows.format == ENGINE_ROWS_NDJSON) && !s->json.some;
+}
+
 static void read_rows(struct view_op *op);
 
 static void commit_failed(struct view_op *op, struct uploading *s)
@@ -463,7 +469,7 @@ static void read_rows(struct view_op *op)
 	struct uploading *s = op->state;
 
 	s->rows = (struct upload_rows){.format = s->rows.format, .path = s->path, .size = s->size, .csv = &s->csv,
-				       .target = s->mode == VIEW_APPEND ? s->table.schema : NULL};
+				       .empty = is_empty(s), .target = s->mode == VIEW_APPEND ? s->table.schema : NULL};
 	upload_read(op, &s->rows, rows_known);
 }
 
@@ -497,8 +503,8 @@ static void all_here(struct view_op *op, struct uploading *s, bool complete)
 
 	if (!complete)
 		fail(c, ERR_BAD_REQUEST, "the upload ended before all of it came");
-	else if (spool(op, s, S(""), true) && s->size == 0)
-		fail(c, ERR_SCHEMA_MISMATCH, "the upload is empty");
+	else if (spool(op, s, S(""), true) && is_empty(s) && s->mode != VIEW_APPEND)
+		fail(c, ERR_SCHEMA_MISMATCH, "the upload has no rows, so no columns");
 	if (c->err.kind != ERR_NONE) {
 		op_end(op);
 		return;

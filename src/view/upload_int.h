@@ -37,6 +37,7 @@ struct json_whole {
 	int64_t depth;
 	bool text, escaped; /* inside a string, behind its backslash */
 	bool over;
+	bool some;          /* there is more than blanks and the array's own brackets */
 };
 /* Of an array, or of lines. */
 bool json_whole_feed(struct call *c, struct json_whole *k, struct str bytes) NODISCARD;
@@ -55,6 +56,7 @@ struct upload_rows {
 	enum engine_rows_format format;
 	struct str path;
 	int64_t size;                /* of that file */
+	bool empty;                  /* it has no rows; only to append */
 	struct csv *csv;
 	const struct ice_schema *target; /* of the table, to append; NULL = types are inferred */
 	struct upload_column *columns;

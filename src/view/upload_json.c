@@ -51,6 +51,7 @@ bool json_whole_feed(struct call *c, struct json_whole *k, struct str bytes)
 			return fail(c, ERR_INVALID_JSON, "something stands behind the end of the array");
 		if (k->depth == 0 && ch != '[')
 			return fail(c, ERR_INVALID_JSON, "the upload is no array of objects");
+		k->some |= k->depth > 1 || (k->depth == 1 && !is_space(ch) && ch != ']');
 		step(k, ch);
 		if (!shallow(c, k))
 			return false;
@@ -62,8 +63,9 @@ bool json_whole_feed(struct call *c, struct json_whole *k, struct str bytes)
 bool json_lines_feed(struct call *c, struct json_whole *k, struct str bytes)
 {
 	for (size_t i = 0; i < bytes.n; i++) {
+		k->some |= !is_space(bytes.p[i]);
 		if (bytes.p[i] == '\n')
-			*k = (struct json_whole){0};
+			*k = (struct json_whole){.some = k->some};
 		else
 			step(k, bytes.p[i]);
 		if (!shallow(c, k))

@@ -568,6 +568,12 @@ void upload_read(struct view_op *op, struct upload_rows *r, op_step *next)
 {
 	op->uploading = r;
 	r->next = next;
+	if (r->empty) {
+		r->from = S("(SELECT 1) WHERE false");
+		(void)!match_columns(op, r);
+		done(op);
+		return;
+	}
 	if (r->format != ENGINE_ROWS_CSV) {
 		describe(op, r);
 		return;

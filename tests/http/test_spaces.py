@@ -234,6 +234,20 @@ def test_appended_rows_must_fit(space):
     assert space.rows("SELECT * FROM t") == [[1, "a"]]
 
 
+def test_nothing_to_append(space):
+    """What `/stream` gives of a view without rows can be appended."""
+    before = space.table("t", [{"id": 1, "name": "a"}])
+    for kind, body in ((JSON, "[]"), (JSON, " [ ]\n"), (NDJSON, ""), (NDJSON, "\n\n"), (CSV, "id,name\r\n")):
+        a = space.upload("t", body, kind, "append")
+        assert a.status == 200 and a.json["row_count"] == 1 and a.json["schema"] == before["schema"], (kind, body, a)
+        if kind != CSV:
+            problem(space.upload("t", body, kind, "overwrite"), 422, "schema_mismatch")
+    assert space.rows("SELECT * FROM t") == [[1, "a"]]
+    for kind, body in ((JSON, "[[]]"), (JSON, "[1]"), (NDJSON, "[]"), (NDJSON, "[[]]"), (CSV, "")):
+        a = space.upload("t", body, kind, "append")
+        assert a.status == 422, (kind, body, a)
+
+
 def test_a_large_upload_is_refused_while_it_streams(server):
     one = server(server__max_upload_bytes=100000)
     space = Space(one.client)
