@@ -9,8 +9,6 @@
  */
 #include "view/view_int.h"
 
-#include "obs/obs.h"
-
 #include <stdlib.h>
 
 enum { LINGER_MS = 2000 /* so long a client that comes a little late is told that it expired */, BATCH = 200 /* SQL of one space */ };
