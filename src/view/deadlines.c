@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { LINGER_MS = 2000 /* so long a client that comes a little late is told that it expired */, BATCH = 200 /* SQL of one space */ };
+enum { LINGER_MS = 3500 /* so long a client that comes a little late is told that it expired */, BATCH = 200 /* SQL of one space */ };
 
 struct deadline {
 	struct lease lease;
