@@ -381,15 +381,30 @@ static bool ends(const struct walk *w, int i)
 	return word_in(&w->t->v[i], ends_list) || ((sql_is(w->t, i, "group") || sql_is(w->t, i, "order")) && sql_is(w->t, i + 1, "by"));
 }
 
+static bool begins_query(const struct sql_token *k)
+{
+	static const char *const words[] = {"from",  "select",  "with",     "values", "table", "pivot", "pivot_wider", "pivot_longer",
+					    "show", "unpivot", "describe", "desc",	"summarize", NULL};
+
+	return is_punct(k, '(') || word_in(k, words);
+}
+
 /* Does the bracket hold the arguments of EXTRACT and its like, not a query? */
 static bool takes_from(const struct walk *w, int open)
 {
 	static const char *const callers[] = {"extract", "trim", "substring", "overlay", NULL};
-	static const char *const queries[] = {"from",  "select",  "with",     "values", "table", "pivot", "pivot_wider", "pivot_longer",
-					      "show", "unpivot", "describe", "desc",	"summarize", NULL};
 	const struct sql_token *k = &w->t->v[open];
 
-	return is_punct(k, '(') && open > 0 && word_in(k - 1, callers) && !is_punct(k + 1, '(') && !word_in(k + 1, queries);
+	return is_punct(k, '(') && open > 0 && word_in(k - 1, callers) && !begins_query(k + 1);
+}
+
+/* t PIVOT (sum(x) FOR …), not PIVOT (SELECT …) ON …; what a space's SELECT names is read once more by the worker's parser. */
+static bool pivots_what_stands_before(const struct walk *w, int i)
+{
+	static const char *const words[] = {"pivot", "unpivot", "pivot_wider", "pivot_longer", NULL};
+	const struct sql_token *k = &w->t->v[i];
+
+	return w->space && word_in(k, words) && is_punct(k + 1, '(') && !begins_query(k + 2);
 }
 
 /* FROM that is no clause: IS [NOT] DISTINCT FROM, EXTRACT(… FROM …). */
@@ -429,6 +444,8 @@ static bool keyword(struct walk *w, int i)
 	if (k->kind != SQL_WORD || (i > 0 && is_punct(k - 1, '.')))
 		return false;
 	if (w->table && word_in(k, between))
+		return true;
+	if (pivots_what_stands_before(w, i))
 		return true;
 	if (w->space && sql_is(w->t, i, "using")) /* columns of a join, sums of a pivot, a sample */
 		return true;

@@ -128,6 +128,16 @@ static bool load_there(struct view_op *op, struct frame *f)
 	return true;
 }
 
+/* Where nothing says it, somebody else made the snapshot: the place of its schema among the table's. */
+int build_schema_version(const struct ice_table *t, const struct ice_snapshot *s)
+{
+	int64_t version;
+
+	if (str_to_i64(ice_value(s->summary, s->nsummary, PROP_SCHEMA_VERSION), &version) && version > 0 && version < INT32_MAX)
+		return (int)version;
+	return (int)(ice_schema_by_id(t, s->schema_id) - t->schemas) + 1;
+}
+
 bool build_pin(struct call *c, const struct ice_table *t, const struct ice_snapshot *s, struct pin *ret)
 {
 	const struct ice_schema *schema = ice_schema_by_id(t, s->schema_id);
@@ -137,7 +147,7 @@ bool build_pin(struct call *c, const struct ice_table *t, const struct ice_snaps
 		return fail(c, ERR_CORRUPT_TABLE, "%.*s: snapshot %lld has no schema or no count", SARG(t->metadata_key),
 			    (long long)s->id);
 	p.schema = *schema;
-	p.schema_version = (int)(schema - t->schemas) + 1;
+	p.schema_version = build_schema_version(t, s);
 	p.schema_hash = ice_schema_hash(c->arena, schema);
 	p.ordered = str_eq(ice_value(s->summary, s->nsummary, PROP_ORDERED), S("true"));
 	*ret = p;

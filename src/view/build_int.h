@@ -47,6 +47,7 @@ struct frame {
 /* build.c */
 void build_start(struct view_op *op);  /* of the innermost frame; again after something has moved */
 void build_finish(struct view_op *op); /* with the call's error, or the frame's pin */
+int build_schema_version(const struct ice_table *t, const struct ice_snapshot *s);
 const struct ice_snapshot *build_there(const struct build *b, const struct ice_table *t, int64_t oldest_ms);
 /* How the state of sources that `theirs` names compares with `ours`. */
 enum build_age { BUILD_SAME, BUILD_NEWER /* theirs */, BUILD_OTHER };

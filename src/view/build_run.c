@@ -263,11 +263,23 @@ static enum ice_verdict check(struct call *c, void *arg, const struct ice_table 
 	return ICE_REFUSE;
 }
 
+static int next_schema_version(const struct frame *f)
+{
+	const struct ice_table *t = &f->table;
+	const struct ice_snapshot *last = t->nsnapshots ? &t->snapshots[t->nsnapshots - 1] : NULL;
+
+	if (!last || !ice_schema_by_id(t, last->schema_id))
+		return 1;
+	return build_schema_version(t, last) + (last->schema_id != f->schema.id);
+}
+
 static bool commit(struct view_op *op, struct frame *f, struct ice_committed *ret)
 {
 	struct build *b = f->b;
 	struct str revision = arena_fmt(&op->arena, "%lld", (long long)b->revision);
+	struct str version = arena_fmt(&op->arena, "%d", next_schema_version(f));
 	struct ice_property summary[] = {
+		{S(PROP_SCHEMA_VERSION), version},
 		{S(PROP_SOURCES), f->sources_json}, {S(PROP_REVISION), revision}, {S(PROP_SERVER), op->room->o.server},
 		{S(PROP_ORDERED), S("true")}, {S(PROP_BINDINGS), b->bindings}};
 	const struct ice_property properties[] = {

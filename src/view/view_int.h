@@ -209,7 +209,7 @@ bool table_finish_drop(struct call *c, struct views *v, struct str space, struct
 /* --- build.c: a SELECT becomes a snapshot of an Iceberg table --- */
 struct pin { /* what a session keeps */
 	int64_t snapshot_id, snapshot_ms, rows;
-	int schema_version;            /* 1, 2, …: how many schemas the view has had so far */
+	int schema_version;            /* 1, and 1 more with every change of the columns */
 	struct ice_schema schema;
 	struct str manifest_list, location, schema_hash;
 	bool ordered;                  /* the files are in the order below, one after the other */
@@ -248,6 +248,7 @@ bool build_pin(struct call *c, const struct ice_table *t, const struct ice_snaps
 #define PROP_BINDINGS "mayfly.bindings"
 #define PROP_ORDERED "mayfly.ordered"            /* "true": the files, one after the other, are in the view's order */
 #define PROP_SERVER "mayfly.server"
+#define PROP_SCHEMA_VERSION "mayfly.schema-version" /* 1 more than the one before, where the columns are others */
 
 /* --- entry.c --- */
 struct attempt { /* attempts.c: a build that nobody waits for, in what says that it is being built */

@@ -138,6 +138,10 @@ static void test_refreshed(void **state)
 	assert_true(b.view.snapshot_id > a.view.snapshot_id);
 	assert_true(str_eq(b.revision_id, a.revision_id) && b.updated_ms == a.updated_ms);
 	assert_int_equal(b.view.schema_version, 1);
+	must(f, revise(f, &f->a, &b, "SELECT 'x' AS name", &a));
+	assert_int_equal(a.view.schema_version, 2);
+	must(f, revise(f, &f->a, &a, "SELECT 1 AS id", &b)); /* the columns of before, but another change */
+	assert_int_equal(b.view.schema_version, 3);
 }
 
 static struct str padded(struct fixture *f, size_t n)
