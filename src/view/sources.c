@@ -152,6 +152,15 @@ static void put_nothing(struct buf *b, const struct ice_schema *s)
 	buf_lit(b, " WHERE false");
 }
 
+/* Every file has just these columns: a Mayfly wrote them all, and the table never had others. */
+static bool has_one_schema(const struct ice_table *t)
+{
+	for (int i = 0; i < t->nsnapshots; i++)
+		if (!ice_value(t->snapshots[i].summary, t->snapshots[i].nsummary, PROP_SERVER).n)
+			return false;
+	return t->nschemas == 1;
+}
+
 void source_put_cte(struct buf *b, const struct source *s)
 {
 	sql_quote_name(b, s->name);
@@ -168,7 +177,10 @@ void source_put_cte(struct buf *b, const struct source *s)
 			buf_lit(b, ", ");
 		sql_quote_literal(b, s->paths[i]);
 	}
-	buf_lit(b, "], hive_partitioning = false, schema = ");
-	ice_put_read_schema(b, s->schema);
+	buf_lit(b, "], hive_partitioning = false");
+	if (!has_one_schema(&s->table)) { /* by field ids, which costs a third more */
+		buf_lit(b, ", schema = ");
+		ice_put_read_schema(b, s->schema);
+	}
 	buf_lit(b, "))");
 }
