@@ -131,11 +131,15 @@ void source_release(struct source *s)
 	s->nfiles = 0;
 }
 
+/* The metadata says which types they have, whatever the files do: a cast to a column's own type costs nothing. */
 static void put_columns(struct buf *b, const struct ice_schema *s)
 {
 	for (int i = 0; i < s->n; i++) {
-		if (i)
-			buf_lit(b, ", ");
+		buf_add(b, i ? S(", CAST(") : S("CAST("));
+		sql_quote_name(b, s->fields[i].name);
+		buf_lit(b, " AS ");
+		ice_put_duckdb_type(b, &s->fields[i].type);
+		buf_lit(b, ") AS ");
 		sql_quote_name(b, s->fields[i].name);
 	}
 }

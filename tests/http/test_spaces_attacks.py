@@ -81,7 +81,7 @@ def test_errors_do_not_tell_the_server_s_paths(server):
     answers = [s.save("SELECT x FROM t -- read again"), s.refresh(entry["id"]), rows.page(), s.upload("p", body, PARQUET)]
     for a in answers:
         assert a.status == 422 and one.folder not in a.text and "/cache/" not in a.text, a
-    assert "cast" in problem(answers[0], 422, "view_failed")["detail"]
+    assert "convert" in problem(answers[0], 422, "view_failed")["detail"]
 
 
 @pytest.mark.parametrize("name", ["../../other/tables/t", "..", "", "u", "t/../t"])
