@@ -220,8 +220,6 @@ bool api_session_events(struct call *c, void *rooms, const struct http_req *in, 
 	struct event_filter f;
 	struct session *se;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!read_filter(c, a, in, &f) || !session_find(c, a->sessions, http_param(in, 0), &se))
 		return false;
 	f.session_id = arena_dup(c->arena, http_param(in, 0));

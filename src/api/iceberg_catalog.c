@@ -112,8 +112,6 @@ bool api_iceberg_namespaces(struct call *c, void *rooms, const struct http_req *
 	struct str parent;
 	bool all;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!read_paging(c, in, &page, &all))
 		return false;
 	if (http_query(c, in, "parent", &parent) && parent.n) {
@@ -134,8 +132,6 @@ bool api_iceberg_namespace(struct call *c, void *rooms, const struct http_req *i
 {
 	struct json_out o = json_out(http_out(out));
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!find_namespace(c, rooms, http_param(in, 0)))
 		return false;
 	api_json(out, 200);
@@ -150,8 +146,6 @@ bool api_iceberg_namespace(struct call *c, void *rooms, const struct http_req *i
 
 bool api_iceberg_has_namespace(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	http_status(out, 204);
 	return find_namespace(c, rooms, http_param(in, 0));
 }
@@ -182,8 +176,6 @@ bool api_iceberg_tables(struct call *c, void *rooms, const struct http_req *in, 
 	struct json_out o;
 	bool all;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!read_paging(c, in, &page, &all) || !find_namespace(c, rooms, http_param(in, 0)))
 		return false;
 	o = begin_list(out, "identifiers");
@@ -200,8 +192,6 @@ bool api_iceberg_table(struct call *c, void *rooms, const struct http_req *in, s
 	struct ice_table t;
 	struct str tag;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!find_table(c, rooms, in, &t))
 		return false;
 	tag = arena_fmt(c->arena, "\"%.*s-%lld\"", SARG(t.uuid), (long long)t.version);
@@ -226,8 +216,6 @@ bool api_iceberg_has_table(struct call *c, void *rooms, const struct http_req *i
 {
 	struct ice_table t;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	http_status(out, 204);
 	return find_table(c, rooms, in, &t);
 }

@@ -82,8 +82,6 @@ bool api_readyz(struct call *c, void *rooms, const struct http_req *in, struct h
 	struct json_out o;
 
 	(void)in;
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	stored = storage_answers(c, a->storage);
 	o = json_out(http_out(out));
 	api_json(out, draining || !stored ? 503 : 200);

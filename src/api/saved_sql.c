@@ -139,8 +139,6 @@ bool api_save_sql(struct call *c, void *rooms, const struct http_req *in, struct
 	struct api *a = rooms;
 	struct view_op *op;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	return read_ask(c, in, &ask) && view_save(c, a->views, &ask, &op) && api_wait_view(c, out, op, NULL, false);
 }
 
@@ -149,8 +147,6 @@ bool api_refresh_sql(struct call *c, void *rooms, const struct http_req *in, str
 	struct api *a = rooms;
 	struct view_op *op;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	return api_read_nothing(c, in) && view_refresh(c, a->views, http_param(in, 0), http_param(in, 1), api_prefer_async(in), &op) &&
 	       api_wait_view(c, out, op, NULL, false);
 }
@@ -191,8 +187,6 @@ bool api_get_saved(struct call *c, void *rooms, const struct http_req *in, struc
 	struct api *a = rooms;
 	struct saved_sql s;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!view_saved_get(c, a->views, http_param(in, 0), http_param(in, 1), &s))
 		return false;
 	api_json(out, 200);
@@ -208,8 +202,6 @@ bool api_list_saved(struct call *c, void *rooms, const struct http_req *in, stru
 	struct json_out o;
 	int n;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!api_read_page(c, in, &page) || !view_saved_list(c, a->views, http_param(in, 0), &page, &items, &n))
 		return false;
 	o = api_begin_list(out);
@@ -223,8 +215,6 @@ bool api_drop_saved(struct call *c, void *rooms, const struct http_req *in, stru
 {
 	struct api *a = rooms;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!view_saved_drop(c, a->views, http_param(in, 0), http_param(in, 1)))
 		return false;
 	http_status(out, 204);

@@ -153,8 +153,6 @@ bool api_open_session(struct call *c, void *rooms, const struct http_req *in, st
 	struct session_result made = {0};
 	struct session_ask ask;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!read_ask(c, in, &ask) || !session_open(c, a->sessions, &ask, &made.session))
 		return false;
 	arena_defer(c->arena, unref, made.session);
@@ -223,8 +221,6 @@ bool api_extend_session(struct call *c, void *rooms, const struct http_req *in, 
 	struct session *se;
 	int64_t seconds = -1;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!api_find_session(c, rooms, http_param(in, 0), &se) || !api_read_body(c, in, &body) || !json_only(c, body, keys) ||
 	    !json_want_int(c, body, "timeout_seconds", 0, INT64_MAX, &seconds))
 		return false;

@@ -56,8 +56,6 @@ bool api_get_space_table(struct call *c, void *rooms, const struct http_req *in,
 	struct api *a = rooms;
 	struct space_table t;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	return view_table_get(c, a->views, http_param(in, 0), http_param(in, 1), &t) && write_table(out, 200, &t);
 }
 
@@ -69,8 +67,6 @@ bool api_list_space_tables(struct call *c, void *rooms, const struct http_req *i
 	struct json_out o;
 	int n;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!api_read_page(c, in, &page) || !view_table_list(c, a->views, http_param(in, 0), &page, &items, &n))
 		return false;
 	o = api_begin_list(out);
@@ -84,8 +80,6 @@ bool api_drop_space_table(struct call *c, void *rooms, const struct http_req *in
 {
 	struct api *a = rooms;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!view_table_drop(c, a->views, http_param(in, 0), http_param(in, 1)))
 		return false;
 	http_status(out, 204);
@@ -171,8 +165,6 @@ bool api_upload_table(struct call *c, void *rooms, const struct http_req *in, st
 	struct view_op *op;
 	struct upload *u;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!read_mode(c, in, &ask.mode) || !api_format_of_body(c, in, &ask.format))
 		return false;
 	*made = makes(c, a, &ask);

@@ -24,8 +24,6 @@ bool api_put_space(struct call *c, void *rooms, const struct http_req *in, struc
 	struct space s;
 	bool made;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!api_read_nothing(c, in) || !view_space_put(c, a->views, http_param(in, 0), &s, &made))
 		return false;
 	if (made)
@@ -38,8 +36,6 @@ bool api_get_space(struct call *c, void *rooms, const struct http_req *in, struc
 	struct api *a = rooms;
 	struct space s;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	return view_space_get(c, a->views, http_param(in, 0), &s) && write_space(out, 200, &s);
 }
 
@@ -51,8 +47,6 @@ bool api_list_spaces(struct call *c, void *rooms, const struct http_req *in, str
 	struct json_out o;
 	int n;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!api_read_page(c, in, &page) || !view_space_list(c, a->views, &page, &items, &n))
 		return false;
 	o = api_begin_list(out);
@@ -66,8 +60,6 @@ bool api_drop_space(struct call *c, void *rooms, const struct http_req *in, stru
 {
 	struct api *a = rooms;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!view_space_drop(c, a->views, http_param(in, 0), api_query_flag(c, in, "force")))
 		return false;
 	http_status(out, 204);

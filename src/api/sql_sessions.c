@@ -54,8 +54,6 @@ bool api_open_sql_session(struct call *c, void *rooms, const struct http_req *in
 	struct api *a = rooms;
 	struct view_op *op;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	return read_ask(c, a, in, &ask) && view_session_open(c, a->views, &ask, &op) && api_wait_view(c, out, op, NULL, false);
 }
 
@@ -83,8 +81,6 @@ bool api_get_sql_session(struct call *c, void *rooms, const struct http_req *in,
 {
 	struct api *a = rooms;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!view_session_get(c, a->views, http_param(in, 0), http_param(in, 1), http_out(out)))
 		return false;
 	api_json(out, 200);
@@ -97,8 +93,6 @@ bool api_sql_session_count(struct call *c, void *rooms, const struct http_req *i
 	struct api *a = rooms;
 	int64_t n;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!view_session_count(c, a->views, http_param(in, 0), http_param(in, 1), &n))
 		return false;
 	api_json(out, 200);
@@ -112,8 +106,6 @@ bool api_close_sql_session(struct call *c, void *rooms, const struct http_req *i
 {
 	struct api *a = rooms;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!view_session_drop(c, a->views, http_param(in, 0), http_param(in, 1)))
 		return false;
 	http_status(out, 204);
@@ -129,8 +121,6 @@ bool api_sql_session_rows(struct call *c, void *rooms, const struct http_req *in
 	struct api *a = rooms;
 	struct view_op *op;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	return api_format_of_answer(c, in, format) && api_query_int(c, in, "offset", 0, INT64_MAX, &ask.offset) &&
 	       api_query_int(c, in, "limit", 1, INT64_MAX, &ask.limit) && view_rows(c, a->views, &ask, &op) &&
 	       api_wait_view(c, out, op, format, true);
@@ -265,8 +255,6 @@ bool api_sql_session_stream(struct call *c, void *rooms, const struct http_req *
 	struct api *a = rooms;
 	struct rows_stream *s;
 
-	if (!http_is_on_pool(out))
-		return http_on_pool(out);
 	if (!http_accept(in, offers))
 		return fail(c, ERR_NOT_ACCEPTABLE, "a stream is application/x-ndjson");
 	if (!view_stream_open(c, a->views, http_param(in, 0), http_param(in, 1), &rows_of))

@@ -242,7 +242,13 @@ static void dispatch(struct http_req *r)
 		return;
 	}
 	r->running = r->route->handler;
-	run_on_loop(r);
+	if (!(r->route->flags & HTTP_ON_POOL)) {
+		run_on_loop(r);
+		return;
+	}
+	r->state = REQ_RUN;
+	r->res.want_pool = true;
+	settle_run(r);
 }
 
 /* --- the body --- */

@@ -13,14 +13,17 @@ struct http_req;
 struct http_res;
 
 /* --- routes --- */
-enum { HTTP_UPLOAD = 1 << 30 /* the body streams */ };
+enum {
+	HTTP_UPLOAD = 1 << 30,  /* the body streams */
+	HTTP_ON_POOL = 1 << 29, /* its handler always blocks: it runs on a pool thread from the first, `done` does not */
+};
 typedef bool http_handler(struct call *c, void *rooms, const struct http_req *in, struct http_res *out);
 struct http_route {
 	const char *method;      /* "GET", …; a GET row also answers HEAD */
 	const char *path;        /* "/v1/things/{id}"; a {…} matches one non-empty segment */
 	http_handler *handler;
 	http_handler *done;      /* for parked requests; NULL when the route never parks */
-	unsigned flags;          /* the surface's own, and HTTP_UPLOAD */
+	unsigned flags;          /* the surface's own, and HTTP_… */
 	const char *summary;     /* for OpenAPI and the index page */
 };
 

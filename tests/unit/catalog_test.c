@@ -4,12 +4,6 @@
  */
 #include "catalog_rig.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 /* --- seen by their own session only --- */
 static void a_session_finds_its_tables_and_the_tenants(void **state)
 {

@@ -8,6 +8,7 @@
 
 #include "folder.h"
 #include "test.h"
+#include "worker_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,12 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 /* --- a worker --- */
 struct peer {
 	pid_t pid;
@@ -35,25 +30,6 @@ struct peer {
 	char dir[FOLDER_PATH_MAX];
 	bool landlock, seccomp, rlimits;
 };
-
-UNUSED static void become_worker(const char *dir, int jobs, int control, const char *memory, const char *concurrent)
-{
-	char *argv[] = {"engine", "--dir", (char *)(uintptr_t)dir, "--memory", (char *)(uintptr_t)memory, "--temp",
-		"100000000", "--threads", "2", "--concurrent", (char *)(uintptr_t)concurrent, NULL};
-	int null = open("/dev/null", O_RDWR);
-
-	jobs = fcntl(jobs, F_DUPFD, 10);
-	control = fcntl(control, F_DUPFD, 10);
-	dup2(jobs, WIRE_JOBS_FD);
-	dup2(control, WIRE_CONTROL_FD);
-	dup2(null, 0);
-	dup2(null, 1);
-	if (!SANITIZED)
-		dup2(null, 2);
-	for (int fd = 5; fd < 64; fd++)
-		close(fd);
-	_exit(engine_worker_main(11, argv));
-}
 
 UNUSED static size_t next_packet(struct peer *w, char *packet, int *ret_fd, int wait_ms)
 {
@@ -78,7 +54,7 @@ UNUSED static void start_in(struct peer *w, const char *memory, const char *conc
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), 0);
 	w->pid = fork();
 	if (w->pid == 0)
-		become_worker(w->dir, jobs[1], control[1], memory, concurrent);
+		become_worker(&(struct worker_child){w->dir, memory, "100000000", concurrent}, jobs[1], control[1]);
 	close(jobs[1]);
 	close(control[1]);
 	w->jobs = jobs[0];

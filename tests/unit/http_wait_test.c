@@ -13,6 +13,13 @@ static bool on_pool(struct call *c, void *rooms, const struct http_req *in, stru
 	return on_root(c, rooms, in, out);
 }
 
+/* Of a route whose flag says so: never on a loop. */
+static bool on_pool_already(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
+{
+	assert_true(http_is_on_pool(out));
+	return on_pool(c, rooms, in, out);
+}
+
 static void wake_and_forget(void *park)
 {
 	http_wake(park);
@@ -146,6 +153,7 @@ const struct http_route rig_routes[] = {
 	{"GET", "/", on_root, NULL, 0, ""},
 	{"GET", "/big", on_big, NULL, 0, ""},
 	{"GET", "/pool", on_pool, NULL, 0, ""},
+	{"GET", "/always", on_pool_already, NULL, HTTP_ON_POOL, ""},
 	{"GET", "/park/{where}", on_park, on_park_done, 0, ""},
 	{"GET", "/wait", on_wait, on_park_done, 0, ""},
 	{"GET", "/hold", on_hold, on_park_done, 0, ""},
@@ -161,6 +169,7 @@ static void handlers_run_on_the_pool_and_parks_are_woken(void **state)
 {
 	(void)state;
 	asks("GET /pool HTTP/1.1\r\nHost: x\r\nX-Who: me\r\n\r\n", 200, "hello me\n");
+	asks("GET /always HTTP/1.1\r\nHost: x\r\nX-Who: me\r\n\r\n", 200, "hello me\n");
 	for (int i = 0; i < 50; i++) {
 		asks(GET("/park/loop"), 200, "hello \n");
 		asks(GET("/park/pool"), 200, "hello \n");

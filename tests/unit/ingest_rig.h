@@ -9,6 +9,7 @@
 
 #include "folder.h"
 #include "test.h"
+#include "worker_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +19,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
 
 enum { WAIT_MS = 60000 };
 
@@ -38,25 +33,6 @@ UNUSED static struct peer the;
 
 static struct wire_catalog scope = {.name = S_INIT("__eph_0123456789abcdef0123456789abcdef"),
 				    .max = {1000, 1000000000, 1000000000000}};
-
-UNUSED static void become_worker(const char *dir, int jobs, int control)
-{
-	char *argv[] = {"engine", "--dir", (char *)(uintptr_t)dir, "--memory", "700000000", "--temp",
-		"1000000000", "--threads", "2", "--concurrent", "3", NULL};
-	int null = open("/dev/null", O_RDWR);
-
-	jobs = fcntl(jobs, F_DUPFD, 10);
-	control = fcntl(control, F_DUPFD, 10);
-	dup2(jobs, WIRE_JOBS_FD);
-	dup2(control, WIRE_CONTROL_FD);
-	dup2(null, 0);
-	dup2(null, 1);
-	if (!SANITIZED)
-		dup2(null, 2);
-	for (int fd = 5; fd < 64; fd++)
-		close(fd);
-	_exit(engine_worker_main(11, argv));
-}
 
 UNUSED static size_t next_packet(struct peer *w, char *packet)
 {
@@ -81,7 +57,7 @@ UNUSED static void start_in(struct peer *w)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), 0);
 	w->pid = fork();
 	if (w->pid == 0)
-		become_worker(w->dir, jobs[1], control[1]);
+		become_worker(&(struct worker_child){w->dir, "700000000", "1000000000", "3"}, jobs[1], control[1]);
 	close(jobs[1]);
 	close(control[1]);
 	w->jobs = jobs[0];

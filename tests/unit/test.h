@@ -12,6 +12,13 @@
 
 #undef fail /* cmocka's; ours leaves an error in a call */
 
+/* Sanitizers take memory and time of their own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 #define assert_str_equal(a, lit) \
 	do { \
 		struct str got_ = (a); \
