@@ -53,6 +53,25 @@
 	X(SPACE_NOT_EMPTY, "space_not_empty", "The space is not empty") \
 	X(LIMIT_TOO_LARGE, "limit_too_large", "The limit is too large") \
 	X(CORRUPT_TABLE, "corrupt_table", "The stored table cannot be read") \
+	X(SCRIPT, "syntax_error", "The script cannot be read") \
+	X(META_COMMAND, "unsupported_meta_command", "The meta-command is not taken") \
+	X(MISSING_VARIABLE, "missing_variable", "A variable is missing") \
+	X(MISSING_INCLUDE, "missing_include", "An included file is not in the project") \
+	X(INCLUDE_CYCLE, "include_cycle", "Files include each other") \
+	X(BINARY_FILE, "binary_file", "The file is no text") \
+	X(INVALID_PATH, "invalid_path", "Invalid path") \
+	X(MISSING_BLOBS, "missing_blobs", "Contents are missing") \
+	X(ETAG_MISMATCH, "etag_mismatch", "The content has another etag") \
+	X(HEAD_NOT_FOUND, "head_not_found", "The head is not in the project") \
+	X(EMPTY_PROJECT, "empty_project", "The project is empty") \
+	X(PROJECT_TOO_LARGE, "project_too_large", "The project is too large") \
+	X(PART_CONFLICT, "part_conflict", "The part came before, with other files") \
+	X(JOB_STARTED, "job_already_started", "The job has started") \
+	X(JOB_EXPIRED, "job_expired", "The job has expired") \
+	X(REQUEST_ID_CONFLICT, "request_id_conflict", "The request id belongs to another body") \
+	X(PLAN_LIMIT, "plan_limit", "Beyond what the tenant may have") \
+	X(LAYER_IN_USE, "layer_in_use", "The layer is in use") \
+	X(ENGINE_UNREACHABLE, "engine_unreachable", "PostgreSQL cannot be reached") \
 	X(SQL_EMPTY, "empty_statement", "Empty SQL statement") \
 	X(RESULT_TOO_LARGE, "result_too_large", "The result is too large") \
 	X(STATEMENT_TIMEOUT, "statement_timeout", "The statement timed out") \

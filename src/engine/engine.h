@@ -14,6 +14,7 @@
 #include "base/base.h"
 #include "engine/catalog.h"
 #include "engine/files.h"
+#include "engine/pg_layers.h"
 #include "engine/result.h"
 #include "exec/exec.h"
 

@@ -9,6 +9,7 @@
 #define MAYFLY_SQL_H
 
 #include "base/base.h"
+#include "sql/script.h"
 #include "sql/tokens.h"
 
 /* --- classification: by the first words, comments ignored --- */

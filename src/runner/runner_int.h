@@ -1,0 +1,180 @@
+/* runner_int.h - inside runner/: who does what, and what they hand each other.
+ *
+ *   blobs.c, project.c   trees: paths, contents by etag, the tail rule
+ *   facts.c, plan.c      what a file holds; includes; the hash chain; plans as JSON
+ *   script.c             runs one file on a connection, as psql would
+ *   layers.c, build.c    which layers are there; single flight; eviction; pins       share.c: through the store
+ *   instances.c          warm and shared instances, leases of them
+ *   job.c, job_run.c     states; the walk of a job on its thread                     job_doc.c: its document
+ *   records.c, journal.c what outlives the process; take-over                        logs.c, results.c, hooks.c
+ *
+ * Locks: each file's own, never held while another's is taken or anything blocks.
+ */
+#ifndef MAYFLY_RUNNER_INT_H
+#define MAYFLY_RUNNER_INT_H
+
+#include "runner/runner.h"
+#include "sql/sql.h"
+
+enum { RUNNER_HEX = 64 };
+
+/* --- a tree: files by path, bytewise --- */
+struct tree_file {
+	struct str path;
+	char etag[RUNNER_HEX + 1];       /* SHA-256 of the content */
+	struct str content;              /* p = NULL: not fetched yet */
+	int64_t size;                    /* -1 = not known yet */
+};
+struct tree {
+	struct tree_file *files;
+	int n;
+	int64_t bytes;
+};
+bool tree_path_check(struct call *c, struct str path) NODISCARD; /* ERR_INVALID_PATH: absolute, `..`, `.`, empty parts, control bytes, too long */
+const struct tree_file *tree_find(const struct tree *t, struct str path);
+/* `into` gets the files, those of the same path replaced; all in `a`, contents copied. */
+bool tree_add(struct call *c, struct runner *r, struct arena *a, struct tree *into, const struct job_file *files, int n) NODISCARD;
+bool tree_check_blobs(struct call *c, struct runner *r, const struct tree *t) NODISCARD; /* ERR_MISSING_BLOBS */
+bool tree_content(struct call *c, struct runner *r, const struct tree *t, struct str path, struct str *ret) NODISCARD; /* by blob when need be */
+/* The tail by the contract's rule; `unused`: *.sql that are neither. ERR_HEAD_NOT_FOUND, ERR_EMPTY_PROJECT. */
+struct tree_order {
+	const struct str *tail, *unused;
+	int ntail, nunused;
+};
+bool tree_order(struct call *c, const struct tree *t, struct str head, const struct str *chain, int nchain, struct tree_order *ret) NODISCARD;
+
+/* blobs.c: by tenant and etag, in the store, a few in memory */
+bool blob_get(struct call *c, struct runner *r, struct str hex, struct str *ret) NODISCARD; /* in the call's arena; ERR_NOT_FOUND */
+
+/* --- an error of a job --- */
+struct job_error {
+	struct str code;                 /* err_code(), "canceled", "timeout" */
+	struct str message, detail, hint, path;
+	char sqlstate[6];
+	enum job_stage stage;
+	int64_t position;                /* characters in the file, from 1; 0 = unknown */
+	int line, column, statement;     /* from 1; 0 = unknown. statement: which one of the file */
+};
+
+/* --- a plan --- */
+struct plan_step {
+	struct str path;
+	char id[RUNNER_HEX + 1];         /* of the chain up to here: the layer's id */
+	bool must;                       /* a layer is published here by rule: end of a top-level folder, before the last, at the end */
+};
+struct plan {
+	char base[RUNNER_HEX + 1];
+	struct plan_step *steps;
+	int nsteps;
+	const char *tail_hash;           /* the last step's id, or the base's */
+	struct str head;
+	struct tree_order order;
+	const struct str *volatile_names;/* found in the tail and its includes */
+	int nvolatile;
+};
+struct plan_ask {
+	const struct tree *tree;
+	struct str head;
+	const struct str *chain;
+	int nchain;
+	const struct job_variable *variables;
+	int nvariables;
+};
+/* Splits and hashes everything that counts (cached by content); in the call's arena. What is wrong in a file is told in
+ * `error` (with path, line, column) and as an error of the call: ERR_SCRIPT, ERR_META_COMMAND, ERR_MISSING_VARIABLE, ERR_MISSING_INCLUDE,
+ * ERR_INCLUDE_CYCLE, ERR_BINARY_FILE. */
+bool plan_make(struct call *c, struct runner *r, const struct plan_ask *ask, struct plan *ret, struct job_error *error) NODISCARD;
+
+/* --- script.c: one file on one connection --- */
+struct script_sink {                     /* what a run tells; NULL functions are not told */
+	void (*notice)(void *arg, const struct pg_notice *n);
+	void (*echo)(void *arg, struct str text);
+	void (*answer)(void *arg, struct pg_answer *a); /* of each statement, in order; takes the parts */
+	void *arg;
+};
+struct script_run {
+	struct runner *runner;
+	const struct tree *tree;
+	struct pg_conn *conn;
+	const struct job_variable *variables;
+	int nvariables;
+	struct pg_caps caps;             /* of each statement's rows */
+	bool head;                       /* one statement a message; rows are kept */
+	bool one_database;               /* what is beyond one database is refused: ERR_NOT_ALLOWED, "cluster_wide" */
+	struct script_sink sink;
+	struct job_error error;          /* set when it fails */
+};
+/* Statement by statement, autocommit, with variables, includes and meta-commands; stops at the first error. An open transaction at its
+ * end is rolled back with a warning. PG_OK, PG_FAILED (error), PG_STOPPED, PG_LATE, PG_LOST. */
+enum pg_outcome script_run(struct call *c, struct script_run *run, struct str path);
+/* The head as statements for pg_read(): false when it cannot be (meta-commands, COPY, statements that may write). */
+bool script_read_only(struct call *c, const struct script_run *run, struct str path, struct str **ret, int *ret_n) NODISCARD;
+/* The error of one of these statements, by its index, as script_run would have set it. */
+void script_place_error(struct call *c, struct script_run *run, struct str path, int index, const struct pg_notice *n);
+
+/* --- layers.c, build.c, share.c --- */
+struct layer;                            /* reference-counted: it is not dropped meanwhile */
+struct layer_told {                      /* progress, on whatever thread builds; waiters are told as well */
+	void (*step)(void *arg, enum job_stage stage, int done, int total, const char *message);
+	const struct script_sink *sink;  /* of the replay, for who builds */
+	void *arg;
+};
+struct layer_ask {
+	const struct plan *plan;
+	const struct tree *tree;
+	const struct job_variable *variables;
+	int nvariables;
+	int64_t pin_s;                   /* snapshot_ttl: kept at least this long from now */
+	bool verify;
+	struct pg_stop *stop;
+	struct layer_told told;
+};
+struct layer_got {
+	struct layer *layer;
+	bool built;                      /* by this call: the job has no hit */
+	int steps_reused;
+	int64_t replay_ms;
+	const char *deterministic;       /* "yes", "unverified", "no" */
+	struct job_error error;
+};
+/* The tail's layer: there, waited for, imported, or built from its nearest ancestor. One builds, whoever asks; when the builder is
+ * canceled, a waiter goes on. Blocks. */
+bool layer_acquire(struct call *c, struct runner *r, const struct layer_ask *ask, struct layer_got *ret) NODISCARD;
+void layer_release(struct layer *l);
+struct str layer_id(const struct layer *l);
+bool layer_there(struct runner *r, struct str tenant, struct str id); /* for plans: does not count as a use */
+struct layers;
+bool layers_open(struct call *c, struct runner *r) NODISCARD;
+void layers_sweep(struct call *c, struct runner *r); /* TTL, byte cap; blocks */
+void layers_close(struct runner *r);
+
+/* --- instances.c --- */
+struct tenancy {                         /* a lease of an instance */
+	struct pg_instance *instance;
+	struct pg_conn *conn;            /* as the owner, ready */
+	bool shared, warm;               /* warm: it ran already */
+	int64_t boot_ns;                 /* 0 when warm */
+	void *of;                        /* instances.c's */
+};
+/* shared: for pg_read(), given back; else writable, never used again. Blocks. */
+bool instance_lease(struct call *c, struct runner *r, struct layer *l, bool shared, struct pg_stop *stop, struct tenancy *ret) NODISCARD;
+void instance_return(struct runner *r, struct tenancy *t, bool healthy);
+/* Somebody will want one soon: booting begins. Of the deepest layer of `plan` that is there. Does not block. */
+void instance_expect(struct runner *r, struct str tenant, const struct plan *plan);
+bool instances_open(struct call *c, struct runner *r) NODISCARD;
+void instances_drop(struct runner *r, struct layer *l); /* none of it waits any more; blocks */
+void instances_sweep(struct runner *r);  /* TTL, idle, memory; blocks */
+void instances_close(struct runner *r);
+
+struct runner {
+	struct runner_options o;
+	struct layers *layers;
+	struct instances *instances;
+	struct blobs *blobs;
+	struct facts *facts;             /* of files, by content */
+	struct jobs *jobs;
+	struct hooks *hooks;
+	char base[RUNNER_HEX + 1];       /* id of the empty database */
+};
+
+#endif
