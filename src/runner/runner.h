@@ -28,7 +28,7 @@ extern const struct fsm_state job_fsm[JOB_STATUSES];
 	X(PARSING, "parsing") X(SNAPSHOT_LOOKUP, "snapshot_lookup") X(TAIL_REPLAY, "tail_replay") X(INSTANCE_BOOT, "instance_boot") \
 	X(HEAD_EXECUTION, "head_execution") X(PUBLISHING, "publishing")
 enum job_stage {
-#define X(id, name) JOB_##id,
+#define X(id, name) JOB_AT_##id,
 	JOB_STAGE_LIST(X)
 #undef X
 	JOB_STAGES
