@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "http/http.h"
 #include "lifecycle/lifecycle.h"
+#include "runner/runner.h"
 #include "session/session.h"
 #include "statement/statement.h"
 #include "store/store.h"
@@ -24,6 +25,7 @@ struct api {
 	struct sessions *sessions;
 	struct store *storage; /* of the views */
 	struct views *views;
+	struct runner *runner;
 	struct events *events;
 	struct lifecycle *lifecycle;
 	atomic_bool draining; /* no new work */
