@@ -15,11 +15,11 @@ build: ## build/mayfly
 	@ninja -C $(BUILD) mayfly
 
 run: build ## build, then serve on 127.0.0.1:8484 with sample data
-	@tools/deps samples
+	@tools/deps samples postgres || tools/deps samples
 	@exec $(BUILD)/mayfly serve --samples deps/samples
 
 test: build ## unit and HTTP tests; ends with the counts
-	@tools/deps test samples interop
+	@tools/deps test samples interop postgres
 	@tools/test $(BUILD)
 
 check: build ## floors, sizes, headers, clang-tidy, spelling, generated documents
@@ -36,25 +36,25 @@ opendal: ## build/libmayfly_opendal.so, for object stores; needs cargo
 	@tools/opendal $(BUILD)
 
 interop: build ## what is tested together with crates, PyPI and npm; one line a part
-	@tools/deps test samples
+	@tools/deps test samples postgres
 	@tools/deps venv || true
 	@tests/interop/run $(BUILD)
 
 deps: ## install everything that build, run, test and check need
-	@tools/deps build test check duckdb samples interop
+	@tools/deps build test check duckdb samples interop postgres
 
 bench: build ## the table of docs/performance.md
 	@tools/deps test samples
-	@tools/deps bench || echo "bench: PostgreSQL cannot be installed, its row will be skipped" >&2
+	@tools/deps postgres bench || echo "bench: PostgreSQL or its file systems cannot be installed, their rows will be skipped" >&2
 	@bench/run $(BUILD)
 
 test-asan: ## the tests under AddressSanitizer and UBSan
-	@tools/deps build test duckdb samples interop
+	@tools/deps build test duckdb samples interop postgres
 	@test -f build-asan/build.ninja || $(SETUP) -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=false build-asan
 	@tools/test build-asan
 
 test-tsan: ## the tests under ThreadSanitizer
-	@tools/deps build test duckdb samples interop
+	@tools/deps build test duckdb samples interop postgres
 	@test -f build-tsan/build.ninja || $(SETUP) -Db_sanitize=thread -Doptimization=1 -Dwerror=false build-tsan
 	@tools/test build-tsan
 
