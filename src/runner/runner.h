@@ -19,7 +19,7 @@
 
 struct job; /* reference-counted */
 
-enum { JOB_PATH_MAX = 512, JOB_WEBHOOKS_MAX = 10, JOB_VARIABLES_MAX = 1000, JOB_LOGS_MAX = 10000, JOB_LOGS_LAST = 20 };
+enum { JOB_PATH_MAX = 512, JOB_WEBHOOKS_MAX = 10, JOB_VARIABLES_MAX = 1000, JOB_LOGS_MAX = 10000, JOB_LOGS_LAST = 20, JOB_LAST_ROWS = -1 };
 
 /* --- states and stages: the only tables --- */
 enum job_status { JOB_PENDING, JOB_PREPARING, JOB_RUNNING, JOB_PUBLISHING, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED, JOB_STATUSES };
@@ -81,6 +81,7 @@ bool job_run(struct call *c, struct job *j, const struct job_ask *ask) NODISCARD
 
 /* --- having one --- */
 struct str job_id(const struct job *j);
+enum job_status job_status_of(struct job *j);
 bool job_ended(struct job *j);
 void job_unref(struct job *j);
 bool job_cancel(struct call *c, struct job *j) NODISCARD;  /* asked; it ends soon. Of one that has ended: nothing, true. Blocks */
@@ -112,8 +113,10 @@ struct job_result { /* of a statement of the head */
 	struct engine_part *parts;       /* native, plain; references are the caller's: job_result_drop() */
 	int nparts;
 	int64_t rows;
+	struct str notices;              /* a JSON array, as in the document; empty = none */
 };
-bool job_results(struct call *c, struct job *j, int64_t n, struct job_result *ret) NODISCARD; /* from 0; ERR_NOT_FOUND, ERR_NOT_FINISHED; blocks */
+/* n: from 0, or JOB_LAST_ROWS: the last that returned rows. ERR_NOT_FOUND, ERR_NOT_FINISHED; of a failed job those that ran. Blocks. */
+bool job_results(struct call *c, struct job *j, int64_t n, struct job_result *ret) NODISCARD;
 void job_result_drop(struct job_result *r);
 
 /* --- plans, layers, blobs; all block --- */
