@@ -1,7 +1,7 @@
 /* runner_int.h - inside runner/: who does what, and what they hand each other.
  *
- *   blobs.c, project.c   trees: paths, contents by etag, the tail rule
- *   facts.c, plan.c      what a file holds; includes; the hash chain; plans as JSON
+ *   blobs.c, project.c   contents by etag, their TTL; trees: paths, the tail rule
+ *   facts.c, plan.c      what a file holds; includes; the hash chain    plan_doc.c: plans as JSON, what differs from the last
  *   script.c             runs one file on a connection, as psql would
  *   layers.c, build.c    which layers are there; single flight; eviction; pins       share.c: through the store
  *   instances.c          warm and shared instances, leases of them
@@ -23,18 +23,24 @@ struct tree_file {
 	struct str path;
 	char etag[RUNNER_HEX + 1];       /* SHA-256 of the content */
 	struct str content;              /* p = NULL: not fetched yet */
-	int64_t size;                    /* -1 = not known yet */
+	int64_t size;                    /* -1 = not known yet: tree_check_blobs() finds out */
 };
 struct tree {
-	struct tree_file *files;
-	int n;
-	int64_t bytes;
+	struct tree_file *files;         /* by path, bytewise */
+	int n, cap;
+	int64_t bytes;                   /* of the sizes that are known */
+	int64_t taken;                   /* bytes that were ever given to it: replaced ones stay in its arena */
 };
 bool tree_path_check(struct call *c, struct str path) NODISCARD; /* ERR_INVALID_PATH: absolute, `..`, `.`, empty parts, control bytes, too long */
 const struct tree_file *tree_find(const struct tree *t, struct str path);
-/* `into` gets the files, those of the same path replaced; all in `a`, contents copied. */
+/* `into` gets the files, those of the same path replaced; all in `a`, contents copied. On failure it is as before. ERR_INVALID_PATH, also
+ * for a path twice in `files`; ERR_INVALID_FIELD: an etag; ERR_PROJECT_TOO_LARGE. */
 bool tree_add(struct call *c, struct runner *r, struct arena *a, struct tree *into, const struct job_file *files, int n) NODISCARD;
-bool tree_check_blobs(struct call *c, struct runner *r, const struct tree *t) NODISCARD; /* ERR_MISSING_BLOBS */
+/* All contents are there, are kept for another TTL at least, and have sizes now. ERR_MISSING_BLOBS (`"missing":[etags]`),
+ * ERR_PROJECT_TOO_LARGE. Blocks. */
+bool tree_check_blobs(struct call *c, struct runner *r, struct tree *t) NODISCARD;
+/* A job that lives until then (wall) refers to them: no sweep drops them before. Blocks. */
+bool tree_hold(struct call *c, struct runner *r, const struct tree *t, int64_t until_ms) NODISCARD;
 bool tree_content(struct call *c, struct runner *r, const struct tree *t, struct str path, struct str *ret) NODISCARD; /* by blob when need be */
 /* The tail by the contract's rule; `unused`: *.sql that are neither. ERR_HEAD_NOT_FOUND, ERR_EMPTY_PROJECT. */
 struct tree_order {
@@ -43,8 +49,16 @@ struct tree_order {
 };
 bool tree_order(struct call *c, const struct tree *t, struct str head, const struct str *chain, int nchain, struct tree_order *ret) NODISCARD;
 
-/* blobs.c: by tenant and etag, in the store, a few in memory */
+/* blobs.c: by tenant and etag, in the store, a few in memory; all block */
 bool blob_get(struct call *c, struct runner *r, struct str hex, struct str *ret) NODISCARD; /* in the call's arena; ERR_NOT_FOUND */
+/* Stores the content under its SHA-256 and keeps it until then at least. ERR_QUOTA. */
+bool blob_put(struct call *c, struct runner *r, struct str hex, struct str bytes, int64_t until_ms) NODISCARD;
+/* It is there (ERR_NOT_FOUND) and is kept until then at least. ret_size may be NULL. */
+bool blob_hold(struct call *c, struct runner *r, struct str hex, int64_t until_ms, int64_t *ret_size) NODISCARD;
+void blobs_sweep(struct call *c, struct runner *r);  /* of all tenants: what nobody holds any more */
+struct str runner_prefix(struct arena *a, struct str tenant); /* of a tenant's keys in the store: "" or "tenants/x/" */
+/* Tenants of whom the store has something, bytewise, `default` first; in the call's arena. */
+bool runner_tenants(struct call *c, struct runner *r, struct str **ret, int *ret_n) NODISCARD;
 
 /* --- an error of a job --- */
 struct job_error {
@@ -57,10 +71,17 @@ struct job_error {
 };
 
 /* --- a plan --- */
+struct plan_use {                        /* of a variable of the job by a step */
+	struct str name;
+	uint64_t value;                  /* hash_bytes of it; 0 = it is not given */
+};
 struct plan_step {
-	struct str path;
+	struct str path;                 /* borrowed from the tree */
 	char id[RUNNER_HEX + 1];         /* of the chain up to here: the layer's id */
 	bool must;                       /* a layer is published here by rule: end of a top-level folder, before the last, at the end */
+	unsigned char content[SHA256_LEN], includes[SHA256_LEN]; /* to tell what changed */
+	const struct plan_use *uses;
+	int nuses;
 };
 struct plan {
 	char base[RUNNER_HEX + 1];
@@ -84,6 +105,11 @@ struct plan_ask {
  * `error` (with path, line, column) and as an error of the call: ERR_SCRIPT, ERR_META_COMMAND, ERR_MISSING_VARIABLE, ERR_MISSING_INCLUDE,
  * ERR_INCLUDE_CYCLE, ERR_BINARY_FILE. */
 bool plan_make(struct call *c, struct runner *r, const struct plan_ask *ask, struct plan *ret, struct job_error *error) NODISCARD;
+/* Its layers are there now: later plans are compared with it. */
+void plan_remember(struct runner *r, struct str tenant, const struct plan *plan);
+/* Blobs, facts, remembered plans; r->base when there is a backend. */
+bool plans_open(struct call *c, struct runner *r) NODISCARD;
+void plans_close(struct runner *r);
 
 /* --- script.c: one file on one connection --- */
 struct script_sink {                     /* what a run tells; NULL functions are not told */
@@ -147,6 +173,13 @@ struct layers;
 bool layers_open(struct call *c, struct runner *r) NODISCARD;
 void layers_sweep(struct call *c, struct runner *r); /* TTL, byte cap; blocks */
 void layers_close(struct runner *r);
+/* share.c: layers/<id>/ in the store: pieces of the backend's archive, and a manifest that names them with their SHA-256, written last.
+ * Export takes ancestors along that are not shared; import brings those that are missing first, each published by the
+ * backend as it comes. ERR_NOT_FOUND: nobody shares it, or one below; ERR_STORAGE: it is not what its manifest says (and is dropped).
+ * Both block; ids are the tenant's; a backend without archives has nothing to share. */
+bool share_import(struct call *c, struct runner *r, struct str tenant, struct str id) NODISCARD;
+bool share_export(struct call *c, struct runner *r, struct str tenant, struct str id) NODISCARD;
+void share_sweep(struct call *c, struct runner *r); /* unused for the layers' TTL, parents not before their children; leftovers */
 
 /* --- instances.c --- */
 struct tenancy {                         /* a lease of an instance */
@@ -172,6 +205,7 @@ struct runner {
 	struct instances *instances;
 	struct blobs *blobs;
 	struct facts *facts;             /* of files, by content */
+	struct chains *chains;           /* plans that were built, by tenant */
 	struct jobs *jobs;
 	struct hooks *hooks;
 	char base[RUNNER_HEX + 1];       /* id of the empty database */
