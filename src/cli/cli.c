@@ -78,6 +78,43 @@ static const struct cli_verb verbs[] = {
 	 "or with --all every row as NDJSON. The session is dropped then, unless --keep: its\n"
 	 "id is printed on standard error, and --session reads more pages of the same snapshot.\n"
 	 "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server, 130 interrupted.\n"},
+	{"run", cli_run,
+	 "run DIR --head FILE [--var NAME=VALUE]... [--chain FILE,...] [--timeout SECONDS]\n"
+	 "    [--format table|json|ndjson|csv] [--isolation private] [--verify] [--watch] [--server URL]",
+	 "run a folder of SQL files on PostgreSQL",
+	 "DIR is a project; FILE, a path in it, is the head: the file whose rows are wanted.\n"
+	 "What comes before it is the tail: init/, then seed/, then every other *.sql in the\n"
+	 "order of their names, but not what is in test/ and bench/; or the files of --chain\n"
+	 "in their order. A tail is run once and kept as a layer, so only the head is run\n"
+	 "where nothing before it has changed.\n"
+	 "Hidden files and symbolic links are left out; only contents that the server lacks\n"
+	 "are sent. --verify builds the tail twice and compares. --watch runs again whenever\n"
+	 "a file changes. --server, --token and --tenant are --url, --token and --tenant of\n"
+	 "`mayfly sql`. Ctrl-C cancels the job. ndjson and csv print the rows of each statement\n"
+	 "that has any, json the whole job.\n"
+	 "Exit codes: 0 completed, 1 the head failed, 2 wrong usage, 3 the tail or a script\n"
+	 "failed, 4 out of time or canceled, 5 no server, no PostgreSQL, or not allowed,\n"
+	 "130 interrupted.\n"},
+	{"plan", cli_plan,
+	 "plan DIR --head FILE [--var NAME=VALUE]... [--chain FILE,...] [--format table|json] [--server URL]",
+	 "tell which layers a run would find",
+	 "Prints the tail's steps, whether each has a layer, and the first difference from\n"
+	 "what is there. Nothing is run. Options and exit codes are those of `mayfly run`.\n"},
+	{"jobs", cli_jobs,
+	 "jobs [list] [--format table|json]\n"
+	 "jobs get ID\n"
+	 "jobs logs [-f] ID\n"
+	 "jobs cancel ID\n"
+	 "jobs drop ID",
+	 "jobs that ran or run",
+	 "get prints the whole document as JSON, logs -f follows the log to the job's end.\n"
+	 "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server, 130 interrupted.\n"},
+	{"layers", cli_layers,
+	 "layers [list] [--format table|json]\n"
+	 "layers drop ID",
+	 "cached states of PostgreSQL",
+	 "A layer that a job or another layer needs is not dropped.\n"
+	 "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server, 130 interrupted.\n"},
 	{"events", cli_events,
 	 "events [-f] [--topic T] [--session ID] [--event E] [--after CURSOR] [--limit N]\n"
 	 "events verify [--data DIR]",
@@ -137,12 +174,13 @@ int cli_usage(const struct cli_verb *v, const char *fmt, ...)
 }
 
 /* An error may quote what somebody else stored: nothing in it may drive the terminal. */
-static void say(const char *text)
+void cli_say(struct str text)
 {
-	for (; *text; text++) {
-		bool harmful = ((unsigned char)*text < 0x20 && *text != '\n' && *text != '\t') || *text == 0x7F;
+	for (size_t i = 0; i < text.n; i++) {
+		char ch = text.p[i];
+		bool harmful = ((unsigned char)ch < 0x20 && ch != '\n' && ch != '\t') || ch == 0x7F;
 
-		fputc(harmful ? '?' : *text, stderr);
+		fputc(harmful ? '?' : ch, stderr);
 	}
 }
 
@@ -151,7 +189,7 @@ int cli_failed(const struct call *c)
 	const struct err *e = &c->err;
 
 	fputs("mayfly: ", stderr);
-	say(e->text);
+	cli_say(str_of(e->text));
 	if (e->sqlstate[0])
 		fprintf(stderr, " (SQLSTATE %s)", e->sqlstate);
 	fputc('\n', stderr);

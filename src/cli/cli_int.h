@@ -24,10 +24,16 @@ int cli_view(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_page(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_token(struct call *c, const struct cli_verb *v, int argc, char **argv);
+int cli_run(struct call *c, const struct cli_verb *v, int argc, char **argv);
+int cli_plan(struct call *c, const struct cli_verb *v, int argc, char **argv);
+int cli_layers(struct call *c, const struct cli_verb *v, int argc, char **argv);
+int cli_jobs(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_doctor(struct call *c, const struct cli_verb *v, int argc, char **argv);
 
 /* "mayfly VERB: <words>" and the usage on stderr; CLI_USAGE. */
 int cli_usage(const struct cli_verb *v, const char *fmt, ...) PRINTF(2, 3);
+/* Text that others wrote, on stderr: nothing in it can drive the terminal. */
+void cli_say(struct str text);
 /* The call's error on stderr; CLI_FAILED. */
 int cli_failed(const struct call *c);
 /* The same with the exit code of its kind: CLI_NO_SERVER, CLI_INTERRUPTED. */
@@ -96,6 +102,24 @@ bool remote_ask(struct call *c, const struct remote *r, const struct remote_ask 
 /* remote_ask, and the object that is answered. */
 bool remote_json(struct call *c, const struct remote *r, const struct remote_ask *q, const json_node **ret) NODISCARD;
 
+/* --- action.c: verbs that have actions --- */
+struct cli_action {
+	const char *name;    /* ends the list when NULL */
+	int (*run)(struct call *c, const struct cli_verb *v, void *ask);
+	int least, most;     /* arguments behind it */
+	const char *wants;   /* the same in words */
+};
+#define CLI_ACTIONS_END {NULL, NULL, 0, 0, NULL}
+struct cli_acting {          /* what an action works on */
+	struct remote *remote; /* opened and dropped around it; NULL = none */
+	const struct cli_list *rest;
+	void *ask;
+};
+/* NULL: there is none of that name (or no name), which was said. */
+const struct cli_action *cli_action_named(struct call *c, const struct cli_verb *v, const struct cli_action *actions,
+					  const char *name);
+int cli_act(struct call *c, const struct cli_verb *v, const struct cli_action *action, const struct cli_acting *on);
+
 /* --- session.c, session_run.c --- */
 struct session_ask {
 	struct remote remote;
@@ -108,7 +132,7 @@ bool session_read(struct call *c, int argc, char **argv, struct session_ask *a) 
 bool session_open_body(struct call *c, const struct session_ask *a, struct str *ret) NODISCARD;
 bool session_table_body(struct call *c, const struct session_ask *a, struct str *ret) NODISCARD;
 bool session_begin(struct call *c, const struct session_ask *a, int64_t within_ms, struct str *ret_id) NODISCARD;
-int session_run(struct call *c, const struct cli_verb *v, struct session_ask *a);
+int session_run(struct call *c, const struct cli_verb *v, void *ask);
 
 /* --- upload.c: rows of a file or of standard input ("-"), with progress on a terminal --- */
 struct cli_upload {
@@ -141,6 +165,14 @@ void cli_put_value(struct call *c, struct json_out *o, struct str value); /* as 
 /* A statement: *sql when it is given, else FILE's, else standard input's. */
 bool cli_read_sql(struct call *c, struct str file, struct str *sql) NODISCARD;
 
+/* --- caret.c: a place in a text --- */
+/* The byte offset of a line and column, both from 1, columns in characters; SIZE_MAX when there is no such line. */
+size_t caret_find(struct str text, int line, int column);
+size_t caret_nth(struct str text, int64_t position); /* of a character, from 1 */
+void caret_line_of(struct str text, size_t at, int *ret_line, int *ret_column);
+/* The line that holds the byte, as a terminal may show it, and a caret under it; both indented. */
+void caret_add(struct buf *b, struct str text, size_t at);
+
 /* --- events.c --- */
 #define CLI_STORE_FOLDER "store" /* in the data folder, as main.c has it: the event log is there */
 
@@ -152,6 +184,8 @@ struct cli_format {
 const struct cli_format *cli_format_named(struct str name); /* empty = the table; NULL = there is none */
 /* Sends q, whose answer is a result, and prints it. */
 bool cli_show(struct call *c, const struct remote *r, const struct remote_ask *q, const struct cli_format *f) NODISCARD;
+void cli_print_rows(const json_node *columns, const json_node *rows); /* arrays; a table on stdout */
+bool cli_is_array(const json_node *n); /* n may be NULL */
 
 /* --- sse.c: reading text/event-stream --- */
 struct sse {                 /* zeroed is ready */
@@ -179,5 +213,6 @@ void table_open(struct table *t, int columns);
 void table_drop(struct table *t);
 void table_add(struct table *t, struct str cell); /* row by row; the first row is the head */
 void table_print(const struct table *t, FILE *to);
+size_t table_add_visible(struct buf *b, struct str text); /* UTF-8; what may harm a terminal made visible; its width in columns */
 
 #endif

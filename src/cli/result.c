@@ -31,24 +31,26 @@ static void add_cell(struct table *t, struct buf *scratch, const json_node *n)
 	}
 }
 
+/* DuckDB's names and PostgreSQL's. */
 static bool is_numeric(struct str type)
 {
 	static const struct str names[] = {S_INIT("TINYINT"), S_INIT("SMALLINT"), S_INIT("INTEGER"), S_INIT("BIGINT"),
 	                                   S_INIT("HUGEINT"), S_INIT("UTINYINT"), S_INIT("USMALLINT"), S_INIT("UINTEGER"),
-	                                   S_INIT("UBIGINT"), S_INIT("UHUGEINT"), S_INIT("FLOAT"), S_INIT("DOUBLE")};
+	                                   S_INIT("UBIGINT"), S_INIT("UHUGEINT"), S_INIT("FLOAT"), S_INIT("DOUBLE"),
+	                                   S_INIT("REAL"), S_INIT("DOUBLE PRECISION"), S_INIT("NUMERIC"), S_INIT("OID")};
 
 	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (str_eq(names[i], type))
+		if (str_ieq(names[i], type))
 			return true;
-	return str_starts(type, S("DECIMAL(")) && str_ends(type, S(")"));
+	return (str_istarts(type, S("DECIMAL(")) || str_istarts(type, S("NUMERIC("))) && str_ends(type, S(")"));
 }
 
-static bool is_array(const json_node *n)
+bool cli_is_array(const json_node *n)
 {
 	return n && json_kind(n) == JSON_KIND_ARRAY;
 }
 
-static void print_rows(const json_node *columns, const json_node *rows)
+void cli_print_rows(const json_node *columns, const json_node *rows)
 {
 	int n = (int)json_count(columns);
 	struct buf scratch = {0};
@@ -64,7 +66,7 @@ static void print_rows(const json_node *columns, const json_node *rows)
 	for (size_t row = 0; row < json_count(rows); row++) {
 		const json_node *cells = json_at(rows, row);
 
-		for (int i = 0; is_array(cells) && json_count(cells) == (size_t)n && i < n; i++)
+		for (int i = 0; cli_is_array(cells) && json_count(cells) == (size_t)n && i < n; i++)
 			add_cell(&t, &scratch, json_at(cells, (size_t)i));
 	}
 	table_print(&t, stdout);
@@ -89,9 +91,9 @@ static bool show_table(struct call *c, const struct remote *r, const struct remo
 		return false;
 	columns = json_get(o, "columns");
 	rows = json_get(o, "rows");
-	if (!is_array(columns) || !is_array(rows))
+	if (!cli_is_array(columns) || !cli_is_array(rows))
 		return fail(c, ERR_INTERNAL, "the server answered without columns and rows");
-	print_rows(columns, rows);
+	cli_print_rows(columns, rows);
 	return true;
 }
 

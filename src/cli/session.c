@@ -111,8 +111,9 @@ bool session_begin(struct call *c, const struct session_ask *a, int64_t within_m
 	return remote_json(c, &a->remote, &q, &o) && take_id(c, o, ret_id);
 }
 
-static int open_one(struct call *c, const struct cli_verb *v, struct session_ask *a)
+static int open_one(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	struct str id;
 
 	(void)v;
@@ -122,8 +123,9 @@ static int open_one(struct call *c, const struct cli_verb *v, struct session_ask
 	return CLI_OK;
 }
 
-static int list(struct call *c, const struct cli_verb *v, struct session_ask *a)
+static int list(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	static const struct cli_column columns[] = {
 		{"session_id", "session_id", false}, {"storage", "storage", false},    {"created_at", "created_at", false},
 		{"expires_at", "expires_at", false}, {"tables", "table_count", true},  {"labels", "labels", false},
@@ -132,8 +134,9 @@ static int list(struct call *c, const struct cli_verb *v, struct session_ask *a)
 	return cli_list(c, v, &a->remote, S("/v1/sessions"), a->format, columns);
 }
 
-static int show(struct call *c, const struct cli_verb *v, struct session_ask *a)
+static int show(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	struct remote_ask q = {.method = "GET", .path = session_path(c, a, ""), .timeout_ms = REMOTE_ANSWER_MS};
 	const json_node *o;
 
@@ -151,8 +154,9 @@ static int64_t count_of(const json_node *o, const char *key)
 	return n && json_kind(n) == JSON_KIND_INT ? json_int(n) : 0;
 }
 
-static int close_one(struct call *c, const struct cli_verb *v, struct session_ask *a)
+static int close_one(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	struct remote_ask q = {.method = "DELETE", .path = session_path(c, a, ""), .timeout_ms = REMOTE_ANSWER_MS};
 	const json_node *o;
 
@@ -164,8 +168,9 @@ static int close_one(struct call *c, const struct cli_verb *v, struct session_as
 	return CLI_OK;
 }
 
-static int extend(struct call *c, const struct cli_verb *v, struct session_ask *a)
+static int extend(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	struct remote_ask q = {.method = "POST", .path = session_path(c, a, "/extend"), .timeout_ms = REMOTE_ANSWER_MS};
 	int64_t seconds = 0;
 	const json_node *o;
@@ -179,8 +184,9 @@ static int extend(struct call *c, const struct cli_verb *v, struct session_ask *
 	return CLI_OK;
 }
 
-static int fork_one(struct call *c, const struct cli_verb *v, struct session_ask *a)
+static int fork_one(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	struct remote_ask q = {.method = "POST", .path = session_path(c, a, "/fork"), .body = S("{}")};
 	const json_node *o;
 	struct str id;
@@ -195,8 +201,9 @@ static int fork_one(struct call *c, const struct cli_verb *v, struct session_ask
 
 /* --- tables --- */
 
-static int make_table(struct call *c, const struct cli_verb *v, struct session_ask *a)
+static int make_table(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	struct remote_ask q = {.method = "POST", .path = session_path(c, a, "/tables"), .timeout_ms = REMOTE_ANSWER_MS};
 	const json_node *o;
 
@@ -208,8 +215,9 @@ static int make_table(struct call *c, const struct cli_verb *v, struct session_a
 	return CLI_OK;
 }
 
-static int insert(struct call *c, const struct cli_verb *v, struct session_ask *a)
+static int insert(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	struct cli_upload up = {.method = "POST", .file = a->rest.v[2]};
 	const json_node *o, *n;
 	int code;
@@ -230,8 +238,9 @@ static int insert(struct call *c, const struct cli_verb *v, struct session_ask *
 	return CLI_OK;
 }
 
-static int query(struct call *c, const struct cli_verb *v, struct session_ask *a)
+static int query(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	struct remote_ask q = {.method = "POST", .path = session_path(c, a, "/query")};
 	const struct cli_format *format = cli_format_named(a->format);
 	OWNS(buf) b = {0};
@@ -251,12 +260,7 @@ static int query(struct call *c, const struct cli_verb *v, struct session_ask *a
 
 /* --- the verb --- */
 
-static const struct action {
-	const char *name;
-	int (*run)(struct call *c, const struct cli_verb *v, struct session_ask *a);
-	int least, most;   /* arguments */
-	const char *wants;
-} actions[] = {
+static const struct cli_action actions[] = {
 	{"open", open_one, 0, 0, "no argument"},
 	{"list", list, 0, 0, "no argument"},
 	{"show", show, 1, 1, "an id"},
@@ -267,15 +271,8 @@ static const struct action {
 	{"insert", insert, 3, 3, "an id, a table and a file"},
 	{"query", query, 2, 2, "an id and a statement"},
 	{"run", session_run, 0, 0, "`--` and a command behind it"},
+	CLI_ACTIONS_END,
 };
-
-static const struct action *find_action(const char *name)
-{
-	for (size_t i = 0; i < COUNT_OF(actions); i++)
-		if (strcmp(actions[i].name, name) == 0)
-			return &actions[i];
-	return NULL;
-}
 
 bool session_read(struct call *c, int argc, char **argv, struct session_ask *a)
 {
@@ -297,19 +294,12 @@ bool session_read(struct call *c, int argc, char **argv, struct session_ask *a)
 
 int cli_session(struct call *c, const struct cli_verb *v, int argc, char **argv)
 {
-	const struct action *action = argc > 0 ? find_action(argv[0]) : NULL;
+	const struct cli_action *action = cli_action_named(c, v, actions, argv[0]);
 	struct session_ask *a = ARENA_NEW(c->arena, struct session_ask);
-	int code;
 
 	if (!action)
-		return cli_usage(v, "open, list, show, close, extend, fork, table, insert, query or run?");
-	*a = (struct session_ask){0};
+		return CLI_USAGE;
 	if (!session_read(c, argc, argv, a))
 		return cli_usage(v, "%s", c->err.text);
-	if (a->rest.n < action->least || a->rest.n > action->most)
-		return cli_usage(v, "%s wants %s", action->name, action->wants);
-	remote_open(&a->remote);
-	code = action->run(c, v, a);
-	remote_drop(&a->remote);
-	return code;
+	return cli_act(c, v, action, &(struct cli_acting){&a->remote, &a->rest, a});
 }

@@ -103,8 +103,9 @@ static void close_session(const struct session_ask *a, struct str id)
 		fprintf(stderr, "mayfly: session %.*s could not be closed: %s\n", SARG(id), c.err.text);
 }
 
-int session_run(struct call *c, const struct cli_verb *v, struct session_ask *a)
+int session_run(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct session_ask *a = arg;
 	sigset_t signals;
 	struct str id;
 	int code;

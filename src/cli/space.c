@@ -29,8 +29,9 @@ int cli_drop(struct call *c, const struct remote *r, struct str path)
 
 /* --- actions --- */
 
-static int put(struct call *c, const struct cli_verb *v, struct space_ask *a)
+static int put(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct space_ask *a = arg;
 	struct remote_ask q = {.method = "PUT", .path = space_path(c, a, ""), .body = S("{}"), .timeout_ms = REMOTE_ANSWER_MS};
 	const json_node *o;
 
@@ -41,22 +42,25 @@ static int put(struct call *c, const struct cli_verb *v, struct space_ask *a)
 	return CLI_OK;
 }
 
-static int list(struct call *c, const struct cli_verb *v, struct space_ask *a)
+static int list(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct space_ask *a = arg;
 	static const struct cli_column columns[] = {
 		{"space_id", "space_id", false}, {"created_at", "created_at", false}, {NULL, NULL, false}};
 
 	return cli_list(c, v, &a->remote, S("/v1/spaces"), a->format, columns);
 }
 
-static int drop(struct call *c, const struct cli_verb *v, struct space_ask *a)
+static int drop(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct space_ask *a = arg;
 	(void)v;
 	return cli_drop(c, &a->remote, space_path(c, a, a->force ? "?force=true" : ""));
 }
 
-static int load(struct call *c, const struct cli_verb *v, struct space_ask *a)
+static int load(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct space_ask *a = arg;
 	struct cli_upload up = {.method = "PUT", .file = a->rest.v[2]};
 	struct str mode = a->mode.n ? a->mode : S("create");
 	const json_node *o;
@@ -71,8 +75,9 @@ static int load(struct call *c, const struct cli_verb *v, struct space_ask *a)
 	return code;
 }
 
-static int tables(struct call *c, const struct cli_verb *v, struct space_ask *a)
+static int tables(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct space_ask *a = arg;
 	static const struct cli_column columns[] = {
 		{"table", "table", false}, {"rows", "row_count", true}, {"snapshot_id", "snapshot_id", true},
 		{"schema", "schema", false}, {NULL, NULL, false}};
@@ -80,48 +85,36 @@ static int tables(struct call *c, const struct cli_verb *v, struct space_ask *a)
 	return cli_list(c, v, &a->remote, space_path(c, a, "/tables"), a->format, columns);
 }
 
-static int unload(struct call *c, const struct cli_verb *v, struct space_ask *a)
+static int unload(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct space_ask *a = arg;
 	(void)v;
 	return cli_drop(c, &a->remote, space_path(c, a, "/tables"));
 }
 
 /* --- the verb --- */
 
-static const struct action {
-	const char *name;
-	int (*run)(struct call *c, const struct cli_verb *v, struct space_ask *a);
-	int wants;         /* arguments */
-	const char *words;
-} actions[] = {
-	{"put", put, 1, "a space"},
-	{"list", list, 0, "no argument"},
-	{"drop", drop, 1, "a space"},
-	{"load", load, 3, "a space, a table and a file"},
-	{"tables", tables, 1, "a space"},
-	{"unload", unload, 2, "a space and a table"},
+static const struct cli_action actions[] = {
+	{"put", put, 1, 1, "a space"},
+	{"list", list, 0, 0, "no argument"},
+	{"drop", drop, 1, 1, "a space"},
+	{"load", load, 3, 3, "a space, a table and a file"},
+	{"tables", tables, 1, 1, "a space"},
+	{"unload", unload, 2, 2, "a space and a table"},
+	CLI_ACTIONS_END,
 };
 
 int cli_space(struct call *c, const struct cli_verb *v, int argc, char **argv)
 {
+	const struct cli_action *action = cli_action_named(c, v, actions, argv[0]);
 	struct space_ask *a = ARENA_NEW(c->arena, struct space_ask);
 	const struct cli_option options[] = {
 		REMOTE_OPTIONS(a->remote), {"format", 0, &a->format, NULL, NULL}, {"mode", 0, &a->mode, NULL, NULL},
 		{"force", 0, NULL, &a->force, NULL}, CLI_OPTIONS_END};
-	const struct action *action = NULL;
-	int code;
 
-	for (size_t i = 0; argc > 0 && i < COUNT_OF(actions); i++)
-		if (strcmp(actions[i].name, argv[0]) == 0)
-			action = &actions[i];
 	if (!action)
-		return cli_usage(v, "put, list, drop, load, tables or unload?");
+		return CLI_USAGE;
 	if (!cli_options(c, options, argc - 1, argv + 1, &a->rest))
 		return cli_usage(v, "%s", c->err.text);
-	if (a->rest.n != action->wants)
-		return cli_usage(v, "%s wants %s", action->name, action->words);
-	remote_open(&a->remote);
-	code = action->run(c, v, a);
-	remote_drop(&a->remote);
-	return code;
+	return cli_act(c, v, action, &(struct cli_acting){&a->remote, &a->rest, a});
 }

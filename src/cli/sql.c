@@ -218,19 +218,12 @@ static void show_count(const struct sql_run *r, const json_node *doc)
 /* The line of `sql` that holds the 1-based `position`, and a caret under it. */
 static void show_place(struct str sql, int position)
 {
-	size_t at = (size_t)position - 1, from, column = 0;
-	struct str line;
+	OWNS(buf) place = {0};
 
-	if (position < 1 || at > sql.n)
+	if (position < 1 || (size_t)position > sql.n + 1)
 		return;
-	for (from = at; from > 0 && sql.p[from - 1] != '\n'; from--)
-		column += (sql.p[from - 1] & 0xC0) != 0x80; /* characters, not bytes */
-	line = str_tail(sql, from);
-	line = str_trim(str_head(line, str_find(line, '\n')));
-	for (; from < at && (sql.p[from] == ' ' || sql.p[from] == '\t'); from++)
-		column--;
-	if (line.n)
-		fprintf(stderr, "  %.*s\n  %*s^\n", SARG(line), (int)column, "");
+	caret_add(&place, sql, (size_t)position - 1);
+	fwrite(place.p, 1, place.n, stderr);
 }
 
 /* --- the verb --- */

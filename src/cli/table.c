@@ -69,7 +69,7 @@ static void add_control(struct buf *b, unsigned code)
 }
 
 /* Appends the cell as a terminal may see it; its width. */
-static size_t add_visible(struct buf *b, struct str cell)
+size_t table_add_visible(struct buf *b, struct str cell)
 {
 	size_t width = 0;
 
@@ -111,7 +111,7 @@ void table_add(struct table *t, struct str cell)
 	}
 	to = &t->cells[t->ncells++];
 	to->at = t->text.n;
-	to->width = add_visible(&t->text, str_is_utf8(cell) ? cell : S("(not UTF-8)"));
+	to->width = table_add_visible(&t->text, str_is_utf8(cell) ? cell : S("(not UTF-8)"));
 	to->n = t->text.n - to->at;
 }
 

@@ -32,13 +32,12 @@ static bool read_want(struct call *c, const struct token_ask *a, struct tenant_t
 	return true;
 }
 
-static int create(struct call *c, const struct cli_verb *v, const struct token_ask *a)
+static int create(struct call *c, const struct cli_verb *v, void *arg)
 {
+	const struct token_ask *a = arg;
 	struct tenant_token want;
 	struct str id, text;
 
-	if (a->rest.n)
-		return cli_usage(v, "create takes no argument");
 	if (!read_want(c, a, &want))
 		return cli_usage(v, "%s", c->err.text);
 	if (!tenant_token_create(c, a->data, &want, &id, &text))
@@ -68,15 +67,15 @@ static void add_token(struct table *table, const struct tenant_token *t)
 	table_add(table, str_of(state_of(t)));
 }
 
-static int list(struct call *c, const struct cli_verb *v, const struct token_ask *a)
+static int list(struct call *c, const struct cli_verb *v, void *arg)
 {
+	const struct token_ask *a = arg;
 	static const char *const head[] = {"id", "tenant", "role", "principal", "created", "expires", "state"};
 	struct tenant_token *tokens;
 	struct table table;
 	size_t n;
 
-	if (a->rest.n)
-		return cli_usage(v, "list takes no argument");
+	(void)v;
 	if (!tenant_token_list(c, a->data, &tokens, &n))
 		return cli_failed(c);
 	table_open(&table, COUNT_OF(head));
@@ -89,32 +88,26 @@ static int list(struct call *c, const struct cli_verb *v, const struct token_ask
 	return CLI_OK;
 }
 
-static int revoke(struct call *c, const struct cli_verb *v, const struct token_ask *a)
+static int revoke(struct call *c, const struct cli_verb *v, void *arg)
 {
-	if (a->rest.n != 1)
-		return cli_usage(v, "revoke wants the id of one token");
+	const struct token_ask *a = arg;
+	(void)v;
 	if (!tenant_token_revoke(c, a->data, a->rest.v[0]))
 		return cli_failed(c);
 	fprintf(stderr, "token %.*s is revoked\n", SARG(a->rest.v[0]));
 	return CLI_OK;
 }
 
-static const struct action {
-	const char *name;
-	int (*run)(struct call *c, const struct cli_verb *v, const struct token_ask *a);
-} actions[] = {{"create", create}, {"list", list}, {"revoke", revoke}};
-
-static const struct action *find_action(const char *name)
-{
-	for (size_t i = 0; i < COUNT_OF(actions); i++)
-		if (strcmp(actions[i].name, name) == 0)
-			return &actions[i];
-	return NULL;
-}
+static const struct cli_action actions[] = {
+	{"create", create, 0, 0, "no argument, but --tenant"},
+	{"list", list, 0, 0, "no argument"},
+	{"revoke", revoke, 1, 1, "the id of one token"},
+	CLI_ACTIONS_END,
+};
 
 int cli_token(struct call *c, const struct cli_verb *v, int argc, char **argv)
 {
-	const struct action *action = argc > 0 ? find_action(argv[0]) : NULL;
+	const struct cli_action *action = cli_action_named(c, v, actions, argv[0]);
 	struct token_ask a = {0};
 	const struct cli_option options[] = {
 		{"data", 0, &a.data, NULL, NULL},           {"tenant", 0, &a.tenant, NULL, NULL},
@@ -122,10 +115,10 @@ int cli_token(struct call *c, const struct cli_verb *v, int argc, char **argv)
 		{"expires-days", 0, &a.days, NULL, NULL},   CLI_OPTIONS_END};
 
 	if (!action)
-		return cli_usage(v, "create, list or revoke?");
+		return CLI_USAGE;
 	if (!cli_options(c, options, argc - 1, argv + 1, &a.rest))
 		return cli_usage(v, "%s", c->err.text);
 	if (!cli_data_dir(c, a.data, &a.data))
 		return cli_failed(c);
-	return action->run(c, v, &a);
+	return cli_act(c, v, action, &(struct cli_acting){NULL, &a.rest, &a});
 }

@@ -137,8 +137,9 @@ static bool save_body(struct call *c, const struct view_ask *a, struct str *ret)
 
 /* --- actions --- */
 
-static int save(struct call *c, const struct cli_verb *v, struct view_ask *a)
+static int save(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct view_ask *a = arg;
 	struct remote_ask q = {.method = a->id.n ? "PUT" : "POST", .path = view_path(c, a, a->id)};
 
 	if ((a->id.n > 0) != (a->parent.n > 0))
@@ -148,8 +149,9 @@ static int save(struct call *c, const struct cli_verb *v, struct view_ask *a)
 	return build(c, a, &q);
 }
 
-static int refresh(struct call *c, const struct cli_verb *v, struct view_ask *a)
+static int refresh(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct view_ask *a = arg;
 	struct remote_ask q = {.method = "POST", .body = S("{}")};
 
 	(void)v;
@@ -157,8 +159,9 @@ static int refresh(struct call *c, const struct cli_verb *v, struct view_ask *a)
 	return build(c, a, &q);
 }
 
-static int list(struct call *c, const struct cli_verb *v, struct view_ask *a)
+static int list(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct view_ask *a = arg;
 	static const struct cli_column columns[] = {
 		{"id", "id", false}, {"name", "name", false}, {"state", "view.state", false}, {"rows", "view.row_count", true},
 		{"snapshot_id", "view.snapshot_id", true}, {"updated_at", "updated_at", false}, {NULL, NULL, false}};
@@ -166,8 +169,9 @@ static int list(struct call *c, const struct cli_verb *v, struct view_ask *a)
 	return cli_list(c, v, &a->remote, view_path(c, a, S("")), a->format, columns);
 }
 
-static int show(struct call *c, const struct cli_verb *v, struct view_ask *a)
+static int show(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct view_ask *a = arg;
 	struct remote_ask q = {.method = "GET", .path = view_path(c, a, a->rest.v[1]), .timeout_ms = REMOTE_ANSWER_MS};
 	const json_node *o;
 
@@ -178,48 +182,36 @@ static int show(struct call *c, const struct cli_verb *v, struct view_ask *a)
 	return CLI_OK;
 }
 
-static int drop(struct call *c, const struct cli_verb *v, struct view_ask *a)
+static int drop(struct call *c, const struct cli_verb *v, void *arg)
 {
+	struct view_ask *a = arg;
 	(void)v;
 	return cli_drop(c, &a->remote, view_path(c, a, a->rest.v[1]));
 }
 
 /* --- the verb --- */
 
-static const struct action {
-	const char *name;
-	int (*run)(struct call *c, const struct cli_verb *v, struct view_ask *a);
-	int least, most;
-	const char *words;
-} actions[] = {
+static const struct cli_action actions[] = {
 	{"save", save, 2, 3, "a space, a name and a statement"},
 	{"list", list, 1, 1, "a space"},
 	{"show", show, 2, 2, "a space and an id"},
 	{"refresh", refresh, 2, 2, "a space and an id"},
 	{"drop", drop, 2, 2, "a space and an id"},
+	CLI_ACTIONS_END,
 };
 
 int cli_view(struct call *c, const struct cli_verb *v, int argc, char **argv)
 {
+	const struct cli_action *action = cli_action_named(c, v, actions, argv[0]);
 	struct view_ask *a = ARENA_NEW(c->arena, struct view_ask);
 	const struct cli_option options[] = {
 		REMOTE_OPTIONS(a->remote), {"format", 0, &a->format, NULL, NULL}, {"file", 'f', &a->file, NULL, NULL},
 		{"id", 0, &a->id, NULL, NULL}, {"parent", 0, &a->parent, NULL, NULL}, {"order", 0, NULL, NULL, &a->order},
 		{"var", 0, NULL, NULL, &a->variables}, CLI_OPTIONS_END};
-	const struct action *action = NULL;
-	int code;
 
-	for (size_t i = 0; argc > 0 && i < COUNT_OF(actions); i++)
-		if (strcmp(actions[i].name, argv[0]) == 0)
-			action = &actions[i];
 	if (!action)
-		return cli_usage(v, "save, list, show, refresh or drop?");
+		return CLI_USAGE;
 	if (!cli_options(c, options, argc - 1, argv + 1, &a->rest))
 		return cli_usage(v, "%s", c->err.text);
-	if (a->rest.n < action->least || a->rest.n > action->most)
-		return cli_usage(v, "%s wants %s", action->name, action->words);
-	remote_open(&a->remote);
-	code = action->run(c, v, a);
-	remote_drop(&a->remote);
-	return code;
+	return cli_act(c, v, action, &(struct cli_acting){&a->remote, &a->rest, a});
 }
