@@ -18,6 +18,7 @@ enum {
 	API_TIMEOUT_MAX_S = 604800, /* of a statement */
 	API_WAIT_MAX_S = 3600,      /* of a long poll */
 	API_REQUEST_ID_MAX = 256,   /* bytes that count */
+	API_JOB_TTL_MAX_S = 2000000000, /* what a tenant may have is below */
 };
 
 /* guard.c */
@@ -121,6 +122,22 @@ http_handler api_open_sql_session, api_open_sql_session_done, api_get_sql_sessio
 /* iceberg_catalog.c */
 http_handler api_iceberg_config, api_iceberg_namespaces, api_iceberg_namespace, api_iceberg_has_namespace, api_iceberg_tables,
 	api_iceberg_table, api_iceberg_has_table, api_iceberg_refuse;
+
+/* job_read.c: on the pool */
+bool api_read_job(struct call *c, struct api *a, const struct http_req *in, struct job_ask *ret) NODISCARD;    /* POST /v1/jobs, /v1/plan */
+bool api_read_append(struct call *c, struct api *a, const struct http_req *in, struct job_ask *ret) NODISCARD;
+bool api_read_run(struct call *c, struct api *a, const struct http_req *in, struct job_ask *ret) NODISCARD;
+bool api_is_etag(struct str s); /* sha256:<64 hex> */
+/* jobs.c */
+http_handler api_create_job, api_begun_job_done, api_list_jobs, api_get_job, api_get_job_done, api_append_job, api_run_job,
+	api_extend_job, api_cancel_job, api_drop_job;
+bool api_find_job(struct call *c, struct api *a, const struct http_req *in, struct job **ret) NODISCARD; /* held until the call ends; blocks */
+/* job_results.c */
+http_handler api_job_results, api_job_result;
+/* job_logs.c */
+http_handler api_job_logs, api_job_logs_done;
+/* chains.c */
+http_handler api_plan, api_list_layers, api_drop_layer, api_put_blob, api_put_blob_done, api_has_blob;
 
 /* operations.c */
 http_handler api_healthz, api_readyz, api_version, api_metrics, api_openapi, api_index, api_test_clock;

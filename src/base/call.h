@@ -31,6 +31,7 @@ struct call {
 /* What may name a tenant: [a-z0-9][a-z0-9_-]{0,62} */
 enum { TENANT_NAME_MAX = 63 };
 bool tenant_name_valid(struct str name);
+bool traceparent_valid(struct str s); /* W3C trace context, version 00 */
 
 /* A call without a client: start-up, sweeps, tests. */
 void call_open(struct call *c, struct arena *a);

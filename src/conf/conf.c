@@ -233,6 +233,14 @@ static void close_overrides(void *map)
 	map_close(map);
 }
 
+/* The name that other programs know for it; weaker than any of ours. */
+static void take_postgres_dsn(char **env, struct conf *f)
+{
+	for (char **p = env; p && *p && !f->runner_postgres_dsn.n; p++)
+		if (str_starts(str_of(*p), S("POSTGRES_DSN=")))
+			f->runner_postgres_dsn = str_tail(str_of(*p), sizeof("POSTGRES_DSN=") - 1);
+}
+
 bool conf_load(struct call *c, struct str file, const struct str *sets, int nsets, char **env, struct conf *ret)
 {
 	struct conf *f = ARENA_NEW(c->arena, struct conf);
@@ -247,6 +255,7 @@ bool conf_load(struct call *c, struct str file, const struct str *sets, int nset
 		return false;
 	if (!assign_all(c, &all, f) || !check_together(c, f))
 		return false;
+	take_postgres_dsn(env, f);
 	*ret = *f;
 	return true;
 }

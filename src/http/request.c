@@ -369,31 +369,6 @@ static bool is_request_id(struct str s)
 	return s.n >= 1 && s.n <= 128;
 }
 
-static bool is_hex(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (!ascii_digit(s.p[i]) && !(s.p[i] >= 'a' && s.p[i] <= 'f'))
-			return false;
-	return true;
-}
-
-static bool is_zero(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != '0')
-			return false;
-	return true;
-}
-
-/* W3C trace context, version 00. */
-static bool is_traceparent(struct str s)
-{
-	if (s.n != 55 || !str_starts(s, S("00-")) || s.p[35] != '-' || s.p[52] != '-')
-		return false;
-	return is_hex(str_from(s.p + 3, 32)) && !is_zero(str_from(s.p + 3, 32)) && is_hex(str_from(s.p + 36, 16)) &&
-	       !is_zero(str_from(s.p + 36, 16)) && is_hex(str_from(s.p + 53, 2));
-}
-
 static void name_call(struct http_req *r)
 {
 	struct str id = http_header(r, "x-request-id"), trace = http_header(r, "traceparent");
@@ -403,7 +378,7 @@ static void name_call(struct http_req *r)
 		id = str_from(r->id, ID_LEN);
 	}
 	r->call.request_id = id;
-	if (is_traceparent(trace))
+	if (traceparent_valid(trace))
 		r->call.traceparent = trace;
 }
 

@@ -96,6 +96,18 @@ static void later_sources_win(void **state)
 	assert_int_equal(t->f.server_head_seconds, 4);
 }
 
+static void postgres_dsn_is_weaker_than_any_source_of_ours(void **state)
+{
+	struct fixture *t = *state;
+
+	assert_true(load(t, NULL, "POSTGRES_DSN=host=there", NULL));
+	assert_str_equal(t->f.runner_postgres_dsn, "host=there");
+	assert_true(load(t, "runner: {postgres: {dsn: host=mine}}", "POSTGRES_DSN=host=there", NULL));
+	assert_str_equal(t->f.runner_postgres_dsn, "host=mine");
+	assert_true(load(t, NULL, NULL, NULL));
+	assert_int_equal(t->f.runner_postgres_dsn.n, 0);
+}
+
 static void lists_come_as_sequences_or_with_commas(void **state)
 {
 	struct fixture *t = *state;
@@ -318,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(defaults_are_the_table),
 		CASE(later_sources_win),
+		CASE(postgres_dsn_is_weaker_than_any_source_of_ours),
 		CASE(lists_come_as_sequences_or_with_commas),
 		CASE(a_tenant_overrides_the_final_caps),
 		CASE(an_error_says_where_and_what_was_expected),
