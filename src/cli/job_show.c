@@ -10,6 +10,13 @@ static int64_t int_of(const json_node *o, const char *key)
 	return n && json_kind(n) == JSON_KIND_INT ? json_int(n) : 0;
 }
 
+static double number_of(const json_node *o, const char *key)
+{
+	const json_node *n = cli_member(o, key);
+
+	return n && (json_kind(n) == JSON_KIND_INT || json_kind(n) == JSON_KIND_REAL) ? json_number(n) : 0;
+}
+
 /* --- how it ended --- */
 
 static bool one_of(struct str s, const struct str *names, size_t n)
@@ -198,7 +205,7 @@ void job_show_end(const json_node *job)
 	const json_node *hit = cli_member(job, "snapshot.hit"), *layer = cli_member(job, "snapshot.layer_id");
 	struct str status = remote_text(job, "status");
 
-	fprintf(stderr, "%.*s in %.3f s", SARG(status), (double)int_of(job, "metrics.latency_ms") / 1000);
+	fprintf(stderr, "%.*s in %.3f s", SARG(status), number_of(job, "metrics.latency_ms") / 1000);
 	if (layer && json_kind(layer) == JSON_KIND_TEXT)
 		fprintf(stderr, ": layer %.*s, %s, %lld of %lld steps reused", SARG(str_head(json_text(layer), ID_SHOWN)),
 			hit && json_kind(hit) == JSON_KIND_BOOL && json_bool(hit) ? "hit" : "miss",
