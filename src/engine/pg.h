@@ -21,7 +21,8 @@ void pg_stop_close(struct pg_stop *s);
 struct pg_conn;
 struct pg_target {
 	struct str conninfo; /* libpq's: a DSN or key=value */
-	struct str dbname, user; /* instead of the conninfo's; empty = as there */
+	struct str dbname;       /* instead of the conninfo's; empty = as there */
+	struct str user, password; /* the same; the password counts only with a user */
 	struct pg_stop *stop;    /* NULL = none; a connection outlives a stop sign: pg_conn_stop() */
 };
 /* ERR_ENGINE_UNREACHABLE, without secrets in its words; ERR_CANCELED, ERR_STATEMENT_TIMEOUT. */
@@ -45,7 +46,9 @@ struct pg_notice { /* and an error; strs are empty where there is none */
 	int position;      /* characters in the statement, from 1; 0 = unknown */
 };
 struct pg_caps {
-	int64_t rows, bytes; /* of a result; what is beyond is read and dropped, `truncated` says so */
+	/* Of a result. What is beyond is read and dropped, up to the call's deadline, and `truncated` says so: a statement that
+	 * was cut short would have no tag, and its functions' effects would be undone. */
+	int64_t rows, bytes;
 };
 struct pg_ask {
 	struct str sql;      /* one statement */

@@ -12,6 +12,7 @@
 #define MAYFLY_ENGINE_WORKER_H
 
 #include "engine/engine.h"
+#include "engine/json_text.h" /* worker_json.c */
 #include "engine/wire.h"
 
 #include <duckdb.h>
@@ -152,10 +153,6 @@ char *text_uuid(char *to, duckdb_hugeint v);
 /* --- worker_real.c: finite reals, the shortest that reads back --- */
 void put_double(struct buf *b, double v); /* any size */
 void put_float(struct buf *b, float v);
-
-/* --- worker_json.c: JSON text as cells hold it --- */
-enum json_style { JSON_COMPACT, JSON_PRETTY /* two spaces, keys in order, `undefined` stands */ };
-void put_json(struct buf *b, struct str json, enum json_style style); /* what is no JSON becomes a string */
 
 /* --- worker_parts.c: rows into partitions, partitions onto the wire --- */
 struct libdeflate_compressor;

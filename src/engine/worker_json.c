@@ -3,7 +3,7 @@
  * DuckDB's JSON is a little more than JSON (NaN, trailing commas); what leaves
  * here is JSON. Numbers keep their digits. Pure, any thread.
  */
-#include "engine/worker.h"
+#include "engine/json_text.h"
 #include "json/json.h"
 
 #include <stdlib.h>
