@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 
+enum { SCRIPT_PIECES_MAX = 4000000, SCRIPT_USES_MAX = 1000000, SCRIPT_EXPANDED_MAX = 64 << 20 /* bytes of a statement */ };
 enum script_kind {
 	SCRIPT_SQL,    /* one statement */
 	SCRIPT_INCLUDE, SCRIPT_INCLUDE_RELATIVE, /* \i FILE, \ir FILE */
@@ -18,16 +19,18 @@ enum script_form { SCRIPT_PLAIN /* :name */, SCRIPT_LITERAL /* :'name' */, SCRIP
 struct script_use { /* of a variable, in a statement or in the arguments of a meta-command */
 	struct str name;
 	enum script_form form;
-	bool slice;          /* :name between [ and ]: stays as it is when there is no such variable */
+	bool slice;          /* :name as in a[1:name], or \echo 12:30: stays as it is when there is no such variable */
 	size_t at, n;        /* the whole reference: offset in the script, bytes */
 };
 struct script_piece {
 	enum script_kind kind;
 	struct str text;     /* SQL: from its first word to before its `;`. Else what follows the command's name on its line */
 	size_t at;           /* offset of text */
-	int line, column;    /* of its first character, from 1; columns count characters */
+	int line, column;    /* of its first character, or a meta-command's backslash, from 1; columns count characters */
 	const struct script_use *uses;
 	int nuses;
+	const size_t *escapes; /* offsets of \; and \: which stand for ; and : */
+	int nescapes;
 	bool gset;           /* SQL that ends with \gset: its one row becomes variables */
 	struct str prefix;   /* of their names */
 	bool copy_in;        /* COPY … FROM stdin: its rows are `data` */
@@ -49,18 +52,21 @@ struct script_text {
 	const struct script_mark *marks; /* rising */
 	int nmarks;
 };
-/* The piece's text with its variables replaced. ERR_MISSING_VARIABLE naming it, with its position. */
+/* The piece's text with its variables replaced, each by its value as it is: no variables are looked for in values. Without any,
+ * it borrows. ERR_MISSING_VARIABLE naming it, ERR_SCRIPT for what gets too long, each with its position. */
 bool script_expand(struct call *c, const struct script_piece *p, script_value_fn *value, void *arg, struct script_text *ret) NODISCARD;
 size_t script_source(const struct script_text *t, size_t at_out);
-/* The arguments of a meta-command as psql reads them (quotes, variables; blanks part them). */
+/* The arguments of a meta-command as psql reads them (quotes, variables; blanks part them); those of includes without `;` at
+ * their end. */
 bool script_arguments(struct call *c, const struct script_piece *p, script_value_fn *value, void *arg, struct str **ret, int *ret_n) NODISCARD;
 /* psql's idea of a boolean: on, true, yes, 1, t, … ; ERR_SCRIPT else. */
 bool script_truth(struct call *c, const struct script_piece *p, struct str text, bool *ret) NODISCARD;
-/* \copy: the statement COPY … FROM STDIN that it stands for, and its file; empty = the data of the piece. */
+/* \copy: the statement COPY … FROM STDIN that it stands for, and its file; empty = the data of the piece. As in psql no variables
+ * are looked for in its text. Only files of the project and rows: TO, PROGRAM and PSTDIN are ERR_META_COMMAND. */
 struct script_copy {
 	struct str statement, file;
 };
-bool script_copy_of(struct call *c, const struct script_piece *p, struct str expanded, struct script_copy *ret) NODISCARD;
+bool script_copy_of(struct call *c, const struct script_piece *p, struct script_copy *ret) NODISCARD;
 
 /* --- what a statement is; by its tokens, comments ignored; `sql` is expanded --- */
 struct script_class {
