@@ -85,14 +85,38 @@ static void put_tree(struct json_out *o, const struct sending *s)
 	json_end_object(o);
 }
 
-static void put_chain(struct json_out *o, struct str paths)
+static bool is_in(struct str path, struct str folder)
+{
+	return str_starts(path, folder) && path.n > folder.n && path.p[folder.n] == '/';
+}
+
+/* A file, or every *.sql of a folder. What is neither goes as it is: the server says what it thinks of it. */
+static void put_chain_part(struct json_out *o, const struct project *p, struct str part)
+{
+	bool found = false;
+
+	while (str_ends(part, S("/")))
+		part.n--;
+	for (size_t i = 0; i < p->n && !project_file(p, part); i++) {
+		struct str path = p->files[i].path;
+
+		if (!is_in(path, part) || !str_ends(path, S(".sql")))
+			continue;
+		json_put_text(o, path);
+		found = true;
+	}
+	if (!found)
+		json_put_text(o, part);
+}
+
+static void put_chain(struct json_out *o, const struct project *p, struct str paths)
 {
 	json_begin_array(o);
 	while (paths.p) {
-		struct str path = str_trim(str_cut(&paths, ','));
+		struct str part = str_trim(str_cut(&paths, ','));
 
-		if (path.n)
-			json_put_text(o, path);
+		if (part.n)
+			put_chain_part(o, p, part);
 	}
 	json_end_array(o);
 }
@@ -118,7 +142,7 @@ static void put_body(struct buf *b, const struct sending *s)
 	JSON_FIELD_TEXT(&o, "head_path", a->head);
 	if (a->chain.n) {
 		json_key(&o, S("chain"));
-		put_chain(&o, a->chain);
+		put_chain(&o, s->project, a->chain);
 	}
 	json_key(&o, S("variables"));
 	put_variables(&o, &a->variables);

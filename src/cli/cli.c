@@ -79,13 +79,13 @@ static const struct cli_verb verbs[] = {
 	 "id is printed on standard error, and --session reads more pages of the same snapshot.\n"
 	 "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server, 130 interrupted.\n"},
 	{"run", cli_run,
-	 "run DIR --head FILE [--var NAME=VALUE]... [--chain FILE,...] [--timeout SECONDS]\n"
+	 "run DIR --head FILE [--var NAME=VALUE]... [--chain FILE|FOLDER,...] [--timeout SECONDS]\n"
 	 "    [--format table|json|ndjson|csv] [--isolation private] [--verify] [--watch] [--server URL]",
 	 "run a folder of SQL files on PostgreSQL",
 	 "DIR is a project; FILE, a path in it, is the head: the file whose rows are wanted.\n"
 	 "What comes before it is the tail: init/, then seed/, then every other *.sql in the\n"
 	 "order of their names, but not what is in test/ and bench/; or the files of --chain\n"
-	 "in their order. A tail is run once and kept as a layer, so only the head is run\n"
+	 "in their order, where a folder is all its *.sql. A tail is run once and kept as a layer, so only the head is run\n"
 	 "where nothing before it has changed.\n"
 	 "Hidden files and symbolic links are left out; only contents that the server lacks\n"
 	 "are sent. --verify builds the tail twice and compares. --watch runs again whenever\n"
@@ -96,7 +96,7 @@ static const struct cli_verb verbs[] = {
 	 "failed, 4 out of time or canceled, 5 no server, no PostgreSQL, or not allowed,\n"
 	 "130 interrupted.\n"},
 	{"plan", cli_plan,
-	 "plan DIR --head FILE [--var NAME=VALUE]... [--chain FILE,...] [--format table|json] [--server URL]",
+	 "plan DIR --head FILE [--var NAME=VALUE]... [--chain FILE|FOLDER,...] [--format table|json] [--server URL]",
 	 "tell which layers a run would find",
 	 "Prints the tail's steps, whether each has a layer, and the first difference from\n"
 	 "what is there. Nothing is run. Options and exit codes are those of `mayfly run`.\n"},

@@ -186,6 +186,10 @@ def test_a_project_is_sent_once(chains, project):
     assert chains.blobs[large] == b"1\n" * 100000
     assert chains.run("run", str(project), "--head", "head.sql").returncode == 0
     assert len(chains.of("PUT")) == 1 and "chain" not in chains.bodies()[1]  # the server has it
+    (project / "init" / "0.sql").write_text("")
+    (project / "init" / "notes.txt").write_text("")
+    assert chains.run("run", str(project), "--head", "head.sql", "--chain", "init/,gone,head.sql").returncode == 0
+    assert chains.bodies()[2]["chain"] == ["init/0.sql", "init/1.sql", "gone", "head.sql"]
 
 
 def test_a_content_that_went_meanwhile_is_uploaded_again(chains, project):

@@ -1,0 +1,1 @@
+SELECT id, title FROM shop.search(:'words', 5);
