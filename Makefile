@@ -8,7 +8,7 @@ export DUCKDB_PREFIX
 
 SETUP = meson setup -Dduckdb=$(or $(DUCKDB_PREFIX),deps/duckdb) -Dprefix=$(PREFIX)
 
-.PHONY: build run test check deps opendal interop bench test-asan test-tsan fuzz install docs clean help
+.PHONY: build run test check deps opendal interop bench bench-chains test-asan test-tsan fuzz install docs clean help
 build: ## build/mayfly
 	@tools/deps build duckdb
 	@test -f $(BUILD)/build.ninja || $(SETUP) $(BUILD)
@@ -47,6 +47,11 @@ bench: build ## the table of docs/performance.md
 	@tools/deps test samples
 	@tools/deps postgres bench || echo "bench: PostgreSQL or its file systems cannot be installed, their rows will be skipped" >&2
 	@bench/run $(BUILD)
+
+bench-chains: build ## SQL chains against tools that clone template databases; as root also on btrfs and xfs
+	@tools/deps postgres
+	@tools/deps bench || echo "bench: btrfs-progs and xfsprogs cannot be installed" >&2
+	@bench/chains.py $(BUILD)
 
 test-asan: ## the tests under AddressSanitizer and UBSan
 	@tools/deps build test duckdb samples interop postgres

@@ -99,12 +99,13 @@ def shown(value, unit):
     return (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}") + unit
 
 
-def row(name, ours, floor=None, unit="", at_least=None, at_most=None):
-    """The aim is of the ratio where there is a floor, else of our figure."""
-    judged = ours / floor if floor else ours
+def row(name, ours, floor=None, unit="", at_least=None, at_most=None, of_ours=False):
+    """The aim is of the ratio where there is a floor (but with of_ours), else of our figure."""
+    of_ours = of_ours or not floor
+    judged = ours if of_ours else ours / floor
     aim = verdict = ""
     if at_least or at_most:
-        aim = f">= {at_least}" if at_least else f"<= {at_most}{'' if floor else unit}"
+        aim = (f">= {at_least}" if at_least else f"<= {at_most}") + (unit if of_ours else "")
         verdict = "ok" if (judged >= at_least if at_least else judged <= at_most) else "miss"
     print(LINE.format(name, shown(ours, unit), shown(floor, unit) if floor else "", (f"{judged:.2f}" if judged >= 0.1 else f"{judged:.4f}") if floor else "",
                       aim, verdict).rstrip(), flush=True)

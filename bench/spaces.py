@@ -112,7 +112,7 @@ def postgres_programs():
 class Postgres:
     """A cluster of its own in `folder`, reached by a socket there. It does not run as root."""
 
-    def __init__(self, programs, folder):
+    def __init__(self, programs, folder, settings="-c shared_buffers=512MB -c work_mem=256MB"):
         self.programs, self.folder = programs, folder
         os.mkdir(folder)
         self.as_user = []
@@ -120,8 +120,8 @@ class Postgres:
             shutil.chown(folder, "postgres")
             self.as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         self.run("initdb", "-D", f"{folder}/data", "-A", "trust", "-U", "bench", "--no-sync")
-        settings = f"-k {folder} -c listen_addresses= -c shared_buffers=512MB -c work_mem=256MB -c fsync=off"
-        self.run("pg_ctl", "-D", f"{folder}/data", "-w", "-l", f"{folder}/log", "-o", settings, "start")
+        settings = f"-k {folder} -c listen_addresses= -c fsync=off {settings}"
+        self.run("pg_ctl", "-D", f"{folder}/data", "-w", "-t", "60", "-l", f"{folder}/log", "-o", settings, "start")
 
     def run(self, program, *args, given=None):
         done = subprocess.run([*self.as_user, f"{self.programs}/{program}", *args], input=given, cwd=self.folder, text=True,
@@ -130,8 +130,8 @@ class Postgres:
             sys.exit(f"{program}: {done.stdout}")
         return done.stdout
 
-    def sql(self, text):
-        return self.run("psql", "-h", self.folder, "-U", "bench", "-d", "postgres", "-q", "-v", "ON_ERROR_STOP=1", given=text)
+    def sql(self, text, database="postgres"):
+        return self.run("psql", "-X", "-h", self.folder, "-U", "bench", "-d", database, "-q", "-v", "ON_ERROR_STOP=1", given=text)
 
     def close(self):
         self.run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")

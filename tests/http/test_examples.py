@@ -87,12 +87,12 @@ PGBENCH = {
             select aid, (aid - 1) / 100000 + 1, 0, '' from generate_series(1, :scale * 100000) as aid;
         vacuum analyze pgbench_branches; vacuum analyze pgbench_tellers; vacuum analyze pgbench_accounts;
         """,
-    "then/1_keys.sql": """
+    "keys/1_keys.sql": """
         alter table pgbench_branches add primary key (bid);
         alter table pgbench_tellers add primary key (tid);
         alter table pgbench_accounts add primary key (aid);
         """,
-    "then/2_foreign_keys.sql": """
+    "keys/2_foreign_keys.sql": """
         alter table pgbench_tellers add constraint pgbench_tellers_bid_fkey foreign key (bid) references pgbench_branches;
         alter table pgbench_accounts add constraint pgbench_accounts_bid_fkey foreign key (bid) references pgbench_branches;
         """,
