@@ -200,6 +200,23 @@ void job_show_error(struct call *c, const struct project *p, const json_node *er
 
 /* --- the last line --- */
 
+/* Nothing where every step gives the same on each replay. */
+static void say_determinism(const json_node *job)
+{
+	struct str verdict = remote_text(json_get(job, "snapshot"), "deterministic");
+	const json_node *names = cli_member(job, "snapshot.volatile");
+
+	if (!verdict.n || str_eq(verdict, S("yes")))
+		return;
+	fprintf(stderr, "; deterministic: %.*s", SARG(verdict));
+	for (size_t i = 0; cli_is_array(names) && i < json_count(names); i++) {
+		struct str name = json_kind(json_at(names, i)) == JSON_KIND_TEXT ? json_text(json_at(names, i)) : S("");
+
+		fputs(i ? ", " : ": ", stderr);
+		cli_say(name);
+	}
+}
+
 void job_show_end(const json_node *job)
 {
 	const json_node *hit = cli_member(job, "snapshot.hit"), *layer = cli_member(job, "snapshot.layer_id");
@@ -210,5 +227,6 @@ void job_show_end(const json_node *job)
 		fprintf(stderr, ": layer %.*s, %s, %lld of %lld steps reused", SARG(str_head(json_text(layer), ID_SHOWN)),
 			hit && json_kind(hit) == JSON_KIND_BOOL && json_bool(hit) ? "hit" : "miss",
 			(long long)int_of(job, "snapshot.steps_reused"), (long long)int_of(job, "progress.steps_total"));
+	say_determinism(job);
 	fputc('\n', stderr);
 }

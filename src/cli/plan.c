@@ -29,31 +29,16 @@ static void print_steps(const json_node *steps)
 	table_drop(&t);
 }
 
-/* An object of texts and numbers, or a text. */
-static void print_reason(const json_node *n)
+static void print_difference(const json_node *d)
 {
-	const char *blank = "";
-	const json_node *value;
-	struct str key;
+	struct str path, reason, variable;
 
-	if (!n || json_kind(n) == JSON_KIND_NULL)
+	if (!d || json_kind(d) != JSON_KIND_OBJECT)
 		return;
-	fputs("first difference: ", stdout);
-	if (json_kind(n) != JSON_KIND_OBJECT) {
-		cli_print_node(n);
-		return;
-	}
-	for (void *it = NULL; json_each(n, &it, &key, &value); blank = " ") {
-		OWNS(buf) b = {0};
-		struct json_out o = json_out(&b);
-
-		if (json_kind(value) == JSON_KIND_TEXT)
-			table_add_visible(&b, json_text(value));
-		else
-			json_put_node(&o, value);
-		printf("%s%.*s %.*s", blank, SARG(key), SARG(buf_str(&b)));
-	}
-	putchar('\n');
+	path = remote_text(d, "path");
+	reason = remote_text(d, "reason");
+	variable = remote_text(d, "variable");
+	printf("first difference: %.*s: %.*s%s%.*s\n", SARG(path), SARG(reason), variable.n ? " " : "", SARG(variable));
 }
 
 static void print_plan(const json_node *plan, bool json)
@@ -66,7 +51,7 @@ static void print_plan(const json_node *plan, bool json)
 	}
 	print_steps(steps);
 	printf("tail %.*s\n", SARG(remote_text(plan, "tail_hash")));
-	print_reason(json_get(plan, "first_difference"));
+	print_difference(json_get(plan, "first_difference"));
 }
 
 static int make_plan(struct call *c, const struct chain_ask *a)

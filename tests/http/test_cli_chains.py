@@ -221,6 +221,11 @@ def test_rows_notices_tags_and_what_was_reused(chains, project):
         "completed in 0.012 s" in done.stderr
 
 
+def test_what_may_differ_from_replay_to_replay_is_said(chains, project):
+    chains.job[1]["snapshot"] |= {"deterministic": "unverified", "volatile": ["now", "random"]}
+    assert "2 of 2 steps reused; deterministic: unverified: now, random\n" in chains.run("run", str(project), "--head", "head.sql").stderr
+
+
 def test_other_formats(chains, project):
     assert json.loads(chains.run("run", str(project), "--head", "head.sql", "--format", "json").stdout)["job_id"] == JOB
     assert chains.run("run", str(project), "--head", "head.sql", "--format", "ndjson").stdout == '{"n":7}\n'
@@ -321,7 +326,7 @@ def test_a_plan_tells_hits_and_the_reason_of_the_first_miss(chains, project):
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["step", "|", "layer", "|", "cached"], done.stdout.splitlines()[1].split(), ["init/0.sql", "|", "cdcdcdcdcdcd", "|", "hit"],
         ["init/1.sql", "|", "abababababab", "|", "miss"], ["tail", LAYER],
-        ["first", "difference:", "path", "init/1.sql", "reason", "content_changed"]]
+        ["first", "difference:", "init/1.sql:", "content_changed"]]
     assert json.loads(chains.run("plan", str(project), "--head", "head.sql", "--format", "json").stdout) == chains.plan[1]
     chains.plan = (422, {"code": "syntax_error", "detail": "unterminated quote", "path": "head.sql", "line": 2, "column": 2, "position": 11})
     done = chains.run("plan", str(project), "--head", "head.sql")
