@@ -41,6 +41,9 @@ bool tree_add(struct call *c, struct runner *r, struct arena *a, struct tree *in
 bool tree_check_blobs(struct call *c, struct runner *r, struct tree *t) NODISCARD;
 /* A job that lives until then (wall) refers to them: no sweep drops them before. Blocks. */
 bool tree_hold(struct call *c, struct runner *r, const struct tree *t, int64_t until_ms) NODISCARD;
+/* The path in the tree of a file that `from` names in \ir (empty: \i, from the root): without `.` and `..`. ERR_MISSING_INCLUDE when it
+ * leaves the project; it need not be there. */
+bool tree_resolve(struct call *c, struct str from, struct str spelled, struct str *ret) NODISCARD;
 bool tree_content(struct call *c, struct runner *r, const struct tree *t, struct str path, struct str *ret) NODISCARD; /* by blob when need be */
 /* The tail by the contract's rule; `unused`: *.sql that are neither. ERR_HEAD_NOT_FOUND, ERR_EMPTY_PROJECT. */
 struct tree_order {
@@ -56,6 +59,10 @@ bool blob_put(struct call *c, struct runner *r, struct str hex, struct str bytes
 /* It is there (ERR_NOT_FOUND) and is kept until then at least. ret_size may be NULL. */
 bool blob_hold(struct call *c, struct runner *r, struct str hex, int64_t until_ms, int64_t *ret_size) NODISCARD;
 void blobs_sweep(struct call *c, struct runner *r);  /* of all tenants: what nobody holds any more */
+bool blobs_open(struct call *c, struct runner *r) NODISCARD;
+void blobs_close(struct runner *r);
+bool etag_hex(struct call *c, struct str etag, struct str *ret) NODISCARD; /* of "sha256:<64 hex>"; ERR_INVALID_FIELD */
+void runner_sha(struct str bytes, char ret[RUNNER_HEX + 1]);
 struct str runner_prefix(struct arena *a, struct str tenant); /* of a tenant's keys in the store: "" or "tenants/x/" */
 /* Tenants of whom the store has something, bytewise, `default` first; in the call's arena. */
 bool runner_tenants(struct call *c, struct runner *r, struct str **ret, int *ret_n) NODISCARD;
@@ -172,7 +179,8 @@ bool layer_there(struct runner *r, struct str tenant, struct str id); /* for pla
 struct layers;
 bool layers_open(struct call *c, struct runner *r) NODISCARD;
 void layers_sweep(struct call *c, struct runner *r); /* TTL, byte cap; blocks */
-void layers_close(struct runner *r);
+void layers_close(struct runner *r);     /* instances are closed, and no job has one */
+void layers_counted(struct runner *r, int *ret_n, int64_t *ret_bytes);
 /* share.c: layers/<id>/ in the store: pieces of the backend's archive, and a manifest that names them with their SHA-256, written last.
  * Export takes ancestors along that are not shared; import brings those that are missing first, each published by the
  * backend as it comes. ERR_NOT_FOUND: nobody shares it, or one below; ERR_STORAGE: it is not what its manifest says (and is dropped).
@@ -183,21 +191,25 @@ void share_sweep(struct call *c, struct runner *r); /* unused for the layers' TT
 
 /* --- instances.c --- */
 struct tenancy {                         /* a lease of an instance */
-	struct pg_instance *instance;
-	struct pg_conn *conn;            /* as the owner, ready */
+	struct pg_instance *instance;    /* NULL: a shared one, which another lease's watchdog may kill at any time */
+	struct pg_conn *conn;            /* as the owner, ready; who closes it sets NULL */
 	bool shared, warm;               /* warm: it ran already */
 	int64_t boot_ns;                 /* 0 when warm */
 	void *of;                        /* instances.c's */
 };
-/* shared: for pg_read(), given back; else writable, never used again. Blocks. */
+/* shared: for pg_read(), given back; else writable, never used again. Blocks: when all instances are busy, in turn. ERR_NOT_FOUND: the
+ * layer is not there any more, another process dropped it: acquire it anew. */
 bool instance_lease(struct call *c, struct runner *r, struct layer *l, bool shared, struct pg_stop *stop, struct tenancy *ret) NODISCARD;
+/* A writable one is killed and removed, in the background. Of a shared one: unless healthy its connection is closed, and where a
+ * statement still runs on it the instance is killed. */
 void instance_return(struct runner *r, struct tenancy *t, bool healthy);
 /* Somebody will want one soon: booting begins. Of the deepest layer of `plan` that is there. Does not block. */
 void instance_expect(struct runner *r, struct str tenant, const struct plan *plan);
 bool instances_open(struct call *c, struct runner *r) NODISCARD;
 void instances_drop(struct runner *r, struct layer *l); /* none of it waits any more; blocks */
 void instances_sweep(struct runner *r);  /* TTL, idle, memory; blocks */
-void instances_close(struct runner *r);
+void instances_close(struct runner *r);  /* nothing is leased */
+void instances_counted(struct runner *r, int *ret_warm, int *ret_busy);
 
 struct runner {
 	struct runner_options o;
