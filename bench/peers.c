@@ -151,7 +151,7 @@ static const struct mode *find_mode(const char *name)
 int main(int argc, char **argv)
 {
 	const struct mode *mode = argc == 6 ? find_mode(argv[2]) : NULL;
-	int rounds = argc == 6 ? atoi(argv[4]) : 0;
+	long rounds = argc == 6 ? strtol(argv[4], NULL, 10) : 0;
 	double took[ROUNDS_MAX];
 	struct peer p;
 
@@ -160,7 +160,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	p = (struct peer){argv[1], argv[3], argv[5]};
-	for (int i = 0; i < rounds; i++)
+	for (long i = 0; i < rounds; i++)
 		took[i] = mode->round(&p);
 	qsort(took, (size_t)rounds, sizeof(*took), by_size);
 	printf("%.6f\n", took[rounds / 2]);

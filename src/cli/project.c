@@ -116,7 +116,12 @@ static bool take_entry(struct call *c, struct project *p, struct str folder, con
 		p->left_out++;
 		return true;
 	}
-	return take_file(c, p, path);
+	if (take_file(c, p, path))
+		return true;
+	if (lstat(full.p, &st) == 0 || errno != ENOENT)
+		return false;
+	call_forgive(c); /* removed meanwhile, as editors do with theirs */
+	return true;
 }
 
 static bool walk_folder(struct call *c, struct project *p, struct str folder)
