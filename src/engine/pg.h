@@ -55,6 +55,7 @@ struct pg_ask {
 	struct str data;     /* for COPY … FROM STDIN; p = NULL: such a COPY is ended with an error */
 	struct pg_caps caps; /* zero: rows are not kept */
 	bool one_only;       /* the extended protocol: a text that is two statements is an error */
+	bool text;           /* every column is VARCHAR, its cells are the server's own text */
 };
 struct pg_answer { /* in the call's arena, but for the parts */
 	enum pg_outcome outcome;

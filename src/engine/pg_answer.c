@@ -117,7 +117,7 @@ void pg_making_columns(struct pg_making *m, PGconn *db, const PGresult *res)
 	if (m->cells)
 		return;
 	begin_rows(m);
-	m->cells = pg_cells_of(m->c->arena, db, res, &m->a->columns);
+	m->cells = m->text_only ? pg_cells_text(m->c->arena, res, &m->a->columns) : pg_cells_of(m->c->arena, db, res, &m->a->columns);
 }
 
 /* Base64 is shorter than the hex that came: a row may shrink to two thirds, at most. */

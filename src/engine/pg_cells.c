@@ -228,6 +228,22 @@ const struct pg_cells *pg_cells_of(struct arena *a, PGconn *db, const PGresult *
 	return v;
 }
 
+const struct pg_cells *pg_cells_text(struct arena *a, const PGresult *res, struct str *ret_columns)
+{
+	int n = PQnfields(res);
+	struct pg_cells *v = arena_zalloc(a, sizeof(*v) + sizeof(v->columns[0]) * (size_t)n);
+	struct engine_column *columns = ARENA_ARRAY(a, struct engine_column, (size_t)n + 1);
+
+	v->n = n;
+	for (int i = 0; i < n; i++) {
+		v->columns[i].type = &any;
+		columns[i] = (struct engine_column){
+			.name = clean(a, PQfname(res, i)), .type = str_of(any.name), .kind = any.kind, .nullable = true};
+	}
+	*ret_columns = packed(a, columns, n);
+	return v;
+}
+
 struct str pg_cells_copy_columns(struct arena *a, bool binary)
 {
 	const struct engine_column text = {S("copy"), S("VARCHAR"), ENGINE_T_TEXT, 0, 0, true};

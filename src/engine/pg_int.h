@@ -27,6 +27,7 @@ struct pg_making {
 	struct call *c;
 	struct pg_answer *a;
 	struct pg_caps caps;
+	bool text_only;                 /* of pg_ask */
 	const struct pg_cells *cells;   /* of the rows that come now */
 	struct buf text;                /* of the part that is filled */
 	int64_t part_rows, part_row_bytes;
@@ -72,6 +73,7 @@ bool pg_call_off(struct pg_conn *p, int grace_ms, bool (*settle)(struct pg_conn 
 
 /* --- pg_cells.c: rows in the native form --- */
 const struct pg_cells *pg_cells_of(struct arena *a, PGconn *db, const PGresult *res, struct str *ret_columns);
+const struct pg_cells *pg_cells_text(struct arena *a, const PGresult *res, struct str *ret_columns); /* all of them as text */
 void pg_cells_row(const struct pg_cells *v, const PGresult *res, struct buf *out);
 struct str pg_cells_copy_columns(struct arena *a, bool binary);
 

@@ -181,6 +181,7 @@ void pg_run(struct call *c, struct pg_conn *p, const struct pg_ask *ask, int gra
 	enum pg_outcome o;
 
 	pg_making_begin(&m, c, ret, ask->caps);
+	m.text_only = ask->text;
 	if (ask->sql.n && memchr(ask->sql.p, '\0', ask->sql.n)) {
 		pg_making_refuse(&m, "22021", S("invalid byte sequence for encoding \"UTF8\": 0x00"));
 		pg_making_end(&m, PG_FAILED);

@@ -119,10 +119,10 @@ bool plans_open(struct call *c, struct runner *r) NODISCARD;
 void plans_close(struct runner *r);
 
 /* --- script.c: one file on one connection --- */
-struct script_sink {                     /* what a run tells; NULL functions are not told */
+struct script_sink {                     /* what a run tells; NULL functions are not told. Texts of a tail live until they return */
 	void (*notice)(void *arg, const struct pg_notice *n);
 	void (*echo)(void *arg, struct str text);
-	void (*answer)(void *arg, struct pg_answer *a); /* of each statement, in order; takes the parts */
+	void (*answer)(void *arg, struct pg_answer *a); /* of each statement that did, in order; takes the parts; \gset: without rows */
 	void *arg;
 };
 struct script_run {
@@ -133,12 +133,13 @@ struct script_run {
 	int nvariables;
 	struct pg_caps caps;             /* of each statement's rows */
 	bool head;                       /* one statement a message; rows are kept */
-	bool one_database;               /* what is beyond one database is refused: ERR_NOT_ALLOWED, "cluster_wide" */
+	bool one_database;               /* what is beyond one database is refused: ERR_NOT_ALLOWED, error.code "cluster_wide" */
 	struct script_sink sink;
 	struct job_error error;          /* set when it fails */
 };
 /* Statement by statement, autocommit, with variables, includes and meta-commands; stops at the first error. An open transaction at its
- * end is rolled back with a warning. PG_OK, PG_FAILED (error), PG_STOPPED, PG_LATE, PG_LOST. */
+ * end is rolled back with a warning. PG_OK, PG_FAILED (error; the call has one too when it was no statement that failed), PG_STOPPED,
+ * PG_LATE, PG_LOST. */
 enum pg_outcome script_run(struct call *c, struct script_run *run, struct str path);
 /* The head as statements for pg_read(): false when it cannot be (meta-commands, COPY, statements that may write). */
 bool script_read_only(struct call *c, const struct script_run *run, struct str path, struct str **ret, int *ret_n) NODISCARD;

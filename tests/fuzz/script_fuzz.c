@@ -19,8 +19,8 @@ static void check_again(struct call *c, const struct script_piece *p)
 	struct script_piece *again;
 	int n;
 
-	if (p->kind != SCRIPT_SQL || p->copy_in || p->gset)
-		return;
+	if (p->kind != SCRIPT_SQL || p->copy_in || p->gset || str_starts(p->text, S("\xEF\xBB\xBF")))
+		return; /* a byte order mark counts at the beginning only */
 	INVARIANT(script_split(c, p->text, &again, &n));
 	INVARIANT(n == 1 && str_eq(again->text, p->text) && again->nuses == p->nuses);
 }
