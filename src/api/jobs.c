@@ -77,15 +77,13 @@ static bool write_accepted(struct call *c, struct http_res *out, struct job *j)
 
 /* --- making and running --- */
 
-/* Begun: waited for if the client prefers that; else it is recorded before anybody is told. */
+/* Begun, perhaps queued: waited for if the client prefers that. */
 static bool answer_begun(struct call *c, const struct http_req *in, struct http_res *out, struct job *j)
 {
 	int64_t wait_ms = 0;
 
-	if (api_prefer_wait(c, in, &wait_ms) && wait_ms > 0 && job_status_of(j) != JOB_PENDING && !job_ended(j))
+	if (api_prefer_wait(c, in, &wait_ms) && wait_ms > 0)
 		return wait_for_end(c, out, j, wait_ms);
-	if (job_ended(j) && wait_ms > 0)
-		return write_job(c, out, 200, j, true);
 	return job_acknowledge(c, j) && write_accepted(c, out, j);
 }
 
@@ -98,6 +96,8 @@ bool api_create_job(struct call *c, void *rooms, const struct http_req *in, stru
 	if (!api_read_job(c, a, in, &ask) || !job_create(c, a->runner, &ask, &j))
 		return false;
 	arena_defer(c->arena, unref, j);
+	if (!ask.head_path.p) /* it waits to be assembled */
+		return job_acknowledge(c, j) && write_accepted(c, out, j);
 	return answer_begun(c, in, out, j);
 }
 
