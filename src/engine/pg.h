@@ -23,6 +23,7 @@ struct pg_target {
 	struct str conninfo; /* libpq's: a DSN or key=value */
 	struct str dbname;       /* instead of the conninfo's; empty = as there */
 	struct str user, password; /* the same; the password counts only with a user */
+	struct str options;      /* more settings of the session: "-c a=b"; empty = none */
 	struct pg_stop *stop;    /* NULL = none; a connection outlives a stop sign: pg_conn_stop() */
 };
 /* ERR_ENGINE_UNREACHABLE, without secrets in its words; ERR_CANCELED, ERR_STATEMENT_TIMEOUT. */

@@ -74,7 +74,7 @@ static bool params_of(struct call *c, const struct pg_target *t, struct params *
 		return fail(c, ERR_ENGINE_UNREACHABLE, "the connection string of PostgreSQL is not well-formed");
 	*ret = (struct params){.n = 0};
 	options = given(v, "options");
-	all = arena_fmt(c->arena, "%s%s%s", options ? options : "", options ? " " : "", session_options);
+	all = arena_fmt(c->arena, "%s %s %.*s", options ? options : "", session_options, SARG(t->options));
 	param(ret, "dbname", conninfo);
 	if (t->dbname.n)
 		param(ret, "dbname", arena_cstr(c->arena, t->dbname));

@@ -170,7 +170,7 @@ static inline void pg_suite_base(void **state)
 	struct pg_conn *admin = NULL;
 
 	pg_suite_sql(s, i, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace", "[0]");
-	pg_suite_sql(s, i, "SELECT rolsuper, rolcreatedb, rolcanlogin FROM pg_roles WHERE rolname = current_user", "[false,false,true]");
+	pg_suite_sql(s, i, "SELECT rolsuper, rolcanlogin FROM pg_roles WHERE rolname = current_user", "[false,true]");
 	pg_suite_sql(s, i, "SELECT current_user = session_user, pg_get_userbyid(datdba) = current_user, pg_encoding_to_char(encoding) "
 		"FROM pg_database WHERE datname = current_database()", "[true,true,\"UTF8\"]");
 	pg_suite_sql(s, i, "CREATE SCHEMA s CREATE TABLE t (a text)", NULL);
