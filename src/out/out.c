@@ -7,6 +7,8 @@
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	CONNECT_MS = 10000,
@@ -32,6 +34,7 @@ struct exchange {
 	struct buf body;
 	size_t sunk;             /* bytes given to the sink */
 	enum err_kind stop;      /* why we ended it ourselves */
+	bool refused;            /* an address that is not public */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -255,6 +258,29 @@ static void put_limits(struct exchange *x)
 	x->body.limit = q->max_body_bytes ? q->max_body_bytes : BODY_MAX;
 }
 
+/* After resolution, when connecting: what a name stood for before does not count. */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct exchange *x = arg;
+
+	(void)purpose;
+	if (!out_public(&a->addr)) {
+		x->refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+static void put_public_only(struct exchange *x)
+{
+	if (!x->q->public_only)
+		return;
+	curl_easy_setopt(x->curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	curl_easy_setopt(x->curl, CURLOPT_OPENSOCKETDATA, x);
+	curl_easy_setopt(x->curl, CURLOPT_FRESH_CONNECT, 1L); /* one that is kept was not looked at */
+	curl_easy_setopt(x->curl, CURLOPT_FORBID_REUSE, 1L);
+}
+
 static void put_callbacks(struct exchange *x)
 {
 	curl_easy_setopt(x->curl, CURLOPT_HEADERFUNCTION, on_header);
@@ -284,6 +310,8 @@ static bool explain(struct exchange *x, CURLcode code)
 	default:
 		break;
 	}
+	if (x->refused && code == CURLE_COULDNT_CONNECT)
+		return fail(x->c, ERR_FORBIDDEN, "%.*s: not a public address", SARG(url));
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		return fail(x->c, ERR_REQUEST_TIMEOUT, "%.*s: %s", SARG(url), words);
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
@@ -322,6 +350,7 @@ bool out_fetch(struct call *c, struct out_client *o, const struct out_request *q
 	put_method(&x);
 	put_limits(&x);
 	put_callbacks(&x);
+	put_public_only(&x);
 	code = curl_easy_perform(o->curl);
 	curl_easy_setopt(o->curl, CURLOPT_ERRORBUFFER, NULL); /* x ends here, the handle does not */
 	if (code != CURLE_OK)

@@ -28,6 +28,7 @@ struct out_request {
 	 * request with ERR_CANCELED. It waits for the server's 100 before a large body. */
 	int64_t (*source)(void *arg, char *to, size_t n);
 	int64_t source_bytes;             /* all that will come; -1 = not known, then in chunks */
+	bool public_only;                 /* ERR_FORBIDDEN where every address of the host is out_public()'s no */
 	struct str unix_socket;           /* connect there instead; empty = by the URL's host */
 	int64_t timeout_ms;               /* of the whole; 0 = as long as the call has */
 	int64_t connect_ms;               /* of connecting; 0 = 10 s */
@@ -53,6 +54,11 @@ void out_close(struct out_client *o);
 /* ERR_INVALID_FIELD: the request cannot be sent as it is. ERR_UNAVAILABLE: no connection, or it broke.
  * ERR_REQUEST_TIMEOUT, ERR_CANCELED, ERR_BODY_TOO_LARGE. */
 bool out_fetch(struct call *c, struct out_client *o, const struct out_request *q, struct out_answer *ret) NODISCARD;
+
+/* Is this an address of the public internet? Not loopback, private, link-local, unspecified, multicast, reserved, nor an IPv6
+ * address that stands for an IPv4 one which is none. */
+struct sockaddr;
+bool out_public(const struct sockaddr *a);
 
 /* The first header of that name, p = NULL when absent. */
 struct str out_header(const struct out_answer *a, const char *name);
