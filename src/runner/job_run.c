@@ -374,7 +374,8 @@ static void open_walk(struct walk *w, struct job *j, struct arena *a)
 /* What follows looks at no deadline and no stop sign: the end is written in any case. */
 static void close_walk(struct walk *w, enum job_status to, const struct job_error *e)
 {
-	layer_release(w->layer);
+	if (w->layer)
+		layer_release(w->layer);
 	w->c->deadline_ms = 0;
 	w->c->cancel = NULL;
 	call_forgive(w->c);
