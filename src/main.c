@@ -7,11 +7,13 @@
 #include "cli/cli.h"
 #include "conf/conf.h"
 #include "engine/engine.h"
+#include "engine/pg_layers.h"
 #include "exec/exec.h"
 #include "http/http.h"
 #include "kv/kv.h"
 #include "lifecycle/lifecycle.h"
 #include "obs/obs.h"
+#include "runner/runner.h"
 #include "session/session.h"
 #include "statement/statement.h"
 #include "store/store.h"
@@ -53,12 +55,16 @@ struct server {
 	struct statements *statements;
 	struct sessions *sessions;
 	struct views *views;
+	struct store *journal;   /* of the runner */
+	struct pg_backend *postgres;
+	struct str postgres_missing;
+	struct runner *runner;
 	struct http_server *http;
 	struct api api;
 	struct exec_timer *stop_timer;
 	int64_t cancel_at_ms, give_up_at_ms;
 	bool stopping, canceled;
-	atomic_bool sessions_ended, views_ended;
+	atomic_bool sessions_ended, views_ended, runner_ended;
 	struct buf addresses;
 };
 
@@ -151,6 +157,14 @@ static void view_caps(void *arg, struct str tenant, struct view_caps *ret)
 
 	*ret = (struct view_caps){.spaces = caps->spaces, .tables = caps->space_tables, .saved = caps->space_sql,
 				  .sql_sessions = caps->sql_sessions, .view_bytes = caps->view_bytes};
+}
+
+static void runner_caps(void *arg, struct str tenant, struct runner_caps *ret)
+{
+	const struct conf_caps *caps = conf_caps_of(arg, tenant);
+
+	*ret = (struct runner_caps){.jobs = caps->jobs, .running = caps->concurrent_jobs, .job_ttl_s = caps->job_ttl_seconds,
+				    .blob_bytes = caps->blob_bytes, .layer_bytes = caps->layer_bytes};
 }
 
 static void scrape_sessions(struct server *s)
@@ -378,6 +392,55 @@ static bool open_views(struct server *s)
 	return s->views != NULL;
 }
 
+static bool open_postgres(struct server *s)
+{
+	const struct conf *f = &s->conf;
+	struct str dir = f->runner_layers_dir.n ? f->runner_layers_dir : arena_fmt(&s->arena, "%.*s/layers", SARG(f->data_dir));
+	const struct pg_jail_options j = {
+		.dir = dir, .bin_dir = f->runner_postgres_bin_dir, .driver = f->runner_driver,
+		.require = str_eq(f->runner_isolation, S("require")), .uid = (uid_t)f->runner_postgres_uid,
+		.extensions = f->runner_postgres_extensions.v, .nextensions = f->runner_postgres_extensions.n,
+		.max = (int)f->runner_instance_max, .memory_bytes = f->runner_instance_memory_bytes,
+		.disk_bytes = f->runner_instance_disk_bytes, .pids = (int)f->runner_instance_pids,
+	};
+	const struct pg_dsn_options d = {.dsn = f->runner_postgres_dsn, .server = s->identity.id, .max = (int)f->runner_instance_max};
+	bool ok = f->runner_postgres_dsn.n ? pg_dsn_open(&s->call, &d, &s->postgres) : pg_jail_open(&s->call, &j, &s->postgres);
+
+	if (ok)
+		return true;
+	s->postgres = NULL;
+	s->postgres_missing = arena_dup(&s->arena, str_of(s->call.err.text));
+	call_forgive(&s->call);
+	return true;
+}
+
+static bool open_runner(struct server *s)
+{
+	const struct conf *f = &s->conf;
+	struct runner_options o;
+
+	s->journal = store_folder_open(&s->call, arena_fmt(&s->arena, "%.*s/journal", SARG(f->data_dir)));
+	if (!s->journal || !open_postgres(s))
+		return false;
+	o = (struct runner_options){
+		.store = s->storage, .journal = s->journal, .kv = s->records, .backend = s->postgres,
+		.backend_missing = s->postgres ? NULL : s->postgres_missing.p, .engine = s->engine, .lifecycle = s->lifecycle,
+		.events = s->events, .pool = s->pool, .server = s->identity.id, .concurrent = (int)f->runner_concurrent,
+		.queued = (int)f->runner_queued, .project_files = f->runner_project_max_files,
+		.project_bytes = f->runner_project_max_bytes, .result_rows = f->runner_result_max_rows,
+		.result_bytes = f->runner_result_max_bytes, .result_statements = f->runner_result_max_statements,
+		.replay_ms = f->runner_layers_replay_ms, .layer_bytes = f->runner_layers_max_bytes,
+		.layer_ttl_s = f->runner_layers_ttl_seconds, .share = f->runner_layers_share,
+		.instance_ttl_s = f->runner_instance_ttl_seconds, .instance_idle_s = f->runner_instance_idle_seconds,
+		.instances = (int)f->runner_instance_max, .warm_bytes = f->runner_instance_warm_bytes,
+		.blob_ttl_s = f->runner_blob_ttl_seconds, .hooks_private = f->runner_webhooks_allow_private,
+		.hook_attempts = (int)f->runner_webhooks_attempts, .hook_backoff_ms = f->runner_webhooks_backoff_ms,
+		.caps = runner_caps, .arg = &s->conf,
+	};
+	s->runner = runner_open(&s->call, &o);
+	return s->runner != NULL;
+}
+
 static bool open_http(struct server *s)
 {
 	const struct conf *f = &s->conf;
@@ -427,10 +490,11 @@ static bool open_rooms(struct server *s)
 
 	open_threads(s);
 	if (!open_memory_of_the_server(s) || !open_lifecycle(s) || !open_storage(s) || !open_engine(s) || !(s->tenants = tenant_open(&s->call, &t)) ||
-	    !open_statements(s) || !open_sessions(s) || !open_views(s))
+	    !open_statements(s) || !open_sessions(s) || !open_views(s) || !open_runner(s))
 		return false;
 	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements,
-			      .sessions = s->sessions, .views = s->views, .storage = s->storage, .events = s->events, .lifecycle = s->lifecycle};
+			      .sessions = s->sessions, .views = s->views, .runner = s->runner,
+			      .storage = s->storage, .events = s->events, .lifecycle = s->lifecycle};
 	if (!open_http(s))
 		return false;
 	obs_source_add(scrape, s);
@@ -521,12 +585,19 @@ static void on_views_ended(void *arg)
 	atomic_store(&s->views_ended, true);
 }
 
+static void on_runner_ended(void *arg)
+{
+	struct server *s = arg;
+
+	atomic_store(&s->runner_ended, true);
+}
+
 static void on_stop_tick(void *arg)
 {
 	struct server *s = arg;
 	int64_t now = clock_mono_ms();
 
-	bool idle = statements_idle(s->statements) && views_idle(s->views);
+	bool idle = statements_idle(s->statements) && views_idle(s->views) && runner_idle(s->runner);
 
 	if (!s->canceled && !idle && now < s->cancel_at_ms)
 		return;
@@ -535,9 +606,11 @@ static void on_stop_tick(void *arg)
 		s->canceled = true;
 		s->give_up_at_ms = now + SESSIONS_STOP_MS;
 		views_stop(s->views, on_views_ended, s);
+		runner_stop(s->runner, on_runner_ended, s);
 		sessions_shutdown(s->sessions, on_sessions_ended, s);
 	}
-	if (!(atomic_load(&s->sessions_ended) && atomic_load(&s->views_ended)) && now < s->give_up_at_ms)
+	if (!(atomic_load(&s->sessions_ended) && atomic_load(&s->views_ended) && atomic_load(&s->runner_ended)) &&
+	    now < s->give_up_at_ms)
 		return;
 	exec_timer_stop(s->stop_timer);
 	http_drain(s->http, 2000, on_drained, s);
@@ -591,6 +664,12 @@ static void close_rooms(struct server *s)
 	}
 	if (s->pool)
 		exec_pool_close(s->pool);
+	if (s->runner)
+		runner_close(s->runner);
+	if (s->postgres)
+		s->postgres->ops->close(s->postgres);
+	if (s->journal)
+		s->journal->ops->close(s->journal);
 	if (s->views)
 		views_close(s->views);
 	if (s->sessions)

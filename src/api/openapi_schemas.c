@@ -184,6 +184,115 @@ const struct api_schema api_schemas[] = {
 	 "\"properties\":{\"offset\":{\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"}}}],"
 	 "\"examples\":[{\"columns\":[{\"name\":\"id\",\"type\":\"BIGINT\",\"nullable\":true}],\"rows\":[[7]],"
 	 "\"row_count\":1,\"offset\":0,\"limit\":50}]}"},
+	{"CreateJob",
+	 "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"request_id\":{\"type\":\"string\","
+	 "\"maxLength\":256},\"user_id\":{\"type\":\"string\",\"maxLength\":256},\"project_tree\":{\"type\":\"object\","
+	 "\"additionalProperties\":{\"type\":\"object\",\"additionalProperties\":false,"
+	 "\"properties\":{\"content\":{\"type\":\"string\"},\"etag\":{\"type\":\"string\","
+	 "\"pattern\":\"^sha256:[0-9a-f]{64}$\"}}}},\"chain\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+	 "\"head_path\":{\"type\":\"string\"},\"variables\":{\"type\":\"object\","
+	 "\"additionalProperties\":{\"type\":[\"string\",\"number\",\"boolean\"]}},"
+	 "\"snapshot_ttl\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":86400},\"job_ttl\":{\"type\":\"integer\","
+	 "\"minimum\":1,\"maximum\":2592000},\"timeout_ms\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":3600000},"
+	 "\"telemetry_context\":{\"type\":\"object\",\"additionalProperties\":false,"
+	 "\"properties\":{\"traceparent\":{\"type\":\"string\"},\"tracestate\":{\"type\":\"string\"}}},"
+	 "\"webhooks\":{\"type\":\"array\",\"maxItems\":10,\"items\":{\"type\":\"object\",\"required\":[\"url\"],"
+	 "\"additionalProperties\":false,\"properties\":{\"url\":{\"type\":\"string\"},"
+	 "\"secret\":{\"type\":\"string\"}}}},\"isolation\":{\"enum\":[\"shared\",\"private\"]},"
+	 "\"verify\":{\"type\":\"boolean\"}},\"examples\":[{\"project_tree\":{\"migrations/001_users.sql\":{\"content\":"
+	 "\"CREATE TABLE users (id int PRIMARY KEY, name text)\"},\"seed/users.sql\":{\"content\":\"INSERT INTO users VA"
+	 "LUES (1, 'Ada')\"},\"head.sql\":{\"content\":\"SELECT * FROM users\"}},\"head_path\":\"head.sql\","
+	 "\"timeout_ms\":5000}]}"},
+	{"AppendJob",
+	 "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"project_tree\":{\"type\":\"object\","
+	 "\"additionalProperties\":{\"type\":\"object\",\"additionalProperties\":false,"
+	 "\"properties\":{\"content\":{\"type\":\"string\"},\"etag\":{\"type\":\"string\","
+	 "\"pattern\":\"^sha256:[0-9a-f]{64}$\"}}}},\"chain\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+	 "\"part\":{\"type\":\"string\",\"maxLength\":256}}}"},
+	{"RunJob",
+	 "{\"type\":\"object\",\"required\":[\"head_path\"],\"additionalProperties\":false,"
+	 "\"properties\":{\"project_tree\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
+	 "\"additionalProperties\":false,\"properties\":{\"content\":{\"type\":\"string\"},"
+	 "\"etag\":{\"type\":\"string\",\"pattern\":\"^sha256:[0-9a-f]{64}$\"}}}},\"chain\":{\"type\":\"array\","
+	 "\"items\":{\"type\":\"string\"}},\"head_path\":{\"type\":\"string\"},\"variables\":{\"type\":\"object\","
+	 "\"additionalProperties\":{\"type\":[\"string\",\"number\",\"boolean\"]}},"
+	 "\"snapshot_ttl\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":86400},\"job_ttl\":{\"type\":\"integer\","
+	 "\"minimum\":1,\"maximum\":2592000},\"timeout_ms\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":3600000},"
+	 "\"telemetry_context\":{\"type\":\"object\",\"additionalProperties\":false,"
+	 "\"properties\":{\"traceparent\":{\"type\":\"string\"},\"tracestate\":{\"type\":\"string\"}}},"
+	 "\"webhooks\":{\"type\":\"array\",\"maxItems\":10,\"items\":{\"type\":\"object\",\"required\":[\"url\"],"
+	 "\"additionalProperties\":false,\"properties\":{\"url\":{\"type\":\"string\"},"
+	 "\"secret\":{\"type\":\"string\"}}}},\"isolation\":{\"enum\":[\"shared\",\"private\"]},"
+	 "\"verify\":{\"type\":\"boolean\"}}}"},
+	{"ExtendJob",
+	 "{\"type\":\"object\",\"required\":[\"job_ttl\"],\"additionalProperties\":false,"
+	 "\"properties\":{\"job_ttl\":{\"type\":\"integer\",\"minimum\":1}}}"},
+	{"JobAccepted",
+	 "{\"type\":\"object\",\"properties\":{\"job_id\":{\"type\":\"string\"},\"status\":{\"enum\":[\"pending\","
+	 "\"preparing\",\"running\",\"publishing\",\"completed\",\"failed\",\"canceled\"]},"
+	 "\"links\":{\"type\":\"object\",\"properties\":{\"self\":{\"type\":\"string\"},\"logs\":{\"type\":\"string\"},"
+	 "\"results\":{\"type\":\"string\"},\"cancel\":{\"type\":\"string\"}}}}}"},
+	{"JobSize",
+	 "{\"type\":\"object\",\"properties\":{\"parts\":{\"type\":\"integer\"},\"files\":{\"type\":\"integer\"},"
+	 "\"bytes\":{\"type\":\"integer\"}}}"},
+	{"Job",
+	 "{\"type\":\"object\",\"properties\":{\"job_id\":{\"type\":\"string\"},\"type\":{\"enum\":[\"short\","
+	 "\"long\"]},\"request_id\":{\"type\":[\"string\",\"null\"]},\"user_id\":{\"type\":[\"string\",\"null\"]},"
+	 "\"status\":{\"enum\":[\"pending\",\"preparing\",\"running\",\"publishing\",\"completed\",\"failed\","
+	 "\"canceled\"]},\"stage\":{\"enum\":[\"parsing\",\"snapshot_lookup\",\"tail_replay\",\"instance_boot\","
+	 "\"head_execution\",\"publishing\"]},\"created_at\":{\"type\":\"string\"},\"started_at\":{\"type\":[\"string\","
+	 "\"null\"]},\"finished_at\":{\"type\":[\"string\",\"null\"]},\"expires_at\":{\"type\":\"string\"},"
+	 "\"progress\":{\"type\":\"object\",\"properties\":{\"stage\":{\"enum\":[\"parsing\",\"snapshot_lookup\","
+	 "\"tail_replay\",\"instance_boot\",\"head_execution\",\"publishing\"]},\"steps_total\":{\"type\":\"integer\"},"
+	 "\"steps_done\":{\"type\":\"integer\"},\"duration_ms\":{\"type\":\"integer\"}}},"
+	 "\"snapshot\":{\"type\":\"object\",\"properties\":{\"tail_hash\":{\"type\":[\"string\",\"null\"]},"
+	 "\"layer_id\":{\"type\":[\"string\",\"null\"]},\"hit\":{\"type\":[\"boolean\",\"null\"]},"
+	 "\"steps_reused\":{\"type\":\"integer\"}}},\"columns\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
+	 "\"rows\":{\"type\":\"array\",\"items\":{\"type\":\"array\"}},\"results\":{\"type\":\"array\","
+	 "\"items\":{\"$ref\":\"#/components/schemas/JobResult\"}},\"error\":{\"type\":[\"object\",\"null\"],"
+	 "\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
+	 "\"sqlstate\":{\"type\":[\"string\",\"null\"]},\"stage\":{\"enum\":[\"parsing\",\"snapshot_lookup\","
+	 "\"tail_replay\",\"instance_boot\",\"head_execution\",\"publishing\"]},\"statement\":{\"type\":[\"integer\","
+	 "\"null\"]},\"path\":{\"type\":[\"string\",\"null\"]},\"line\":{\"type\":[\"integer\",\"null\"]},"
+	 "\"column\":{\"type\":[\"integer\",\"null\"]},\"position\":{\"type\":[\"integer\",\"null\"]},"
+	 "\"detail\":{\"type\":[\"string\",\"null\"]},\"hint\":{\"type\":[\"string\",\"null\"]}}},"
+	 "\"logs\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/JobLine\"}},"
+	 "\"metrics\":{\"type\":\"object\",\"properties\":{\"latency_ms\":{\"type\":[\"number\",\"null\"]},"
+	 "\"cache_hit\":{\"type\":[\"boolean\",\"null\"]},\"retries\":{\"type\":\"integer\"},"
+	 "\"boot_ms\":{\"type\":[\"number\",\"null\"]},\"head_ms\":{\"type\":[\"number\",\"null\"]},"
+	 "\"replay_ms\":{\"type\":[\"number\",\"null\"]}}},\"links\":{\"type\":\"object\","
+	 "\"properties\":{\"self\":{\"type\":\"string\"},\"logs\":{\"type\":\"string\"},"
+	 "\"results\":{\"type\":\"string\"},\"cancel\":{\"type\":\"string\"}}}}}"},
+	{"JobList",
+	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\","
+	 "\"items\":{\"$ref\":\"#/components/schemas/Job\"}},\"next\":{\"type\":[\"string\",\"null\"]}}}"},
+	{"JobLine",
+	 "{\"type\":\"object\",\"properties\":{\"seq\":{\"type\":\"integer\"},\"time\":{\"type\":\"string\"},"
+	 "\"stage\":{\"enum\":[\"parsing\",\"snapshot_lookup\",\"tail_replay\",\"instance_boot\",\"head_execution\","
+	 "\"publishing\"]},\"level\":{\"enum\":[\"info\",\"notice\",\"warn\",\"error\"]},"
+	 "\"message\":{\"type\":\"string\"}}}"},
+	{"JobLogs",
+	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\","
+	 "\"items\":{\"$ref\":\"#/components/schemas/JobLine\"}},\"next\":{\"type\":\"integer\"}}}"},
+	{"JobResult",
+	 "{\"allOf\":[{\"$ref\":\"#/components/schemas/Result\"},{\"type\":\"object\","
+	 "\"properties\":{\"command_tag\":{\"type\":\"string\"},\"truncated\":{\"type\":\"boolean\"},"
+	 "\"notices\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}]}"},
+	{"JobResults",
+	 "{\"allOf\":[{\"$ref\":\"#/components/schemas/JobResult\"},{\"type\":\"object\","
+	 "\"properties\":{\"results\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/JobResult\"}}}}]}"},
+	{"Plan",
+	 "{\"type\":\"object\",\"properties\":{\"tail_hash\":{\"type\":\"string\"},\"steps\":{\"type\":\"array\","
+	 "\"items\":{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},\"hash\":{\"type\":\"string\"},"
+	 "\"hit\":{\"type\":\"boolean\"}}}},\"nearest\":{\"type\":[\"string\",\"null\"]},"
+	 "\"first_difference\":{\"type\":[\"string\",\"object\",\"null\"]}}}"},
+	{"Layer",
+	 "{\"type\":\"object\",\"properties\":{\"layer_id\":{\"type\":\"string\"},\"parent\":{\"type\":[\"string\","
+	 "\"null\"]},\"bytes\":{\"type\":\"integer\"},\"created_at\":{\"type\":\"string\"},"
+	 "\"last_used_at\":{\"type\":[\"string\",\"null\"]},\"hits\":{\"type\":\"integer\"}}}"},
+	{"LayerList",
+	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\","
+	 "\"items\":{\"$ref\":\"#/components/schemas/Layer\"}},\"next\":{\"type\":[\"string\",\"null\"]}}}"},
 	{"IcebergConfig",
 	 "{\"type\":\"object\",\"properties\":{\"defaults\":{\"type\":\"object\"},\"overrides\":{\"type\":\"object\"},"
 	 "\"endpoints\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
@@ -226,6 +335,6 @@ const struct api_schema api_schemas[] = {
 	 "\"storage\":{\"type\":\"object\"},\"statement_store\":{\"type\":\"object\"},\"runner\":{\"type\":\"object\"}}}"},
 	{"Version",
 	 "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},"
-	 "\"duckdb\":{\"type\":[\"string\",\"null\"]}}}"},
+	 "\"duckdb\":{\"type\":[\"string\",\"null\"]},\"postgres\":{\"type\":[\"string\",\"null\"]}}}"},
 	{NULL, NULL},
 };

@@ -75,25 +75,71 @@ static void put_storage(struct json_out *o, struct api *a, bool ok)
 	json_end_object(o);
 }
 
+/* --- of the runner: without PostgreSQL the server does the rest of its work, unless it was told which one to use --- */
+
+static const char *runner_status(const struct runner_report *r)
+{
+	return r->ready ? "ok" : r->missing ? "unavailable" : "disabled";
+}
+
+static bool runner_counts(struct api *a, const struct runner_report *r)
+{
+	return r->ready || !(a->conf->runner_postgres_dsn.n || a->conf->runner_postgres_bin_dir.n);
+}
+
+static void put_isolation(struct json_out *o, const struct pg_report *r)
+{
+	json_key(o, S("isolation"));
+	json_begin_object(o);
+	JSON_FIELD_BOOL(o, "user_namespace", r->userns);
+	JSON_FIELD_BOOL(o, "pid_namespace", r->pidns);
+	JSON_FIELD_BOOL(o, "network_namespace", r->netns);
+	JSON_FIELD_BOOL(o, "mount_namespace", r->mountns);
+	JSON_FIELD_BOOL(o, "seccomp", r->seccomp);
+	JSON_FIELD_BOOL(o, "cgroup", r->cgroup);
+	json_end_object(o);
+}
+
+static void put_runner(struct json_out *o, const struct runner_report *r)
+{
+	json_key(o, S("runner"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "status", str_of(runner_status(r)));
+	api_put_text(o, "backend", str_of(r->pg.backend));
+	api_put_text(o, "driver", str_of(r->pg.driver));
+	api_put_text(o, "version", str_of(r->pg.version));
+	api_put_text(o, "missing", r->missing ? str_of(r->missing) : str_of(r->pg.missing));
+	if (r->ready) {
+		put_isolation(o, &r->pg);
+		JSON_FIELD_INT(o, "jobs_running", r->jobs_running);
+		JSON_FIELD_INT(o, "jobs_queued", r->jobs_queued);
+		JSON_FIELD_INT(o, "instances_warm", r->instances_warm);
+		JSON_FIELD_INT(o, "instances_busy", r->instances_busy);
+		JSON_FIELD_INT(o, "layers", r->layers);
+		JSON_FIELD_INT(o, "layer_bytes", r->layer_bytes);
+	}
+	json_end_object(o);
+}
+
 bool api_readyz(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	struct api *a = rooms;
-	bool draining = atomic_load(&a->draining), stored;
+	bool draining = atomic_load(&a->draining), stored, ready;
+	struct runner_report runs = {0};
 	struct json_out o;
 
 	(void)in;
 	stored = storage_answers(c, a->storage);
+	runner_report(a->runner, &runs);
+	ready = stored && runner_counts(a, &runs);
 	o = json_out(http_out(out));
-	api_json(out, draining || !stored ? 503 : 200);
+	api_json(out, draining || !ready ? 503 : 200);
 	json_begin_object(&o);
-	JSON_FIELD_TEXT(&o, "status", draining ? S("draining") : stored ? S("ok") : S("unavailable"));
+	JSON_FIELD_TEXT(&o, "status", draining ? S("draining") : ready ? S("ok") : S("unavailable"));
 	put_engine(&o, a);
 	put_storage(&o, a, stored);
 	put_store(&o, a);
-	json_key(&o, S("runner"));
-	json_begin_object(&o);
-	JSON_FIELD_TEXT(&o, "status", S("disabled"));
-	json_end_object(&o);
+	put_runner(&o, &runs);
 	json_end_object(&o);
 	return true;
 }
@@ -102,11 +148,13 @@ bool api_version(struct call *c, void *rooms, const struct http_req *in, struct 
 {
 	struct json_out o = json_out(http_out(out));
 	struct api *a = rooms;
+	struct runner_report runs = {0};
 	struct engine_report r;
 
 	(void)c;
 	(void)in;
 	engine_report(a->engine, &r);
+	runner_report(a->runner, &runs);
 	api_json(out, 200);
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "name", S("mayfly"));
@@ -116,6 +164,7 @@ bool api_version(struct call *c, void *rooms, const struct http_req *in, struct 
 		json_put_text(&o, str_of(r.version));
 	else
 		json_put_null(&o);
+	api_put_text(&o, "postgres", str_of(runs.pg.version));
 	json_end_object(&o);
 	return true;
 }

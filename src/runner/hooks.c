@@ -208,7 +208,7 @@ static bool read_record(struct call *c, struct job *j, struct hooks_of_job *of)
 	const json_node *o, *v;
 	OWNS(buf) b = {0};
 
-	if (!s->ops->get(c, s, record_key(c->arena, j, "hooks"), 0, 16 << 20, &b)) {
+	if (!s->ops->get(c, s, job_record_key(c->arena, j, "hooks"), 0, 16 << 20, &b)) {
 		if (c->err.kind != ERR_NOT_FOUND)
 			return false;
 		call_forgive(c);
@@ -366,7 +366,7 @@ static void put_tried(struct call *c, struct hooks *h, struct hooks_of_job *of)
 	if (gone)
 		return;
 	put_record(h, of, &b);
-	if (!s->ops->put(c, s, record_key(c->arena, of->job, "hooks"), buf_str(&b), STORE_REPLACE)) {
+	if (!s->ops->put(c, s, job_record_key(c->arena, of->job, "hooks"), buf_str(&b), STORE_REPLACE)) {
 		obs_log(OBS_WARN, "runner", "what was delivered of job %s cannot be stored: %s", of->job->id, err_code(c->err.kind));
 		call_forgive(c);
 	}

@@ -84,7 +84,7 @@ static bool put_request(struct call *c, struct job *j)
 	if (j->started && !keep_lease(c, j))
 		return false;
 	record_request(j, j->body, &b);
-	ok = s->ops->put(c, s, record_key(c->arena, j, "request"), buf_str(&b), STORE_REPLACE);
+	ok = s->ops->put(c, s, job_record_key(c->arena, j, "request"), buf_str(&b), STORE_REPLACE);
 	if (!ok)
 		return false;
 	pthread_mutex_lock(&j->lock);
@@ -199,7 +199,7 @@ static bool put_part(struct call *c, struct job *j, const struct job_ask *ask)
 	part_fingerprint(ask, fingerprint);
 	record_part(ask, fingerprint, &b);
 	snprintf(name, sizeof(name), "parts/%06d", j->body->spec->nparts - 1);
-	return s->ops->put(c, s, record_key(c->arena, j, name), buf_str(&b), STORE_NEW);
+	return s->ops->put(c, s, job_record_key(c->arena, j, name), buf_str(&b), STORE_NEW);
 }
 
 static void told_size(struct job *j, struct job_size *ret)
@@ -270,7 +270,7 @@ static bool put_run(struct call *c, struct job *j)
 	if (!keep_lease(c, j))
 		return false;
 	record_run(j, j->body, &b);
-	if (s->ops->put(c, s, record_key(c->arena, j, "run"), buf_str(&b), STORE_NEW))
+	if (s->ops->put(c, s, job_record_key(c->arena, j, "run"), buf_str(&b), STORE_NEW))
 		return true;
 	if (c->err.kind != ERR_CONFLICT)
 		return false;
@@ -393,7 +393,7 @@ static bool put_expiry(struct call *c, struct job *j, int64_t expires_ms)
 {
 	struct store *s = j->runner->o.store;
 
-	return s->ops->put(c, s, record_key(c->arena, j, "expires"), arena_fmt(c->arena, "%lld", (long long)expires_ms), STORE_REPLACE);
+	return s->ops->put(c, s, job_record_key(c->arena, j, "expires"), arena_fmt(c->arena, "%lld", (long long)expires_ms), STORE_REPLACE);
 }
 
 static bool extend(struct call *c, struct job *j, int64_t expires_ms)

@@ -81,7 +81,7 @@ void job_error_write(struct json_out *o, const struct job_error *e);
 void job_log_write(struct json_out *o, const struct job_log *l);
 
 /* --- records.c: objects of the store --- */
-struct str record_key(struct arena *a, const struct job *j, const char *name);
+struct str job_record_key(struct arena *a, const struct job *j, const char *name);
 struct str record_key_of(struct arena *a, struct str tenant, struct str id, const char *name);
 void record_request(struct job *j, struct job_body *b, struct buf *ret);
 void record_part(const struct job_ask *ask, const char *fingerprint, struct buf *ret);
@@ -105,7 +105,7 @@ struct record_head {                     /* strs in the call's arena */
 	bool recorded, started;
 	int attempts;
 };
-bool record_read(struct call *c, struct runner *r, const struct record_at *at, struct record_head *ret) NODISCARD;
+bool job_record_read(struct call *c, struct runner *r, const struct record_at *at, struct record_head *ret) NODISCARD;
 bool record_read_end(struct call *c, struct job_body *b, struct str bytes, struct record_head *ret) NODISCARD;
 bool record_load(struct call *c, struct runner *r, struct str tenant, struct str id, struct job **ret) NODISCARD; /* ERR_NOT_FOUND */
 bool record_body(struct call *c, struct job *j, struct job_body **ret) NODISCARD; /* of one that has ended; a reference */

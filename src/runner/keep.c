@@ -229,7 +229,7 @@ static bool claim_attempt(struct call *c, struct job *j)
 	char name[32];
 
 	snprintf(name, sizeof(name), "attempt_%d", j->attempts);
-	if (!s->ops->put(c, s, record_key(c->arena, j, name), j->runner->o.server, STORE_NEW))
+	if (!s->ops->put(c, s, job_record_key(c->arena, j, name), j->runner->o.server, STORE_NEW))
 		return false;
 	pthread_mutex_lock(&j->lock);
 	j->body->retries = j->attempts;

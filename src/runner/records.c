@@ -10,7 +10,7 @@
 
 enum { INLINE_BYTES = 64 << 10 }; /* of a result in the record of the end */
 
-struct str record_key(struct arena *a, const struct job *j, const char *name)
+struct str job_record_key(struct arena *a, const struct job *j, const char *name)
 {
 	return record_key_of(a, job_tenant_of(j), job_id(j), name);
 }
@@ -320,7 +320,7 @@ static bool put_large(struct call *c, struct job *j, const struct job_body *b)
 			continue;
 		put_blob(&b->results[i], &blob);
 		snprintf(name, sizeof(name), "results/%d", i);
-		if (!s->ops->put(c, s, record_key(c->arena, j, name), buf_str(&blob), STORE_REPLACE))
+		if (!s->ops->put(c, s, job_record_key(c->arena, j, name), buf_str(&blob), STORE_REPLACE))
 			return false;
 	}
 	return true;
@@ -346,7 +346,7 @@ bool record_put_end(struct call *c, struct job *j)
 	ok = !j->recorded || keep_still(c, j) || fail(c, ERR_CONFLICT, "another server has job %s", j->id);
 	if (ok)
 		record_end(j, b, &end);
-	ok = ok && put_large(c, j, b) && s->ops->put(c, s, record_key(c->arena, j, "end"), buf_str(&end), STORE_NEW);
+	ok = ok && put_large(c, j, b) && s->ops->put(c, s, job_record_key(c->arena, j, "end"), buf_str(&end), STORE_NEW);
 	job_body_unref(b);
 	if (!ok)
 		return false;

@@ -460,7 +460,7 @@ static bool read_any(struct call *c, struct runner *r, const struct record_at *a
 }
 
 /* Into ret->body, a new one. */
-bool record_read(struct call *c, struct runner *r, const struct record_at *at, struct record_head *ret)
+bool job_record_read(struct call *c, struct runner *r, const struct record_at *at, struct record_head *ret)
 {
 	*ret = (struct record_head){.body = job_body_new(), .status = JOB_PENDING};
 	if (read_any(c, r, at, ret))
@@ -519,7 +519,7 @@ bool record_load(struct call *c, struct runner *r, struct str tenant, struct str
 	struct record_head h;
 	struct job *j;
 
-	if (!record_read(c, r, &(struct record_at){tenant, id}, &h))
+	if (!job_record_read(c, r, &(struct record_at){tenant, id}, &h))
 		return false;
 	j = job_new(r, &(struct job_new_ask){.id = id, .tenant = tenant, .principal = h.principal, .created_ms = h.created_ms,
 					     .expires_ms = h.expires_ms});
@@ -538,7 +538,7 @@ bool record_body(struct call *c, struct job *j, struct job_body **ret)
 	pthread_mutex_unlock(&j->lock);
 	if (gone)
 		return fail(c, ERR_NOT_FOUND, "no job %.*s", SARG(job_id(j)));
-	if (!record_read(c, j->runner, &(struct record_at){job_tenant_of(j), job_id(j)}, &h))
+	if (!job_record_read(c, j->runner, &(struct record_at){job_tenant_of(j), job_id(j)}, &h))
 		return false;
 	if (!job_terminal(h.status)) { /* its end was dropped just now */
 		spec_drop(j->runner, h.body->spec);
@@ -561,7 +561,7 @@ bool record_refresh(struct call *c, struct job *j)
 {
 	struct record_head h;
 
-	if (!record_read(c, j->runner, &(struct record_at){job_tenant_of(j), job_id(j)}, &h)) {
+	if (!job_record_read(c, j->runner, &(struct record_at){job_tenant_of(j), job_id(j)}, &h)) {
 		if (c->err.kind != ERR_NOT_FOUND)
 			return false;
 		call_forgive(c);
@@ -596,7 +596,7 @@ static bool read_beside(struct call *c, struct job *j, int n, struct kept_result
 	char name[32];
 
 	snprintf(name, sizeof(name), "results/%d", n);
-	if (!s->ops->get(c, s, record_key(c->arena, j, name), 0, RECORD_MAX, &b))
+	if (!s->ops->get(c, s, job_record_key(c->arena, j, name), 0, RECORD_MAX, &b))
 		return false;
 	if (!read_blob(arena_dup(c->arena, buf_str(&b)), k))
 		return fail(c, ERR_STORAGE, "a result of job %s cannot be read", j->id);
