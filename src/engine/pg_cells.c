@@ -56,6 +56,8 @@ static bool put_real(struct str s, struct buf *out)
 
 static bool put_json_text(struct str s, struct buf *out)
 {
+	if (!str_is_utf8(s))
+		return put_text(s, out);
 	put_json(out, s, JSON_COMPACT);
 	return true;
 }
