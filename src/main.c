@@ -13,6 +13,7 @@
 #include "kv/kv.h"
 #include "lifecycle/lifecycle.h"
 #include "obs/obs.h"
+#include "out/out.h"
 #include "runner/runner.h"
 #include "session/session.h"
 #include "statement/statement.h"
@@ -42,6 +43,7 @@ struct server {
 	struct exec_loop *loops[MAX_LOOPS];
 	int nloops;
 	struct exec_pool *pool;
+	struct traces *traces;   /* NULL: none are sent */
 	struct kv *request_keys; /* of this process */
 	struct kv *records;      /* durable */
 	struct store *store;     /* of this server: the event log */
@@ -484,13 +486,23 @@ static bool listen_all(struct server *s)
 	return true;
 }
 
+static bool open_traces(struct server *s)
+{
+	const struct traces_options o = {.endpoint = s->conf.traces_otlp_endpoint, .service = S("mayfly"),
+					 .version = S(MAYFLY_VERSION), .instance = s->identity.id};
+
+	if (o.endpoint.n)
+		s->traces = traces_open(&s->call, &o);
+	return s->traces || !o.endpoint.n;
+}
+
 static bool open_rooms(struct server *s)
 {
 	const struct tenant_options t = tenant_options(&s->conf);
 
 	open_threads(s);
-	if (!open_memory_of_the_server(s) || !open_lifecycle(s) || !open_storage(s) || !open_engine(s) || !(s->tenants = tenant_open(&s->call, &t)) ||
-	    !open_statements(s) || !open_sessions(s) || !open_views(s) || !open_runner(s))
+	if (!open_memory_of_the_server(s) || !open_traces(s) || !open_lifecycle(s) || !open_storage(s) || !open_engine(s) ||
+	    !(s->tenants = tenant_open(&s->call, &t)) || !open_statements(s) || !open_sessions(s) || !open_views(s) || !open_runner(s))
 		return false;
 	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements,
 			      .sessions = s->sessions, .views = s->views, .runner = s->runner,
@@ -696,6 +708,7 @@ static void close_rooms(struct server *s)
 		s->request_keys->ops->close(s->request_keys);
 	for (int i = 0; i < s->nloops; i++)
 		exec_loop_close(s->loops[i]);
+	traces_close(s->traces);
 	buf_drop(&s->addresses);
 	arena_close(&s->arena);
 }

@@ -13,6 +13,7 @@
 #include "exec/exec_uv.h"
 #include "http/frame.h"
 #include "http/http.h"
+#include "obs/obs.h"
 
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -206,6 +207,8 @@ struct http_req {
 	void (*sent)(struct http_req *r);
 	uv_write_t write;
 	char id[ID_LEN];
+	struct obs_span span;               /* from its head to the end of its answer */
+	char trace[OBS_TRACEPARENT_LEN + 1]; /* for what is below the span */
 };
 
 /* loop.c: clocks, items from other threads, spare requests */

@@ -60,6 +60,19 @@ static void on_pool_thread(void *arg)
 	http_loop_push(r->loop, &r->item);
 }
 
+/* Names and attributes are of the route: what the client wrote stays out. */
+static void end_span(struct http_req *r)
+{
+	const struct http_route *route = r->route;
+	struct str path = str_of(route ? route->path : ""), method = str_of(route ? route->method : "_OTHER");
+	const struct obs_attr attrs[] = {
+		{.key = "http.response.status_code", .number = r->res.status}, {.key = "http.request.method", .text = method},
+		{.key = "http.route", .text = path}, {.key = "mayfly.tenant", .text = r->call.tenant.p ? r->call.tenant : S("")},
+	};
+
+	obs_span_end(&r->span, arena_fmt(&r->arena, "%.*s %.*s", SARG(method), SARG(path)), r->res.status >= 500, attrs, COUNT_OF(attrs));
+}
+
 /* The client left: who waits for the request is told, and `done` runs for what the handler kept. */
 static void abandon(struct http_req *r)
 {
@@ -78,6 +91,8 @@ static void abandon(struct http_req *r)
 	}
 	http_stream_end(r);
 	http_park_over(r);
+	if (r->span.on)
+		end_span(r);
 }
 
 static void on_back(struct http_item *it)
@@ -144,6 +159,8 @@ void http_req_over(struct http_req *r)
 
 	STAT_ADD(r->loop->requests, 1);
 	count_answer(r);
+	if (r->span.on)
+		end_span(r);
 	http_park_over(r);
 	c->req = NULL;
 	http_req_put(r);
@@ -380,6 +397,8 @@ static void name_call(struct http_req *r)
 	r->call.request_id = id;
 	if (traceparent_valid(trace))
 		r->call.traceparent = trace;
+	obs_span_begin(&r->span, OBS_SPAN_SERVER, "HTTP", r->call.traceparent);
+	r->call.traceparent = obs_span_context(&r->span, r->trace, r->call.traceparent);
 }
 
 static bool admit(struct http_req *r)

@@ -1,13 +1,14 @@
-/* obs.h - the door of obs/: logs, metrics, and telling the service manager.
+/* obs.h - the door of obs/: logs, metrics, spans, and telling the service manager.
  *
- * Holds the only state of the process that is not handed around: the log sink
- * and the metrics, atomics all. Every function here may be called from any
+ * Holds the only state of the process that is not handed around: the log sink,
+ * the metrics, and who takes spans; atomics all. Every function here may be called from any
  * thread. Callers keep users' SQL and credentials out of log texts.
  */
 #ifndef MAYFLY_OBS_H
 #define MAYFLY_OBS_H
 
 #include "base/base.h"
+#include "obs/span.h"
 
 /* --- log: one JSON object a line on stderr (or text on a terminal), one write(2) a line --- */
 enum obs_level { OBS_DEBUG, OBS_INFO, OBS_WARN, OBS_ERROR, OBS_LEVEL_COUNT };

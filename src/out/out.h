@@ -11,6 +11,7 @@
 #define MAYFLY_OUT_H
 
 #include "base/base.h"
+#include "out/traces.h"
 
 struct out_client;
 

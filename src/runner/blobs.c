@@ -21,6 +21,7 @@ enum {
 	LATE_MS = 300000,                /* sweeps come after the time is over, so that no other server just relies on it */
 	TABLE_IDLE_MS = 600000,
 	MARKS_MAX = 64,                  /* of one content that a pass looks at */
+	SWEEP_MOST_MS = 600000,          /* between passes, which list all that is stored */
 };
 
 struct entry {
@@ -403,6 +404,13 @@ static bool find(struct call *c, struct runner *r, struct str hex, struct entry 
 
 /* --- keeping --- */
 
+int64_t blob_used_until(const struct runner *r)
+{
+	int64_t ttl = r->o.blob_ttl_s * 1000;
+
+	return clock_wall_ms() + ttl - ttl / 16; /* a little less: then a use just after a put, or another use, writes no mark */
+}
+
 static bool mark(struct call *c, struct runner *r, struct str hex, int64_t until_ms)
 {
 	int64_t step = r->o.blob_ttl_s * 500; /* so that uses soon after need none */
@@ -584,14 +592,14 @@ bool runner_blob_put(struct call *c, struct runner *r, struct str etag, struct s
 			    (long long)r->o.project_bytes);
 	if (!is_content(bytes, hex))
 		return fail(c, ERR_ETAG_MISMATCH, "the content has another SHA-256 than its etag says");
-	return blob_put(c, r, hex, bytes, clock_wall_ms() + r->o.blob_ttl_s * 1000);
+	return blob_put(c, r, hex, bytes, blob_used_until(r));
 }
 
 bool runner_blob_has(struct call *c, struct runner *r, struct str etag)
 {
 	struct str hex;
 
-	return etag_hex(c, etag, &hex) && blob_hold(c, r, hex, clock_wall_ms() + r->o.blob_ttl_s * 1000, NULL);
+	return etag_hex(c, etag, &hex) && blob_hold(c, r, hex, blob_used_until(r), NULL);
 }
 
 /* --- the sweep --- */
@@ -660,12 +668,22 @@ static void sweep_tables(struct runner *r)
 	} while (idle);
 }
 
+bool runner_sweep_due(int64_t *last_ms, int64_t ttl_s)
+{
+	int64_t now = clock_mono_ms(), every = ttl_s < SWEEP_MOST_MS / 50 ? ttl_s * 50 : SWEEP_MOST_MS;
+
+	if (*last_ms && now - *last_ms < every)
+		return false;
+	*last_ms = now;
+	return true;
+}
+
 void blobs_sweep(struct call *c, struct runner *r)
 {
 	struct str mine = c->tenant, *tenants;
 	int n;
 
-	if (!runner_tenants(c, r, &tenants, &n))
+	if (!runner_sweep_due(&r->blobs_swept_ms, r->o.blob_ttl_s) || !runner_tenants(c, r, &tenants, &n))
 		return;
 	for (int i = 0; i < n; i++) {
 		c->tenant = tenants[i];

@@ -247,7 +247,7 @@ static bool told_missing(struct call *c, const struct tree *t, const int *missin
 bool tree_check_blobs(struct call *c, struct runner *r, struct tree *t)
 {
 	int *missing = ARENA_ARRAY(c->arena, int, (size_t)t->n + 1), n = 0;
-	int64_t until = clock_wall_ms() + r->o.blob_ttl_s * 1000;
+	int64_t until = blob_used_until(r);
 
 	for (int i = 0; i < t->n; i++) {
 		struct tree_file *f = &t->files[i];

@@ -58,7 +58,9 @@ bool blob_get(struct call *c, struct runner *r, struct str hex, struct str *ret)
 bool blob_put(struct call *c, struct runner *r, struct str hex, struct str bytes, int64_t until_ms) NODISCARD;
 /* It is there (ERR_NOT_FOUND) and is kept until then at least. ret_size may be NULL. */
 bool blob_hold(struct call *c, struct runner *r, struct str hex, int64_t until_ms, int64_t *ret_size) NODISCARD;
-void blobs_sweep(struct call *c, struct runner *r);  /* of all tenants: what nobody holds any more */
+int64_t blob_used_until(const struct runner *r); /* for the two above: what was used now is kept about the TTL */
+void blobs_sweep(struct call *c, struct runner *r);  /* of all tenants: what nobody holds any more; nothing when it was just done */
+bool runner_sweep_due(int64_t *last_ms, int64_t ttl_s); /* is a pass over the store due again? */
 bool blobs_open(struct call *c, struct runner *r) NODISCARD;
 void blobs_close(struct runner *r);
 bool etag_hex(struct call *c, struct str etag, struct str *ret) NODISCARD; /* of "sha256:<64 hex>"; ERR_INVALID_FIELD */
@@ -188,7 +190,7 @@ void layers_counted(struct runner *r, int *ret_n, int64_t *ret_bytes);
  * Both block; ids are the tenant's; a backend without archives has nothing to share. */
 bool share_import(struct call *c, struct runner *r, struct str tenant, struct str id) NODISCARD;
 bool share_export(struct call *c, struct runner *r, struct str tenant, struct str id) NODISCARD;
-void share_sweep(struct call *c, struct runner *r); /* unused for the layers' TTL, parents not before their children; leftovers */
+void share_sweep(struct call *c, struct runner *r); /* unused for the layers' TTL, parents not before their children; leftovers; as blobs_sweep */
 
 /* --- instances.c --- */
 struct tenancy {                         /* a lease of an instance */
@@ -219,6 +221,7 @@ struct runner {
 	struct blobs *blobs;
 	struct facts *facts;             /* of files, by content */
 	struct chains *chains;           /* plans that were built, by tenant */
+	int64_t blobs_swept_ms, share_swept_ms; /* clock_mono_ms(); 0: not yet. Of the one who sweeps */
 	struct jobs *jobs;
 	struct hooks *hooks;
 	char base[RUNNER_HEX + 1];       /* id of the empty database */

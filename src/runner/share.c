@@ -3,8 +3,8 @@
  *   [tenants/<tenant>/]layers/<id>/manifest          JSON: the layer, its pieces with their SHA-256; written last, of many writers one wins
  *   [tenants/<tenant>/]layers/<id>/<nonce>.<number>  a piece of the archive that the backend packs; the nonce is the writer's
  *
- * Owns nothing: which layers are here is layers.c's to know; when to give and to take as well.
- * An archive goes through a file without a name, so that memory holds one piece at a time.
+ * Owns nothing: which layers are here, when to give and when to take is layers.c's to know. An archive goes through a file without
+ * a name, so that memory holds one piece at a time.
  *
  * Threads: any that may block.
  */
@@ -575,7 +575,7 @@ void share_sweep(struct call *c, struct runner *r)
 	struct str *tenants;
 	int n;
 
-	if (!runner_tenants(c, r, &tenants, &n))
+	if (!runner_sweep_due(&r->share_swept_ms, r->o.layer_ttl_s) || !runner_tenants(c, r, &tenants, &n))
 		return;
 	for (int i = 0; i < n && sweep_tenant(c, r, tenants[i]); i++)
 		;

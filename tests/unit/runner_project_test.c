@@ -338,7 +338,9 @@ static void blobs_end_when_unused(void **state)
 	assert_false(has(f, "used"));
 	put(f, "used"); /* and may come again */
 	assert_true(has(f, "used"));
+	clock_advance(RIG_TTL_S * 100);
 	blobs_sweep(&f->c, &f->r);
+	assert_int_equal(count_keys(f), 1);
 	assert_true(has(f, "used"));
 }
 
