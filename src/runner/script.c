@@ -107,10 +107,12 @@ static enum pg_outcome run_statement(struct session *s, const struct level *l, c
 	return set ? o : call_failed(s, l, p);
 }
 
-/* Is there a chance that it begins a transaction? */
+/* Is there a chance that it begins a transaction? A message of several statements may do so in the middle. */
 static bool may_begin(const struct script_piece *p, struct str sql)
 {
-	return p->nescapes || p->nuses || str_istarts(sql, S("begin")) || str_istarts(sql, S("start"));
+	bool several = p->nescapes || (p->nuses && str_find(sql, ';') < sql.n);
+
+	return several || str_istarts(sql, S("begin")) || str_istarts(sql, S("start"));
 }
 
 static bool refuse_wide(struct call *c, const struct script_piece *p, struct str sql)

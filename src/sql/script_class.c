@@ -82,8 +82,10 @@ static bool fits(struct str name, struct str pattern)
 
 static bool watches(struct str name)
 {
+	char first = name.n ? ascii_lower(name.p[0]) : '\0';
+
 	for (size_t i = 0; i < COUNT_OF(watching); i++)
-		if (fits(name, watching[i]))
+		if (watching[i].p[0] == first && fits(name, watching[i]))
 			return true;
 	return false;
 }
@@ -314,19 +316,25 @@ static bool casts_moment(const struct script_lexer *x, const struct script_token
 	return is_time_type(&ahead, &next);
 }
 
-static void see_name(struct found *f, const struct script_lexer *x, const struct script_token *t)
+static bool calls(const struct script_lexer *x)
 {
 	struct script_lexer ahead = *x;
+	struct script_token next;
+
+	script_next(&ahead, &next);
+	return token_punct(&ahead, &next, '(');
+}
+
+static void see_name(struct found *f, const struct script_lexer *x, const struct script_token *t)
+{
 	struct str name = name_of(x, t);
 	const struct str *known = NULL;
-	struct script_token next;
 
 	if (t->kind == PG_WORD)
 		known = one_of(name, moments, COUNT_OF(moments));
-	if (!known && (known = one_of(name, varying, COUNT_OF(varying)))) {
-		script_next(&ahead, &next);
-		known = token_punct(&ahead, &next, '(') ? known : NULL;
-	}
+	/* Most words are no call, and need no look into the list. */
+	if (!known && calls(x))
+		known = one_of(name, varying, COUNT_OF(varying));
 	if (known)
 		found(f, *known);
 }

@@ -117,7 +117,7 @@ static size_t quote_end(struct str s, size_t at, char quote, bool escapes)
 }
 
 /* Two strings with a line's end between are one: where the body of the next begins, or 0. Comments of one line may stand
- * between. */
+ * between. This is the server's rule; psql, which reads line by line, takes the second for one without escapes. */
 static size_t continued(struct str s, size_t at)
 {
 	bool line = false;

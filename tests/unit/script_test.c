@@ -667,7 +667,7 @@ static void long_and_deep_texts_take_linear_time(void **state)
 		bool whole;
 	} cases[] = {
 		{"insert into t values (1, 'a');\n", true}, {"select 1;", true},  {"(", false},	  {"/*", false},
-		{"[", true},				    {"E'a'\n", true},	  {"$a$", true},  {"$a", true},
+		{"[", true},				    {"E'a'\n", true},	  {"$a$$a$", true},  {"$a", true},
 		{"create function case begin ", false},	    {":a_name ", true},	  {"\\set x 'a'\n", true}, {"'' ", true},
 		{"-- a\n", true},			    {"copy t from stdin;\n1\n\\.\n", true},
 	};

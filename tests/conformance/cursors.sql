@@ -1,0 +1,18 @@
+create table t as select generate_series(1, 10) as n;
+begin;
+declare c cursor for select * from t where n > 0;
+fetch 3 from c;
+move forward 2 in c;
+update t set n = n where current of c;
+fetch next from c;
+close c;
+commit;
+prepare q (int) as delete from t where n > $1;
+execute q(7);
+create temp table gone on commit drop as select 1;
+create temp table temporary as select 2 as a;
+insert into t select a from temporary;
+listen channel; notify channel, 'payload;'; unlisten *;
+explain (costs off) select * from t;
+discard all;
+insert into t values (1000);

@@ -1,0 +1,10 @@
+create type mood as enum ('sad', 'ok', 'it''s; happy');
+create table people (name text, m mood default 'ok', all_moods mood[] default array['sad', 'ok']::mood[]);
+alter type mood add value 'very' after 'ok';
+alter type mood add value if not exists 'first' before 'sad';
+insert into people values ('a', 'very', default), ('b', default, '{first}');
+alter type mood rename value 'very' to 'more';
+create type pair as (a int, b mood);
+create table pairs (p pair, q pair[]);
+insert into pairs values (row(1, 'sad'), array[row(2, 'ok')::pair]);
+create cast (mood as int) with inout;

@@ -1,0 +1,14 @@
+create schema ext;
+create extension if not exists citext with schema ext;
+create extension hstore schema ext;
+create extension pgcrypto schema ext cascade;
+create extension pg_trgm schema ext;
+create extension ltree schema ext;
+set search_path = public, ext;
+create table t (a citext unique, b hstore, c ltree, d text);
+insert into t values ('Case', 'a=>"1;2", b=>NULL', 'Top.Science', encode(digest('x;y', 'sha256'), 'hex'));
+select * from t where a = 'CASE';
+create index on t using gin (d gin_trgm_ops);
+create index on t using gist (c);
+alter extension hstore set schema public;
+drop extension pgcrypto;

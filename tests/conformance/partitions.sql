@@ -1,0 +1,14 @@
+create table measures (day date not null, place int, value numeric) partition by range (day);
+create table measures_2023 partition of measures for values from ('2023-01-01') to ('2024-01-01');
+create table measures_2024 partition of measures for values from ('2024-01-01') to ('2025-01-01') partition by list (place);
+create table measures_2024_a partition of measures_2024 for values in (1, 2);
+create table measures_2024_b partition of measures_2024 default;
+create table hashed (a int primary key) partition by hash (a);
+create table hashed_0 partition of hashed for values with (modulus 2, remainder 0);
+create table hashed_1 partition of hashed for values with (modulus 2, remainder 1);
+create index on measures (day, place);
+insert into measures values ('2023-05-05', 1, 1.5), ('2024-05-05', 1, 2.5), ('2024-06-06', 9, 3.5);
+insert into hashed select generate_series(1, 20);
+create table old (like measures including all);
+alter table measures attach partition old for values from ('2020-01-01') to ('2021-01-01');
+alter table measures detach partition measures_2023;

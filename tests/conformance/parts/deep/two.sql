@@ -1,0 +1,1 @@
+insert into included values ('without a semicolon at its end')

@@ -1,0 +1,1 @@
+create table included (who text, n int generated always as identity);

@@ -1,0 +1,11 @@
+create table t (a int, b text);
+create table log (what text);
+create rule t_log as on insert to t do also (insert into log values ('insert; ' || new.a); insert into log values ('again'););
+create rule t_keep as on delete to t do instead (update t set b = 'deleted' where a = old.a; insert into log values ('delete'));
+create rule nothing as on update to log do instead nothing;
+create view v as select a from t;
+create rule v_insert as on insert to v do instead insert into t values (new.a, 'by view');
+insert into t values (1, 'one');
+insert into v values (2);
+delete from t where a = 1;
+update log set what = 'changed';

@@ -1,0 +1,11 @@
+create sequence s start 10 increment by -2 minvalue -100 maxvalue 10 cycle cache 5;
+create sequence owned as smallint;
+create table t (a serial, b bigserial, c int default nextval('s'));
+alter sequence owned owned by t.a;
+insert into t default values;
+insert into t default values;
+select nextval('owned'), setval('owned', 7), currval('owned'), lastval();
+select setval('s', 0, false);
+alter sequence s restart with 4;
+select nextval('s');
+begin; select nextval('owned'); rollback;

@@ -1,0 +1,14 @@
+create table t (a int, b int);
+insert into t select n, n % 3 from generate_series(1, 30) n;
+create view v as select b, sum(a) as total from t group by b;
+create view w with (security_barrier, check_option = cascaded) as select * from t where a > 10;
+create recursive view r (n) as values (1) union all select n + 1 from r where n < 5;
+create materialized view m as select * from v with no data;
+create unique index on m (b);
+refresh materialized view m;
+insert into w values (99, 0);
+refresh materialized view concurrently m;
+create or replace view v as select b, sum(a) as total, count(*) as n from t group by b;
+comment on column v.total is 'the; total';
+create view windows as select a, rank() over (partition by b order by a desc rows between 1 preceding and current row) from t;
+with x as (insert into t values (100, 1) returning a), y as materialized (select a from x) select * from y;
