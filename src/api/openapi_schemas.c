@@ -288,8 +288,11 @@ const struct api_schema api_schemas[] = {
 	 "\"first_difference\":{\"type\":[\"string\",\"object\",\"null\"]}}}"},
 	{"Layer",
 	 "{\"type\":\"object\",\"properties\":{\"layer_id\":{\"type\":\"string\"},\"parent\":{\"type\":[\"string\","
-	 "\"null\"]},\"bytes\":{\"type\":\"integer\"},\"created_at\":{\"type\":\"string\"},"
-	 "\"last_used_at\":{\"type\":[\"string\",\"null\"]},\"hits\":{\"type\":\"integer\"}}}"},
+	 "\"null\"]},\"path\":{\"type\":\"string\"},\"bytes\":{\"type\":\"integer\"},\"created_at\":{\"type\":\"string\"},"
+	 "\"last_used_at\":{\"type\":\"string\"},\"hits\":{\"type\":\"integer\"},"
+	 "\"pinned_until\":{\"type\":[\"string\",\"null\"]},\"replay_ms\":{\"type\":\"integer\"},"
+	 "\"in_use\":{\"type\":\"boolean\"},\"deterministic\":{\"type\":\"string\",\"enum\":[\"yes\",\"unverified\",\"no\"]},"
+	 "\"volatile\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
 	{"LayerList",
 	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\","
 	 "\"items\":{\"$ref\":\"#/components/schemas/Layer\"}},\"next\":{\"type\":[\"string\",\"null\"]}}}"},

@@ -372,6 +372,8 @@ static bool build(struct build *b)
 	if (!made) {
 		obs_count(OBS_M_LAYER_LOOKUPS_FAILED);
 		layer_release(b->at);
+		if (b->c->err.kind == ERR_STORAGE) /* for who comes next */
+			layers_disk_full(b->r);
 		return false;
 	}
 	if (b->got->built) {

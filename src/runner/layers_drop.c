@@ -149,51 +149,75 @@ static int64_t tenant_cap(struct runner *r, struct str tenant)
 {
 	struct runner_caps caps = {.layer_bytes = INT64_MAX};
 
-	if (r->o.caps)
+	if (r->o.caps && tenant.p)
 		r->o.caps(r->o.arg, tenant, &caps);
 	return caps.layer_bytes;
 }
 
-/* One step towards less than the cap: *ret_more says whether another is needed. */
-static bool shrink(struct call *c, struct runner *r, struct str tenant, struct layer **not, bool *ret_more)
+struct shrinking {
+	struct str tenant;  /* whose cap holds as well; p = NULL: nobody's */
+	int64_t most;       /* of all: fewer bytes than these are wanted */
+	struct layer *not;  /* could not be dropped; compared only */
+	bool more;          /* something went, so look again */
+};
+
+/* One step towards less. */
+static bool shrink(struct call *c, struct runner *r, struct shrinking *s)
 {
 	struct layers *ls = r->layers;
-	int64_t cap = tenant_cap(r, tenant);
+	int64_t cap = tenant_cap(r, s->tenant);
 	struct layer *l = NULL;
 	struct reasons why;
 	bool all, over;
 
 	pthread_mutex_lock(&ls->lock);
-	all = ls->bytes >= r->o.layer_bytes;
-	over = all || (tenant.p && tenant_bytes_locked(ls, tenant) >= cap);
+	all = ls->bytes >= s->most;
+	over = all || (s->tenant.p && tenant_bytes_locked(ls, s->tenant) >= cap);
 	if (over)
-		l = least_locked(ls, all ? (struct str){0} : tenant, *not, &why);
+		l = least_locked(ls, all ? (struct str){0} : s->tenant, s->not, &why);
 	if (l)
 		send_off_locked(ls, l);
 	pthread_mutex_unlock(&ls->lock);
-	*ret_more = l != NULL;
+	s->more = l != NULL;
 	if (!over)
 		return true;
 	if (!l)
-		return unreclaimable(c, &why, all, all ? r->o.layer_bytes : cap);
+		return unreclaimable(c, &why, all, all ? s->most : cap);
 	if (!drop(c, r, l, OBS_M_LAYERS_EVICTED)) {
-		if (*not)
+		if (s->not)
 			return false;
-		*not = l;
+		s->not = l;
 		call_forgive(c);
 	}
 	return true;
 }
 
+static bool shrink_all(struct call *c, struct runner *r, struct shrinking *s)
+{
+	do
+		if (!shrink(c, r, s))
+			return false;
+	while (s->more);
+	return true;
+}
+
 bool layers_make_room(struct call *c, struct runner *r, struct str tenant)
 {
-	struct layer *not = NULL; /* compared only */
-	bool more = true;
+	return shrink_all(c, r, &(struct shrinking){.tenant = tenant, .most = r->o.layer_bytes});
+}
 
-	while (more)
-		if (!shrink(c, r, tenant, &not, &more))
-			return false;
-	return true;
+void layers_disk_full(struct runner *r)
+{
+	struct shrinking s = {0};
+	OWNS(arena) a = {0};
+	struct call c;
+
+	call_open(&c, &a);
+	pthread_mutex_lock(&r->layers->lock);
+	s.most = 1 + r->layers->bytes / 10 * 9;
+	pthread_mutex_unlock(&r->layers->lock);
+	if (!shrink_all(&c, r, &s))
+		obs_log(OBS_WARN, "runner", "the disk is full: %s", c.err.text);
 }
 
 /* --- TTL --- */

@@ -135,6 +135,7 @@ void layer_unkeep(struct call *c, struct runner *r, struct layer *l);
 /* layers_drop.c */
 /* Below the caps, dropping what is worth least; ERR_QUOTA with the reasons. Blocks. */
 bool layers_make_room(struct call *c, struct runner *r, struct str tenant) NODISCARD;
+void layers_disk_full(struct runner *r); /* a tenth of them goes, what is worth least; blocks */
 
 /* build.c */
 struct build {               /* one call of layer_acquire() that builds */

@@ -222,8 +222,6 @@ static bool publish(struct build *b, struct replaying *p, int step)
 	instance_published(b->r, &p->t);
 	if (!made)
 		b->got->error.stage = JOB_AT_PUBLISHING;
-	if (!made && b->c->err.kind == ERR_STORAGE) /* the disk is full: what is worth least goes, for who comes next */
-		layers_sweep(b->c, b->r);
 	if (!made)
 		return false;
 	b->got->built = first && step == plan->nsteps - 1;

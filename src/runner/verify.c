@@ -117,7 +117,7 @@ static enum built build_again(struct build *b, struct layer *base, struct buf *o
 	enum told told = UNTOLD;
 	bool ran = true;
 
-	if (!instance_lease(b->c, b->r, base, false, b->ask->stop, &p.t))
+	if (!instance_build(b->c, b->r, base, b->ask->stop, &p.t)) /* no use that others will be expected after */
 		return AGAIN_ENDED;
 	for (int i = 0; ran && i < b->ask->plan->nsteps; i++)
 		ran = replay_step(b, &p, i);
@@ -144,7 +144,7 @@ static enum told look_into(struct build *b, struct layer *l, struct buf *out)
 	struct tenancy t;
 	enum told told;
 
-	if (!instance_lease(b->c, b->r, l, false, b->ask->stop, &t))
+	if (!instance_build(b->c, b->r, l, b->ask->stop, &t))
 		return ENDED;
 	told = objects(b, t.conn, out);
 	instance_return(b->r, &t, told == TOLD);

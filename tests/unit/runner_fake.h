@@ -46,6 +46,8 @@ static struct fake {
 	atomic_bool gate, boot_gate_shut; /* the second: boots wait while it is set */
 	atomic_int in_gate, in_boot;
 	int64_t layer_bytes;    /* of each that is published */
+	char shared[PG_LAYER_LEN + 1]; /* what the store has */
+	atomic_int exported;
 } fake;
 
 /* --- waiting, as tests do it --- */
@@ -259,9 +261,12 @@ static void fake_unlock(void *lock)
 	pthread_mutex_unlock(&fake.locks_lock);
 }
 
+static bool fake_pack(struct call *c, struct pg_backend *b, struct str id, int to_fd);
+static bool fake_unpack(struct call *c, struct pg_backend *b, const struct pg_found *f, int from_fd);
 static const struct pg_backend_ops fake_ops = {
 	.name = "fake", .open = fake_open_instance, .connect = fake_connect, .alive = fake_alive, .stats = fake_stats,
 	.publish = fake_publish, .release = fake_release, .drop = fake_drop, .list = fake_list, .lock = fake_lock, .unlock = fake_unlock,
+	.pack = fake_pack, .unpack = fake_unpack,
 };
 
 /* --- what is linked instead of the real ones --- */
@@ -356,20 +361,46 @@ enum pg_outcome script_run(struct call *c, struct script_run *run, struct str pa
 	return PG_OK;
 }
 
+/* One layer is shared: this one. */
 bool share_import(struct call *c, struct runner *r, struct str tenant, struct str id)
 {
+	struct buf manifest = {0};
+
 	(void)r;
-	(void)tenant;
-	(void)id;
-	return fail(c, ERR_NOT_FOUND, "nobody shares it");
+	if (!str_eq(id, str_of(fake.shared)))
+		return fail(c, ERR_NOT_FOUND, "nobody shares it");
+	layer_manifest(&(struct layer_made){.tenant = tenant, .id = id, .created_ms = clock_wall_ms()}, S(""), &manifest);
+	fake_put_layer(id, S(""), " imported", buf_str(&manifest));
+	buf_drop(&manifest);
+	return true;
 }
 
 bool share_export(struct call *c, struct runner *r, struct str tenant, struct str id)
 {
+	(void)c;
 	(void)r;
 	(void)tenant;
+	pthread_mutex_lock(&fake.lock);
+	assert_non_null(fake_find_locked(id));
+	pthread_mutex_unlock(&fake.lock);
+	atomic_fetch_add(&fake.exported, 1);
+	return true;
+}
+
+static bool fake_pack(struct call *c, struct pg_backend *b, struct str id, int to_fd)
+{
+	(void)b;
 	(void)id;
-	return fail(c, ERR_UNAVAILABLE, "not here");
+	(void)to_fd;
+	return fail(c, ERR_INTERNAL, "only share.c packs");
+}
+
+static bool fake_unpack(struct call *c, struct pg_backend *b, const struct pg_found *f, int from_fd)
+{
+	(void)b;
+	(void)f;
+	(void)from_fd;
+	return fail(c, ERR_INTERNAL, "only share.c unpacks");
 }
 
 void plan_remember(struct runner *r, struct str tenant, const struct plan *plan)

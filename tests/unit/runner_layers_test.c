@@ -295,6 +295,25 @@ static void test_layer_that_is_gone_is_built_again(void **state)
 	client_free(k);
 }
 
+static void test_shared_layer_is_taken(void **state)
+{
+	struct rig *g = *state;
+	struct client *k = client_new(g, "acme", "a=ok! b=ok! c=ok");
+
+	g->r.o.share = true;
+	g->r.o.pool = exec_pool_open("test", 1, 10);
+	memcpy(fake.shared, k->steps[1].id, RUNNER_HEX);
+	assert_true(client_acquire(k));
+	assert_true(k->got.built);
+	assert_int_equal(k->got.steps_reused, 2);
+	assert_int_equal(atomic_load(&fake.scripts), 1);
+	fake_until(atomic_load(&fake.exported) == 1);
+	client_let_go(k);
+	exec_pool_close(g->r.o.pool);
+	g->r.o.pool = NULL;
+	client_free(k);
+}
+
 /* --- eviction (R-14) --- */
 
 static void test_least_benefit_goes_first(void **state)
@@ -375,6 +394,28 @@ static void test_what_is_held_is_not_evicted(void **state)
 	rig_build(g, "acme", "another=ok");
 	assert_false(client_there(pinned, 0));
 	client_free(used);
+	client_free(pinned);
+}
+
+static void test_full_disk_makes_room(void **state)
+{
+	struct rig *g = *state;
+	struct client *k = client_new(g, "acme", "new=ok"), *old = client_new(g, "acme", "old=ok"), *pinned = client_new(g, "acme", "p=ok");
+
+	rig_build(g, "acme", "old=ok");
+	pinned->ask.pin_s = 86400;
+	assert_true(client_acquire(pinned));
+	hours(1);
+	atomic_store(&fake.fail_kind, ERR_STORAGE);
+	atomic_store(&fake.fail_open, 1);
+	assert_false(client_acquire(k));
+	assert_int_equal(k->c.err.kind, ERR_STORAGE);
+	assert_false(client_there(old, 0));
+	assert_true(client_there(pinned, 0));
+	client_let_go(k);
+	assert_true(client_acquire(k));
+	client_free(k);
+	client_free(old);
 	client_free(pinned);
 }
 
@@ -584,8 +625,8 @@ int main(void)
 		T(test_waiter_goes_on_for_a_canceled_builder), T(test_builder_runs_out_of_time), T(test_waiter_is_canceled_alone),
 		T(test_prefix_in_flight_is_waited_for), T(test_sql_error_is_handed_on_and_forgotten),
 		T(test_other_errors_are_not_remembered), T(test_lost_instance_is_tried_once_more),
-		T(test_layer_of_another_process_is_found), T(test_layer_that_is_gone_is_built_again), T(test_least_benefit_goes_first),
-		T(test_parents_wait_for_their_children), T(test_what_is_held_is_not_evicted), T(test_a_tenants_cap_is_its_own),
+		T(test_layer_of_another_process_is_found), T(test_layer_that_is_gone_is_built_again), T(test_shared_layer_is_taken), T(test_least_benefit_goes_first),
+		T(test_parents_wait_for_their_children), T(test_what_is_held_is_not_evicted), T(test_full_disk_makes_room), T(test_a_tenants_cap_is_its_own),
 		T(test_unused_layers_end_by_ttl), T(test_layers_and_pins_survive_a_restart), T(test_hits_write_few_pins), T(test_listing),
 		T(test_delete), T(test_delete_and_build_at_once), T(test_verify),
 	};
