@@ -5,6 +5,8 @@
  */
 #include "runner/job_int.h"
 
+#include "obs/obs.h"
+
 #include <stdlib.h>
 
 struct walk {
@@ -18,12 +20,39 @@ struct walk {
 	struct job_error error;          /* code empty: from the call's error */
 	int64_t head_ns;
 	int executed;                    /* statements of the head that were answered */
+	struct obs_span span, at;        /* of the job; of its stage */
+	char trace[OBS_TRACEPARENT_LEN + 1];
 };
 
 /* --- what it tells --- */
 
+static void span_stage(struct walk *w, enum job_stage stage)
+{
+	const char *name = job_stage_name(stage);
+
+	if (!w->span.on || (w->at.on && w->at.name == name))
+		return;
+	obs_span_end(&w->at, S(""), false, NULL, 0);
+	obs_span_begin(&w->at, OBS_SPAN_INTERNAL, name, w->c->traceparent);
+}
+
+static void span_end(struct walk *w, enum job_status to, const struct job_error *e)
+{
+	const struct obs_attr attrs[] = {
+		{.key = "mayfly.tenant", .text = w->c->tenant}, {.key = "mayfly.job_id", .text = job_id(w->j)},
+		{.key = "mayfly.layer_id", .text = str_of(w->b->layer_id)}, {.key = "mayfly.cache_hit", .number = w->b->looked_up && w->b->hit},
+		{.key = "error.type", .text = to == JOB_FAILED && e->code.p ? e->code : to == JOB_CANCELED ? S("canceled") : S("")},
+	};
+
+	if (!w->span.on)
+		return;
+	obs_span_end(&w->at, S(""), to == JOB_FAILED, NULL, 0);
+	obs_span_end(&w->span, S(""), to == JOB_FAILED, attrs, to == JOB_COMPLETED ? 4 : 5);
+}
+
 static void enter_stage(struct walk *w, enum job_stage stage)
 {
+	span_stage(w, stage);
 	pthread_mutex_lock(&w->j->lock);
 	w->b->stage = stage;
 	pthread_mutex_unlock(&w->j->lock);
@@ -34,6 +63,7 @@ static void on_step(void *arg, enum job_stage stage, int done, int total, const 
 {
 	struct walk *w = arg;
 
+	span_stage(w, stage);
 	pthread_mutex_lock(&w->j->lock);
 	w->b->stage = stage;
 	w->b->steps_done = done;
@@ -341,8 +371,6 @@ static enum job_status judge(struct walk *w, struct job_error *ret)
 
 static bool walk(struct walk *w)
 {
-	if (!job_move(w->j, JOB_PREPARING))
-		return fail(w->c, ERR_CANCELED, "the job was canceled");
 	if (!parse(w) || !look_up(w) || !run_head(w))
 		return false;
 	enter_stage(w, JOB_AT_PUBLISHING);
@@ -366,7 +394,8 @@ static void open_walk(struct walk *w, struct job *j, struct arena *a)
 	w->c->tenant = job_tenant_of(j);
 	w->c->principal = j->principal;
 	w->c->request_id = w->b->call_id;
-	w->c->traceparent = w->b->traceparent;
+	obs_span_begin(&w->span, OBS_SPAN_INTERNAL, "job", w->b->traceparent);
+	w->c->traceparent = obs_span_context(&w->span, w->trace, w->b->traceparent);
 	w->c->deadline_ms = clock_mono_ms() + w->s->timeout_ms;
 	w->c->cancel = &j->stop.on;
 }
@@ -374,6 +403,7 @@ static void open_walk(struct walk *w, struct job *j, struct arena *a)
 /* What follows looks at no deadline and no stop sign: the end is written in any case. */
 static void close_walk(struct walk *w, enum job_status to, const struct job_error *e)
 {
+	span_end(w, to, e);
 	if (w->layer)
 		layer_release(w->layer);
 	w->c->deadline_ms = 0;
@@ -394,6 +424,7 @@ void job_walk(struct job *j)
 	struct walk w;
 
 	open_walk(&w, j, &a);
+	INVARIANT(job_move(j, JOB_PREPARING)); /* who was queued is canceled by taking it out of the queue */
 	job_tell(j, w.c, "started");
 	keep_started(w.c, j);
 	if (walk(&w))

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from chain import USERS, failed, ran
 from mayfly import Client, mayfly, until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -111,3 +112,19 @@ def test_a_collector_that_is_no_help_disturbs_nobody(server, hangs):
 def test_an_endpoint_that_is_no_url_is_told_at_the_start(tmp_path):
     run = mayfly("serve", "--data", str(tmp_path / "d"), "--listen", "127.0.0.1:0", "--set", "traces.otlp_endpoint=127.0.0.1:4318")
     assert run.returncode == 2 and "otlp_endpoint" in run.stderr
+
+
+def test_a_job_and_its_stages_are_spans(server, collector):
+    client = Client(server(traces__otlp_endpoint=collector.url))
+    job = ran(client, USERS, variables={"secret": "hidden"}, telemetry_context={"traceparent": PARENT})
+    (span,) = collector.named("job")
+    assert span["traceId"] == TRACE and span["parentSpanId"] == "b7ad6b7169203331"
+    told = attributes(span)
+    assert told["mayfly.job_id"] == job["job_id"] and told["mayfly.layer_id"] == job["snapshot"]["layer_id"] and told["mayfly.cache_hit"] == "0"
+    below = [s["name"] for s in collector.spans if s.get("parentSpanId") == span["spanId"]]
+    assert below[0] == "parsing" and {"tail_replay", "instance_boot", "head_execution", "publishing"} <= set(below)
+    failed(client, {**USERS, "seed/001_users.sql": "SELECT 1/0"}, "sql_error", "tail_replay")
+    until(lambda: len(collector.named("job")) == 2, "the second job")
+    assert attributes(collector.named("job")[1])["error.type"] == "sql_error" and collector.named("job")[1]["status"]["code"] == 2
+    text = json.dumps(collector.spans)
+    assert not any(word in text for word in ("hidden", "secret", "Grace", "SELECT", "seed/"))
