@@ -175,8 +175,10 @@ bool pg_conn_alive(struct pg_conn *p)
 
 	if (p->broken || PQstatus(p->db) != CONNECTION_OK)
 		return false;
-	if (p->syncs) /* the end of a pg_read() may still be on its way */
-		return PQsocket(p->db) >= 0;
+	if (!pg_read_tail_fine(p))
+		return false;
+	if (p->syncs) /* the end of a pg_read() is still on its way */
+		return true;
 	if (PQtransactionStatus(p->db) == PQTRANS_ACTIVE)
 		return false;
 	/* Something to read between statements: a notice, a parting word, or the end. */

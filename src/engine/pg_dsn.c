@@ -98,8 +98,6 @@ static bool probe(struct call *c, struct dsn *d)
 	struct pg_conn *p;
 	bool ok;
 
-	if (d->superuser && !d->roles)
-		return fail(c, ERR_ENGINE_UNREACHABLE, "users' SQL would run as a superuser");
 	if (!dsn_open(c, &d->backend, &ask, &i))
 		return false;
 	ok = dsn_instance_connect(c, i, PG_OWNER, NULL, &p);
@@ -120,6 +118,17 @@ static const char identity_sql[] =
 	"WHERE source IN ('configuration file', 'command line', 'global', 'environment variable') "
 	"AND category !~ '^(File Locations|Connections|Reporting|Write-Ahead|Replication|Resource|Process|Autovacuum|Statistics|Error Handling)'))";
 
+/* The settings that the DSN has for its sessions. */
+static void add_options(struct pg_conn *p, struct buf *ret)
+{
+	PQconninfoOption *v = PQconninfo(p->db);
+
+	for (PQconninfoOption *o = v; o && o->keyword; o++)
+		if (strcmp(o->keyword, "options") == 0 && o->val)
+			buf_fmt(ret, "\n%s", o->val);
+	PQconninfoFree(v);
+}
+
 static bool dsn_identity(struct call *c, struct pg_backend *b, struct buf *ret)
 {
 	struct dsn *d = CONTAINER_OF(b, struct dsn, backend);
@@ -130,10 +139,13 @@ static bool dsn_identity(struct call *c, struct pg_backend *b, struct buf *ret)
 	if (!dsn_take(c, d, NULL, &p))
 		return false;
 	ok = dsn_ask(c, p, &rows, "%s", identity_sql);
+	if (ok) {
+		buf_add(ret, json_text(json_at(json_at(rows, 0), 0)));
+		add_options(p, ret);
+	}
 	dsn_give(d, p, ok);
 	if (!ok)
 		return false;
-	buf_add(ret, json_text(json_at(json_at(rows, 0), 0)));
 	buf_fmt(ret, "\n%.*s\n%s", SARG(d->locale), d->roles ? "role of the tenant" : "user of the DSN");
 	return true;
 }

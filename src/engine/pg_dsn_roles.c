@@ -41,16 +41,17 @@ static bool verifier(struct call *c, struct dsn *d, struct pg_conn *p, const cha
 
 static bool make(struct call *c, struct dsn *d, struct pg_conn *p, const char *role)
 {
-	struct str password;
+	struct str password, grant = d->superuser ? S("") : arena_fmt(c->arena, "GRANT %s TO CURRENT_USER; ", role);
 
 	if (!verifier(c, d, p, role, &password))
 		return false;
-	if (!dsn_run(c, p, "CREATE ROLE %s LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD %.*s", role, SARG(password))) {
-		if (!dsn_state_is(c, "42710", "23505")) /* somebody else made it just now */
-			return false;
-		call_forgive(c);
-	}
-	return d->superuser || dsn_run(c, p, "GRANT %s TO CURRENT_USER", role);
+	if (dsn_run(c, p, "BEGIN; CREATE ROLE %s LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD %.*s; %.*sCOMMIT", role,
+		    SARG(password), SARG(grant)))
+		return true;
+	if (!dsn_state_is(c, "42710", "23505")) /* somebody else made it just now */
+		return false;
+	call_forgive(c);
+	return dsn_run(c, p, "ROLLBACK");
 }
 
 bool dsn_role_ready(struct call *c, struct dsn *d, struct pg_conn *p, const char *role)

@@ -65,6 +65,7 @@ enum pg_outcome pg_woken_outcome(enum pg_woken w);
 
 /* --- pg_read.c: reads what a pg_read() before left to be read --- */
 enum pg_outcome pg_read_finish(struct pg_conn *p, const struct pg_limits *l);
+bool pg_read_tail_fine(struct pg_conn *p); /* as far as it has come; does not wait */
 
 /* --- pg_cancel.c --- */
 enum { PG_GRACE_MS = 250 };

@@ -9,6 +9,8 @@
  */
 #include "engine/pg_int.h"
 
+#include <poll.h>
+
 struct reading {
 	struct pg_conn *p;
 	struct pg_limits limits;
@@ -103,23 +105,45 @@ static enum pg_outcome read_one(struct reading *r, struct pg_answer *a, struct p
 }
 
 /* --- what follows the statements --- */
+/* One result of them; false: an error. */
+static bool take_tail(struct pg_conn *p, PGresult *res)
+{
+	ExecStatusType s = res ? PQresultStatus(res) : PGRES_COMMAND_OK;
+
+	PQclear(res);
+	p->syncs -= s == PGRES_PIPELINE_SYNC;
+	return s != PGRES_FATAL_ERROR;
+}
+
 static enum pg_outcome drain(struct pg_conn *p, const struct pg_limits *l, bool *ret_clean)
 {
 	*ret_clean = true;
 	while (p->syncs > 0) {
 		PGresult *res;
 		enum pg_outcome o = pg_next(p, l, &res);
-		ExecStatusType s = res ? PQresultStatus(res) : PGRES_COMMAND_OK;
 
 		if (o != PG_OK)
 			return o;
-		PQclear(res);
-		p->syncs -= s == PGRES_PIPELINE_SYNC;
-		*ret_clean = *ret_clean && s != PGRES_FATAL_ERROR;
+		*ret_clean = take_tail(p, res) && *ret_clean;
 		if (PQstatus(p->db) != CONNECTION_OK)
 			return PG_LOST;
 	}
 	return PG_OK;
+}
+
+bool pg_read_tail_fine(struct pg_conn *p)
+{
+	struct pollfd fd = {.fd = PQsocket(p->db), .events = POLLIN};
+
+	while (p->syncs > 0) {
+		if (PQisBusy(p->db) && poll(&fd, 1, 0) == 0)
+			return true;
+		if (PQisBusy(p->db) ? !PQconsumeInput(p->db) : !take_tail(p, PQgetResult(p->db)))
+			p->broken = true;
+		if (p->broken || PQstatus(p->db) != CONNECTION_OK)
+			return false;
+	}
+	return true;
 }
 
 static bool settle(struct pg_conn *p, const struct pg_limits *l)

@@ -654,6 +654,26 @@ static void reading_stops(void **state)
 	assert_int_equal(read_sql(b, "SELECT 5", NULL, a), PG_LOST);
 }
 
+/* The end of the round trip is read by whoever asks. */
+static void reading_and_then_the_end(void **state)
+{
+	struct bench *b = *state;
+	struct pg_conn *p = connected(&b->c, NULL);
+	struct pg_answer a[2];
+	int64_t until = clock_mono_ms() + PG_RIG_LIMIT_MS;
+
+	assert_int_equal(read_sql(b, "SELECT pg_backend_pid()", NULL, a), PG_OK);
+	assert_true(pg_conn_alive(b->p));
+	pg_rig_sql(&b->c, p, arena_fmt(b->c.arena, "SELECT pg_terminate_backend((%.*s::json->>0)::int)",
+		SARG(arena_fmt(b->c.arena, "'%.*s'", SARG(pg_rig_rows(&b->c, &a[0]))))).p);
+	pg_answer_drop(&a[0]);
+	while (pg_conn_alive(b->p)) {
+		assert_true(clock_mono_ms() < until);
+		pg_rig_pause();
+	}
+	pg_conn_close(p);
+}
+
 /* What is no statement for a pipeline costs the connection, nothing more. */
 static void reading_is_not_for_copies(void **state)
 {
@@ -686,7 +706,7 @@ int main(void)
 		T(cells_are_native), T(settings_of_the_session), T(answers_have_tags), T(rows_come_in_parts), T(caps_cut), T(errors_have_fields),
 		T(one_statement_only), T(notices_are_kept), T(copies), T(stops), T(stops_a_flood), T(stops_copies), T(stops_copies_out),
 		T(deadlines), T(losses), T(notes_the_end_while_idle), T(gives_up_after_the_grace), T(reads), T(reading_cannot_write),
-		T(reading_leaves_nothing), T(reading_fails_and_goes_on), T(reading_stops), T(reading_is_not_for_copies),
+		T(reading_leaves_nothing), T(reading_fails_and_goes_on), T(reading_stops), T(reading_and_then_the_end), T(reading_is_not_for_copies),
 	};
 
 	return cmocka_run_group_tests(tests, open_rig, close_rig);

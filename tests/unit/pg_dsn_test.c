@@ -311,6 +311,47 @@ static void two_servers_share_layers(void **state)
 	other.b->ops->close(other.b);
 }
 
+/* The first on a server, all at once. */
+static void *opens(void *arg)
+{
+	OWNS(arena) arena = {0};
+	struct pg_suite s = {0};
+	struct pg_open_ask ask = {.use = PG_PRIVATE, .tenant = S("together")};
+	struct pg_instance *i = NULL;
+	bool *ok = arg;
+
+	call_open(&s.c, &arena);
+	*ok = open_backend(&s.c, &s.b);
+	if (*ok) {
+		*ok = s.b->ops->open(&s.c, s.b, &ask, &i);
+		if (*ok)
+			s.b->ops->release(i);
+		s.b->ops->close(s.b);
+	}
+	if (!*ok)
+		print_error("%s\n", s.c.err.text);
+	return NULL;
+}
+
+static void many_open_together(void **state)
+{
+	struct pg_suite *s = base_zalloc(sizeof(*s));
+	pthread_t threads[4];
+	bool ok[4] = {0};
+
+	(void)state;
+	call_open(&s->c, &s->arena);
+	as_superuser(s, "DROP DATABASE IF EXISTS mayfly_catalog");
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, opens, &ok[i]), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	for (int i = 0; i < 4; i++)
+		assert_true(ok[i]);
+	arena_close(&s->arena);
+	free(s);
+}
+
 static int open_rig(void **state)
 {
 	(void)state;
@@ -331,7 +372,7 @@ static int close_rig(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(users_without_powers), PG_BACKEND_TESTS, PG_SUITE_TEST(instances_go), PG_SUITE_TEST(tenants_are_apart),
+		cmocka_unit_test(users_without_powers), cmocka_unit_test(many_open_together), PG_BACKEND_TESTS, PG_SUITE_TEST(instances_go), PG_SUITE_TEST(tenants_are_apart),
 		PG_SUITE_TEST(the_role_may_little), PG_SUITE_TEST(roles_are_mended), PG_SUITE_TEST(passwords_count),
 		PG_SUITE_TEST(settings_of_databases_are_carried), PG_SUITE_TEST(leftovers_of_the_dead), PG_SUITE_TEST(two_servers_share_layers),
 		PG_SUITE_TEST(restarts),
