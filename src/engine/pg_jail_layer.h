@@ -86,7 +86,7 @@ bool jail_instance_alive(struct pg_instance *i);
 void jail_instance_stats(struct pg_instance *i, struct pg_instance_stats *ret);
 void jail_instance_release(struct pg_instance *i);
 bool jail_instance_publish(struct call *c, struct pg_instance *i, struct str id, struct str manifest, bool *ret_first);
-struct str jail_last_words(struct call *c, int fd); /* the first FATAL or ERROR line, without paths */
+struct str jail_last_words(struct call *c, int fd); /* the first FATAL or ERROR line, or the first */
 void jail_clean(struct jail *j, const char *folder); /* a data folder whose server has stopped: what it makes anew goes */
 extern const struct pg_backend_ops jail_ops;
 extern void (*jail_test_step)(const char *step); /* tests: called between the steps of a publication; NULL */

@@ -34,18 +34,20 @@ static bool open_words(int *ret_read, int *ret_write)
 struct str jail_last_words(struct call *c, int fd)
 {
 	OWNS(buf) said = {.limit = WORDS_BYTES};
-	struct str left, line;
+	struct str left, line, first = S("it said nothing");
 
 	if (fd >= 0)
 		(void)!file_read(fd, WORDS_BYTES - 1, &said); /* ends where it would block */
 	for (left = buf_str(&said); left.n;) {
 		line = str_cut(&left, '\n');
+		if (str_eq(first, S("it said nothing")) && line.n)
+			first = line;
 		for (size_t i = 0; i < line.n; i++)
 			if (str_starts(str_tail(line, i), S("FATAL:")) || str_starts(str_tail(line, i), S("ERROR:")) ||
 			    str_starts(str_tail(line, i), S("PANIC:")) || str_starts(str_tail(line, i), S("initdb: error:")))
 				return arena_dup(c->arena, str_tail(line, i));
 	}
-	return S("it said nothing");
+	return arena_dup(c->arena, first);
 }
 
 /* --- readiness --- */

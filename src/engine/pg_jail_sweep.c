@@ -127,13 +127,12 @@ bool jail_sweep(struct call *c, struct jail *j)
 
 	if (!ok)
 		fail(c, ERR_STORAGE, "%s cannot be locked: %s", j->path, strerror(errno));
-	ok = ok && come(c, j);
 	if (ok) {
 		each(j, "run", sweep_folder);
 		each(j, "build", sweep_folder);
 		each(j, "servers", sweep_server);
 		each(j, "layers", sweep_layer);
-		ok = jail_layers_each(c, j, sweep_orphan, j);
+		ok = jail_layers_each(c, j, sweep_orphan, j) && come(c, j);
 	}
 	if (lock >= 0)
 		close(lock);
