@@ -713,12 +713,24 @@ static void close_rooms(struct server *s)
 	arena_close(&s->arena);
 }
 
+/* What is opened later must never become standard input, output or error. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && fd <= STDERR_FILENO)
+		continue;
+	if (fd >= 0)
+		close(fd);
+}
+
 static int serve(int argc, char **argv)
 {
 	struct server *s = base_zalloc(sizeof(*s));
 	bool ok;
 
 	call_open(&s->call, &s->arena);
+	open_standard_files();
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	raise_file_limit();
