@@ -26,7 +26,7 @@ static void put_line(struct json_out *o, const struct job_log *l)
 
 struct poll {
 	struct job *job;
-	int64_t after, limit;
+	int64_t after, limit, until_ms; /* until_ms: the end of a long poll */
 };
 
 static void watch_log(void *what, const struct watch *w)
@@ -190,6 +190,11 @@ static bool begin(struct call *c, struct api *a, const struct http_req *in, stru
 
 /* --- both --- */
 
+static bool wait_for_news(struct call *c, struct http_res *out, struct poll *p)
+{
+	return api_wait_for(c, out, &(struct api_wait){&news, p, p, p->until_ms - clock_mono_ms(), false});
+}
+
 bool api_job_logs(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	static const char *const offers[] = {json_media, sse_media, NULL};
@@ -209,19 +214,26 @@ bool api_job_logs(struct call *c, void *rooms, const struct http_req *in, struct
 		return false;
 	if (n || !api_prefer_wait(c, in, &wait_ms) || !wait_ms || job_ended(p->job))
 		return write_lines(out, p, v, n);
-	return api_wait_for(c, out, &(struct api_wait){&news, p, p, wait_ms, false});
+	p->until_ms = clock_mono_ms() + wait_ms;
+	return wait_for_news(c, out, p);
 }
 
-/* Something happened, or the time is over: what there is now, perhaps nothing. */
+/* Something happened, perhaps no line, or the time is over. */
 bool api_job_logs_done(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	struct poll *p = api_note(out);
 	struct job_log *v;
+	bool ended;
 	int n;
 
 	(void)rooms;
 	(void)in;
 	if (!http_is_on_pool(out))
 		return http_on_pool(out);
-	return job_logs(c, p->job, p->after, (int)p->limit, &v, &n) && write_lines(out, p, v, n);
+	ended = job_ended(p->job);
+	if (!api_waited(c, out, &news) || !job_logs(c, p->job, p->after, (int)p->limit, &v, &n))
+		return false;
+	if (n || ended || clock_mono_ms() >= p->until_ms)
+		return write_lines(out, p, v, n);
+	return wait_for_news(c, out, p);
 }
