@@ -29,6 +29,7 @@ SYSTEMS = ("here", "btrfs", "xfs")
 IMAGE_GB = 16
 SETTLE_S = 30     # until a pool has filled, or a process has gone
 CYCLES_S = 5
+WARM_US = 2000    # to get an instance; to boot one takes ten times that
 KEY = 77
 
 
@@ -114,15 +115,22 @@ def median(act, rounds):
 
 
 def with_pool(server, jobs, files):
-    """A writable hit while an instance waits, with an open connection."""
+    """A writable hit where an instance waited, with an open connection; where none did, it does not count."""
     request = jobs.request(files, WRITE)
-
-    def one():
-        until(lambda: runner(server)["instances_warm"] > 0, "a warm instance")
-        return jobs.timed(request)
-
-    jobs.timed(request)
-    return median(one, 30)
+    counted, end = [], time.monotonic() + 2 * SETTLE_S
+    while len(counted) < 30:
+        if time.monotonic() > end:
+            sys.exit(f"in {2 * SETTLE_S} s only {len(counted)} of 30 jobs found a warm instance")
+        full = time.monotonic() + 1
+        while runner(server)["instances_warm"] < 2 and time.monotonic() < full:  # the readers' is one of them
+            time.sleep(0.01)
+        took, body = jobs.ask(request)
+        job = json.loads(body)
+        if job["status"] != "completed":
+            sys.exit(f"a job did not complete: {job['error']}")
+        if job["metrics"]["boot_us"] < WARM_US:
+            counted.append(took)
+    return statistics.median(counted)
 
 
 def new_steps(jobs, files, marker):
@@ -130,7 +138,7 @@ def new_steps(jobs, files, marker):
 
     def one():
         n = next(numbers)
-        step = {f"then/{marker}.sql": f"INSERT INTO t VALUES ({4000000 + n}, 0, 'new {marker} {n}');"}
+        step = {f"next/{marker}.sql": f"INSERT INTO t VALUES ({4000000 + n}, 0, 'new {marker} {n}');"}
         return jobs.timed(jobs.request({**files, **step}, READ))
 
     return median(one, 15)

@@ -107,5 +107,6 @@ def row(name, ours, floor=None, unit="", at_least=None, at_most=None, of_ours=Fa
     if at_least or at_most:
         aim = (f">= {at_least}" if at_least else f"<= {at_most}") + (unit if of_ours else "")
         verdict = "ok" if (judged >= at_least if at_least else judged <= at_most) else "miss"
-    print(LINE.format(name, shown(ours, unit), shown(floor, unit) if floor else "", (f"{judged:.2f}" if judged >= 0.1 else f"{judged:.4f}") if floor else "",
+    ratio = ours / floor if floor else 0
+    print(LINE.format(name, shown(ours, unit), shown(floor, unit) if floor else "", (f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.4f}") if floor else "",
                       aim, verdict).rstrip(), flush=True)

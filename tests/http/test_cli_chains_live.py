@@ -1,6 +1,7 @@
 """Live: `mayfly run`, `plan`, `jobs` and `layers` against a real server and a real PostgreSQL."""
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -127,4 +128,4 @@ def test_watch_reuses_what_is_before_the_change(cli, project):
         assert "2 of 3 steps reused" in p.stderr.readline()
         p.send_signal(signal.SIGINT)
         out, _ = p.communicate(timeout=30)
-    assert p.returncode == 130 and [line.split()[0] for line in out.splitlines() if line[0] in " 0123456789"] == ["8100", "100"]
+    assert p.returncode == 130 and re.findall(r"^ *(\d+) \|", out, re.M) == ["8100", "100"]
