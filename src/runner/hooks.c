@@ -330,12 +330,10 @@ static int64_t pause_of(const struct runner *r, int attempts)
 	return pause + pause * jitter / 65536 / 4;
 }
 
-/* True: nothing of the job is to be delivered any more. */
-static bool settle(struct hooks *h, struct flight *f, const struct job_delivery *d)
+static void settle(struct hooks *h, struct flight *f, const struct job_delivery *d)
 {
 	struct hook *k = &f->of->v[f->i];
 	const struct runner *r = f->of->job->runner;
-	bool done;
 
 	pthread_mutex_lock(&h->lock);
 	if (k->ndeliveries < HOOK_DELIVERIES_MAX)
@@ -349,49 +347,57 @@ static bool settle(struct hooks *h, struct flight *f, const struct job_delivery 
 		k->next_ms = clock_mono_ms() + pause_of(r, k->attempts);
 	if (k->state != HOOK_PENDING)
 		obs_count(k->state == HOOK_DELIVERED ? OBS_M_HOOKS_DELIVERED : OBS_M_HOOKS_FAILED);
-	done = !any_pending(f->of);
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* With the job's turn: what is written last is what was known last. */
+static void put_tried(struct call *c, struct hooks *h, struct hooks_of_job *of)
+{
+	struct job *j = of->job;
+	struct store *s = j->runner->o.store;
+	OWNS(buf) b = {0};
+	bool gone;
+
+	job_enter(j);
+	pthread_mutex_lock(&j->lock);
+	gone = j->gone;
+	pthread_mutex_unlock(&j->lock);
+	put_record(h, of, &b);
+	if (!gone && !s->ops->put(c, s, job_record_key(c->arena, j, "hooks"), buf_str(&b), STORE_REPLACE)) {
+		obs_log(OBS_WARN, "runner", "what was delivered of job %s cannot be stored: %s", j->id, err_code(c->err.kind));
+		call_forgive(c);
+	}
+	job_leave(j);
+}
+
+/* It keeps its place in the list, and so its references, until the last that is on its way has come back. */
+static bool leave_list(struct hooks *h, struct flight *f)
+{
+	struct hooks_of_job *of = f->of;
+	bool done;
+
+	pthread_mutex_lock(&h->lock);
+	of->v[f->i].flying = false;
+	h->flying--;
+	done = !any_pending(of);
+	for (int i = 0; i < of->n; i++)
+		done = done && !of->v[i].flying;
+	if (done)
+		list_del(&of->link);
 	pthread_mutex_unlock(&h->lock);
 	return done;
 }
 
-static void put_tried(struct call *c, struct hooks *h, struct hooks_of_job *of)
-{
-	struct store *s = of->job->runner->o.store;
-	OWNS(buf) b = {0};
-	bool gone;
-
-	pthread_mutex_lock(&of->job->lock);
-	gone = of->job->gone;
-	pthread_mutex_unlock(&of->job->lock);
-	if (gone)
-		return;
-	put_record(h, of, &b);
-	if (!s->ops->put(c, s, job_record_key(c->arena, of->job, "hooks"), buf_str(&b), STORE_REPLACE)) {
-		obs_log(OBS_WARN, "runner", "what was delivered of job %s cannot be stored: %s", of->job->id, err_code(c->err.kind));
-		call_forgive(c);
-	}
-}
-
-static void land(struct call *c, struct hooks *h, struct flight *f, bool done)
+static void land(struct call *c, struct hooks *h, struct flight *f)
 {
 	struct job *j = f->of->job;
 
 	job_ref(j);
-	pthread_mutex_lock(&h->lock);
-	f->of->v[f->i].flying = false;
-	h->flying--;
-	pthread_mutex_unlock(&h->lock);
-	if (done) {
+	if (leave_list(h, f)) {
 		job_enter(j);
 		keep_ended(c, j);
 		job_leave(j);
-		pthread_mutex_lock(&h->lock);
-		done = list_linked(&f->of->link);
-		if (done)
-			list_del(&f->of->link);
-		pthread_mutex_unlock(&h->lock);
-		if (done)
-			unlink_of(f->of);
+		unlink_of(f->of);
 	}
 	if (!atomic_load(&h->stop))
 		hooks_tick(j->runner);
@@ -408,7 +414,6 @@ static void deliver(void *arg)
 	OWNS(buf) body = {0};
 	struct json_out o = json_out(&body);
 	struct call c;
-	bool done = false;
 
 	call_open(&c, &a);
 	c.cancel = &h->stop;
@@ -420,10 +425,10 @@ static void deliver(void *arg)
 	c.cancel = NULL;
 	call_forgive(&c);
 	if (!atomic_load(&h->stop)) { /* one that was cut off by the end of the server was none */
-		done = settle(h, f, &d);
+		settle(h, f, &d);
 		put_tried(&c, h, f->of);
 	}
-	land(&c, h, f, done);
+	land(&c, h, f);
 	free(f);
 }
 

@@ -79,7 +79,7 @@ static bool put_request(struct call *c, struct job *j)
 {
 	struct store *s = j->runner->o.store;
 	OWNS(buf) b = {0};
-	bool ok;
+	bool ok, begun;
 
 	if (j->started && !keep_lease(c, j))
 		return false;
@@ -89,7 +89,10 @@ static bool put_request(struct call *c, struct job *j)
 		return false;
 	pthread_mutex_lock(&j->lock);
 	j->recorded = true;
+	begun = j->status != JOB_PENDING;
 	pthread_mutex_unlock(&j->lock);
+	if (begun && j->started) /* it may not have seen that it was recorded */
+		keep_started(c, j);
 	return true;
 }
 

@@ -501,6 +501,7 @@ static void take_head(struct job *j, struct record_head *h)
 	j->recorded |= h->recorded;
 	j->stored = job_terminal(h->status);
 	j->started = h->started || job_terminal(h->status);
+	j->mine = j->mine && !j->started;
 	j->attempts = h->attempts;
 	j->expires_ms = h->expires_ms;
 	j->theirs = !str_eq(h->server, j->runner->o.server);

@@ -27,6 +27,7 @@ static struct {
 	_Atomic int layers;                  /* references now */
 	_Atomic int acquired, heads, reads, expected;
 	_Atomic int lose;                    /* the next heads lose their instance */
+	_Atomic(struct runner *) let_go;     /* heads with "gate" wait until it is their runner */
 	_Atomic bool hang_boot;
 	_Atomic bool writes;                 /* heads are not read-only after all */
 	struct caps { _Atomic int64_t jobs, running, ttl_s; } caps;
@@ -222,6 +223,13 @@ static void rig_begins(struct str tenant)
 		continue;
 }
 
+static bool rig_gate(struct call *c, struct runner *r)
+{
+	while (atomic_load(&world.let_go) != r && !atomic_load(c->cancel))
+		usleep(500);
+	return !atomic_load(c->cancel);
+}
+
 enum pg_outcome script_run(struct call *c, struct script_run *run, struct str path)
 {
 	struct pg_answer a;
@@ -237,6 +245,8 @@ enum pg_outcome script_run(struct call *c, struct script_run *run, struct str pa
 		(void)!rig_hang(c, stop);
 		o = c->err.kind == ERR_CANCELED ? PG_STOPPED : PG_LATE;
 		call_forgive(c);
+	} else if (rig_word(run->tree, path, S("gate")) && !rig_gate(c, run->runner)) {
+		o = PG_STOPPED;
 	} else if (rig_word(run->tree, path, S("broken"))) {
 		run->error = (struct job_error){.code = S("sql_error"), .message = S("secret broke"), .sqlstate = "42601", .path = path,
 						.line = 2, .column = 3, .position = 9, .stage = JOB_AT_HEAD_EXECUTION};
@@ -404,7 +414,7 @@ static int64_t rig_now(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void rig_stop(struct rig_server *s)
+UNUSED static void rig_stop(struct rig_server *s)
 {
 	runner_stop(s->runner, rig_told, &s->stopped);
 	RIG_UNTIL(atomic_load(&s->stopped));
@@ -420,9 +430,29 @@ UNUSED static void rig_tick(struct rig_server *s)
 	lifecycle_sweep(s->lifecycle);
 }
 
+/* What its background work does with leases, now. */
+UNUSED static void rig_keep(struct rig_server *s, bool scan)
+{
+	OWNS(arena) a = {0};
+	struct call c;
+
+	call_open(&c, &a);
+	c.role = ROLE_ADMIN;
+	keep_now(&c, s->runner, scan);
+}
+
+UNUSED static void rig_flush(struct rig_server *s)
+{
+	OWNS(arena) a = {0};
+	struct call c;
+
+	call_open(&c, &a);
+	journal_flush(&c, s->runner);
+}
+
 /* --- asking --- */
 
-static struct job_ask rig_ask(struct rig *g, const char *tail, const char *head)
+UNUSED static struct job_ask rig_ask(struct rig *g, const char *tail, const char *head)
 {
 	struct job_file *v = ARENA_ARRAY(&g->arena, struct job_file, 2);
 
@@ -441,12 +471,12 @@ static struct job *rig_create(struct rig *g, struct rig_server *s, const struct 
 	return j;
 }
 
-static void rig_wait(struct job *j)
+UNUSED static void rig_wait(struct job *j)
 {
 	RIG_UNTIL(job_ended(j));
 }
 
-static struct job *rig_run(struct rig *g, struct rig_server *s, const char *tail, const char *head)
+UNUSED static struct job *rig_run(struct rig *g, struct rig_server *s, const char *tail, const char *head)
 {
 	struct job_ask ask = rig_ask(g, tail, head);
 	struct job *j = rig_create(g, s, &ask);
@@ -456,7 +486,7 @@ static struct job *rig_run(struct rig *g, struct rig_server *s, const char *tail
 }
 
 /* The document, in the rig's arena. */
-static const char *rig_document(struct rig *g, struct job *j)
+UNUSED static const char *rig_document(struct rig *g, struct job *j)
 {
 	OWNS(buf) b = {0};
 	struct json_out o = json_out(&b);
@@ -465,7 +495,7 @@ static const char *rig_document(struct rig *g, struct job *j)
 	return arena_cstr(&g->arena, buf_str(&b));
 }
 
-static void rig_refused(struct rig *g, bool ok, enum err_kind kind)
+UNUSED static void rig_refused(struct rig *g, bool ok, enum err_kind kind)
 {
 	assert_false(ok);
 	if (g->c.err.kind != kind)
@@ -474,12 +504,15 @@ static void rig_refused(struct rig *g, bool ok, enum err_kind kind)
 	call_forgive(&g->c);
 }
 
-#define assert_has(text, part) \
-	do { \
-		if (!strstr((text), (part))) \
-			printf("%s\nhas not %s\n", (text), (part)); \
-		assert_non_null(strstr((text), (part))); \
-	} while (0)
+static bool rig_has(const char *text, const char *part)
+{
+	bool has = strstr(text, part) != NULL;
+
+	if (!has)
+		printf("%s\nhas not %s\n", text, part);
+	return has;
+}
+#define assert_has(text, part) assert_true(rig_has((text), (part)))
 #define assert_has_not(text, part) assert_null(strstr((text), (part)))
 
 #endif

@@ -608,8 +608,10 @@ static void lists_are_newest_first_and_paged(void **state)
 	struct job_page page = {.limit = 2};
 	int seen = 5, n;
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 5; i++) {
 		made[i] = rig_run(&b->g, &b->s, "SELECT 1;", "SELECT 1;");
+		clock_advance(1); /* ids are ordered by milliseconds */
+	}
 	do {
 		assert_true(job_list(&b->g.c, b->s.runner, &page, &list, &n));
 		for (int i = 0; i < n; i++) {

@@ -359,6 +359,55 @@ static void a_unix_socket_serves_as_well(void **state)
 	assert_non_null(strstr(b->asked, "GET /y "));
 }
 
+/* --- public addresses only --- */
+
+static void special_addresses_are_not_public(void **state)
+{
+	static const struct { const char *text; bool is; } cases[] = {
+		{"8.8.8.8", true}, {"1.1.1.1", true}, {"100.63.255.255", true}, {"172.32.0.1", true}, {"223.255.255.255", true},
+		{"0.0.0.0", false}, {"10.1.2.3", false}, {"100.64.0.1", false}, {"127.0.0.1", false}, {"127.255.255.255", false},
+		{"169.254.169.254", false}, {"172.16.0.1", false}, {"172.31.255.255", false}, {"192.0.0.1", false}, {"192.0.2.1", false},
+		{"192.168.1.1", false}, {"198.18.0.1", false}, {"198.51.100.1", false}, {"203.0.113.1", false}, {"224.0.0.1", false},
+		{"240.0.0.1", false}, {"255.255.255.255", false},
+		{"2606:4700::1111", true}, {"2a00:1450::1", true}, {"2002:808:808::1", true}, {"64:ff9b::808:808", true},
+		{"::", false}, {"::1", false}, {"::8.8.8.8", false}, {"::ffff:127.0.0.1", false}, {"::ffff:8.8.8.8", false},
+		{"fe80::1", false}, {"fec0::1", false}, {"fc00::1", false}, {"fd00::1", false}, {"ff02::1", false}, {"100::1", false},
+		{"2001::1", false}, {"2001:db8::1", false}, {"2002:7f00:1::1", false}, {"2002:a00:1::1", false}, {"3fff::1", false},
+		{"64:ff9b::a00:1", false}, {"64:ff9b:1::1", false}, {"4000::1", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct sockaddr_in v4 = {.sin_family = AF_INET};
+		struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+		bool four = inet_pton(AF_INET, cases[i].text, &v4.sin_addr) == 1;
+
+		assert_true(four || inet_pton(AF_INET6, cases[i].text, &v6.sin6_addr) == 1);
+		if (out_public(four ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6) != cases[i].is)
+			printf("%s\n", cases[i].text);
+		assert_int_equal(out_public(four ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6), cases[i].is);
+	}
+	assert_false(out_public(&(struct sockaddr){.sa_family = AF_UNIX}));
+}
+
+static void a_private_address_is_refused_when_connecting(void **state)
+{
+	struct bench *b = *state;
+	struct out_request q = {.url = S("http://localhost:9/x"), .public_only = true};
+	struct out_answer a;
+
+	assert_false(out_fetch(&b->c, b->client, &q, &a));
+	assert_int_equal(b->c.err.kind, ERR_FORBIDDEN);
+	call_forgive(&b->c);
+	q.url = S("http://2130706433:9/x"); /* 127.0.0.1 as one number */
+	assert_false(out_fetch(&b->c, b->client, &q, &a));
+	assert_int_equal(b->c.err.kind, ERR_FORBIDDEN);
+	call_forgive(&b->c);
+	q.public_only = false; /* and the next request does not remember it */
+	assert_false(out_fetch(&b->c, b->client, &q, &a));
+	assert_int_equal(b->c.err.kind, ERR_UNAVAILABLE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -379,6 +428,8 @@ int main(void)
 	        T(nobody_there_is_said_in_words),
 	        T(what_cannot_be_sent_is_refused),
 	        T(a_unix_socket_serves_as_well),
+	        T(special_addresses_are_not_public),
+	        T(a_private_address_is_refused_when_connecting),
 #undef T
 	};
 
