@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { PG_RIG_LIMIT_MS = 30000, PG_RIG_ARGS = 32 };
+enum { PG_RIG_LIMIT_MS = 30000, PG_RIG_ARGS = 32, PG_RIG_SKIPPED = 77 /* as meson has it */ };
 
 struct pg_rig {
 	char dir[FOLDER_PATH_MAX];
@@ -33,6 +33,19 @@ struct pg_rig {
 static inline void pg_rig_pause(void)
 {
 	nanosleep(&(struct timespec){0, 2000000}, NULL);
+}
+
+/* For tests that are left out on machines without it. */
+static inline bool pg_rig_there(const char *program)
+{
+	char pattern[96];
+	glob_t found = {0};
+	bool there;
+
+	snprintf(pattern, sizeof(pattern), "/usr/lib/postgresql/*/bin/%s", program);
+	there = glob(pattern, 0, NULL, &found) == 0;
+	globfree(&found);
+	return there;
 }
 
 /* The highest version that is installed. */

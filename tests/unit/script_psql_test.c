@@ -290,5 +290,9 @@ int main(void)
 		cmocka_unit_test(scripts_do_what_they_do_in_psql),
 	};
 
+	if (!pg_rig_there("postgres") || !pg_rig_there("initdb") || !pg_rig_there("psql") || !pg_rig_there("pg_dump")) {
+		print_message("SKIPPED: PostgreSQL, psql and pg_dump are not all in /usr/lib/postgresql\n");
+		return PG_RIG_SKIPPED;
+	}
 	return cmocka_run_group_tests(tests, open_rig, close_rig);
 }

@@ -388,6 +388,9 @@ static void a_head_takes_one_statement_a_message(void **state)
 	file(b, "a.sql", "select 1\\; select 2;");
 	expect_error(b, "a.sql", (struct place){"sql_error", "42601", "a.sql", 1, 1, 1, 0, "multiple commands"});
 	assert_int_equal(b->run.error.stage, JOB_AT_HEAD_EXECUTION);
+	file(b, "c.sql", "create table t (a int); copy t from stdin;\n1\n\\.\n\\copy t from x.txt\ntable t;");
+	file(b, "x.txt", "2\n");
+	expect(b, "c.sql", "CREATE TABLE;COPY 1;COPY 1;SELECT 2=[1],[2];");
 	b->run.caps.rows = 2;
 	file(b, "b.sql", "select generate_series(1, 5);");
 	expect(b, "b.sql", "SELECT 5=[1],[2];");
@@ -529,5 +532,9 @@ int main(void)
 		TEST(a_long_file_takes_no_more_memory_than_a_short_one),
 	};
 
+	if (!pg_rig_there("postgres") || !pg_rig_there("initdb")) {
+		print_message("SKIPPED: there is no PostgreSQL in /usr/lib/postgresql\n");
+		return PG_RIG_SKIPPED;
+	}
 	return cmocka_run_group_tests(tests, open_rig, close_rig);
 }
