@@ -157,12 +157,28 @@ static bool look_up(struct walk *w)
 
 /* --- the head --- */
 
+/* A server that shares the backend may have dropped the layer since it was looked up: then once more from there. */
+static bool lease_or_look_up(struct walk *w, bool shared, struct tenancy *ret)
+{
+	enter_stage(w, JOB_AT_INSTANCE_BOOT);
+	if (instance_lease(w->c, w->r, w->layer, shared, &w->j->stop, ret))
+		return true;
+	if (w->c->err.kind != ERR_NOT_FOUND)
+		return false;
+	call_forgive(w->c);
+	layer_release(w->layer);
+	w->layer = NULL;
+	if (!look_up(w))
+		return false;
+	enter_stage(w, JOB_AT_INSTANCE_BOOT);
+	return instance_lease(w->c, w->r, w->layer, shared, &w->j->stop, ret);
+}
+
 static bool lease(struct walk *w, bool shared, struct tenancy *ret)
 {
 	int64_t begun = clock_mono_ns(), ns;
 
-	enter_stage(w, JOB_AT_INSTANCE_BOOT);
-	if (!instance_lease(w->c, w->r, w->layer, shared, &w->j->stop, ret))
+	if (!lease_or_look_up(w, shared, ret))
 		return false;
 	ns = clock_mono_ns() - begun;
 	pthread_mutex_lock(&w->j->lock);

@@ -274,7 +274,7 @@ void layers_sweep(struct call *c, struct runner *r)
 	}
 	drop_overdue(c, r);
 	if (!layers_make_room(c, r, (struct str){0})) {
-		obs_log_call(c, OBS_INFO, "runner", "layers are over their limit: %s", c->err.text);
+		obs_log_call(c, OBS_DEBUG, "runner", "layers are over their limit: %s", c->err.text);
 		call_forgive(c);
 	}
 	c->arena = callers;

@@ -29,6 +29,7 @@ static struct {
 	_Atomic int lose;                    /* the next heads lose their instance */
 	_Atomic(struct runner *) let_go;     /* heads with "gate" wait until it is their runner */
 	_Atomic bool hang_boot;
+	_Atomic int gone;                    /* the next leases find their layer dropped */
 	_Atomic bool writes;                 /* heads are not read-only after all */
 	struct caps { _Atomic int64_t jobs, running, ttl_s; } caps;
 	_Atomic int running, most;           /* heads at once, of tenant `default` */
@@ -141,6 +142,8 @@ bool instance_lease(struct call *c, struct runner *r, struct layer *l, bool shar
 	(void)l;
 	if (atomic_load(&world.hang_boot))
 		return rig_hang(c, stop);
+	if (atomic_load(&world.gone) > 0 && atomic_fetch_sub(&world.gone, 1) > 0)
+		return fail(c, ERR_NOT_FOUND, "dropped by another server");
 	*ret = (struct tenancy){.shared = shared, .warm = true, .of = stop};
 	atomic_fetch_add(&world.leases, 1);
 	atomic_fetch_add(&world.leased, 1);

@@ -203,6 +203,24 @@ static void a_lost_instance_is_tried_once_more_when_nothing_happened(void **stat
 	}
 }
 
+static void a_layer_that_another_server_dropped_is_looked_up_once_more(void **state)
+{
+	struct bench *b = *state;
+	struct { int gone; enum job_status end; } cases[] = {{1, JOB_COMPLETED}, {2, JOB_FAILED}};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		int acquired = world.acquired;
+		struct job *j;
+
+		world.gone = cases[i].gone;
+		j = rig_run(&b->g, &b->s, "SELECT 1;", "SELECT 'plain';");
+		assert_int_equal(job_status_of(j), cases[i].end);
+		assert_int_equal(world.acquired - acquired, 2);
+		RIG_UNTIL(world.layers == 0);
+		job_unref(j);
+	}
+}
+
 /* --- deadlines and cancels --- */
 
 static void a_deadline_fails_the_job_in_every_stage(void **state)
@@ -698,6 +716,7 @@ int main(void)
 		T(a_file_that_cannot_be_read_fails_in_parsing),
 		T(what_only_reads_goes_to_the_shared_instance),
 		T(a_lost_instance_is_tried_once_more_when_nothing_happened),
+		T(a_layer_that_another_server_dropped_is_looked_up_once_more),
 		T(a_deadline_fails_the_job_in_every_stage),
 		T(a_running_job_is_canceled_and_its_instance_goes),
 		T(what_waits_is_canceled_at_once_and_never_runs),
