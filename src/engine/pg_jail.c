@@ -43,6 +43,7 @@ static void jail_close(struct pg_backend *b)
 	for (int i = 0; i < j->nextensions; i++)
 		free((char *)j->extensions[i].p);
 	jail_programs_drop(&j->programs);
+	pthread_mutex_destroy(&j->watch_lock);
 	free(j->path);
 	free(j);
 }
@@ -105,7 +106,7 @@ static bool begin(struct call *c, struct jail *j, const struct pg_jail_options *
 	if (!take_options(c, j, o) || !read_boot_id(c, j) || !jail_find(c, o->bin_dir, &j->programs) || !jail_probe(c, j, o) ||
 	    !jail_sweep(c, j) || !jail_base(c, j))
 		return false;
-	jail_threads_wake(j);
+	jail_threads_wake(j, WAKE_TRASH | WAKE_DURABLE);
 	return true;
 }
 
@@ -114,6 +115,8 @@ bool pg_jail_open(struct call *c, const struct pg_jail_options *o, struct pg_bac
 	struct jail *j = base_zalloc(sizeof(*j));
 
 	j->backend.ops = &jail_ops;
+	list_init(&j->watched);
+	pthread_mutex_init(&j->watch_lock, NULL);
 	j->root = j->server_lock = -1;
 	j->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (!begin(c, j, o)) {

@@ -6,6 +6,7 @@
  *   pg_jail_probe.c   levels and drivers, tried by doing          pg_jail_base.c   the base
  *   pg_jail_room.c    folders of instances, by driver             pg_jail_tree.c   trees of files: copied, removed, measured
  *   pg_jail_run.c     instances                                   pg_jail_layer.c  layers: published, found, dropped
+ *   pg_jail_publish.c a stopped instance becomes a layer          pg_jail_watch.c  how much instances write to disk
  *   pg_jail_sweep.c   what a crash left                           pg_jail_pack.c   archives     pg_jail_lock.c  locks
  *
  * Folders, below <dir>/<kind> (kind: overlay, btrfs or tree; its owner is the instances' uid, mode 0700):
@@ -59,7 +60,6 @@ struct jail_plan { /* all that the child needs, made before the clone */
 	bool tells;             /* sends the descriptors of its folders; hears NOTIFY_SOCKET */
 	int64_t memory_bytes, file_bytes;
 	int processes;          /* 0 = unlimited */
-	int cgroup;             /* -1 = none */
 	const struct sock_fprog *filter; /* NULL = none */
 	int (*instead)(void *arg); /* runs in the child in place of the program; its value is the exit code */
 	void *arg;
@@ -90,7 +90,8 @@ void jail_plan(struct call *c, struct jail *j, enum jail_program program, const 
 struct jail_threads;
 struct jail_threads *jail_threads_open(struct jail *j);
 bool jail_spawn(struct call *c, struct jail *j, const struct jail_plan *p, struct jail_child *ret) NODISCARD;
-void jail_threads_wake(struct jail *j); /* trash/ has something, or a layer is not durable yet */
+enum { WAKE_TRASH = 1, WAKE_DURABLE = 2, WAKE_WATCH = 4 }; /* trash/ has something; a layer is not durable yet; one more writes to disk */
+void jail_threads_wake(struct jail *j, int what);
 void jail_threads_close(struct jail_threads *t);
 const struct sock_fprog *jail_filter(void);  /* NULL: seccomp is not to be had; for the process' life */
 bool jail_limits(const struct jail_plan *p); /* in the child */
@@ -118,6 +119,9 @@ struct jail {
 	atomic_int instances;
 	atomic_ullong serial;
 	struct jail_threads *threads;
+	pthread_mutex_t watch_lock;
+	struct list watched;    /* instances that write to disk */
+	uint64_t looks;         /* of the background thread */
 };
 static inline struct jail *jail_of(struct pg_backend *b)
 {

@@ -141,16 +141,16 @@ bool jail_layer_place(struct call *c, struct jail *j, const char *folder, struct
 		return fail(c, ERR_STORAGE, "a layer cannot be named: %s", strerror(errno));
 	if (!first)
 		jail_to_trash(j, folder);
-	jail_threads_wake(j);
+	jail_threads_wake(j, WAKE_DURABLE);
 	*ret_first = first;
 	return true;
 }
 
-bool jail_layer_durable(struct jail *j, const char *name)
+bool jail_layer_durable(struct jail *j, struct str name)
 {
 	char path[TREE_PATH];
 
-	layer_path(path, str_of(name), "/durable");
+	layer_path(path, name, "/durable");
 	return faccessat(j->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
@@ -270,12 +270,18 @@ bool jail_drop(struct call *c, struct pg_backend *b, struct str id)
 }
 
 /* --- durable --- */
+struct collecting {
+	struct jail *j;
+	struct buf *names;
+};
+
+/* Of another boot and without its mark, it cannot be told any more. */
 static bool collect(void *arg, struct jail_layer *l)
 {
-	struct buf *names = arg;
+	struct collecting *v = arg;
 
-	buf_add(names, l->id);
-	buf_addc(names, '\n');
+	if (str_eq(l->boot_id, str_of(v->j->boot_id)) && !jail_layer_durable(v->j, l->id))
+		buf_fmt(v->names, "%.*s\n", SARG(l->id));
 	return true;
 }
 
@@ -294,24 +300,18 @@ static void mark(struct jail *j, struct str name)
 void jail_make_durable(struct jail *j)
 {
 	OWNS(arena) a = {0};
-	OWNS(buf) names = {0}, todo = {0};
+	OWNS(buf) todo = {0};
+	struct jail_layer base;
 	struct call c;
-	struct str left, one;
+	struct str left;
 
 	call_open(&c, &a);
-	if (!jail_layers_each(&c, j, collect, &names))
+	if (!jail_layers_each(&c, j, collect, &(struct collecting){j, &todo}))
 		return;
-	buf_fmt(&names, "%s\n", j->base);
-	for (left = buf_str(&names); left.n;) {
-		one = str_cut(&left, '\n');
-		if (one.n && !jail_layer_durable(j, arena_cstr(&a, one)))
-			buf_fmt(&todo, "%.*s\n", SARG(one));
-	}
+	if (j->base[0] && jail_layer_read(&c, j, j->base, &base) && !jail_layer_durable(j, str_of(j->base)))
+		buf_fmt(&todo, "%s\n", j->base);
 	if (todo.n == 0 || syncfs(j->root) != 0)
 		return;
-	for (left = buf_str(&todo); left.n;) {
-		one = str_cut(&left, '\n');
-		if (one.n)
-			mark(j, one);
-	}
+	for (left = buf_str(&todo); left.n;)
+		mark(j, str_cut(&left, '\n'));
 }

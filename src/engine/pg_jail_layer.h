@@ -47,7 +47,7 @@ bool jail_layer_write(struct call *c, struct jail *j, const char *folder, const 
 int jail_layer_hold(struct call *c, struct jail *j, struct str name);
 /* Gives `folder` (below build/) its place. */
 bool jail_layer_place(struct call *c, struct jail *j, const char *folder, struct str name, bool *ret_first) NODISCARD;
-bool jail_layer_durable(struct jail *j, const char *name);
+bool jail_layer_durable(struct jail *j, struct str name);
 void jail_make_durable(struct jail *j); /* those that are not yet */
 bool jail_layers_each(struct call *c, struct jail *j, bool (*fn)(void *arg, struct jail_layer *l), void *arg) NODISCARD;
 bool jail_list(struct call *c, struct pg_backend *b, pg_found_fn *fn, void *arg);
@@ -79,7 +79,14 @@ struct jail_instance {
 	int fds[JAIL_FDS];        /* of its folders */
 	int hold, words;          /* of its layer; what PostgreSQL wrote to standard error */
 	int64_t boot_ns;
+	struct list node;         /* of the watched ones */
+	int64_t disk_before;      /* bytes that it did not write; -1 = not looked yet */
+	uint64_t looked;          /* the look that saw it last */
 };
+/* pg_jail_watch.c */
+void jail_watch_add(struct jail_instance *i);
+void jail_watch_remove(struct jail_instance *i); /* also of one that is not watched */
+bool jail_watch_look(struct jail *j); /* false: nobody is watched */
 bool jail_instance_open(struct call *c, struct pg_backend *b, const struct pg_open_ask *ask, struct pg_instance **ret);
 bool jail_instance_connect(struct call *c, struct pg_instance *i, enum pg_role role, struct pg_stop *stop, struct pg_conn **ret);
 bool jail_instance_alive(struct pg_instance *i);

@@ -179,6 +179,7 @@ static bool publish(struct call *c, struct jail_instance *i, struct jail_layer *
 {
 	if (!jail_instance_alive(&i->instance))
 		return fail(c, ERR_ENGINE_LOST, "the instance ended before its layer was published");
+	jail_watch_remove(i);
 	passed("begun");
 	if (!stop(c, i))
 		return false;

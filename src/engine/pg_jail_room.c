@@ -95,5 +95,5 @@ void jail_to_trash(struct jail *j, const char *name)
 
 	snprintf(to, sizeof(to), "trash/%s-%llu", j->server, (unsigned long long)atomic_fetch_add(&j->serial, 1));
 	if (renameat(j->root, name, j->root, to) == 0 && j->threads)
-		jail_threads_wake(j);
+		jail_threads_wake(j, WAKE_TRASH);
 }

@@ -192,6 +192,8 @@ bool jail_instance_open(struct call *c, struct pg_backend *b, const struct pg_op
 		return false;
 	}
 	i->boot_ns = clock_mono_ns() - began;
+	if (i->room.on_disk)
+		jail_watch_add(i);
 	*ret = &i->instance;
 	return true;
 }
@@ -297,6 +299,7 @@ void jail_instance_release(struct pg_instance *instance)
 	struct jail *j = i->jail;
 	int code;
 
+	jail_watch_remove(i);
 	if (i->child.pidfd >= 0) {
 		jail_kill(&i->child, j->level);
 		if (!jail_reap(&i->child, REAP_MS, &code)) { /* stuck in the kernel: what it has stays until the next start */

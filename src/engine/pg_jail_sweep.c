@@ -78,7 +78,7 @@ static bool come(struct call *c, struct jail *j)
 /* --- layers --- */
 static bool is_torn(struct jail *j, const struct jail_layer *l, const char *name)
 {
-	return !str_eq(l->boot_id, str_of(j->boot_id)) && !jail_layer_durable(j, name);
+	return !str_eq(l->boot_id, str_of(j->boot_id)) && !jail_layer_durable(j, str_of(name));
 }
 
 static bool lacks_one_below(struct jail *j, const struct jail_layer *l)

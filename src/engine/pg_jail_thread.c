@@ -1,13 +1,16 @@
 /* pg_jail_thread.c - the two threads of the jail backend.
  *
  * The creator clones every instance: the kernel's signal for a parent's death is for its thread's, and this one lives as long as
- * the backend. The second one works behind: it makes layers durable, and removes what is in trash/.
+ * the backend. The second one works behind: it makes layers durable, removes what is in trash/, and looks what instances write.
  */
 #include "engine/pg_jail_layer.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
+
+enum { LOOK_S = 1 };
 
 struct request {
 	struct list node;
@@ -23,7 +26,8 @@ struct jail_threads {
 	pthread_mutex_t lock;
 	pthread_cond_t asked, answered, work;
 	struct list requests;
-	bool closing, awake;
+	bool closing;
+	int awake; /* what is to be done */
 };
 
 static struct request *next_request(struct jail_threads *t)
@@ -69,32 +73,51 @@ bool jail_spawn(struct call *c, struct jail *j, const struct jail_plan *p, struc
 	return true;
 }
 
+/* Until there is something to do, or it is time for the next look. */
+static void rest(struct jail_threads *t, bool watching)
+{
+	struct timespec at;
+
+	if (t->awake || t->closing)
+		return;
+	if (!watching) {
+		pthread_cond_wait(&t->work, &t->lock);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &at);
+	at.tv_sec += LOOK_S;
+	pthread_cond_timedwait(&t->work, &t->lock, &at);
+}
+
 static void *work_behind(void *arg)
 {
 	struct jail_threads *t = arg;
+	bool watching;
 
 	pthread_mutex_lock(&t->lock);
 	while (!t->closing) {
-		if (!t->awake) {
-			pthread_cond_wait(&t->work, &t->lock);
-			continue;
-		}
-		t->awake = false;
+		int what = t->awake;
+
+		t->awake = 0;
 		pthread_mutex_unlock(&t->lock);
-		jail_make_durable(t->jail);
-		jail_empty_trash(t->jail);
+		if (what & WAKE_DURABLE)
+			jail_make_durable(t->jail);
+		if (what & WAKE_TRASH)
+			jail_empty_trash(t->jail);
+		watching = jail_watch_look(t->jail);
 		pthread_mutex_lock(&t->lock);
+		rest(t, watching);
 	}
 	pthread_mutex_unlock(&t->lock);
 	return NULL;
 }
 
-void jail_threads_wake(struct jail *j)
+void jail_threads_wake(struct jail *j, int what)
 {
 	struct jail_threads *t = j->threads;
 
 	pthread_mutex_lock(&t->lock);
-	t->awake = true;
+	t->awake |= what;
 	pthread_cond_signal(&t->work);
 	pthread_mutex_unlock(&t->lock);
 }

@@ -134,9 +134,9 @@ static void await_durable(struct pg_suite *s, struct str id)
 {
 	int64_t until = clock_mono_ms() + 30000;
 
-	while (!jail_layer_durable(jail_of(s->b), arena_cstr(s->c.arena, id)) && clock_mono_ms() < until)
+	while (!jail_layer_durable(jail_of(s->b), id) && clock_mono_ms() < until)
 		pg_rig_pause();
-	assert_true(jail_layer_durable(jail_of(s->b), arena_cstr(s->c.arena, id)));
+	assert_true(jail_layer_durable(jail_of(s->b), id));
 }
 
 static void what_was_not_on_disk_before_another_boot_is_discarded(void **state)

@@ -192,6 +192,33 @@ static void a_full_disk_fails_the_statement_and_leaves_nothing(void **state)
 	end(s);
 }
 
+/* On disk it is killed, when it is next looked at. */
+static void who_writes_too_much_to_disk_is_killed(void **state)
+{
+	struct pg_instance *i;
+	struct pg_answer a;
+	struct pg_suite *s;
+	struct pg_conn *p;
+
+	(void)state;
+	jail_rig.disk = 64 << 20;
+	s = begin();
+	i = pg_suite_boot(s, (struct str){NULL, 0}, PG_BUILD);
+	p = pg_suite_connect(s, i);
+	pg_rig_sql(&s->c, p, "CREATE TABLE t (a text)");
+	do {
+		pg_run(&s->c, p, &(struct pg_ask){.sql = S("INSERT INTO t SELECT repeat(md5(g::text), 30) FROM generate_series(1, 10000) g")}, 250, &a);
+		pg_answer_drop(&a);
+	} while (a.outcome == PG_OK);
+	assert_int_equal(a.outcome, PG_LOST);
+	while (i->ops->alive(i))
+		pg_rig_pause();
+	pg_conn_close(p);
+	s->b->ops->release(i);
+	jail_rig_nothing_left(jail_rig_kind(s));
+	end(s);
+}
+
 static void processes_and_memory_are_limited(void **state)
 {
 	struct pg_conn *v[32] = {0};
@@ -308,6 +335,7 @@ int main(void)
 		JAIL_TEST(a_server_that_is_not_root_needs_none),
 		JAIL_TEST(a_driver_that_does_not_work_is_refused),
 		JAIL_TEST(a_full_disk_fails_the_statement_and_leaves_nothing),
+		JAIL_TEST(who_writes_too_much_to_disk_is_killed),
 		JAIL_TEST(processes_and_memory_are_limited),
 		JAIL_TEST(forty_at_once_leave_nothing),
 		JAIL_TEST(a_chain_longer_than_the_limit_is_flattened),
