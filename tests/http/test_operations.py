@@ -44,16 +44,25 @@ def test_healthz_says_ok(client):
 def test_readyz_has_an_entry_a_component(client):
     a = client.get("/readyz")
     assert a.status == 200
-    for component in ("engine", "storage", "statement_store", "runner"):
-        assert a.json[component]["status"] in ("ok", "disabled"), component
+    for component in ("engine", "storage", "statement_store"):
+        assert a.json[component]["status"] == "ok", component
+    runner = a.json["runner"]
+    assert runner["status"] in ("ok", "unavailable")
+    assert set(runner) >= {"status", "backend", "driver", "version", "missing"}
+    if runner["status"] == "ok":
+        assert runner["backend"] == "jail" and runner["driver"] in ("btrfs", "overlay", "overlay-tmpfs", "reflink", "copy")
+        assert set(runner["isolation"]) >= {"user_namespace", "pid_namespace", "network_namespace", "mount_namespace", "seccomp"}
+    else:
+        assert runner["missing"]
     assert set(a.json["engine"]["sandbox"]) >= {"landlock", "seccomp", "rlimits"}
 
 
-def test_version_names_mayfly_and_duckdb(client):
+def test_version_names_mayfly_and_its_engines(client):
     client.run("select 1")
     a = client.get("/version")
     assert a.json["name"] == "mayfly" and re.match(r"\d+\.\d+\.\d+", a.json["version"])
     assert a.json["duckdb"].startswith("v1.")
+    assert a.json["postgres"] == client.get("/readyz").json["runner"]["version"]
 
 
 def test_metrics_are_read_by_a_strict_parser(client):
