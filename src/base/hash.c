@@ -52,11 +52,21 @@ uint64_t hash_bytes(struct str s)
 	return mix(h ^ seed, 0x8EBC6AF09C88C6E3ULL);
 }
 
+static EVP_MD *sha256;
+
+static void fetch_sha256(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	INVARIANT(sha256);
+}
+
 void hash_sha256(struct str s, unsigned char ret[SHA256_LEN])
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT; /* else OpenSSL looks it up each time */
 	unsigned int n = SHA256_LEN;
 
-	INVARIANT(EVP_Digest(s.p, s.n, ret, &n, EVP_sha256(), NULL) == 1);
+	pthread_once(&once, fetch_sha256);
+	INVARIANT(EVP_Digest(s.p, s.n, ret, &n, sha256, NULL) == 1);
 }
 
 void hash_hmac_sha256(struct str key, struct str s, unsigned char ret[SHA256_LEN])
