@@ -61,6 +61,11 @@ const char *layer_deterministic(const struct layer *l, bool names_found)
 
 /* --- the listing --- */
 
+bool layers_unreachable(struct call *c, const struct runner *r)
+{
+	return fail(c, ERR_ENGINE_UNREACHABLE, "%s", r->o.backend_missing ? r->o.backend_missing : "there is no PostgreSQL");
+}
+
 struct shown { /* a copy, so that nothing is written under the lock */
 	char id[RUNNER_HEX + 1], parent[RUNNER_HEX + 1];
 	struct str path;
@@ -140,6 +145,8 @@ bool runner_layers(struct call *c, struct runner *r, struct job_page *page, stru
 	struct map_slot slot;
 	int n = 0, put = 0;
 
+	if (!ls)
+		return layers_unreachable(c, r);
 	pthread_mutex_lock(&ls->lock);
 	all = ARENA_ARRAY(c->arena, struct shown, ls->by_key.n + 1);
 	for (size_t i = 0; map_next(&ls->by_key, &i, &slot);) {

@@ -288,6 +288,8 @@ bool runner_layer_drop(struct call *c, struct runner *r, struct str id)
 	struct layer *l;
 	enum hold h = FREE;
 
+	if (!ls)
+		return layers_unreachable(c, r);
 	if (id.n != RUNNER_HEX || str_eq(id, str_of(r->base)))
 		return fail(c, ERR_NOT_FOUND, "there is no such layer");
 	pthread_mutex_lock(&ls->lock);

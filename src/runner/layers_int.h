@@ -126,6 +126,8 @@ void layer_manifest(const struct layer_made *m, struct str base, struct buf *out
 void layer_found(struct call *c, const struct pg_found *f, struct layer_made *ret);
 const char *layer_deterministic(const struct layer *l, bool names_found); /* locked */
 
+bool layers_unreachable(struct call *c, const struct runner *r) NODISCARD; /* false: there is no backend */
+
 /* layers_kept.c */
 void layers_keep(struct runner *r);           /* writes what is due, in the background where there is one */
 void layers_keep_now(struct call *c, struct runner *r);

@@ -590,6 +590,24 @@ static void test_delete_and_build_at_once(void **state)
 	}
 }
 
+static void test_without_a_backend(void **state)
+{
+	struct client *k = client_new(*state, "acme", "a=ok");
+	struct runner none = {.o = {.backend_missing = "no PostgreSQL was found"}};
+	struct job_page page = {.limit = 1};
+	struct buf b = {0};
+	struct json_out o = json_out(&b);
+
+	assert_false(runner_layers(&k->c, &none, &page, &o));
+	assert_int_equal(k->c.err.kind, ERR_ENGINE_UNREACHABLE);
+	assert_string_equal(k->c.err.text, "no PostgreSQL was found");
+	call_forgive(&k->c);
+	assert_false(runner_layer_drop(&k->c, &none, str_of(k->steps[0].id)));
+	assert_int_equal(k->c.err.kind, ERR_ENGINE_UNREACHABLE);
+	buf_drop(&b);
+	client_free(k);
+}
+
 /* --- verify --- */
 
 static void test_verify(void **state)
@@ -628,7 +646,7 @@ int main(void)
 		T(test_layer_of_another_process_is_found), T(test_layer_that_is_gone_is_built_again), T(test_shared_layer_is_taken), T(test_least_benefit_goes_first),
 		T(test_parents_wait_for_their_children), T(test_what_is_held_is_not_evicted), T(test_full_disk_makes_room), T(test_a_tenants_cap_is_its_own),
 		T(test_unused_layers_end_by_ttl), T(test_layers_and_pins_survive_a_restart), T(test_hits_write_few_pins), T(test_listing),
-		T(test_delete), T(test_delete_and_build_at_once), T(test_verify),
+		T(test_delete), T(test_delete_and_build_at_once), T(test_without_a_backend), T(test_verify),
 	};
 #undef T
 
