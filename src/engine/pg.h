@@ -77,9 +77,11 @@ enum { PG_NOTICES_MAX = 1000, PG_PART_BYTES = 1 << 20 };
 /* Never fails by itself: whatever happens is an outcome. COPY … TO STDOUT gives rows of one text column. After PG_STOPPED and
  * PG_LATE the statement was canceled, and the connection is alive when it obeyed within `grace_ms`, else it is lost. */
 void pg_run(struct call *c, struct pg_conn *p, const struct pg_ask *ask, int grace_ms, struct pg_answer *ret);
-/* One round trip: BEGIN READ ONLY, a snapshot, the statements one by one by the extended protocol, ROLLBACK, DISCARD ALL. answers[i] is of
- * sql[i]; the first that is not PG_OK is the last that is set. Returns its outcome. */
-enum pg_outcome pg_read(struct call *c, struct pg_conn *p, const struct str *sql, int n, struct pg_caps caps, struct pg_answer *answers);
+/* One round trip: BEGIN READ ONLY, a snapshot, the statements one by one by the extended protocol, ROLLBACK, DISCARD ALL.
+ * answers[i] is of sql[i]; the first that is not PG_OK is the last that is set. Returns its outcome. The caller lets only statements
+ * through that read (a COMMIT would end the transaction, a COPY costs the connection). The connection is as new afterwards. */
+enum pg_outcome pg_read(struct call *c, struct pg_conn *p, const struct str *sql, int n, struct pg_caps caps,
+			struct pg_answer *answers);
 void pg_answer_drop(struct pg_answer *a); /* gives back its parts */
 
 #endif

@@ -244,7 +244,8 @@ void pg_making_refuse(struct pg_making *m, const char *sqlstate, struct str mess
 
 static size_t weight(const struct pg_notice *n)
 {
-	return sizeof(*n) + n->message.n + n->detail.n + n->hint.n + n->context.n + n->schema.n + n->table.n + n->column.n + n->constraint.n;
+	return sizeof(*n) + n->message.n + n->detail.n + n->hint.n + n->context.n + n->schema.n + n->table.n + n->column.n
+		+ n->constraint.n;
 }
 
 void pg_making_notice(struct pg_making *m, const PGresult *res)

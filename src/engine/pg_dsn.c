@@ -34,7 +34,8 @@ static bool read_facts(struct call *c, struct dsn *d, struct pg_conn *p, bool *r
 	d->user = arena_dup(&d->arena, json_text(json_at(row, 3)));
 	snprintf(d->text, sizeof(d->text), "%.*s", SARG(json_text(json_at(row, 4))));
 	/* The cluster's own locale, where it goes with UTF-8. */
-	d->locale = str_eq(json_text(json_at(row, 5)), S("UTF8")) ? S(" ENCODING 'UTF8'") : S(" ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'");
+	d->locale = str_eq(json_text(json_at(row, 5)), S("UTF8")) ? S(" ENCODING 'UTF8'")
+		: S(" ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'");
 	d->options = d->version >= 140000 ? S("-c client_connection_check_interval=5000") : S("");
 	*ret_catalog = json_bool(json_at(row, 6));
 	return true;
@@ -70,7 +71,8 @@ static bool fill_catalog(struct call *c, struct dsn *d)
 	if (!dsn_take(c, d, NULL, &p))
 		return false;
 	ok = dsn_run(c, p, "%s", tables_sql) &&
-	     dsn_run(c, p, "INSERT INTO mayfly.secret (value) VALUES ('%s%s%s%s') ON CONFLICT DO NOTHING", fresh[0], fresh[1], fresh[2], fresh[3]) &&
+	     dsn_run(c, p, "INSERT INTO mayfly.secret (value) VALUES ('%s%s%s%s') ON CONFLICT DO NOTHING", fresh[0], fresh[1],
+		fresh[2], fresh[3]) &&
 	     dsn_ask(c, p, &rows, "SELECT value FROM mayfly.secret");
 	if (ok)
 		snprintf(d->secret, sizeof(d->secret), "%.*s", SARG(json_text(json_at(json_at(rows, 0), 0))));
@@ -116,7 +118,8 @@ static const char identity_sql[] =
 	"(SELECT string_agg(name || ' ' || version, ',' ORDER BY name, version) FROM pg_available_extension_versions), "
 	"(SELECT string_agg(name || '=' || setting, ',' ORDER BY name) FROM pg_settings "
 	"WHERE source IN ('configuration file', 'command line', 'global', 'environment variable') "
-	"AND category !~ '^(File Locations|Connections|Reporting|Write-Ahead|Replication|Resource|Process|Autovacuum|Statistics|Error Handling)'))";
+	"AND category !~ '^(File Locations|Connections|Reporting|Write-Ahead|Replication|Resource|Process|"
+	"Autovacuum|Statistics|Error Handling)'))";
 
 /* The settings that the DSN has for its sessions. */
 static void add_options(struct pg_conn *p, struct buf *ret)
@@ -157,7 +160,8 @@ static void dsn_report(struct pg_backend *b, struct pg_report *ret)
 	*ret = (struct pg_report){.backend = "dsn", .driver = "template"};
 	snprintf(ret->version, sizeof(ret->version), "%s", d->text);
 	if (!d->roles)
-		snprintf(ret->missing, sizeof(ret->missing), "the DSN's user may not create roles: SQL of all tenants runs as %.*s", SARG(d->user));
+		snprintf(ret->missing, sizeof(ret->missing), "the DSN's user may not create roles: SQL of all tenants runs as %.*s",
+			SARG(d->user));
 	pthread_mutex_lock(&d->lock);
 	ret->instances = d->instances;
 	pthread_mutex_unlock(&d->lock);
@@ -178,7 +182,8 @@ static void dsn_close(struct pg_backend *b)
 }
 
 static const struct pg_backend_ops dsn_ops = {
-	.name = "dsn", .identity = dsn_identity, .open = dsn_open, .connect = dsn_instance_connect, .alive = dsn_alive, .stats = dsn_stats,
+	.name = "dsn", .identity = dsn_identity, .open = dsn_open, .connect = dsn_instance_connect, .alive = dsn_alive,
+		.stats = dsn_stats,
 	.publish = dsn_publish, .release = dsn_release, .drop = dsn_drop, .list = dsn_list, .report = dsn_report,
 	.lock = dsn_lock, .unlock = dsn_unlock, .close = dsn_close,
 };

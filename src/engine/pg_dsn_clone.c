@@ -80,7 +80,8 @@ static bool carry_one(struct call *c, struct pg_conn *p, const char *to, const j
 {
 	struct str role = json_text(json_at(row, 0)), name = json_text(json_at(row, 1));
 	struct str value = dsn_literal(c->arena, json_text(json_at(row, 2)));
-	struct str whom = role.n ? arena_fmt(c->arena, "ROLE %.*s IN DATABASE %s", SARG(role), to) : arena_fmt(c->arena, "DATABASE %s", to);
+	struct str whom = role.n ? arena_fmt(c->arena, "ROLE %.*s IN DATABASE %s", SARG(role), to) : arena_fmt(c->arena,
+		"DATABASE %s", to);
 
 	if (!is_setting(name))
 		return true;
@@ -193,7 +194,8 @@ static bool connect_as(struct call *c, struct dsn_instance *i, bool owner, struc
 	return pg_connect(c, &t, ret);
 }
 
-bool dsn_instance_connect(struct call *c, struct pg_instance *instance, enum pg_role role, struct pg_stop *stop, struct pg_conn **ret)
+bool dsn_instance_connect(struct call *c, struct pg_instance *instance, enum pg_role role, struct pg_stop *stop,
+	struct pg_conn **ret)
 {
 	struct dsn_instance *i = CONTAINER_OF(instance, struct dsn_instance, instance);
 	bool owner = role == PG_OWNER;

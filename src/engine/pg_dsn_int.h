@@ -73,7 +73,8 @@ void dsn_give(struct dsn *d, struct pg_conn *p, bool fine); /* not fine: closed 
 bool dsn_run(struct call *c, struct pg_conn *p, const char *fmt, ...) NODISCARD PRINTF(3, 4);
 /* The rows, an array of arrays. */
 bool dsn_ask(struct call *c, struct pg_conn *p, const json_node **ret, const char *fmt, ...) NODISCARD PRINTF(4, 5);
-bool dsn_state_is(const struct call *c, const char *a, const char *b); /* is the SQLSTATE of the error one of these? b may be NULL */
+bool dsn_state_is(const struct call *c, const char *a,
+	const char *b); /* is the SQLSTATE of the error one of these? b may be NULL */
 struct str dsn_literal(struct arena *a, struct str s); /* quoted */
 void dsn_hex(struct str of, int digits, char *ret);    /* of its SHA-256, terminated */
 void dsn_nonce(char ret[17]);
@@ -87,7 +88,8 @@ struct str dsn_role_password(struct arena *a, const struct dsn *d, const char *r
 /* --- pg_dsn_clone.c --- */
 void dsn_layer_name(struct str id, char ret[DSN_NAME]);
 bool dsn_open(struct call *c, struct pg_backend *b, const struct pg_open_ask *ask, struct pg_instance **ret) NODISCARD;
-bool dsn_instance_connect(struct call *c, struct pg_instance *i, enum pg_role role, struct pg_stop *stop, struct pg_conn **ret) NODISCARD;
+bool dsn_instance_connect(struct call *c, struct pg_instance *i, enum pg_role role, struct pg_stop *stop,
+	struct pg_conn **ret) NODISCARD;
 bool dsn_alive(struct pg_instance *i);
 void dsn_stats(struct pg_instance *i, struct pg_instance_stats *ret);
 void dsn_release(struct pg_instance *i);

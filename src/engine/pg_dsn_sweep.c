@@ -131,7 +131,8 @@ static bool sweep_on(struct call *c, struct dsn *d, struct pg_conn *p)
 			return false;
 	}
 	/* Layers that somebody began to drop. */
-	if (!dsn_ask(c, p, &names, "SELECT datname::text FROM pg_database WHERE datname ~ '^mayfly_l_[0-9a-f]{40}$' AND NOT datistemplate"))
+	if (!dsn_ask(c, p, &names, "SELECT datname::text FROM pg_database "
+		     "WHERE datname ~ '^mayfly_l_[0-9a-f]{40}$' AND NOT datistemplate"))
 		return false;
 	for (size_t i = 0; i < json_count(names); i++)
 		drop_unused(c, p, json_text(json_at(json_at(names, i), 0)));

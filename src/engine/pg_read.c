@@ -206,7 +206,8 @@ static enum pg_outcome unsent(struct reading *r, enum pg_outcome o)
 	return o;
 }
 
-enum pg_outcome pg_read(struct call *c, struct pg_conn *p, const struct str *sql, int n, struct pg_caps caps, struct pg_answer *answers)
+enum pg_outcome pg_read(struct call *c, struct pg_conn *p, const struct str *sql, int n, struct pg_caps caps,
+	struct pg_answer *answers)
 {
 	struct reading r = {p, pg_limits_of(c, p), answers, n, caps, c};
 	enum pg_outcome o = pg_woken_outcome(pg_look(&r.limits));

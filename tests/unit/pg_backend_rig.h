@@ -256,7 +256,8 @@ static inline void pg_suite_two_builders(void **state)
 {
 	struct pg_suite *s = *state;
 	struct str id = pg_suite_id(s);
-	struct pg_instance *one = pg_suite_boot(s, (struct str){NULL, 0}, PG_BUILD), *two = pg_suite_boot(s, (struct str){NULL, 0}, PG_BUILD);
+	struct pg_instance *one = pg_suite_boot(s, (struct str){NULL, 0}, PG_BUILD), *two = pg_suite_boot(s, (struct str){NULL, 0},
+		PG_BUILD);
 	bool first_one = false, first_two = true;
 
 	pg_suite_sql(s, one, "CREATE TABLE t AS SELECT 7 AS a", NULL);

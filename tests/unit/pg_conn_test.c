@@ -1,4 +1,4 @@
-/* pg_conn_test.c - connections to a real PostgreSQL: statements, COPY, notices, errors, limits, stop signs, the read-only pipeline. */
+/* pg_conn_test.c - connections to a real PostgreSQL: statements, COPY, errors, limits, stop signs, the pipeline. */
 #include "pg_rig.h"
 
 #include "json/json.h"
@@ -85,13 +85,16 @@ static const struct cell {
 	{"true", "BOOLEAN", "true"}, {"false", "BOOLEAN", "false"}, {"NULL::int", "INTEGER", "null"},
 	{"(-32768)::int2", "SMALLINT", "-32768"}, {"2147483647", "INTEGER", "2147483647"},
 	{"(-9223372036854775808)::int8", "BIGINT", "-9223372036854775808"}, {"4294967295::oid", "UINTEGER", "4294967295"},
-	{"1.5::float4", "FLOAT", "1.5"}, {"1::float8", "DOUBLE", "1.0"}, {"'-0'::float8", "DOUBLE", "-0.0"}, {"0.1::float8", "DOUBLE", "0.1"},
+	{"1.5::float4", "FLOAT", "1.5"}, {"1::float8", "DOUBLE", "1.0"}, {"'-0'::float8", "DOUBLE", "-0.0"}, {"0.1::float8",
+		"DOUBLE", "0.1"},
 	{"1e300::float8", "DOUBLE", "1e+300"}, {"'NaN'::float8", "DOUBLE", "\"NaN\""},
 	{"'-Infinity'::float4", "FLOAT", "\"-Infinity\""}, {"'Infinity'::float8", "DOUBLE", "\"Infinity\""},
-	{"12.5::numeric(10,2)", "DECIMAL(10,2)", "\"12.50\""}, {"0.5::numeric(38,38)", "DECIMAL(38,38)", "\"0.50000000000000000000000000000000000000\""},
+	{"12.5::numeric(10,2)", "DECIMAL(10,2)", "\"12.50\""}, {"0.5::numeric(38,38)", "DECIMAL(38,38)",
+		"\"0.50000000000000000000000000000000000000\""},
 	{"12345::numeric(3,-2)", "DECIMAL(5,0)", "\"12300\""}, {"0.001::numeric(2,4)", "DECIMAL(4,4)", "\"0.0010\""},
 	{"1::numeric(39,2)", "VARCHAR", "\"1.00\""}, {"1.50", "VARCHAR", "\"1.50\""},
-	{"'a\"b\\\n\u00e4'", "VARCHAR", "\"a\\\"b\\\\\\n\u00e4\""}, {"'x'::char(3)", "VARCHAR", "\"x  \""}, {"'n'::name", "VARCHAR", "\"n\""},
+	{"'a\"b\\\n\u00e4'", "VARCHAR", "\"a\\\"b\\\\\\n\u00e4\""}, {"'x'::char(3)", "VARCHAR", "\"x  \""}, {"'n'::name", "VARCHAR",
+		"\"n\""},
 	{"'\\x00ff10'::bytea", "BLOB", "\"AP8Q\""}, {"''::bytea", "BLOB", "\"\""},
 	{"'2026-02-28'::date", "DATE", "\"2026-02-28\""}, {"'0044-03-15 BC'::date", "DATE", "\"0044-03-15 (BC)\""},
 	{"'infinity'::date", "DATE", "\"infinity\""}, {"'12345-01-01'::date", "DATE", "\"12345-01-01\""},
@@ -176,7 +179,8 @@ static void settings_of_the_session(void **state)
 	assert_true(str_is_utf8(pg_rig_rows(&b->c, &a)));
 	pg_answer_drop(&a);
 	pg_rig_sql(&b->c, b->p, "DISCARD ALL");
-	assert_str_equal(pg_rig_sql(&b->c, b->p, "SELECT current_setting('TimeZone'), current_setting('client_encoding'), '1 day'::interval"),
+	assert_str_equal(pg_rig_sql(&b->c, b->p,
+		"SELECT current_setting('TimeZone'), current_setting('client_encoding'), '1 day'::interval"),
 		"[\"UTC\",\"UTF8\",\"1 day\"]");
 }
 
@@ -217,7 +221,8 @@ static void rows_come_in_parts(void **state)
 	struct pg_answer a;
 	int64_t rows = 0, bytes = 0;
 
-	pg_run(&b->c, b->p, &(struct pg_ask){.sql = S("SELECT i, repeat('x', 100) FROM generate_series(1, 50000) i"), .caps = {100000, 1 << 30}}, 250, &a);
+	pg_run(&b->c, b->p, &(struct pg_ask){.sql = S("SELECT i, repeat('x', 100) FROM generate_series(1, 50000) i"),
+		.caps = {100000, 1 << 30}}, 250, &a);
 	assert_int_equal(a.outcome, PG_OK);
 	assert_true(a.nparts >= 5);
 	for (int i = 0; i < a.nparts; i++) {
@@ -398,7 +403,8 @@ static void *actor_main(void *arg)
 	call_open(&c, &arena);
 	p = connected(&c, NULL);
 	while (pid.n == 0) {
-		pid = pg_rig_sql(&c, p, "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE '%victim%'");
+		pid = pg_rig_sql(&c, p, "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() "
+			"AND query LIKE '%victim%'");
 		pg_rig_pause();
 	}
 	act(&c, p, r, arena_dup(&arena, str_from(pid.p + 1, pid.n - 2)));
@@ -581,7 +587,8 @@ static void reads(void **state)
 
 static void reading_cannot_write(void **state)
 {
-	static const char *const writes[] = {"CREATE TABLE w (a int)", "CREATE TEMP TABLE w (a int)", "SELECT nextval('s')", "INSERT INTO seen VALUES (1)",
+	static const char *const writes[] = {"CREATE TABLE w (a int)", "CREATE TEMP TABLE w (a int)", "SELECT nextval('s')",
+		"INSERT INTO seen VALUES (1)",
 		"SET TRANSACTION READ WRITE", "SELECT set_config('transaction_read_only', 'off', false)"};
 	struct bench *b = *state;
 	struct pg_answer a[2];
@@ -602,7 +609,8 @@ static void reading_leaves_nothing(void **state)
 	struct bench *b = *state;
 	struct pg_answer a[2];
 
-	assert_int_equal(read_sql(b, "SELECT pg_advisory_lock(7)", "SELECT set_config('TimeZone', 'Asia/Tokyo', false), lo_create(4711)", a), PG_OK);
+	assert_int_equal(read_sql(b, "SELECT pg_advisory_lock(7)",
+		"SELECT set_config('TimeZone', 'Asia/Tokyo', false), lo_create(4711)", a), PG_OK);
 	pg_answer_drop(&a[0]);
 	pg_answer_drop(&a[1]);
 	assert_int_equal(read_sql(b, "SELECT current_setting('TimeZone'), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')",
@@ -703,10 +711,12 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(cells_are_native), T(settings_of_the_session), T(answers_have_tags), T(rows_come_in_parts), T(caps_cut), T(errors_have_fields),
+		T(cells_are_native), T(settings_of_the_session), T(answers_have_tags), T(rows_come_in_parts), T(caps_cut),
+			T(errors_have_fields),
 		T(one_statement_only), T(notices_are_kept), T(copies), T(stops), T(stops_a_flood), T(stops_copies), T(stops_copies_out),
 		T(deadlines), T(losses), T(notes_the_end_while_idle), T(gives_up_after_the_grace), T(reads), T(reading_cannot_write),
-		T(reading_leaves_nothing), T(reading_fails_and_goes_on), T(reading_stops), T(reading_and_then_the_end), T(reading_is_not_for_copies),
+		T(reading_leaves_nothing), T(reading_fails_and_goes_on), T(reading_stops), T(reading_and_then_the_end),
+			T(reading_is_not_for_copies),
 	};
 
 	return cmocka_run_group_tests(tests, open_rig, close_rig);

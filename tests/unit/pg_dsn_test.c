@@ -95,8 +95,10 @@ static void refused(struct pg_suite *s, struct pg_conn *p, const char *sql)
 static void the_role_may_little(void **state)
 {
 	static const char *const not_allowed[] = {
-		"COPY (SELECT 1) TO PROGRAM 'true'", "COPY (SELECT 1) TO '/tmp/x'", "SELECT pg_read_file('/etc/passwd')", "ALTER SYSTEM SET work_mem = '1MB'",
-		"CREATE ROLE x", "CREATE DATABASE x", "SET SESSION AUTHORIZATION postgres", "SET ROLE postgres", "LOAD 'x'", "SELECT * FROM pg_authid",
+		"COPY (SELECT 1) TO PROGRAM 'true'", "COPY (SELECT 1) TO '/tmp/x'", "SELECT pg_read_file('/etc/passwd')",
+			"ALTER SYSTEM SET work_mem = '1MB'",
+		"CREATE ROLE x", "CREATE DATABASE x", "SET SESSION AUTHORIZATION postgres", "SET ROLE postgres", "LOAD 'x'",
+			"SELECT * FROM pg_authid",
 		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'", "DROP DATABASE mayfly_catalog",
 	};
 	struct pg_suite *s = *state;
@@ -372,7 +374,8 @@ static int close_rig(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(users_without_powers), cmocka_unit_test(many_open_together), PG_BACKEND_TESTS, PG_SUITE_TEST(instances_go), PG_SUITE_TEST(tenants_are_apart),
+		cmocka_unit_test(users_without_powers), cmocka_unit_test(many_open_together), PG_BACKEND_TESTS, PG_SUITE_TEST(instances_go),
+			PG_SUITE_TEST(tenants_are_apart),
 		PG_SUITE_TEST(the_role_may_little), PG_SUITE_TEST(roles_are_mended), PG_SUITE_TEST(passwords_count),
 		PG_SUITE_TEST(settings_of_databases_are_carried), PG_SUITE_TEST(leftovers_of_the_dead), PG_SUITE_TEST(two_servers_share_layers),
 		PG_SUITE_TEST(restarts),

@@ -1,4 +1,4 @@
-/* pg_hostile_test.c - servers that are no PostgreSQL, or a broken one: silence, garbage, floods, lies. Nothing hangs, all that is kept is JSON. */
+/* pg_hostile_test.c - servers that are no PostgreSQL: silence, garbage, floods, lies. Nothing hangs, all that is kept is JSON. */
 #include "engine/pg.h"
 #include "json/json.h"
 
@@ -246,7 +246,8 @@ static void silence(void **state)
 
 static void no_greeting(void **state)
 {
-	static const struct str words[] = {S_INIT("HTTP/1.1 400 Bad Request\r\n\r\n"), S_INIT("R"), S_INIT("R\0\0\0\x08\0\0\0\x63"), S_INIT("\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+	static const struct str words[] = {S_INIT("HTTP/1.1 400 Bad Request\r\n\r\n"), S_INIT("R"), S_INIT("R\0\0\0\x08\0\0\0\x63"),
+		S_INIT("\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
 		S_INIT("E\0\0\0\x12SFATAL\0Mno\xff\xfe\0\0"), S_INIT("")};
 	OWNS(arena) arena = {0};
 	struct call c;
@@ -303,7 +304,8 @@ static void talk_end(struct talk *t)
 
 static void garbage_for_an_answer(void **state)
 {
-	static const struct str words[] = {S_INIT("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), S_INIT("D\0\0\0\x06\0\1"), S_INIT("T\0\0\0\x06\xff\xff"),
+	static const struct str words[] = {S_INIT("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), S_INIT("D\0\0\0\x06\0\1"),
+		S_INIT("T\0\0\0\x06\xff\xff"),
 		S_INIT("W\0\0\0\x07\0\0\0"), S_INIT("G\0\0\0\x04"), S_INIT("C"), S_INIT("E\0\0\0\x05\0"), S_INIT("1\0\0\0\4" "2\0\0\0\4")};
 
 	(void)state;
@@ -373,8 +375,10 @@ static void cells_that_lie(void **state)
 {
 	static const unsigned oids[] = {16, 23, 701, 1700, 114, 17, 1082, 1114, 1184, 1186, 1007, 1015, 199, 25, 1266, 2950};
 	static const char *const names[] = {"a", "b\"", "c\xff", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"};
-	static const struct str lies[] = {S_INIT("],[\""), S_INIT("\\x0g"), S_INIT("{1,{2}"), S_INIT("{\"a"), S_INIT("[1:2]{1,\"},"), S_INIT("1e5,\"\x01\xff\\"), S_INIT(""),
-		S_INIT("{{{{{{{{{{1}}}}}}}}}}"), S_INIT("[1:2]"), S_INIT("{\"a\\"), S_INIT("0000-00-00 99:99:99+99:99:99"), S_INIT("9999999-99-99 BC"), S_INIT("1 year 2"),
+	static const struct str lies[] = {S_INIT("],[\""), S_INIT("\\x0g"), S_INIT("{1,{2}"), S_INIT("{\"a"), S_INIT("[1:2]{1,\"},"),
+		S_INIT("1e5,\"\x01\xff\\"), S_INIT(""),
+		S_INIT("{{{{{{{{{{1}}}}}}}}}}"), S_INIT("[1:2]"), S_INIT("{\"a\\"), S_INIT("0000-00-00 99:99:99+99:99:99"),
+			S_INIT("9999999-99-99 BC"), S_INIT("1 year 2"),
 		S_INIT("-99999999999 years 999999999999:00:00"), S_INIT("{\"\\\",}"), S_INIT("}"), S_INIT("\xc3")};
 	enum { N = COUNT_OF(oids) };
 	struct talk t = {0};
@@ -411,7 +415,8 @@ static void cells_that_lie(void **state)
 
 static void a_pipeline_of_lies(void **state)
 {
-	static const struct str words[] = {S_INIT("Z\0\0\0\5I" "Z\0\0\0\5I" "Z\0\0\0\5I" "Z\0\0\0\5I"), S_INIT("1\0\0\0\4" "2\0\0\0\4" "n\0\0\0\4" "C\0\0\0\x0a" "BEGIN\0"),
+	static const struct str words[] = {S_INIT("Z\0\0\0\5I" "Z\0\0\0\5I" "Z\0\0\0\5I" "Z\0\0\0\5I"),
+		S_INIT("1\0\0\0\4" "2\0\0\0\4" "n\0\0\0\4" "C\0\0\0\x0a" "BEGIN\0"),
 		S_INIT("E\0\0\0\x15SERROR\0C25006\0\0\0"), S_INIT("G\0\0\0\x07\0\0\0"), S_INIT("\xff\xff")};
 	static const struct str sql[] = {S_INIT("SELECT 1"), S_INIT("SELECT 2")};
 
