@@ -1,4 +1,5 @@
-/* span.h - part of obs/'s door: spans of traces, OpenTelemetry's, told to the one who takes them (out/). With nobody, all of this is nothing.
+/* span.h - part of obs/'s door: spans of traces, OpenTelemetry's, told to the one who takes them (out/). With nobody, all
+ * of this is nothing.
  *
  * A span is a value on its owner's side; obs_span_end() tells it. What a client sent never enters a name or an attribute.
  *

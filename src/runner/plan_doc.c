@@ -1,6 +1,6 @@
 /* plan_doc.c - plans as the contract's object, and why a step is a miss: compared with what the tenant built lately.
  *
- * Owns the memory of built plans, bounded by bytes and by tenant; it ends with the process, and then a difference has less to say.
+ * Owns the memory of built plans, bounded by bytes and by tenant. It ends with the process; then a difference has less to say.
  *
  * Threads: any.
  */

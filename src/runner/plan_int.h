@@ -31,7 +31,8 @@ struct file_facts {                      /* immutable but for what facts.c keeps
 bool facts_open(struct call *c, struct runner *r) NODISCARD;
 void facts_close(struct runner *r);
 /* Of a file of the tree, by its content. A reference. Fails only when the content cannot be had. */
-bool facts_take(struct call *c, struct runner *r, const struct tree *t, const struct tree_file *f, const struct file_facts **ret) NODISCARD;
+bool facts_take(struct call *c, struct runner *r, const struct tree *t, const struct tree_file *f,
+		const struct file_facts **ret) NODISCARD;
 void facts_give(struct runner *r, const struct file_facts *f);
 
 void hash_field(struct buf *b, struct str s); /* eight bytes of length, little-endian, and the bytes */

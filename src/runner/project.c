@@ -361,7 +361,8 @@ static void collect_unused(struct call *c, const struct ordering *o, struct tree
 	ret->nunused = n;
 }
 
-bool tree_order(struct call *c, const struct tree *t, struct str head, const struct str *chain, int nchain, struct tree_order *ret)
+bool tree_order(struct call *c, const struct tree *t, struct str head, const struct str *chain, int nchain,
+		struct tree_order *ret)
 {
 	struct ordering o = {.t = t, .head = tree_index(t, head)};
 

@@ -1,10 +1,10 @@
 /* share.c - layers that servers on one storage give each other.
  *
- *   [tenants/<tenant>/]layers/<id>/manifest          JSON: the layer, its pieces with their SHA-256; written last, of many writers one wins
+ *   [tenants/<tenant>/]layers/<id>/manifest          JSON: the layer, its pieces with their SHA-256; written last, one writer wins
  *   [tenants/<tenant>/]layers/<id>/<nonce>.<number>  a piece of the archive that the backend packs; the nonce is the writer's
  *
- * Owns nothing: which layers are here, when to give and when to take is layers.c's to know. An archive goes through a file without
- * a name, so that memory holds one piece at a time.
+ * Owns nothing: which layers are here, when to give and when to take is layers.c's to know. An archive goes through a
+ * file without a name, so that memory holds one piece at a time.
  *
  * Threads: any that may block.
  */
