@@ -26,8 +26,8 @@ static uint32_t word(const unsigned char *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Only 2000::/3 is given out; of it not 2001::/23 (Teredo and others), 2001:db8::/32, 3fff::/20; 2002::/16 (6to4) stands for an IPv4
- * address. 64:ff9b::/96 (NAT64) as well. ::/96 and ::ffff:0:0/96 (mapped) are refused whatever they stand for. */
+/* Only 2000::/3 is given out; of it not 2001::/23 (Teredo and others), 2001:db8::/32, 3fff::/20; 2002::/16 (6to4) stands for an
+ * IPv4 address. 64:ff9b::/96 (NAT64) as well. ::/96 and ::ffff:0:0/96 (mapped) are refused whatever they stand for. */
 static bool public6(const unsigned char *a)
 {
 	static const unsigned char nat64[12] = {0, 0x64, 0xff, 0x9b};

@@ -1,7 +1,7 @@
-/* hooks.c - webhooks: the document of a job that ended, without rows, posted to each of its receivers until one try is answered 2xx.
+/* hooks.c - webhooks: the document of a job that ended, without rows, posted to each receiver until one try is answered 2xx.
  *
- * Tries have pauses that double, with jitter, and an end. Owns a few threads; of one host, and of one tenant, only some are busy at
- * once, so that a slow receiver holds up nobody else's. What was tried is an object of the job's record, written after each try,
+ * Tries have pauses that double, with jitter, and an end. Owns a few threads; of one host, and of one tenant, only some are busy
+ * at once, so that a slow receiver holds up nobody else's. What was tried is an object of the job's record, written after each try,
  * so a restart goes on where it was; a receiver may hear of a job twice, never of a wrong state. Secrets are in the record only.
  */
 #include "runner/job_int.h"
@@ -179,7 +179,9 @@ static void read_delivery(const json_node *n, struct hook *k)
 	struct job_delivery *d = &k->deliveries[k->ndeliveries];
 	const json_node *at = json_get(n, "at"), *ms = json_get(n, "ms"), *status = json_get(n, "status"), *error = json_get(n, "error");
 
-	if (k->ndeliveries == HOOK_DELIVERIES_MAX || !at || json_kind(at) != JSON_KIND_TEXT || !clock_parse_rfc3339(json_text(at), &d->at_ms))
+	if (k->ndeliveries == HOOK_DELIVERIES_MAX || !at || json_kind(at) != JSON_KIND_TEXT)
+		return;
+	if (!clock_parse_rfc3339(json_text(at), &d->at_ms))
 		return;
 	d->ms = ms && json_kind(ms) == JSON_KIND_INT ? json_int(ms) : 0;
 	d->status = status && json_kind(status) == JSON_KIND_INT ? (int)json_int(status) : 0;

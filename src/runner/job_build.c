@@ -395,8 +395,9 @@ bool job_cancel(struct call *c, struct job *j)
 static bool put_expiry(struct call *c, struct job *j, int64_t expires_ms)
 {
 	struct store *s = j->runner->o.store;
+	struct str text = arena_fmt(c->arena, "%lld", (long long)expires_ms);
 
-	return s->ops->put(c, s, job_record_key(c->arena, j, "expires"), arena_fmt(c->arena, "%lld", (long long)expires_ms), STORE_REPLACE);
+	return s->ops->put(c, s, job_record_key(c->arena, j, "expires"), text, STORE_REPLACE);
 }
 
 static bool extend(struct call *c, struct job *j, int64_t expires_ms)

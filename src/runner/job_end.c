@@ -83,7 +83,8 @@ void job_error_of_call(const struct call *c, enum job_stage stage, struct job_er
 
 static void fill_end(struct job *j, struct job_body *b, enum job_status to, const struct job_error *e)
 {
-	struct job_error canceled = {.code = S("canceled"), .message = S("the job was canceled"), .stage = b->stage, .sqlstate = "57014"};
+	struct job_error canceled = {.code = S("canceled"), .message = S("the job was canceled"), .stage = b->stage,
+				     .sqlstate = "57014"};
 	int64_t now = clock_mono_ns();
 
 	if (to == JOB_CANCELED && !e)

@@ -107,7 +107,8 @@ struct record_head {                     /* strs in the call's arena */
 };
 bool job_record_read(struct call *c, struct runner *r, const struct record_at *at, struct record_head *ret) NODISCARD;
 bool record_read_end(struct call *c, struct job_body *b, struct str bytes, struct record_head *ret) NODISCARD;
-bool record_load(struct call *c, struct runner *r, struct str tenant, struct str id, struct job **ret) NODISCARD; /* ERR_NOT_FOUND */
+/* ERR_NOT_FOUND */
+bool record_load(struct call *c, struct runner *r, struct str tenant, struct str id, struct job **ret) NODISCARD;
 bool record_body(struct call *c, struct job *j, struct job_body **ret) NODISCARD; /* of one that has ended; a reference */
 bool record_refresh(struct call *c, struct job *j) NODISCARD; /* what others did to it; with its turn */
 bool record_expiry(struct call *c, struct job *j) NODISCARD; /* as another server may have extended it */

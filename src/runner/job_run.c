@@ -207,9 +207,12 @@ static void on_answer(void *arg, struct pg_answer *a)
 {
 	struct walk *w = arg;
 
-	if (a->outcome == PG_OK)
-		log_answer(w, w->executed, a);
 	w->executed++;
+	if (a->outcome != PG_OK) {
+		pg_answer_drop(a);
+		return;
+	}
+	log_answer(w, w->executed - 1, a);
 	results_take(w->j, w->b, a, 1);
 }
 

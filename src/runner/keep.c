@@ -5,8 +5,8 @@
  *   runner/cancel/<tenant>/<id>   somebody asked another server
  *
  * What is active and has no lease belongs to who takes the lease. A job is begun JOB_ATTEMPTS times at most; each further attempt
- * is an object of its own in the record, so two servers cannot both make it. Where kv/ is not shared, servers do not see each other's
- * active jobs and leave them alone.
+ * is an object of its own in the record, so two servers cannot both make it. Where kv/ is not shared, servers do not see each
+ * other's active jobs and leave them alone.
  */
 #include "runner/job_int.h"
 
@@ -287,7 +287,8 @@ static void take_over(struct call *c, struct job *j, bool begun)
 	if (t != TO_RUN)
 		return;
 	obs_log(OBS_INFO, "runner", "job %s is taken up", j->id);
-	job_line(j, JOB_AT_PARSING, "warn", "taken up by another process: %s", begun ? "once more from its beginning" : "it had not begun");
+	job_line(j, JOB_AT_PARSING, "warn", "taken up by another process: %s",
+		 begun ? "once more from its beginning" : "it had not begun");
 	if (!jobs_queue(c, j, true))
 		call_forgive(c); /* the server stops */
 }

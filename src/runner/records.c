@@ -1,6 +1,7 @@
 /* records.c - a job's objects in the store: written and dropped. Reading is records_read.c.
  *
- *   [tenants/<t>/]jobs/<id>/request        what was asked, with the tree; parts/<n>, run: what came later; attempt_<n>: who took it up
+ *   [tenants/<t>/]jobs/<id>/request        what was asked, with the tree; parts/<n>, run: what came later
+ *                          attempt_<n>    who took it up
  *                          end             the outcome, logs, small results; written once, by who holds the job's lease
  *                          results/<n>     large results     expires, hooks: what changes after the end
  */

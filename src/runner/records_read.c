@@ -149,7 +149,8 @@ static bool read_blob(struct str s, struct kept_result *k)
 	k->parts = base_zalloc(sizeof(*k->parts) * (size_t)(nparts + 1));
 	sizes = base_zalloc(sizeof(*sizes) * (size_t)(nparts + 1));
 	for (uint64_t i = 0; i < nparts; i++)
-		INVARIANT(take_u64(&s, &sizes[i]) && take_u64(&s, (uint64_t *)&k->parts[i].rows) && take_u64(&s, (uint64_t *)&k->parts[i].row_bytes));
+		INVARIANT(take_u64(&s, &sizes[i]) && take_u64(&s, (uint64_t *)&k->parts[i].rows) &&
+			  take_u64(&s, (uint64_t *)&k->parts[i].row_bytes));
 	ok = columns <= s.n;
 	k->columns = ok ? str_head(s, columns) : S("");
 	s = ok ? str_tail(s, columns) : s;
@@ -379,7 +380,8 @@ static bool add_part(struct call *c, struct runner *r, struct str key, struct jo
 }
 
 /* The tree, from its request and its parts, or as it was when it was started. */
-static bool read_whole(struct call *c, struct runner *r, const struct record_at *at, const struct objects *there, struct record_head *ret)
+static bool read_whole(struct call *c, struct runner *r, const struct record_at *at, const struct objects *there,
+		       struct record_head *ret)
 {
 	const json_node *o, *run = NULL;
 	struct job_ask ask = {0};

@@ -294,8 +294,10 @@ static void what_waited_runs_after_a_restart(void **state)
 static void a_job_in_parts_goes_on_after_a_restart(void **state)
 {
 	struct rig *g = *state;
-	struct job_file one[] = {{.path = S("a.sql"), .content = S("SELECT 1;")}}, two[] = {{.path = S("b.sql"), .content = S("SELECT 2;")}};
-	struct job_ask ask = {.nchain = -1, .request_id = S("parts"), .fingerprint = S("f")}, run = {.head_path = S("b.sql"), .nchain = -1};
+	struct job_file one[] = {{.path = S("a.sql"), .content = S("SELECT 1;")}};
+	struct job_file two[] = {{.path = S("b.sql"), .content = S("SELECT 2;")}};
+	struct job_ask ask = {.nchain = -1, .request_id = S("parts"), .fingerprint = S("f")};
+	struct job_ask run = {.head_path = S("b.sql"), .nchain = -1};
 	struct job_ask part = {.files = one, .nfiles = 1, .nchain = -1, .part = S("one")};
 	struct rig_server s;
 	struct job_size size;
@@ -365,7 +367,8 @@ static void results_are_read_back_small_and_large(void **state)
 static void parts_come_through_any_server_and_one_starts_it(void **state)
 {
 	struct rig *g = *state;
-	struct job_file one[] = {{.path = S("a.sql"), .content = S("SELECT 1;")}}, two[] = {{.path = S("b.sql"), .content = S("SELECT 2;")}};
+	struct job_file one[] = {{.path = S("a.sql"), .content = S("SELECT 1;")}};
+	struct job_file two[] = {{.path = S("b.sql"), .content = S("SELECT 2;")}};
 	struct job_ask ask = {.nchain = -1}, run = {.head_path = S("b.sql"), .nchain = -1};
 	struct job_ask first = {.files = one, .nfiles = 1, .nchain = -1}, second = {.files = two, .nfiles = 1, .nchain = -1};
 	struct rig_server a, b;

@@ -1,8 +1,8 @@
 /* job_rig.h - the room of SQL chains over a real store, real records and a real journal, with layers, instances and PostgreSQL
  * that do what a test wants, and that count what was leased and not given back.
  *
- * A server of the rig does nothing by itself: its loop does not run, rig_tick() is its time. Any number of servers share one store and
- * one kv. What the fakes do is told by words in the files: "hang" waits for the stop sign or the deadline, "broken" is an
+ * A server of the rig does nothing by itself: its loop does not run, rig_tick() is its time. Any number of servers share one
+ * store and one kv. What the fakes do is told by words in the files: "hang" waits for the stop sign or the deadline, "broken" is an
  * error of SQL, "lose" loses the instance, "loud" gives a notice, "large" a large result.
  */
 #ifndef MAYFLY_TEST_JOB_RIG_H
@@ -210,7 +210,8 @@ static void rig_answer(struct call *c, bool large, bool loud, struct pg_answer *
 	for (int i = 0; large && i < 20000; i++)
 		buf_fmt(&rows, ",[%d]", i);
 	buf_lit(&rows, "]}");
-	*a = (struct pg_answer){.outcome = PG_OK, .command_tag = S("SELECT 1"), .has_rows = true, .columns = arena_dup(c->arena, buf_str(&columns)),
+	*a = (struct pg_answer){.outcome = PG_OK, .command_tag = S("SELECT 1"), .has_rows = true,
+				.columns = arena_dup(c->arena, buf_str(&columns)),
 				.nparts = 1, .parts = ARENA_ARRAY(c->arena, struct engine_part, 1), .rows = large ? 20001 : 1,
 				.affected = -1, .notices = &notice, .nnotices = loud};
 	a->parts[0] = (struct engine_part){.bytes = engine_bytes_copy(buf_str(&rows)), .rows = a->rows};
@@ -282,7 +283,8 @@ void script_place_error(struct call *c, struct script_run *run, struct str path,
 	memcpy(run->error.sqlstate, n->sqlstate, sizeof(n->sqlstate));
 }
 
-enum pg_outcome pg_read(struct call *c, struct pg_conn *p, const struct str *sql, int n, struct pg_caps caps, struct pg_answer *answers)
+enum pg_outcome pg_read(struct call *c, struct pg_conn *p, const struct str *sql, int n, struct pg_caps caps,
+			struct pg_answer *answers)
 {
 	(void)p;
 	(void)sql;

@@ -32,7 +32,8 @@ static int close_bench(void **state)
 
 static void states_move_only_in_the_order_of_the_contract(void **state)
 {
-	static const char *const names[JOB_STATUSES] = {"pending", "preparing", "running", "publishing", "completed", "failed", "canceled"};
+	static const char *const names[JOB_STATUSES] = {"pending", "preparing", "running", "publishing", "completed",
+							 "failed", "canceled"};
 
 	(void)state;
 	for (int from = 0; from < JOB_STATUSES; from++) {
@@ -129,7 +130,8 @@ static void an_error_of_the_head_names_its_place_and_keeps_the_layer(void **stat
 	const char *doc = rig_document(&b->g, j);
 
 	assert_int_equal(job_status_of(j), JOB_FAILED);
-	assert_has(doc, "\"code\":\"sql_error\",\"message\":\"secret broke\",\"stage\":\"head_execution\",\"sqlstate\":\"42601\",\"path\":\"b.sql\","
+	assert_has(doc, "\"code\":\"sql_error\",\"message\":\"secret broke\",\"stage\":\"head_execution\",\"sqlstate\":\"42601\","
+			"\"path\":\"b.sql\","
 			"\"position\":9,\"line\":2,\"column\":3");
 	assert_has(doc, "\"hit\":true");
 	job_unref(j);
@@ -499,7 +501,8 @@ static void of_racing_requests_one_makes_the_job(void **state)
 static void a_long_job_is_made_of_parts(void **state)
 {
 	struct bench *b = *state;
-	struct job_file init[] = {{.path = S("init/1.sql"), .content = S("SELECT 1;")}}, again[] = {{.path = S("init/1.sql"), .content = S("SELECT 22;")}};
+	struct job_file init[] = {{.path = S("init/1.sql"), .content = S("SELECT 1;")}};
+	struct job_file again[] = {{.path = S("init/1.sql"), .content = S("SELECT 22;")}};
 	struct job_file head[] = {{.path = S("z.sql"), .content = S("SELECT 3;")}};
 	struct job_ask ask = {.nchain = -1}, part = {.files = init, .nfiles = 1, .nchain = -1, .part = S("one")};
 	struct job_ask run = {.head_path = S("z.sql"), .nchain = -1};
@@ -575,7 +578,8 @@ static void replacing_files_again_and_again_takes_no_memory(void **state)
 static void missing_contents_are_named_before_anything_changes(void **state)
 {
 	struct bench *b = *state;
-	struct job_file file = {.path = S("a.sql"), .etag = S("sha256:0000000000000000000000000000000000000000000000000000000000000000")};
+	struct job_file file = {.path = S("a.sql"),
+				.etag = S("sha256:0000000000000000000000000000000000000000000000000000000000000000")};
 	struct job_ask ask = {.files = &file, .nfiles = 1, .nchain = -1}, none = {.nchain = -1};
 	struct job_size size;
 	struct job *j;
