@@ -464,7 +464,7 @@ static void booleans_are_those_of_psql(void **state)
 {
 	static const char *const yes[] = {"on", "true", "TRUE", "t", "tr", "yes", "y", "1"};
 	static const char *const no[] = {"off", "of", "false", "F", "no", "n", "0"};
-	static const char *const neither[] = {"", "o", "2", "truely", "10", " 1", "nope"};
+	static const char *const neither[] = {"", "o", "2", "truest", "10", " 1", "nope"};
 	struct script s;
 	bool truth;
 
