@@ -175,6 +175,15 @@ bool job_move(struct job *j, enum job_status to)
 	return may;
 }
 
+/* What another server's lease told of it is over: its next attempt begins here as any job does. */
+void job_begin_again(struct job *j)
+{
+	pthread_mutex_lock(&j->lock);
+	INVARIANT(!j->mine && !job_terminal(j->status));
+	j->status = JOB_PENDING;
+	pthread_mutex_unlock(&j->lock);
+}
+
 void job_told(struct job *j)
 {
 	struct watcher *told;

@@ -19,6 +19,7 @@ struct job_body *job_body_of(struct job *j);             /* a reference; NULL = 
 void job_body_unref(struct job_body *b);
 void job_body_end(struct job *j, struct job_body *b);    /* its tree is not needed any more */
 bool job_move(struct job *j, enum job_status to);        /* false: not from where it is */
+void job_begin_again(struct job *j);                     /* another server's, taken over */
 void job_told(struct job *j);                            /* something changed: who watches any change hears */
 void job_error_copy(struct arena *a, const struct job_error *from, struct job_error **ret);
 bool job_visible(const struct call *c, const struct job *j);

@@ -278,6 +278,8 @@ static void take_over(struct call *c, struct job *j, bool begun)
 	pthread_mutex_unlock(&j->lock);
 	t = mine ? NOT_TAKEN : take(c, j, begun);
 	call_forgive(c);
+	if (t != NOT_TAKEN)
+		job_begin_again(j);
 	pthread_mutex_lock(&j->lock);
 	j->mine |= t != NOT_TAKEN;
 	pthread_mutex_unlock(&j->lock);

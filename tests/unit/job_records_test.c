@@ -438,9 +438,12 @@ static void a_lost_server_s_job_is_run_once_more_and_its_late_end_is_not_written
 	at_a = rig_create(g, &a, &ask);
 	assert_true(job_acknowledge(&g->c, at_a));
 	RIG_UNTIL(world.heads == 1);
+	clock_advance(JOB_RENEW_MS + 1);
+	rig_keep(&a, false); /* renews its lease, which tells how far it is */
 	rig_keep(&b, false);
 	assert_true(find(g, &b, at_a->id, &at_b));
 	assert_false(at_b->mine); /* its lease is good */
+	assert_int_equal(job_status_of(at_b), JOB_RUNNING);
 	clock_advance(JOB_LEASE_MS + 1);
 	rig_keep(&b, false);
 	assert_true(at_b->mine);
