@@ -90,8 +90,9 @@ void jail_plan(struct call *c, struct jail *j, enum jail_program program, const 
 struct jail_threads;
 struct jail_threads *jail_threads_open(struct jail *j);
 bool jail_spawn(struct call *c, struct jail *j, const struct jail_plan *p, struct jail_child *ret) NODISCARD;
-enum { WAKE_TRASH = 1, WAKE_DURABLE = 2, WAKE_WATCH = 4 }; /* trash/ has something; a layer is not durable yet; one more writes to disk */
+enum { WAKE_TRASH = 1, WAKE_DURABLE = 2, WAKE_WATCH = 4, WAKE_CLOSE = 8 }; /* trash/ has something; a layer is not durable yet; one more writes to disk */
 void jail_threads_wake(struct jail *j, int what);
+void jail_close_behind(struct jail *j, const int *fds, int n); /* -1 are left out; the last of a file system in memory frees it */
 void jail_threads_close(struct jail_threads *t);
 const struct sock_fprog *jail_filter(void);  /* NULL: seccomp is not to be had; for the process' life */
 bool jail_limits(const struct jail_plan *p); /* in the child */

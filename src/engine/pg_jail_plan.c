@@ -108,6 +108,7 @@ static void make_null(struct jail_plan *p)
 }
 
 /* --- the steps --- */
+/* volatile: else the kernel writes all of the disk's file system out when an instance ends. Layers are made durable behind. */
 static void mount_data(struct call *c, struct jail_plan *p, const struct jail_mount *m)
 {
 	const char *own = m->folder ? m->folder : "mnt/d", *options;
@@ -121,7 +122,7 @@ static void mount_data(struct call *c, struct jail_plan *p, const struct jail_mo
 		folder(p, "mnt/d/data", 0700);
 		folder(p, "mnt/d/work", 0700);
 	}
-	options = arena_fmt(c->arena, "lowerdir=%s,upperdir=%s/data,workdir=%s/work,userxattr", m->lowers, own, own).p;
+	options = arena_fmt(c->arena, "lowerdir=%s,upperdir=%s/data,workdir=%s/work,userxattr,volatile", m->lowers, own, own).p;
 	step(p, (struct jail_step){.kind = STEP_MOUNT, .from = "overlay", .to = "mnt/d", .type = "overlay", .options = options,
 				   .flags = QUIET | MS_NOEXEC | MS_NOATIME});
 }

@@ -284,9 +284,7 @@ void jail_instance_stats(struct pg_instance *instance, struct pg_instance_stats 
 /* --- the end --- */
 static void close_all(struct jail_instance *i)
 {
-	for (int n = 0; n < JAIL_FDS; n++)
-		if (i->fds[n] >= 0)
-			close(i->fds[n]);
+	jail_close_behind(i->jail, i->fds, JAIL_FDS);
 	if (i->words >= 0)
 		close(i->words);
 	if (i->hold >= 0)

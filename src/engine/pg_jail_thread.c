@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { LOOK_S = 1 };
 
@@ -28,6 +29,7 @@ struct jail_threads {
 	struct list requests;
 	bool closing;
 	int awake; /* what is to be done */
+	struct buf fds; /* ints, to be closed */
 };
 
 static struct request *next_request(struct jail_threads *t)
@@ -73,6 +75,33 @@ bool jail_spawn(struct call *c, struct jail *j, const struct jail_plan *p, struc
 	return true;
 }
 
+static void close_all(struct jail_threads *t)
+{
+	OWNS(buf) taken = {0};
+	int fd;
+
+	pthread_mutex_lock(&t->lock);
+	taken = buf_take(&t->fds);
+	pthread_mutex_unlock(&t->lock);
+	for (size_t at = 0; at < taken.n; at += sizeof(fd)) {
+		memcpy(&fd, taken.p + at, sizeof(fd));
+		close(fd);
+	}
+}
+
+void jail_close_behind(struct jail *j, const int *fds, int n)
+{
+	struct jail_threads *t = j->threads;
+
+	pthread_mutex_lock(&t->lock);
+	for (int i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			buf_add(&t->fds, str_from((const char *)&fds[i], sizeof(fds[i])));
+	t->awake |= WAKE_CLOSE;
+	pthread_cond_signal(&t->work);
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* Until there is something to do, or it is time for the next look. */
 static void rest(struct jail_threads *t, bool watching)
 {
@@ -100,6 +129,8 @@ static void *work_behind(void *arg)
 
 		t->awake = 0;
 		pthread_mutex_unlock(&t->lock);
+		if (what & WAKE_CLOSE)
+			close_all(t);
 		if (what & WAKE_DURABLE)
 			jail_make_durable(t->jail);
 		if (what & WAKE_TRASH)
@@ -148,6 +179,7 @@ void jail_threads_close(struct jail_threads *t)
 	pthread_mutex_unlock(&t->lock);
 	pthread_join(t->creator, NULL);
 	pthread_join(t->background, NULL);
+	close_all(t);
 	pthread_cond_destroy(&t->asked);
 	pthread_cond_destroy(&t->answered);
 	pthread_cond_destroy(&t->work);
