@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAGIC = 0x314a464d, KIND_END = 1, KIND_DROP = 2, HEAD = 24, FILE_BYTES = 16 << 20, WAITING_MAX = 5000 };
+enum { MAGIC = 0x314a464d, KIND_END = 1, KIND_DROP = 2, HEAD = 24, FILE_BYTES = 16 << 20, WAITING_MAX = 20000 };
 #define WAITING_BYTES (INT64_C(64) << 20)
 #define JOURNAL_MAX (INT64_C(1) << 31)
 
