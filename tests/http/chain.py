@@ -3,7 +3,7 @@ import hashlib
 import os
 import urllib.parse
 
-from mayfly import PATIENCE, is_alive, until
+from mayfly import PATIENCE, is_alive, left_behind, until
 from session import CSV, NDJSON, PARQUET, UNKNOWN, Stream, problem, token
 
 __all__ = ["CSV", "NDJSON", "PARQUET", "UNKNOWN", "Stream", "problem", "token"]
@@ -186,12 +186,7 @@ def instances(server):
     return {pid for pid in children(server.process.pid) if command(pid) == "postgres"}
 
 
-def mounts(server):
-    with open("/proc/self/mountinfo", encoding="utf-8") as f:
-        return [line for line in f if server.folder in line]
-
-
 def nothing_left(server, seen):
     """After the server has ended: no process of its instances, no mount of its folder."""
     until(lambda: not any(is_alive(pid) for pid in seen), "the instances to end", 10)
-    assert not mounts(server)
+    assert not left_behind(server.folder)

@@ -284,6 +284,7 @@ class Server:
             lines = [line for line in self.stderr().splitlines()
                      if any(mark in line for mark in BROKEN) and ": 503 " not in line]
             until(lambda: not any(is_alive(pid) for pid in self.workers_seen), "the workers to end", 10)
+            until(lambda: not left_behind(self.folder), f"what the server of {self.folder} left to go", 10)
         finally:
             self.drop()
         assert code == 0, f"exit code {code}"
@@ -301,6 +302,24 @@ def is_alive(pid):
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def left_behind(folder):
+    """What a server of this run left: instances of PostgreSQL without their server, mounts of its folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, IndexError):
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+                name, _, rest = stat.read().partition("(")[2].rpartition(")")
+            state, parent, group = rest.split()[:3]
+            if name == "postgres" and state != "Z" and int(group) == os.getpgrp() and program(parent) not in ("mayfly", "postgres"):
+                found.append(int(pid))
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        return found + [line for line in mounts if folder in line]
+
+
+def program(pid):
+    return os.path.basename(os.readlink(f"/proc/{pid}/exe")).split(" ")[0]
 
 
 class UnixConnection(http.client.HTTPConnection):
