@@ -7,7 +7,6 @@
 #include "cli/cli.h"
 #include "conf/conf.h"
 #include "engine/engine.h"
-#include "engine/pg_layers.h"
 #include "exec/exec.h"
 #include "http/http.h"
 #include "kv/kv.h"
