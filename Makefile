@@ -45,12 +45,11 @@ deps: ## install everything that build, run, test and check need
 
 bench: build ## the table of docs/performance.md
 	@tools/deps test samples
-	@tools/deps postgres bench || echo "bench: PostgreSQL or its file systems cannot be installed, their rows will be skipped" >&2
+	@tools/deps postgres || echo "bench: PostgreSQL cannot be installed, its rows will be skipped" >&2
 	@bench/run $(BUILD)
 
 bench-chains: build ## SQL chains against tools that clone template databases; as root also on btrfs and xfs
 	@tools/deps postgres
-	@tools/deps bench || echo "bench: btrfs-progs and xfsprogs cannot be installed" >&2
 	@bench/chains.py $(BUILD)
 
 test-asan: ## the tests under AddressSanitizer and UBSan
