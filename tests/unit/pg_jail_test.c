@@ -205,11 +205,11 @@ static void who_writes_too_much_to_disk_is_killed(void **state)
 	s = begin();
 	i = pg_suite_boot(s, (struct str){NULL, 0}, PG_BUILD);
 	p = pg_suite_connect(s, i);
-	pg_rig_sql(&s->c, p, "CREATE TABLE t (a text)");
-	do {
-		pg_run(&s->c, p, &(struct pg_ask){.sql = S("INSERT INTO t SELECT repeat(md5(g::text), 30) FROM generate_series(1, 10000) g")}, 250, &a);
+	for (int n = 0; n == 0 || a.outcome == PG_OK; n++) { /* no single file is too large */
+		pg_run(&s->c, p, &(struct pg_ask){.sql = arena_fmt(s->c.arena,
+			"CREATE TABLE t%d AS SELECT repeat(md5(g::text), 30) FROM generate_series(1, 10000) g", n)}, 250, &a);
 		pg_answer_drop(&a);
-	} while (a.outcome == PG_OK);
+	}
 	assert_int_equal(a.outcome, PG_LOST);
 	while (i->ops->alive(i))
 		pg_rig_pause();
