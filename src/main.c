@@ -526,6 +526,20 @@ static void print_sandbox(const struct engine_report *r)
 			printf("  missing  %s\n", missing[i]);
 }
 
+static void print_chains(struct server *s)
+{
+	struct runner_report r;
+
+	runner_report(s->runner, &r);
+	if (!r.ready) {
+		printf("  chains   none: %s\n", r.missing);
+		return;
+	}
+	printf("  chains   %s, %s, PostgreSQL %s\n", r.pg.backend, r.pg.driver, r.pg.version);
+	if (r.pg.missing[0])
+		printf("  missing  %s\n", r.pg.missing);
+}
+
 /* Three commands that work as they stand, on the first address. */
 static void print_curls(struct str address, bool tls)
 {
@@ -556,6 +570,7 @@ static void print_banner(struct server *s)
 	printf("  data     %.*s\n", SARG(s->conf.data_dir));
 	printf("  storage  %s %.*s\n", s->storage->ops->name, SARG(s->storage->location));
 	print_sandbox(&r);
+	print_chains(s);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	printf("  missing  RLIMIT_AS of workers (sanitizer build)\n");
 #endif
