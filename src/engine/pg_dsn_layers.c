@@ -134,8 +134,8 @@ bool dsn_list(struct call *c, struct pg_backend *b, pg_found_fn *fn, void *arg)
 	dsn_give(d, p, ok);
 	for (size_t i = 0; ok && i < json_count(rows); i++) {
 		const json_node *row = json_at(rows, i);
-		struct pg_found f = {json_text(json_at(row, 0)), json_text(json_at(row, 1)), json_int(json_at(row, 2)),
-			json_int(json_at(row, 3)), json_text(json_at(row, 4))};
+		struct pg_found f = {.id = json_text(json_at(row, 0)), .parent = json_text(json_at(row, 1)), .bytes = json_int(json_at(row, 2)),
+				     .published_ms = json_int(json_at(row, 3)), .manifest = json_text(json_at(row, 4))};
 
 		if (!fn(arg, &f))
 			break;

@@ -3,7 +3,7 @@
  * initdb makes it, then a PostgreSQL without a postmaster gives it its roles and extensions. The database `postgres` becomes `app`,
  * the templates go: half the files, and an instance is no place for databases. The roles that reach the server's files and
  * programs are taken out of the catalog, so that nobody can be made a member of them; PostgreSQL asks for them by number and finds
- * that nobody is. Its layer is named by the identity; layers are over it, and it is dropped when none is.
+ * that nobody is. Who reads in a shared instance can neither end others' connections nor see their statements. Its layer is named by the identity; layers are over it, and it is dropped when none is.
  */
 #include "engine/pg_jail_layer.h"
 
@@ -29,7 +29,7 @@ static const char settings[] =
 	"autovacuum = off\nmax_worker_processes = 0\nmax_parallel_workers_per_gather = 0\nmax_parallel_maintenance_workers = 0\n"
 	"max_wal_senders = 0\nwal_level = minimal\nfsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
 	"wal_recycle = off\nwal_init_zero = off\nmin_wal_size = 2MB\nmax_wal_size = 256MB\ncheckpoint_timeout = 1h\n"
-	"bgwriter_lru_maxpages = 0\njit = off\nrestart_after_crash = off\n"
+	"bgwriter_lru_maxpages = 0\njit = off\nrestart_after_crash = off\ntrack_activities = off\n"
 	"log_min_messages = fatal\nlog_min_error_statement = panic\nlog_destination = 'stderr'\nlogging_collector = off\n"
 	"log_checkpoints = off\nlog_timezone = 'UTC'\ntimezone = 'UTC'\ndatestyle = 'iso, mdy'\n"
 	"lc_messages = 'C'\nlc_monetary = 'C'\nlc_numeric = 'C'\nlc_time = 'C'\n"
@@ -51,7 +51,8 @@ static const char in_template[] =
 static const char in_app[] =
 	"DROP DATABASE template1\n"
 	"ALTER SCHEMA public OWNER TO app\n"
-	"GRANT ALL ON SCHEMA public TO app\n";
+	"GRANT ALL ON SCHEMA public TO app\n"
+	"REVOKE EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend, pg_catalog.pg_cancel_backend FROM PUBLIC\n";
 
 /* --- the identity --- */
 static void add_field(struct buf *b, struct str s)
@@ -124,7 +125,7 @@ bool jail_identity(struct call *c, struct pg_backend *backend, struct buf *ret)
 	struct utsname machine;
 
 	uname(&machine);
-	add_field(ret, S("mayfly jail 1"));
+	add_field(ret, S("mayfly jail 2"));
 	add_field(ret, str_of(j->programs.version));
 	add_field(ret, str_from((const char *)j->programs.digest, sizeof(j->programs.digest)));
 	add_field(ret, str_of(machine.machine));

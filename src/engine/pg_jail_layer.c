@@ -1,7 +1,7 @@
 /* pg_jail_layer.c - layers on disk: written, placed, read, listed, dropped, made durable.
  *
  *   layers/<id>/data      what it adds (overlay), or all of it
- *   layers/<id>/layer     text: its parent, the folders below it, the boot in which it was written, the runner's manifest
+ *   layers/<id>/layer     text: its parent, their builds, the folders below it, the boot in which it was written, the runner's manifest
  *   layers/<id>/durable   there once all of it is on disk; a layer without it is discarded after another boot
  *
  * A layer gets its name by one rename: what lies in layers/ is whole. Who uses one holds a shared flock on its folder, who drops it
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum { LAYER_FILE_MAX = 64 << 20 };
-static const char first_line[] = "mayfly layer 1";
+static const char first_line[] = "mayfly layer 2";
 
 bool jail_layer_id_valid(struct str id)
 {
@@ -33,8 +33,8 @@ bool jail_layer_id_valid(struct str id)
 /* --- the file --- */
 static void write_layer(const struct jail_layer *l, struct buf *b)
 {
-	buf_fmt(b, "%s\n%.*s\n%.*s\n%.*s\n%d\n%lld\n%lld\n%d\n", first_line, SARG(l->id), SARG(l->parent), SARG(l->boot_id), l->depth,
-		(long long)l->bytes, (long long)l->published_ms, l->nbelow);
+	buf_fmt(b, "%s\n%.*s\n%.*s\n%.*s\n%.*s\n%.*s\n%d\n%lld\n%lld\n%d\n", first_line, SARG(l->id), SARG(l->parent), SARG(l->build),
+		SARG(l->parent_build), SARG(l->boot_id), l->depth, (long long)l->bytes, (long long)l->published_ms, l->nbelow);
 	for (int i = 0; i < l->nbelow; i++)
 		buf_fmt(b, "%.*s\n", SARG(l->below[i]));
 	buf_fmt(b, "%zu\n", l->manifest.n);
@@ -62,6 +62,8 @@ static bool parse_layer(struct str text, struct jail_layer *ret)
 		return false;
 	l.id = str_cut(&text, '\n');
 	l.parent = str_cut(&text, '\n');
+	l.build = str_cut(&text, '\n');
+	l.parent_build = str_cut(&text, '\n');
 	l.boot_id = str_cut(&text, '\n');
 	if (!number(&text, INT32_MAX, &depth) || !number(&text, INT64_MAX, &l.bytes) || !number(&text, INT64_MAX, &l.published_ms) ||
 	    !number(&text, PG_DEPTH_MAX, &below))
@@ -218,7 +220,7 @@ struct listing {
 static bool list_one(void *arg, struct jail_layer *l)
 {
 	struct listing *v = arg;
-	struct pg_found f = {l->id, l->parent, l->bytes, l->published_ms, l->manifest};
+	struct pg_found f = {l->id, l->parent, l->bytes, l->published_ms, l->manifest, l->build, l->parent_build};
 
 	return v->fn(v->arg, &f);
 }

@@ -34,7 +34,7 @@ bool jail_tree_compare(int dir, const char *name, const char *parent, jail_tree_
 
 /* --- layers (pg_jail_layer.c) --- */
 struct jail_layer {
-	struct str id, parent, boot_id, manifest;
+	struct str id, parent, build, parent_build, boot_id, manifest; /* builds: as pg_found's */
 	int depth;                /* of its parents; the first over the base has 0 */
 	int64_t bytes, published_ms;
 	struct str below[PG_DEPTH_MAX + 1]; /* overlay: names of the folders under it, nearest first; none: it is whole */

@@ -1,11 +1,13 @@
-/* pg_jail_pack.c - archives of layers: gzip over tar, of what a layer adds to the one below.
+/* pg_jail_pack.c - archives of layers: gzip over tar, of what a layer adds to the one below, or of all of it.
  *
  *   layer              first, text: "delta" or "whole"
  *   data/…             folders and files; a folder that hides the one below has a pax record SCHILY.xattr.user.overlay.opaque=y
  *   data/… as a device 0:0        gone
  *
- * The same for every driver: what an overlay keeps apart, a copy finds by comparing with its parent's. Taking one trusts nothing
- * in it: paths are those of PostgreSQL's folder, everything else refuses the archive.
+ * The same for every driver: what an overlay keeps apart, a copy finds by comparing with its parent's. A delta is pages and a log
+ * over other pages, so it is laid over the very bytes that it was taken from, which a build's id tells. Every server makes a base
+ * of its own: a layer over the base is packed whole, the base's files first, then its own with their marks; who takes it puts each
+ * over the last. Taking one trusts nothing in it: paths are those of PostgreSQL's folder, everything else refuses the archive.
  */
 #include "engine/pg_jail_layer.h"
 
@@ -116,15 +118,16 @@ static bool pack_node(void *arg, enum jail_node kind, const char *path, int fd, 
 static bool pack_all(struct call *c, struct jail *j, const struct jail_layer *l, struct packing *v)
 {
 	static const char end[2 * BLOCK];
-	struct str parent = l->parent.n ? l->parent : str_of(j->base);
 	const char *data = arena_fmt(c->arena, "layers/%.*s/data", SARG(l->id)).p;
-	bool overlay = strcmp(jail_kind(j->driver), "overlay") == 0, whole = overlay && l->nbelow == 0, ok;
+	bool overlay = strcmp(jail_kind(j->driver), "overlay") == 0, whole = l->parent_build.n == 0, ok;
 
 	ok = put_text(v, "layer", '0', whole ? S("whole\n") : S("delta\n"));
-	if (ok && overlay)
+	for (int i = l->nbelow; ok && whole && i > 0; i--)
+		ok = jail_tree_walk(j->root, arena_fmt(c->arena, "layers/%.*s/data", SARG(l->below[i - 1])).p, pack_node, v);
+	if (ok && (whole || overlay))
 		ok = jail_tree_walk(j->root, data, pack_node, v);
 	else if (ok)
-		ok = jail_tree_compare(j->root, data, arena_fmt(c->arena, "layers/%.*s/data", SARG(parent)).p, pack_node, v);
+		ok = jail_tree_compare(j->root, data, arena_fmt(c->arena, "layers/%.*s/data", SARG(l->parent)).p, pack_node, v);
 	return ok && put(v, end, sizeof(end));
 }
 
@@ -161,7 +164,8 @@ struct unpacking {
 	gzFile from;
 	char *piece;
 	int data;            /* the folder that is filled */
-	bool overlay, delta, opaque;
+	bool overlay;        /* and a delta: marks are kept, not obeyed */
+	bool delta, opaque;
 	int64_t left;        /* bytes that may still come */
 };
 
@@ -228,8 +232,6 @@ static bool make_folder(struct unpacking *v, const char *path, bool opaque)
 
 static bool make_gone(struct unpacking *v, const char *path)
 {
-	if (!v->delta)
-		return bad(v, "it takes away what is not there");
 	if (v->overlay) {
 		const char *name;
 		int in = jail_tree_open_parent(v->data, path, &name);
@@ -344,6 +346,7 @@ static bool take_first(struct unpacking *v)
 	if (next_head(v, &h, &size) <= 0 || strncmp(h.name, "layer", sizeof(h.name)) != 0 || size != 6 || !get(v, text, sizeof(text)))
 		return v->c->err.kind == ERR_NONE ? bad(v, "it is no layer's") : false;
 	v->delta = memcmp(text, "delta\n", 6) == 0;
+	v->overlay &= v->delta;
 	return v->delta || memcmp(text, "whole\n", 6) == 0 || bad(v, "it is no layer's");
 }
 
@@ -362,6 +365,12 @@ static bool take_all(struct unpacking *v)
 	return got == 0 || bad(v, "it is damaged");
 }
 
+static bool same_parent(struct unpacking *v, const struct pg_found *f, const struct jail_layer *parent)
+{
+	return !v->delta || (f->parent_build.n && str_eq(f->parent_build, parent->build)) ||
+	       fail(v->c, ERR_CONFLICT, "the layer was made over another build of its parent");
+}
+
 /* A folder under build/ with what the archive's parent has, or nothing. */
 static bool begin(struct unpacking *v, struct str top, const struct jail_layer *parent, struct jail_room *r)
 {
@@ -370,6 +379,8 @@ static bool begin(struct unpacking *v, struct str top, const struct jail_layer *
 	bool from_parent = v->delta;
 	const char *data;
 
+	if (!v->delta)
+		v->left += parent->bytes; /* the base's, mostly */
 	if (!jail_room_make(v->c, j, PG_BUILD, from_parent ? top : S(""), from_parent ? parent : &nothing, r))
 		return false;
 	data = arena_fmt(v->c->arena, "%s/data", r->name).p;
@@ -379,11 +390,14 @@ static bool begin(struct unpacking *v, struct str top, const struct jail_layer *
 
 static bool finish(struct unpacking *v, const struct pg_found *f, struct str top, const struct jail_layer *parent, struct jail_room *r)
 {
-	struct jail_layer l = {.id = f->id, .parent = f->parent, .boot_id = str_of(v->j->boot_id), .manifest = f->manifest,
-			       .bytes = f->bytes, .published_ms = clock_wall_ms(), .depth = f->parent.n ? parent->depth + 1 : 0};
+	struct jail_layer l = {.id = f->id, .parent = f->parent, .build = f->build, .parent_build = f->parent_build,
+			       .boot_id = str_of(v->j->boot_id), .manifest = f->manifest, .bytes = f->bytes,
+			       .published_ms = clock_wall_ms(), .depth = f->parent.n ? parent->depth + 1 : 0};
 	bool first;
 
-	if (v->overlay && v->delta) {
+	if (!v->delta)
+		l.bytes = jail_tree_bytes(v->j->root, arena_fmt(v->c->arena, "%s/data", r->name).p);
+	if (v->overlay) {
 		if (parent->nbelow + 1 > PG_DEPTH_MAX)
 			return bad(v, "it is too deep");
 		l.below[l.nbelow++] = top;
@@ -409,7 +423,7 @@ static bool unpack(struct unpacking *v, const struct pg_found *f)
 
 	if (hold < 0)
 		return false;
-	ok = jail_layer_read(v->c, v->j, arena_cstr(v->c->arena, top), &parent) && take_first(v) && begin(v, top, &parent, &r) &&
+	ok = jail_layer_read(v->c, v->j, arena_cstr(v->c->arena, top), &parent) && take_first(v) && same_parent(v, f, &parent) && begin(v, top, &parent, &r) &&
 	     take_all(v) && finish(v, f, top, &parent, &r);
 	jail_room_drop(v->j, &r);
 	if (v->data >= 0)
@@ -428,6 +442,8 @@ bool jail_unpack(struct call *c, struct pg_backend *b, const struct pg_found *f,
 
 	if (!jail_layer_id_valid(f->id) || (f->parent.n && !jail_layer_id_valid(f->parent)))
 		return fail(c, ERR_NOT_FOUND, "no such layer");
+	if (!id_valid(f->build) || (f->parent_build.n && !id_valid(f->parent_build)))
+		return bad(&v, "it does not say which build it is");
 	own = fcntl(from_fd, F_DUPFD_CLOEXEC, 0);
 	v.from = own >= 0 ? gzdopen(own, "rb") : NULL;
 	if (!v.from)

@@ -139,6 +139,7 @@ static bool flatten(struct call *c, struct jail_instance *i, struct jail_layer *
 		return fail(c, ERR_STORAGE, "layers cannot be merged: %s", strerror(errno));
 	l->bytes = jail_tree_bytes(j->root, data);
 	l->nbelow = 0;
+	l->parent_build = S("");
 	return true;
 }
 
@@ -158,6 +159,7 @@ static bool describe(struct call *c, struct jail_instance *i, struct jail_layer 
 	struct jail *j = i->jail;
 	struct str top = i->layer.n ? i->layer : str_of(j->base);
 	const char *data = arena_fmt(c->arena, "%s/data", i->room.name).p;
+	struct id build = id_v4();
 	struct jail_layer parent;
 
 	if (!jail_layer_read(c, j, arena_cstr(c->arena, top), &parent))
@@ -167,6 +169,8 @@ static bool describe(struct call *c, struct jail_instance *i, struct jail_layer 
 		return fail(c, ERR_STORAGE, "a layer cannot be written: %s", strerror(errno));
 	place_over(i, top, &parent, l);
 	l->bytes = own_bytes(c, i, data, top);
+	l->build = arena_dup(c->arena, id_str(&build));
+	l->parent_build = i->layer.n ? parent.build : S("");
 	l->boot_id = str_of(j->boot_id);
 	l->published_ms = clock_wall_ms();
 	if (l->nbelow && too_deep(&parent) && !flatten(c, i, l))

@@ -35,6 +35,8 @@ struct pg_found { /* a layer that is there */
 	int64_t bytes;           /* its own, without its parents' */
 	int64_t published_ms;    /* wall */
 	struct str manifest;     /* as it was published */
+	struct str build;        /* of these bytes: two that made the same id apart have not the same. Empty: nothing is packed */
+	struct str parent_build; /* that they lie over; empty = they are all of it, as over the base always */
 };
 struct pg_instance_stats {
 	int64_t memory_bytes, disk_bytes;
@@ -66,7 +68,8 @@ struct pg_backend_ops {
 	bool (*drop)(struct call *c, struct pg_backend *b, struct str id); /* no instance is on it, no layer over it; absent is fine */
 	/* Each layer that is whole, parents before children. */
 	bool (*list)(struct call *c, struct pg_backend *b, pg_found_fn *fn, void *arg);
-	/* An archive of the layer's own part (without its parents). NULL where a backend has none. Import publishes it. */
+	/* An archive of what the layer adds to its parent_build, or of all of it. NULL where a backend has none. Import publishes it;
+	 * ERR_CONFLICT: the parent that is here is another build. */
 	bool (*pack)(struct call *c, struct pg_backend *b, struct str id, int to_fd);
 	bool (*unpack)(struct call *c, struct pg_backend *b, const struct pg_found *f, int from_fd);
 	void (*report)(struct pg_backend *b, struct pg_report *ret);

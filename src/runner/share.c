@@ -3,6 +3,9 @@
  *   [tenants/<tenant>/]layers/<id>/manifest          JSON: the layer, its pieces with their SHA-256; written last, one writer wins
  *   [tenants/<tenant>/]layers/<id>/<nonce>.<number>  a piece of the archive that the backend packs; the nonce is the writer's
  *
+ * A layer is laid over the very bytes that it was made over (its parent's build). Whoever made the parent itself, and found another's
+ * layer over another's build of it, replays; whoever could only give such a one gives nothing.
+ *
  * Owns nothing: which layers are here, when to give and when to take is layers.c's to know. An archive goes through a
  * file without a name, so that memory holds one piece at a time.
  *
@@ -131,6 +134,7 @@ static bool read_members(struct call *c, struct runner *r, const json_node *o, s
 	       text_of(o, "id", &ret->layer.id) && text_of(o, "parent", &ret->layer.parent) &&
 	       (ret->layer.parent.n == 0 || is_id(ret->layer.parent)) && int_of(o, "bytes", &ret->layer.bytes) &&
 	       int_of(o, "published_ms", &ret->layer.published_ms) && text_of(o, "manifest", &ret->layer.manifest) &&
+	       text_of(o, "build", &ret->layer.build) && text_of(o, "parent_build", &ret->layer.parent_build) &&
 	       read_pieces(c, json_get(o, "pieces"), ret);
 }
 
@@ -162,6 +166,8 @@ static void manifest_write(struct runner *r, const struct shared *m, struct buf 
 	JSON_FIELD_TEXT(&o, "id", m->layer.id);
 	JSON_FIELD_TEXT(&o, "parent", m->layer.parent);
 	JSON_FIELD_TEXT(&o, "base", str_of(r->base));
+	JSON_FIELD_TEXT(&o, "build", m->layer.build);
+	JSON_FIELD_TEXT(&o, "parent_build", m->layer.parent_build);
 	JSON_FIELD_INT(&o, "bytes", m->layer.bytes);
 	JSON_FIELD_INT(&o, "published_ms", m->layer.published_ms);
 	JSON_FIELD_TEXT(&o, "manifest", m->layer.manifest);
@@ -196,7 +202,8 @@ static bool is_it(void *arg, const struct pg_found *f)
 		return true;
 	s->there = true;
 	s->found = (struct pg_found){.id = arena_dup(a, f->id), .parent = arena_dup(a, f->parent), .bytes = f->bytes,
-				     .published_ms = f->published_ms, .manifest = arena_dup(a, f->manifest)};
+				     .published_ms = f->published_ms, .manifest = arena_dup(a, f->manifest),
+				     .build = arena_dup(a, f->build), .parent_build = arena_dup(a, f->parent_build)};
 	return false;
 }
 
@@ -213,6 +220,7 @@ struct export {
 	struct runner *r;
 	struct str tenant;
 	char nonce[NONCE_LEN + 1];
+	bool below_is_there; /* put by somebody, perhaps of another build */
 };
 
 static bool put_piece(struct export *x, const struct shared *m, struct piece *p, struct str bytes)
@@ -281,12 +289,14 @@ static bool export_one(struct export *x, const struct pg_found *layer)
 
 	if (!spool_open(x->c, &s) || !b->ops->pack(x->c, b, layer->id, s.fd))
 		return false;
+	x->below_is_there = false;
 	if (put_pieces(x, s.fd, &m) && put_manifest(x, &m))
 		return true;
 	drop_pieces(x, &m);
 	if (x->c->err.kind != ERR_CONFLICT)
 		return false;
 	call_forgive(x->c); /* another was first, which is as good */
+	x->below_is_there = true;
 	return true;
 }
 
@@ -303,21 +313,51 @@ static bool is_shared(struct call *c, struct runner *r, struct str tenant, struc
 	return true;
 }
 
+/* Whether who takes the shared layer can lay ours over it. */
+static bool is_ours(struct call *c, struct runner *r, struct str tenant, const struct pg_found *over, bool *ret)
+{
+	struct shared m;
+
+	if (!manifest_get(c, r, tenant, over->parent, &m))
+		return false;
+	*ret = !over->parent_build.n || str_eq(m.layer.build, over->parent_build);
+	return true;
+}
+
+static bool export_all(struct export *x, const struct search *found, int n)
+{
+	unsigned char noise[NONCE_LEN / 2];
+	bool ours = true;
+
+	id_random(noise, sizeof(noise));
+	for (int i = 0; i < NONCE_LEN / 2; i++)
+		snprintf(x->nonce + 2 * i, 3, "%02x", noise[i]);
+	while (n > 0) {
+		const struct pg_found *layer = &found[--n].found;
+
+		if (x->below_is_there && !is_ours(x->c, x->r, x->tenant, layer, &ours))
+			return false;
+		if (!ours)
+			return true;
+		if (!export_one(x, layer))
+			return false;
+	}
+	return true;
+}
+
 bool share_export(struct call *c, struct runner *r, struct str tenant, struct str id)
 {
 	struct export x = {.c = c, .r = r, .tenant = tenant};
 	struct search found[ANCESTORS_MAX];
 	struct str next = id;
-	unsigned char noise[NONCE_LEN / 2];
 	int n = 0;
-	bool shared = false;
 
 	if (!shares(r))
 		return true;
 	for (; next.n && n < ANCESTORS_MAX; next = found[n++].found.parent) {
-		if (!is_shared(c, r, tenant, next, &shared))
+		if (!is_shared(c, r, tenant, next, &x.below_is_there))
 			return false;
-		if (shared)
+		if (x.below_is_there)
 			break;
 		if (!find_here(c, r, next, &found[n]))
 			return false;
@@ -326,13 +366,7 @@ bool share_export(struct call *c, struct runner *r, struct str tenant, struct st
 	}
 	if (n == ANCESTORS_MAX)
 		return fail(c, ERR_STORAGE, "the layer has more than %d ancestors", ANCESTORS_MAX);
-	id_random(noise, sizeof(noise));
-	for (int i = 0; i < NONCE_LEN / 2; i++)
-		snprintf(x.nonce + 2 * i, 3, "%02x", noise[i]);
-	while (n > 0)
-		if (!export_one(&x, &found[--n].found))
-			return false;
-	return true;
+	return export_all(&x, found, n);
 }
 
 /* --- import --- */
@@ -397,6 +431,7 @@ bool share_import(struct call *c, struct runner *r, struct str tenant, struct st
 {
 	struct shared *todo = ARENA_ARRAY(c->arena, struct shared, ANCESTORS_MAX);
 	struct str next = id;
+	struct str build = {0}; /* of the nearest that is here */
 	int n = 0;
 
 	if (!shares(r))
@@ -406,6 +441,7 @@ bool share_import(struct call *c, struct runner *r, struct str tenant, struct st
 
 		if (!find_here(c, r, next, &here))
 			return false;
+		build = here.found.build;
 		if (here.there)
 			break;
 		if (!manifest_get(c, r, tenant, next, &todo[n]))
@@ -418,6 +454,9 @@ bool share_import(struct call *c, struct runner *r, struct str tenant, struct st
 		const struct shared *m = &todo[--n];
 		bool spoiled = false;
 
+		if (m->layer.parent_build.n && !str_eq(m->layer.parent_build, build))
+			return fail(c, ERR_CONFLICT, "the shared layer %.*s is over another build of its parent", SARG(m->layer.id));
+		build = m->layer.build;
 		if (!import_one(c, r, tenant, m, &spoiled))
 			return spoiled ? give_up(c, r, tenant, m->layer.id) : false;
 		touch(c, r, tenant, m);

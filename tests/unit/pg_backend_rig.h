@@ -131,7 +131,7 @@ static inline void pg_suite_refused(struct pg_suite *s, struct str layer, struct
 
 /* --- listing --- */
 struct pg_suite_seen {
-	struct str id, parent, manifest;
+	struct str id, parent, manifest, build, parent_build;
 	struct arena *arena;
 	int64_t bytes, published_ms;
 	int at, count, total; /* at: its place in the list */
@@ -144,6 +144,8 @@ static inline bool pg_suite_see(void *arg, const struct pg_found *f)
 	if (str_eq(f->id, v->id)) {
 		v->parent = arena_dup(v->arena, f->parent);
 		v->manifest = arena_dup(v->arena, f->manifest);
+		v->build = arena_dup(v->arena, f->build);
+		v->parent_build = arena_dup(v->arena, f->parent_build);
 		v->bytes = f->bytes;
 		v->published_ms = f->published_ms;
 		v->at = v->total;
@@ -291,6 +293,7 @@ static inline void pg_suite_packs(void **state)
 	struct pg_suite *s = *state;
 	struct str a, b;
 	FILE *file = tmpfile();
+	struct pg_suite_seen was;
 	struct pg_found f;
 
 	assert_non_null(file);
@@ -298,11 +301,14 @@ static inline void pg_suite_packs(void **state)
 	if (s->b->ops->pack) {
 		a = pg_suite_layer(s, (struct str){NULL, 0}, "CREATE TABLE t AS SELECT 1 AS a", "a");
 		b = pg_suite_layer(s, a, "INSERT INTO t VALUES (2)", "b");
+		was = pg_suite_find(s, b);
+		assert_true(str_eq(was.parent_build, pg_suite_find(s, a).build));
 		pg_suite_ok(&s->c, s->b->ops->pack(&s->c, s->b, b, fileno(file)));
 		pg_suite_ok(&s->c, s->b->ops->drop(&s->c, s->b, b));
 		assert_int_equal(pg_suite_find(s, b).count, 0);
 		assert_int_equal(lseek(fileno(file), 0, SEEK_SET), 0);
-		f = (struct pg_found){.id = b, .parent = a, .published_ms = clock_wall_ms(), .manifest = S("again")};
+		f = (struct pg_found){.id = b, .parent = a, .published_ms = clock_wall_ms(), .manifest = S("again"), .build = was.build,
+				       .parent_build = was.parent_build};
 		pg_suite_ok(&s->c, s->b->ops->unpack(&s->c, s->b, &f, fileno(file)));
 		assert_str_equal(pg_suite_find(s, b).manifest, "again");
 		assert_true(str_eq(pg_suite_find(s, b).parent, a));
@@ -362,8 +368,7 @@ static inline void pg_suite_release_kills(void **state)
 	int64_t began;
 
 	assert_int_equal(pthread_create(&r.thread, NULL, pg_suite_sleeps, &r), 0);
-	while (pg_rig_sql(&s->c, watcher, "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%victim%' "
-		"AND pid <> pg_backend_pid() AND datname = current_database()").n == 0)
+	while (pg_rig_sql(&s->c, watcher, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()").n == 0)
 		pg_rig_pause();
 	began = clock_mono_ms();
 	s->b->ops->release(i);

@@ -1,8 +1,7 @@
-/* pg_jail_crash_test.c - the jail backend when its server is killed, or the machine: what is left is whole or gone. Archives of strangers. */
+/* pg_jail_crash_test.c - the jail backend when its server is killed, or the machine: what is left is whole or gone. */
 #include "pg_jail_rig.h"
 
 #include <sys/xattr.h>
-#include <zlib.h>
 
 static struct pg_suite *begin(void)
 {
@@ -166,111 +165,12 @@ static void what_was_not_on_disk_before_another_boot_is_discarded(void **state)
 	end(s);
 }
 
-/* --- archives --- */
-struct entry {
-	const char *name;
-	char type;
-	const char *link;
-	unsigned major;
-};
-
-static void put_entry(gzFile to, const struct entry *e)
-{
-	char h[512] = {0};
-	unsigned sum = 0;
-
-	snprintf(h, 100, "%s", e->name);
-	memcpy(h + 100, "0000600", 7);
-	memcpy(h + 124, "00000000000", 11);
-	memset(h + 148, ' ', 8);
-	h[156] = e->type;
-	if (e->link)
-		snprintf(h + 157, 100, "%s", e->link);
-	memcpy(h + 257, "ustar", 5);
-	snprintf(h + 329, 8, "%07o", e->major);
-	memcpy(h + 337, "0000000", 7);
-	for (int i = 0; i < 512; i++)
-		sum += (unsigned char)h[i];
-	snprintf(h + 148, 8, "%06o", sum);
-	assert_int_equal(gzwrite(to, h, 512), 512);
-}
-
-static void put_first(gzFile to)
-{
-	char h[1024] = {0};
-	unsigned sum = 0;
-
-	memcpy(h, "layer", 5);
-	memcpy(h + 124, "00000000006", 11);
-	memset(h + 148, ' ', 8);
-	h[156] = '0';
-	memcpy(h + 257, "ustar", 5);
-	for (int i = 0; i < 512; i++)
-		sum += (unsigned char)h[i];
-	snprintf(h + 148, 8, "%06o", sum);
-	memcpy(h + 512, "delta\n", 6);
-	assert_int_equal(gzwrite(to, h, 1024), 1024);
-}
-
-static void archives_of_strangers_are_refused(void **state)
-{
-	static const struct entry bad[] = {
-		{"/etc/passwd", '0', NULL, 0}, {"data//etc/passwd", '0', NULL, 0}, {"data/../../x", '0', NULL, 0}, {"data/a/../b", '0', NULL, 0},
-		{"data/..", '5', NULL, 0}, {"data/link", '2', "/etc", 0}, {"data/hard", '1', "../../layer", 0}, {"data/null", '3', NULL, 1},
-		{"data/disk", '4', NULL, 0}, {"data/pipe", '6', NULL, 0}, {"layer", '0', NULL, 0}, {"durable", '0', NULL, 0}, {"data/", '5', NULL, 0},
-	};
-	struct pg_suite *s = begin();
-	struct pg_found f = {.id = pg_suite_id(s), .manifest = S("m")};
-
-	(void)state;
-	for (size_t k = 0; k < COUNT_OF(bad); k++) {
-		FILE *file = tmpfile();
-		gzFile to = gzdopen(dup(fileno(file)), "wb");
-		static const char zeros[1024];
-
-		put_first(to);
-		put_entry(to, &bad[k]);
-		gzwrite(to, zeros, sizeof(zeros));
-		assert_int_equal(gzclose(to), Z_OK);
-		assert_int_equal(lseek(fileno(file), 0, SEEK_SET), 0);
-		if (s->b->ops->unpack(&s->c, s->b, &f, fileno(file)))
-			print_error("taken: %s\n", bad[k].name);
-		assert_int_equal(s->c.err.kind, ERR_STORAGE);
-		call_forgive(&s->c);
-		assert_int_equal(pg_suite_find(s, f.id).count, 0);
-		fclose(file);
-	}
-	jail_rig_nothing_left(jail_rig_kind(s));
-	end(s);
-}
-
-/* Dropped tables, databases' folders that are new and gone: marks of both kinds survive. */
-static void marks_survive_an_archive(void **state)
-{
-	struct pg_suite *s = begin();
-	struct str a = pg_suite_layer(s, (struct str){NULL, 0}, "CREATE TABLE gone AS SELECT 1 AS a; CREATE TABLE stays AS SELECT 2 AS a", "a");
-	struct str b = pg_suite_layer(s, a, "DROP TABLE gone; CREATE TABLE new AS SELECT 3 AS a", "b");
-	struct pg_found f = {.id = b, .parent = a, .manifest = S("b")};
-	FILE *file = tmpfile();
-
-	(void)state;
-	pg_suite_ok(&s->c, s->b->ops->pack(&s->c, s->b, b, fileno(file)));
-	pg_suite_ok(&s->c, s->b->ops->drop(&s->c, s->b, b));
-	assert_int_equal(lseek(fileno(file), 0, SEEK_SET), 0);
-	pg_suite_ok(&s->c, s->b->ops->unpack(&s->c, s->b, &f, fileno(file)));
-	pg_suite_expect(s, b, "SELECT to_regclass('gone') IS NULL, (SELECT a FROM stays), (SELECT a FROM new)", "[true,2,3]");
-	fclose(file);
-	end(s);
-}
-
 int main(void)
 {
 	const struct CMUnitTest suite[] = {
 		cmocka_unit_test(a_killed_server_leaves_a_whole_layer_or_none),
 		cmocka_unit_test(servers_share_a_folder_and_sweep_only_the_dead),
 		cmocka_unit_test(what_was_not_on_disk_before_another_boot_is_discarded),
-		cmocka_unit_test(archives_of_strangers_are_refused),
-		cmocka_unit_test(marks_survive_an_archive),
 	};
 	int failed;
 
