@@ -12,6 +12,7 @@ struct box { /* a server's backend */
 		char id[PG_LAYER_LEN + 1], parent[PG_LAYER_LEN + 1];
 		struct buf archive;
 		char manifest[64];
+		char build[32], parent_build[32];
 	} layers[LAYERS_MAX];
 	int n, packs, unpacks;
 	bool fails;
@@ -30,6 +31,13 @@ static struct str id_of(int i) /* of the i-th layer; 0 = the base */
 	return str_of(ids[i]);
 }
 
+/* Layers that are made; those that are taken keep what they had. */
+static void set_build(struct box *b, int i, struct str build, struct str parent_build)
+{
+	snprintf(b->layers[i].build, sizeof(b->layers[i].build), "%.*s", SARG(build));
+	snprintf(b->layers[i].parent_build, sizeof(b->layers[i].parent_build), "%.*s", SARG(parent_build));
+}
+
 static int index_of(const struct box *b, struct str id)
 {
 	for (int i = 0; i < b->n; i++)
@@ -40,7 +48,9 @@ static int index_of(const struct box *b, struct str id)
 
 static void box_add(struct box *b, struct str id, struct str parent, struct str archive, struct str manifest)
 {
+	static int builds;
 	int i = b->n++;
+	char build[32];
 
 	assert_true(i < LAYERS_MAX);
 	assert_int_equal(index_of(b, id), -1);
@@ -49,6 +59,8 @@ static void box_add(struct box *b, struct str id, struct str parent, struct str 
 	snprintf(b->layers[i].parent, sizeof(b->layers[i].parent), "%.*s", SARG(parent));
 	snprintf(b->layers[i].manifest, sizeof(b->layers[i].manifest), "%.*s", SARG(manifest));
 	buf_add(&b->layers[i].archive, archive);
+	snprintf(build, sizeof(build), "build %d", ++builds);
+	set_build(b, i, str_of(build), parent.n ? str_of(b->layers[index_of(b, parent)].build) : S(""));
 }
 
 static bool box_list(struct call *c, struct pg_backend *backend, pg_found_fn *fn, void *arg)
@@ -58,7 +70,8 @@ static bool box_list(struct call *c, struct pg_backend *backend, pg_found_fn *fn
 	(void)c;
 	for (int i = 0; i < b->n; i++) {
 		struct pg_found f = {.id = str_of(b->layers[i].id), .parent = str_of(b->layers[i].parent), .bytes = (int64_t)b->layers[i].archive.n,
-				     .published_ms = 12345, .manifest = str_of(b->layers[i].manifest)};
+				     .published_ms = 12345, .manifest = str_of(b->layers[i].manifest),
+				     .build = str_of(b->layers[i].build), .parent_build = str_of(b->layers[i].parent_build)};
 
 		if (!fn(arg, &f))
 			break;
@@ -86,6 +99,9 @@ static bool box_unpack(struct call *c, struct pg_backend *backend, const struct 
 	assert_int_equal(f->published_ms, 12345);
 	assert_int_equal(f->bytes, got.n);
 	box_add(b, f->id, f->parent, buf_str(&got), f->manifest);
+	if (f->parent_build.n)
+		assert_str_equal(f->parent_build, b->layers[index_of(b, f->parent)].build);
+	set_build(b, b->n - 1, f->build, f->parent_build);
 	return true;
 }
 
@@ -397,6 +413,48 @@ static void of_two_writers_one_wins(void **state)
 	assert_str_equal(buf_str(&one.layers[0].archive), "the same state, packed a little differently");
 }
 
+static void layers_over_another_build_are_not_taken(void **state)
+{
+	struct fixture *f = *state;
+
+	a_chain(3, 1000);
+	assert_true(fine(f, share_export(&f->c, &f->r, tenant(), id_of(3))));
+	box_add(&two, id_of(1), S(""), S("the same SQL, other bytes"), S(""));
+	expect_error(f, share_import(&f->c, &second, tenant(), id_of(3)), ERR_CONFLICT);
+	assert_int_equal(two.unpacks, 0);
+	assert_int_equal(keys(f), 6); /* it is good for others */
+	set_build(&one, 2, S("whole"), S(""));
+	box_add(&two, id_of(2), id_of(1), S("more of them"), S(""));
+	assert_true(fine(f, f->r.o.store->ops->drop(&f->c, f->r.o.store, arena_fmt(&f->arena, "tenants/acme/layers/%.*s/manifest", SARG(id_of(3))))));
+	assert_true(fine(f, share_export(&f->c, &f->r, tenant(), id_of(3))));
+	assert_true(fine(f, share_import(&f->c, &second, tenant(), id_of(3)))); /* all of it is in it */
+	assert_int_equal(two.unpacks, 1);
+}
+
+static void layers_over_another_build_are_not_given(void **state)
+{
+	struct fixture *f = *state;
+	struct pg_backend_ops slow = box_ops;
+
+	a_chain(1, 1000);
+	assert_true(fine(f, share_export(&f->c, &f->r, tenant(), id_of(1))));
+	box_add(&two, id_of(1), S(""), S("the same SQL, other bytes"), S(""));
+	box_add(&two, id_of(2), id_of(1), S("over them"), S(""));
+	assert_true(fine(f, share_export(&f->c, &second, tenant(), id_of(2))));
+	assert_int_equal(keys(f), 2);
+	/* Also not by who finds out only while he gives its parent. */
+	clock_advance(2000LL * RIG_TTL_S);
+	sweep(f);
+	clock_advance(-2000LL * RIG_TTL_S);
+	assert_int_equal(keys(f), 0);
+	box_add(&one, id_of(2), id_of(1), S("over ours"), S(""));
+	slow.pack = slow_pack;
+	one.backend.ops = &slow;
+	assert_true(fine(f, share_export(&f->c, &f->r, tenant(), id_of(2))));
+	assert_int_equal(one.packs, 2);
+	assert_int_equal(keys(f), 2);
+}
+
 static void sweeps_keep_what_is_used(void **state)
 {
 	struct fixture *f = *state;
@@ -443,7 +501,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE_TWO(layers_go_from_server_to_server), CASE_TWO(only_what_is_missing_travels), CASE_TWO(archives_are_cut_into_pieces),
 		CASE_TWO(what_is_not_shared_is_told), CASE_TWO(broken_pieces_are_not_taken), CASE_TWO(manifests_are_checked), CASE_TWO(circles_end),
-		CASE_TWO(failures_leave_nothing_behind), CASE_TWO(of_two_writers_one_wins), CASE_TWO(sweeps_keep_what_is_used),
+		CASE_TWO(failures_leave_nothing_behind), CASE_TWO(of_two_writers_one_wins),
+		CASE_TWO(layers_over_another_build_are_not_taken), CASE_TWO(layers_over_another_build_are_not_given), CASE_TWO(sweeps_keep_what_is_used),
 		CASE_TWO(parents_of_the_young_stay),
 	};
 
