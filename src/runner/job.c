@@ -120,6 +120,7 @@ void job_unref(struct job *j)
 	job_body_unref(j->body);
 	watch_drop(watch_take(&j->watchers, true));
 	hooks_free(j->hooks);
+	batch_unref(j->batch);
 	if (j->stop_open)
 		pg_stop_close(&j->stop);
 	pthread_cond_destroy(&j->turn);

@@ -400,10 +400,45 @@ static bool put_expiry(struct call *c, struct job *j, int64_t expires_ms)
 	return s->ops->put(c, s, job_record_key(c->arena, j, "expires"), text, STORE_REPLACE);
 }
 
+/* What goes by a time of its own has a record of its own. */
+static bool leave_batch(struct call *c, struct job *j)
+{
+	struct job_body *b = NULL;
+	bool own, ok;
+
+	pthread_mutex_lock(&j->lock);
+	own = !j->batch && !(j->journaled && !j->stored);
+	pthread_mutex_unlock(&j->lock);
+	if (own)
+		return true;
+	b = job_body_of(j);
+	if (!b && !record_body(c, j, &b))
+		return false;
+	ok = record_put_end(c, j);
+	if (!ok && c->err.kind == ERR_CONFLICT) { /* an earlier try got that far */
+		call_forgive(c);
+		ok = true;
+	}
+	ok = ok && (!j->batch || batch_drop(c, j->runner, &(struct record_at){job_tenant_of(j), job_id(j)}, j->batch));
+	job_body_unref(b);
+	if (!ok || !j->batch)
+		return ok;
+	jobs_unbatched(j);
+	pthread_mutex_lock(&j->lock);
+	batch_unref(j->batch);
+	j->batch = NULL;
+	pthread_mutex_unlock(&j->lock);
+	return jobs_count(c, j, INT64_MAX);
+}
+
 static bool extend(struct call *c, struct job *j, int64_t expires_ms)
 {
-	struct job_body *b = job_body_of(j);
+	struct job_body *b;
 	bool written;
+
+	if (!leave_batch(c, j))
+		return false;
+	b = job_body_of(j);
 
 	pthread_mutex_lock(&j->lock);
 	written = j->recorded || j->stored || j->journaled;

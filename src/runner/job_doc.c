@@ -272,10 +272,15 @@ static int descending(const void *a, const void *b)
 struct ids {
 	struct id *v;
 	size_t n, room;
+	struct str after;
+	size_t want;
+	int64_t from_ms;                     /* all that are younger are there */
 };
 
 static void add_id(struct ids *s, struct str id)
 {
+	if (s->after.n && str_cmp(id, s->after) >= 0)
+		return;
 	if (s->n == s->room) {
 		s->room = s->room ? s->room * 2 : 256;
 		s->v = base_realloc(s->v, s->room * sizeof(*s->v));
@@ -284,7 +289,6 @@ static void add_id(struct ids *s, struct str id)
 	s->v[s->n++].text[ID_LEN] = '\0';
 }
 
-/* Those that this server knows; the rest of the store's are added by keep_ids(). */
 static void ids_here(struct call *c, struct runner *r, struct ids *s)
 {
 	struct job **all;
@@ -304,71 +308,90 @@ static bool on_id(void *arg, struct str id)
 	return true;
 }
 
-/* From the cursor on, without those that are there twice. */
-static void sort_ids(struct ids *s, struct str after)
+/* Batches come the newest first: are there enough that nothing that follows can be among? */
+static bool are_enough(void *arg, int64_t newest_ms)
+{
+	struct ids *s = arg;
+	size_t n = 0;
+
+	if (s->n < s->want)
+		return false;
+	for (size_t i = 0; i < s->n; i++)
+		n += id_time_ms(id_str(&s->v[i])) > newest_ms;
+	if (n < s->want)
+		return false;
+	s->from_ms = newest_ms;
+	return true;
+}
+
+/* Sorted, without those that are there twice and those beside which others may be missing. */
+static void sort_ids(struct ids *s)
 {
 	size_t n = 0;
 
 	if (s->n)
 		qsort(s->v, s->n, sizeof(*s->v), descending);
-	for (size_t i = 0; i < s->n; i++) {
-		if (after.n == ID_LEN && memcmp(s->v[i].text, after.p, ID_LEN) >= 0)
-			continue;
-		if (n && memcmp(s->v[n - 1].text, s->v[i].text, ID_LEN) == 0)
-			continue;
-		s->v[n++] = s->v[i];
-	}
+	for (size_t i = 0; i < s->n && id_time_ms(id_str(&s->v[i])) > s->from_ms; i++)
+		if (n == 0 || memcmp(s->v[n - 1].text, s->v[i].text, ID_LEN) != 0)
+			s->v[n++] = s->v[i];
 	s->n = n;
 }
 
-static bool fill_page(struct call *c, struct runner *r, const struct ids *s, struct job_page *page, struct job **v)
+/* After the cursor, newest first: at least `want`, or all. */
+static bool collect(struct call *c, struct runner *r, struct ids *s)
 {
-	int n = 0;
+	s->n = 0;
+	s->from_ms = -1;
+	ids_here(c, r, s);
+	if (!record_ids(c, r, c->tenant, on_id, s) ||
+	    !batch_ids(c, r, c->tenant, s->after, &(struct batch_list){on_id, are_enough, s}))
+		return false;
+	sort_ids(s);
+	return true;
+}
 
-	page->next = S("");
-	for (size_t i = 0; i < s->n; i++) {
-		struct job *j;
+/* One more than the page holds when there is more. */
+static bool fill_page(struct call *c, struct runner *r, const struct ids *s, struct job **v, int *n, int limit)
+{
+	for (size_t i = 0; i < s->n && *n <= limit; i++) {
+		bool gone;
 
-		if (!job_find(c, r, id_str(&s->v[i]), &j)) {
-			bool gone = c->err.kind == ERR_NOT_FOUND || c->err.kind == ERR_JOB_EXPIRED;
-
-			if (!gone)
-				return false;
-			call_forgive(c);
+		if (job_find(c, r, id_str(&s->v[i]), &v[*n])) {
+			++*n;
 			continue;
 		}
-		if (n == page->limit) {
-			page->next = arena_dup(c->arena, job_id(v[n - 1]));
-			job_unref(j);
-			return true;
-		}
-		v[n++] = j;
+		gone = c->err.kind == ERR_NOT_FOUND || c->err.kind == ERR_JOB_EXPIRED;
+		if (!gone)
+			return false;
+		call_forgive(c);
 	}
 	return true;
 }
 
 bool job_list(struct call *c, struct runner *r, struct job_page *page, struct job ***ret, int *ret_n)
 {
-	struct job **v = ARENA_ARRAY(c->arena, struct job *, (size_t)page->limit + 1);
-	struct ids s = {0};
+	struct job **v = ARENA_ARRAY(c->arena, struct job *, (size_t)page->limit + 2);
+	struct ids s = {.after = page->after, .want = (size_t)page->limit + 1};
+	bool ok = true, more = true;
 	int n = 0;
-	bool ok;
 
 	if (page->after.n && !id_valid(page->after))
 		return fail(c, ERR_INVALID_FIELD, "after is no cursor of this list");
-	ids_here(c, r, &s);
-	ok = record_ids(c, r, c->tenant, on_id, &s);
-	sort_ids(&s, page->after);
-	ok = ok && fill_page(c, r, &s, page, v);
-	free(s.v);
-	while (n < page->limit && v[n])
-		n++;
-	if (!ok) {
-		for (int i = 0; i < n; i++)
-			job_unref(v[i]);
-		return false;
+	while (ok && more && n <= page->limit) {
+		ok = collect(c, r, &s) && fill_page(c, r, &s, v, &n, page->limit);
+		more = s.from_ms >= 0 && s.n > 0;
+		if (more)
+			s.after = arena_dup(c->arena, id_str(&s.v[s.n - 1]));
 	}
+	free(s.v);
+	page->next = S("");
+	if (ok && n > page->limit) {
+		job_unref(v[--n]);
+		page->next = arena_dup(c->arena, job_id(v[n - 1]));
+	}
+	for (int i = 0; !ok && i < n; i++)
+		job_unref(v[i]);
 	*ret = v;
 	*ret_n = n;
-	return true;
+	return ok;
 }

@@ -230,6 +230,17 @@ void job_vanish(struct job *j)
 	jobs_forget(j, false);
 }
 
+/* What has expired goes with its batch. With the job's turn. */
+static bool leave_batch(struct call *c, struct job *j, bool expired)
+{
+	if (!j->batch)
+		return true;
+	if (!expired && !batch_drop(c, j->runner, &(struct record_at){job_tenant_of(j), job_id(j)}, j->batch))
+		return false;
+	jobs_unbatched(j);
+	return true;
+}
+
 /* Everything of it: record, logs, results, request key. */
 static bool drop_all(struct call *c, struct job *j, bool expired)
 {
@@ -244,7 +255,7 @@ static bool drop_all(struct call *c, struct job *j, bool expired)
 	b = job_body_of(j);
 	if (!b && !record_body(c, j, &b))
 		call_forgive(c); /* then the request key ends by its own TTL */
-	if (!journal_forget(c, j) || !record_drop(c, j->runner, job_tenant_of(j), job_id(j))) {
+	if (!journal_forget(c, j) || !record_drop(c, j->runner, job_tenant_of(j), job_id(j)) || !leave_batch(c, j, expired)) {
 		job_body_unref(b);
 		return false;
 	}

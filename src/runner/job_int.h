@@ -90,6 +90,7 @@ struct job_body {
 	struct job_line *logs, **last_log;
 	int64_t nlogs;
 };
+struct batch;
 struct hooks_of_job; /* hooks.c: what was tried; under the hooks' lock */
 
 struct job_tenant;
@@ -124,6 +125,7 @@ struct job {
 	int64_t expires_ms, renewed_ms;
 	struct watcher *watchers;
 	struct job_body *body;
+	struct batch *batch;                 /* its end is there, with others'; NULL: it has a record of its own, or none yet */
 	struct hooks_of_job *hooks;
 	char tail_text[];                    /* principal */
 };
@@ -133,7 +135,7 @@ struct job_tenant { /* never freed before the room */
 	char name[TENANT_NAME_MAX + 1];
 	struct list queue, in_ready;
 	int running, may_run;
-	int64_t kept;
+	int64_t kept, batched;               /* those here; those in batches of the store, as the last scan and what came since say */
 };
 struct journal;
 struct jobs {

@@ -46,6 +46,9 @@ struct job *jobs_get(struct runner *r, struct str id);   /* a reference, or NULL
 struct job *jobs_put(struct job *j);                     /* the one that is in the map now: `j`, or who was first; a reference */
 bool jobs_count(struct call *c, struct job *j, int64_t max) NODISCARD; /* one more of its tenant */
 void jobs_known(struct call *c, struct job *j);          /* found in the store: counted, its TTL watched */
+void jobs_batched(struct job *j);                        /* its batch counts it now */
+void jobs_unbatched(struct job *j);
+void jobs_set_batched(struct runner *r, struct str tenant, int64_t n);
 void jobs_threads_end(struct runner *r);
 void jobs_uncount(struct job *j);
 void jobs_forget(struct job *j, bool expired);           /* out of the map, or kept as expired for a while */
@@ -105,6 +108,7 @@ struct record_head {                     /* strs in the call's arena */
 	int64_t created_ms, expires_ms;
 	bool recorded, started;
 	int attempts;
+	struct batch *batch;             /* a reference; NULL: it has a record of its own */
 };
 bool job_record_read(struct call *c, struct runner *r, const struct record_at *at, struct record_head *ret) NODISCARD;
 bool record_read_end(struct call *c, struct job_body *b, struct str bytes, struct record_head *ret) NODISCARD;
@@ -113,6 +117,37 @@ bool record_load(struct call *c, struct runner *r, struct str tenant, struct str
 bool record_body(struct call *c, struct job *j, struct job_body **ret) NODISCARD; /* of one that has ended; a reference */
 bool record_refresh(struct call *c, struct job *j) NODISCARD; /* what others did to it; with its turn */
 bool record_expiry(struct call *c, struct job *j) NODISCARD; /* as another server may have extended it */
+
+/* --- batches.c: ends that many jobs share an object for --- */
+enum { BATCH_NAME_LEN = 12 * 3 + 6 + 8 + 4, BATCH_MAX = 2000, BATCH_BYTES = 8 << 20, BATCH_SPAN_MS = 120000 };
+struct batch {                           /* one that is in the store */
+	atomic_int refs;
+	int64_t n;
+	char name[BATCH_NAME_LEN + 1];
+};
+struct batch *batch_ref(struct batch *b);
+void batch_unref(struct batch *b);
+struct batch_item {
+	struct str tenant, id, record;
+	int64_t expires_ms;
+	void *of;                        /* the caller's */
+	struct batch *batch;             /* a reference, once it is stored */
+};
+/* In as few objects as they fit; in another order then. False: those that have a batch are stored, the rest is not. */
+bool batches_put(struct call *c, struct runner *r, struct batch_item *v, int n) NODISCARD;
+/* The end of a job; *in_out: where it is, or NULL = it is looked for; a reference. ERR_NOT_FOUND. */
+bool batch_read(struct call *c, struct runner *r, const struct record_at *at, struct batch **in_out, struct buf *ret) NODISCARD;
+bool batch_drop(struct call *c, struct runner *r, const struct record_at *at, const struct batch *b) NODISCARD;
+/* Ids, the newest batches first, from those that may have one before `before` (empty: all) until enough(): none of what follows is
+ * newer than that. Those that were dropped are among them. */
+struct batch_list {
+	record_id_fn *fn;
+	bool (*enough)(void *arg, int64_t newest_ms);
+	void *arg;
+};
+bool batch_ids(struct call *c, struct runner *r, struct str tenant, struct str before, const struct batch_list *l) NODISCARD;
+int64_t id_time_ms(struct str id);       /* when it was made */
+bool batches_sweep(struct call *c, struct runner *r, struct str tenant, int64_t *ret_kept) NODISCARD; /* what has expired goes */
 
 /* --- journal.c --- */
 bool journal_open(struct call *c, struct runner *r) NODISCARD; /* and what it holds goes to the store */

@@ -135,7 +135,7 @@ bool jobs_count(struct call *c, struct job *j, int64_t max)
 	bool room;
 
 	pthread_mutex_lock(&js->lock);
-	room = j->tenant->kept < max;
+	room = j->tenant->kept + j->tenant->batched < max;
 	if (room && !j->counted) {
 		j->tenant->kept++;
 		j->counted = true;
@@ -150,7 +150,7 @@ void jobs_known(struct call *c, struct job *j)
 	int64_t left;
 	bool ended;
 
-	if (!jobs_count(c, j, INT64_MAX))
+	if (!j->batch && !jobs_count(c, j, INT64_MAX))
 		call_forgive(c);
 	pthread_mutex_lock(&j->lock);
 	left = j->expires_ms - clock_wall_ms();
@@ -169,6 +169,35 @@ void jobs_uncount(struct job *j)
 	if (j->counted)
 		j->tenant->kept--;
 	j->counted = false;
+	pthread_mutex_unlock(&js->lock);
+}
+
+void jobs_batched(struct job *j)
+{
+	struct jobs *js = of(j->runner);
+
+	pthread_mutex_lock(&js->lock);
+	j->tenant->kept -= j->counted;
+	j->counted = false;
+	j->tenant->batched++;
+	pthread_mutex_unlock(&js->lock);
+}
+
+void jobs_unbatched(struct job *j)
+{
+	struct jobs *js = of(j->runner);
+
+	pthread_mutex_lock(&js->lock);
+	j->tenant->batched -= j->tenant->batched > 0;
+	pthread_mutex_unlock(&js->lock);
+}
+
+void jobs_set_batched(struct runner *r, struct str tenant, int64_t n)
+{
+	struct jobs *js = of(r);
+
+	pthread_mutex_lock(&js->lock);
+	tenant_locked(js, tenant)->batched = n;
 	pthread_mutex_unlock(&js->lock);
 }
 
@@ -258,15 +287,20 @@ static struct job *pop_ended(struct jobs *js)
 	return j;
 }
 
+/* One in a batch is not known here any more: its batch has its TTL. */
 static void unload(struct job *j)
 {
 	struct job_body *b;
+	bool batched;
 
 	pthread_mutex_lock(&j->lock);
 	b = j->body;
 	j->body = NULL;
+	batched = j->batch && !j->gone;
 	pthread_mutex_unlock(&j->lock);
 	job_body_unref(b);
+	if (batched)
+		jobs_forget(j, false);
 	job_unref(j);
 }
 

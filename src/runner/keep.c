@@ -381,6 +381,7 @@ static void scan(struct call *c, struct runner *r)
 {
 	struct scan s = {.c = c, .r = r};
 	struct str *tenants;
+	int64_t kept;
 	int n;
 
 	if (!runner_tenants(c, r, &tenants, &n)) {
@@ -390,6 +391,10 @@ static void scan(struct call *c, struct runner *r)
 	for (int i = 0; i < n; i++) {
 		s.tenant = tenants[i];
 		if (!record_ids(c, r, tenants[i], on_record, &s))
+			call_forgive(c);
+		if (batches_sweep(c, r, tenants[i], &kept))
+			jobs_set_batched(r, tenants[i], kept);
+		else
 			call_forgive(c);
 	}
 }

@@ -3,6 +3,7 @@
  *   [tenants/<t>/]jobs/<id>/request        what was asked, with the tree; parts/<n>, run: what came later
  *                          attempt_<n>    who took it up
  *                          end             the outcome, logs, small results; written once, by who holds the job's lease
+ *                                          (that of a job that was over within its request: batches.c)
  *                          results/<n>     large results     expires, hooks: what changes after the end
  */
 #include "runner/job_int.h"

@@ -447,6 +447,15 @@ static bool read_attempt(struct call *c, struct runner *r, const struct record_a
 	return true;
 }
 
+static bool read_batched(struct call *c, struct runner *r, const struct record_at *at, struct record_head *ret)
+{
+	OWNS(buf) b = {0};
+
+	if (!batch_read(c, r, at, &ret->batch, &b) || !record_read_end(c, ret->body, buf_str(&b), ret))
+		return false;
+	return ret->expires_ms > clock_wall_ms() || fail(c, ERR_JOB_EXPIRED, "job %.*s has expired", SARG(at->id));
+}
+
 static bool read_any(struct call *c, struct runner *r, const struct record_at *at, struct record_head *ret)
 {
 	struct objects there;
@@ -455,7 +464,7 @@ static bool read_any(struct call *c, struct runner *r, const struct record_at *a
 	if (!list_objects(c, r, at->tenant, at->id, &there))
 		return false;
 	if (!there.end && !there.request)
-		return fail(c, ERR_NOT_FOUND, "no job %.*s", SARG(at->id));
+		return read_batched(c, r, at, ret);
 	ok = there.end ? read_ended(c, r, at, ret) : read_whole(c, r, at, &there, ret) && read_attempt(c, r, at, there.attempts, ret);
 	ret->recorded = there.request;
 	return ok && (!there.expires || read_expires(c, r, at, &ret->expires_ms));
@@ -471,6 +480,7 @@ bool job_record_read(struct call *c, struct runner *r, const struct record_at *a
 		spec_drop(r, ret->body->spec);
 	ret->body->spec = NULL;
 	job_body_unref(ret->body);
+	batch_unref(ret->batch);
 	return false;
 }
 
@@ -496,6 +506,8 @@ static void take_head(struct job *j, struct record_head *h)
 	old = j->body;
 	j->body = h->body;
 	j->body->created_ns = clock_mono_ns() - (clock_wall_ms() - j->created_ms) * 1000000;
+	if (h->batch && !j->batch)
+		j->batch = batch_ref(h->batch);
 	if (old) {
 		spec = old->spec;
 		old->spec = NULL;
@@ -508,6 +520,7 @@ static void take_head(struct job *j, struct record_head *h)
 	j->expires_ms = h->expires_ms;
 	j->theirs = !str_eq(h->server, j->runner->o.server);
 	pthread_mutex_unlock(&j->lock);
+	batch_unref(h->batch);
 	spec_drop(j->runner, spec);
 	job_body_unref(old);
 	if (j->body->spec)
@@ -547,6 +560,7 @@ bool record_body(struct call *c, struct job *j, struct job_body **ret)
 		spec_drop(j->runner, h.body->spec);
 		h.body->spec = NULL;
 		job_body_unref(h.body);
+		batch_unref(h.batch);
 		return fail(c, ERR_NOT_FOUND, "no job %.*s", SARG(job_id(j)));
 	}
 	pthread_mutex_lock(&j->lock);
@@ -555,6 +569,7 @@ bool record_body(struct call *c, struct job *j, struct job_body **ret)
 		atomic_fetch_add(&h.body->refs, 1);
 	}
 	pthread_mutex_unlock(&j->lock);
+	batch_unref(h.batch);
 	jobs_remember(j);
 	*ret = h.body;
 	return true;

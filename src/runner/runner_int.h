@@ -6,7 +6,7 @@
  *   layers.c, build.c    which layers are there; single flight; eviction; pins       share.c: through the store
  *   instances.c          warm and shared instances, leases of them
  *   job.c, job_run.c     states; the walk of a job on its thread                     job_doc.c: its document
- *   records.c, journal.c what outlives the process; take-over                        logs.c, results.c, hooks.c
+ *   records.c, journal.c, batches.c what outlives the process; keep.c take-over      logs.c, results.c, hooks.c
  *
  * Locks: each file's own, never held while another's is taken or anything blocks.
  */

@@ -46,6 +46,16 @@ static bool has_object(struct rig *g, const char *id, const char *name)
 	return there;
 }
 
+/* How many objects hold the ends of many. */
+static size_t batches(struct rig *g)
+{
+	struct store_entry *v;
+	size_t n;
+
+	assert_true(g->store->ops->list(&g->c, g->store, S("ended/"), S(""), &v, &n));
+	return n;
+}
+
 /* --- kill -9 --- */
 
 struct story { /* what a child that died had told */
@@ -664,11 +674,142 @@ static void what_nobody_has_in_memory_expires_by_the_scan(void **state)
 	strcpy(id, j->id);
 	job_unref(j);
 	rig_stop(&s);
-	assert_int_equal(objects(g, id), 1);
-	clock_advance(101000);
+	assert_int_equal(batches(g), 1);
+	clock_advance(161000);
 	rig_start(g, &s, 2);
 	rig_keep(&s, true);
-	RIG_UNTIL((rig_tick(&s), objects(g, id) == 0));
+	assert_int_equal(batches(g), 0);
+	rig_refused(g, find(g, &s, id, &j), ERR_NOT_FOUND);
+	rig_stop(&s);
+}
+
+/* --- batches --- */
+
+enum { MANY = 40 };
+
+/* Jobs that ended within their requests, a few milliseconds after each other, in one flush. */
+static void make_many(struct rig *g, struct rig_server *s, char ids[MANY][ID_LEN + 1])
+{
+	for (int i = 0; i < MANY; i++) {
+		struct job *j = rig_run(g, s, "SELECT 1;", "SELECT 1;");
+
+		strcpy(ids[i], j->id);
+		job_unref(j);
+		clock_advance(3);
+	}
+	rig_flush(s);
+}
+
+static void many_ends_are_one_object_and_are_found_one_by_one(void **state)
+{
+	struct rig *g = *state;
+	char ids[MANY][ID_LEN + 1];
+	struct rig_server a, b;
+	struct job *j;
+
+	rig_start(g, &a, 1);
+	make_many(g, &a, ids);
+	assert_int_equal(batches(g), 1);
+	rig_start(g, &b, 2);
+	rig_keep(&b, true);
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(objects(g, ids[i]), 0);
+		assert_true(find(g, &b, ids[i], &j));
+		assert_has(rig_document(g, j), "\"rows\":[[7]]");
+		assert_int_equal(j->tenant->kept + j->tenant->batched, MANY);
+		job_unref(j);
+	}
+	rig_stop(&a);
+	rig_stop(&b);
+}
+
+static void one_of_many_is_dropped_and_one_extended(void **state)
+{
+	struct rig *g = *state;
+	char ids[MANY][ID_LEN + 1];
+	struct rig_server a, b;
+	struct job *j;
+
+	rig_start(g, &a, 1);
+	make_many(g, &a, ids);
+	rig_start(g, &b, 2);
+	rig_keep(&b, true);
+	assert_true(find(g, &b, ids[3], &j));
+	assert_true(job_drop(&g->c, j));
+	assert_int_equal(j->tenant->batched, MANY - 1);
+	job_unref(j);
+	assert_true(find(g, &b, ids[5], &j));
+	assert_true(job_extend(&g->c, j, 4 * 86400));
+	assert_int_equal(j->tenant->batched, MANY - 2);
+	assert_int_equal(j->tenant->kept, 1);
+	job_unref(j);
+	rig_stop(&a);
+	rig_stop(&b);
+	rig_start(g, &a, 1);
+	rig_keep(&a, true);
+	rig_refused(g, find(g, &a, ids[3], &j), ERR_NOT_FOUND);
+	assert_true(find(g, &a, ids[4], &j));
+	assert_int_equal(j->tenant->kept + j->tenant->batched, MANY - 1);
+	job_unref(j);
+	clock_advance(INT64_C(2) * 86400 * 1000);
+	rig_refused(g, find(g, &a, ids[6], &j), ERR_JOB_EXPIRED);
+	rig_keep(&a, true);
+	assert_int_equal(batches(g), 0);
+	rig_refused(g, find(g, &a, ids[6], &j), ERR_NOT_FOUND);
+	assert_true(find(g, &a, ids[5], &j));
+	assert_has(rig_document(g, j), "\"rows\":[[7]]");
+	assert_int_equal(j->tenant->kept + j->tenant->batched, 1);
+	job_unref(j);
+	rig_stop(&a);
+}
+
+static void lists_go_through_batches_newest_first(void **state)
+{
+	struct rig *g = *state;
+	struct job_page page = {.limit = 7};
+	char ids[3][MANY][ID_LEN + 1];
+	struct rig_server s;
+	struct job **list;
+	int n, seen = 0;
+
+	rig_start(g, &s, 1);
+	for (int i = 0; i < 3; i++) {
+		make_many(g, &s, ids[i]);
+		clock_advance(i * 2 * BATCH_SPAN_MS);
+	}
+	rig_stop(&s);
+	assert_int_equal(batches(g), 3);
+	rig_start(g, &s, 2);
+	do {
+		assert_true(job_list(&g->c, s.runner, &page, &list, &n));
+		for (int i = 0; i < n; i++, seen++) {
+			assert_string_equal(list[i]->id, ids[2 - seen / MANY][MANY - 1 - seen % MANY]);
+			job_unref(list[i]);
+		}
+		page.after = page.next;
+	} while (page.next.n);
+	assert_int_equal(seen, 3 * MANY);
+	rig_stop(&s);
+}
+
+static void what_a_batch_has_is_forgotten_here(void **state)
+{
+	struct rig *g = *state;
+	char ids[MANY][ID_LEN + 1];
+	struct rig_server s;
+	struct job *j;
+
+	rig_start(g, &s, 1);
+	make_many(g, &s, ids);
+	s.runner->jobs->result_bytes += JOBS_RESULT_BYTES; /* as if others held so much */
+	job_unref(rig_run(g, &s, "SELECT 1;", "SELECT 1;"));
+	rig_flush(&s);
+	s.runner->jobs->result_bytes -= JOBS_RESULT_BYTES;
+	assert_null(jobs_get(s.runner, str_of(ids[0])));
+	assert_true(find(g, &s, ids[0], &j));
+	assert_int_equal(j->tenant->kept + j->tenant->batched, MANY + 1);
+	assert_has(rig_document(g, j), "\"rows\":[[7]]");
+	job_unref(j);
 	rig_stop(&s);
 }
 
@@ -712,6 +853,10 @@ int main(void)
 		T(a_job_goes_with_its_ttl_and_is_remembered_for_a_while),
 		T(an_extension_counts_on_every_server),
 		T(what_nobody_has_in_memory_expires_by_the_scan),
+		T(many_ends_are_one_object_and_are_found_one_by_one),
+		T(one_of_many_is_dropped_and_one_extended),
+		T(lists_go_through_batches_newest_first),
+		T(what_a_batch_has_is_forgotten_here),
 		T(bodies_beyond_the_latest_are_read_from_their_records),
 	};
 
