@@ -186,6 +186,19 @@ static bool want_short_text(struct call *c, const json_node *body, const char *k
 	       fail(c, ERR_INVALID_FIELD, "%s has at most %d bytes, none of them zero", key, ID_MAX);
 }
 
+/* Parts may be numbered: 7 is "7". */
+static bool want_part(struct call *c, const json_node *body, struct str *ret)
+{
+	const json_node *n = json_get(body, "part");
+
+	if (!n || json_kind(n) != JSON_KIND_INT)
+		return want_short_text(c, body, "part", ret);
+	if (json_int(n) < 0)
+		return fail(c, ERR_INVALID_FIELD, "part must be a text or a number of at least 0");
+	*ret = arena_fmt(c->arena, "%lld", (long long)json_int(n));
+	return true;
+}
+
 /* The trace of the request, unless the body names another. */
 static bool read_trace(struct call *c, const struct http_req *in, const json_node *body, struct job_ask *ask)
 {
@@ -310,7 +323,7 @@ bool api_read_append(struct call *c, struct api *a, const struct http_req *in, s
 	struct job_ask ask = {0};
 	const json_node *body;
 
-	if (!api_read_body(c, in, &body) || !json_only(c, body, keys) || !want_short_text(c, body, "part", &ask.part) ||
+	if (!api_read_body(c, in, &body) || !json_only(c, body, keys) || !want_part(c, body, &ask.part) ||
 	    !read_tree(c, body, &ask) || !read_chain(c, a, body, &ask))
 		return false;
 	ask.fingerprint = fingerprint(c, body);

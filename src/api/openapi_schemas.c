@@ -208,7 +208,7 @@ const struct api_schema api_schemas[] = {
 	 "\"additionalProperties\":{\"type\":\"object\",\"additionalProperties\":false,"
 	 "\"properties\":{\"content\":{\"type\":\"string\"},\"etag\":{\"type\":\"string\","
 	 "\"pattern\":\"^sha256:[0-9a-f]{64}$\"}}}},\"chain\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-	 "\"part\":{\"type\":\"string\",\"maxLength\":256}}}"},
+	 "\"part\":{\"type\":[\"string\",\"integer\"],\"maxLength\":256,\"minimum\":0}}}"},
 	{"RunJob",
 	 "{\"type\":\"object\",\"required\":[\"head_path\"],\"additionalProperties\":false,"
 	 "\"properties\":{\"project_tree\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
@@ -245,11 +245,12 @@ const struct api_schema api_schemas[] = {
 	 "\"progress\":{\"type\":\"object\",\"properties\":{\"stage\":{\"enum\":[\"parsing\",\"snapshot_lookup\","
 	 "\"tail_replay\",\"instance_boot\",\"head_execution\",\"publishing\"]},\"steps_total\":{\"type\":\"integer\"},"
 	 "\"steps_done\":{\"type\":\"integer\"},\"duration_ms\":{\"type\":\"integer\"}}},"
-	 "\"snapshot\":{\"type\":\"object\",\"properties\":{\"tail_hash\":{\"type\":[\"string\",\"null\"]},"
+	 "\"snapshot\":{\"type\":[\"object\",\"null\"],\"properties\":{\"tail_hash\":{\"type\":[\"string\",\"null\"]},"
 	 "\"layer_id\":{\"type\":[\"string\",\"null\"]},\"hit\":{\"type\":[\"boolean\",\"null\"]},"
-	 "\"steps_reused\":{\"type\":\"integer\"}}},\"columns\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
-	 "\"rows\":{\"type\":\"array\",\"items\":{\"type\":\"array\"}},\"results\":{\"type\":\"array\","
-	 "\"items\":{\"$ref\":\"#/components/schemas/JobResult\"}},\"error\":{\"type\":[\"object\",\"null\"],"
+	 "\"steps_reused\":{\"type\":\"integer\"}}},\"tail\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+	 "\"columns\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\"}},"
+	 "\"rows\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"array\"}},\"results\":{\"type\":\"array\","
+	 "\"items\":{\"$ref\":\"#/components/schemas/JobResult\"}},\"truncated\":{\"type\":\"boolean\"},\"error\":{\"type\":[\"object\",\"null\"],"
 	 "\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
 	 "\"sqlstate\":{\"type\":[\"string\",\"null\"]},\"stage\":{\"enum\":[\"parsing\",\"snapshot_lookup\","
 	 "\"tail_replay\",\"instance_boot\",\"head_execution\",\"publishing\"]},\"statement\":{\"type\":[\"integer\","
@@ -284,8 +285,10 @@ const struct api_schema api_schemas[] = {
 	{"Plan",
 	 "{\"type\":\"object\",\"properties\":{\"tail_hash\":{\"type\":\"string\"},\"steps\":{\"type\":\"array\","
 	 "\"items\":{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},\"hash\":{\"type\":\"string\"},"
-	 "\"hit\":{\"type\":\"boolean\"}}}},\"nearest\":{\"type\":[\"string\",\"null\"]},"
-	 "\"first_difference\":{\"type\":[\"string\",\"object\",\"null\"]}}}"},
+	 "\"hit\":{\"type\":\"boolean\"}}}},\"nearest\":{\"type\":[\"object\",\"null\"],"
+	 "\"properties\":{\"layer_id\":{\"type\":\"string\"},\"path\":{\"type\":\"string\"},\"steps\":{\"type\":\"integer\"}}},"
+	 "\"first_difference\":{\"type\":[\"object\",\"null\"],\"properties\":{\"path\":{\"type\":\"string\"},"
+	 "\"hash\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"}}}}}"},
 	{"Layer",
 	 "{\"type\":\"object\",\"properties\":{\"layer_id\":{\"type\":\"string\"},\"parent\":{\"type\":[\"string\","
 	 "\"null\"]},\"path\":{\"type\":\"string\"},\"bytes\":{\"type\":\"integer\"},\"created_at\":{\"type\":\"string\"},"

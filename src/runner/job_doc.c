@@ -49,20 +49,14 @@ static void put_snapshot(struct json_out *o, const struct job_body *b)
 	json_put_texts(o, b->tail, b->ntail);
 }
 
-static void put_error_text(struct json_out *o, const char *key, struct str v)
+/* A place in a file, or null: they count from 1. */
+static void put_place(struct json_out *o, const char *key, int64_t v)
 {
-	if (!v.n)
-		return;
 	json_key(o, str_of(key));
-	json_put_text(o, v);
-}
-
-static void put_error_int(struct json_out *o, const char *key, int64_t v)
-{
-	if (v <= 0)
-		return;
-	json_key(o, str_of(key));
-	json_put_int(o, v);
+	if (v > 0)
+		json_put_int(o, v);
+	else
+		json_put_null(o);
 }
 
 void job_error_write(struct json_out *o, const struct job_error *e)
@@ -71,14 +65,14 @@ void job_error_write(struct json_out *o, const struct job_error *e)
 	JSON_FIELD_TEXT(o, "code", e->code);
 	JSON_FIELD_TEXT(o, "message", e->message);
 	JSON_FIELD_TEXT(o, "stage", str_of(job_stage_name(e->stage)));
-	put_error_text(o, "sqlstate", str_of(e->sqlstate));
-	put_error_text(o, "path", e->path);
-	put_error_int(o, "position", e->position);
-	put_error_int(o, "line", e->line);
-	put_error_int(o, "column", e->column);
-	put_error_int(o, "statement", e->statement);
-	put_error_text(o, "detail", e->detail);
-	put_error_text(o, "hint", e->hint);
+	put_text(o, "sqlstate", str_of(e->sqlstate));
+	put_text(o, "path", e->path);
+	put_place(o, "position", e->position);
+	put_place(o, "line", e->line);
+	put_place(o, "column", e->column);
+	put_place(o, "statement", e->statement);
+	put_text(o, "detail", e->detail);
+	put_text(o, "hint", e->hint);
 	json_end_object(o);
 }
 
@@ -201,19 +195,23 @@ static void put_body(struct json_out *o, const struct job *j, const struct job_b
 
 /* --- results, of one that has ended --- */
 
-static bool put_last_rows(struct call *c, struct json_out *o, const struct kept_result *v, int n)
+static void put_no_rows(struct json_out *o)
+{
+	json_literal_key(o, S("\"columns\":"));
+	json_put_null(o);
+	json_literal_key(o, S("\"rows\":"));
+	json_put_null(o);
+}
+
+static void put_last_rows(struct call *c, struct json_out *o, const struct kept_result *v, int n)
 {
 	while (n > 0 && !v[n - 1].has_rows)
 		n--;
 	if (n > 0) {
 		result_rows(o, c, &v[n - 1]);
-		return true;
+		return;
 	}
-	json_literal_key(o, S("\"columns\":"));
-	json_put_null(o);
-	json_literal_key(o, S("\"rows\":"));
-	json_put_null(o);
-	return true;
+	put_no_rows(o);
 }
 
 static bool put_results(struct call *c, struct job *j, struct job_body *b, struct json_out *o)
@@ -233,6 +231,8 @@ static bool put_results(struct call *c, struct job *j, struct job_body *b, struc
 		for (int i = 0; i < n; i++)
 			result_write(o, c, &v[i]);
 		json_end_array(o);
+		if (b->cut)
+			JSON_FIELD_BOOL(o, "truncated", true);
 	}
 	for (int i = 0; i < n; i++)
 		kept_drop(&v[i]);
@@ -252,8 +252,13 @@ bool job_write(struct call *c, struct job *j, bool whole, struct json_out *o)
 	ended = job_terminal(j->status);
 	put_body(o, j, b, whole);
 	pthread_mutex_unlock(&j->lock);
-	if (whole && ended)
+	if (whole && ended) {
 		ok = put_results(c, j, b, o);
+	} else if (whole) {
+		put_no_rows(o);
+		json_literal_key(o, S("\"results\":"));
+		json_put_raw(o, S("[]"));
+	}
 	if (b->nhooks)
 		hooks_write(j, b, o);
 	put_links(o, j);

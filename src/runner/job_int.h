@@ -86,6 +86,7 @@ struct job_body {
 	struct job_error *error;
 	struct kept_result *results;
 	int nresults;
+	bool cut;                            /* there were more statements than are kept */
 	int64_t result_bytes;                /* in memory */
 	struct job_line *logs, **last_log;
 	int64_t nlogs;

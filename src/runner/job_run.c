@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+enum { NOTICES_MAX = 100 };
+
 struct walk {
 	struct call call, *c;            /* with the job's deadline and stop sign */
 	struct job *j;
@@ -19,6 +21,7 @@ struct walk {
 	struct layer *layer;
 	struct job_error error;          /* code empty: from the call's error */
 	int64_t head_ns;
+	int notices;                     /* of the tail that the log tells */
 	int executed;                    /* statements of the head that were answered */
 	struct obs_span span, at;        /* of the job; of its stage */
 	char trace[OBS_TRACEPARENT_LEN + 1];
@@ -73,6 +76,18 @@ static void on_step(void *arg, enum job_stage stage, int done, int total, const 
 		job_line(w->j, stage, "info", "%s", message);
 	else
 		job_told(w->j);
+}
+
+/* No text of the SQL's own: it may hold rows. Those of the head are in its results. */
+static void on_notice(void *arg, const struct pg_notice *n)
+{
+	struct walk *w = arg;
+	enum job_stage stage = w->b->stage;
+
+	if (str_eq(n->message, S(SCRIPT_LEFT_OPEN)))
+		job_line(w->j, stage, "warn", SCRIPT_LEFT_OPEN);
+	else if (stage != JOB_AT_HEAD_EXECUTION && w->notices++ < NOTICES_MAX)
+		job_line(w->j, stage, "notice", "%.*s %s", SARG(n->severity), n->sqlstate);
 }
 
 /* --- stages; each false with the call's error, or w->error --- */
@@ -138,9 +153,10 @@ static void keep_layer(struct walk *w, const struct layer_got *got)
 
 static bool look_up(struct walk *w)
 {
+	const struct script_sink sink = {.notice = on_notice, .arg = w};
 	struct layer_ask ask = {
 		.plan = &w->plan, .tree = &w->s->tree, .variables = w->s->variables, .nvariables = w->s->nvariables,
-		.pin_s = w->s->snapshot_ttl_s, .verify = w->s->verify, .stop = &w->j->stop, .told = {.step = on_step, .arg = w},
+		.pin_s = w->s->snapshot_ttl_s, .verify = w->s->verify, .stop = &w->j->stop, .told = {.step = on_step, .sink = &sink, .arg = w},
 	};
 	struct layer_got got = {0};
 
@@ -221,7 +237,7 @@ static struct script_run run_of(struct walk *w, struct pg_conn *conn)
 	return (struct script_run){
 		.runner = w->r, .tree = &w->s->tree, .conn = conn, .variables = w->s->variables, .nvariables = w->s->nvariables,
 		.caps = {w->r->o.result_rows, w->r->o.result_bytes}, .head = true,
-		.one_database = str_eq(str_of(w->r->o.backend->ops->name), S("dsn")), .sink = {.answer = on_answer, .arg = w},
+		.one_database = str_eq(str_of(w->r->o.backend->ops->name), S("dsn")), .sink = {.notice = on_notice, .answer = on_answer, .arg = w},
 	};
 }
 

@@ -278,6 +278,7 @@ static void put_outcome(struct json_out *o, const struct job_body *b)
 	put_bool(o, "planned", b->planned);
 	put_bool(o, "looked_up", b->looked_up);
 	put_bool(o, "hit", b->hit);
+	put_bool(o, "cut", b->cut);
 	put_text(o, "tail_hash", str_of(b->tail_hash));
 	put_text(o, "layer_id", str_of(b->layer_id));
 	put_text(o, "deterministic", str_of(b->deterministic));

@@ -239,6 +239,7 @@ static void read_outcome(struct job_body *b, const json_node *o)
 	b->planned = bool_of(o, "planned");
 	b->looked_up = bool_of(o, "looked_up");
 	b->hit = bool_of(o, "hit");
+	b->cut = bool_of(o, "cut");
 	copy_hash(b->tail_hash, text_of(o, "tail_hash"));
 	copy_hash(b->layer_id, text_of(o, "layer_id"));
 	b->deterministic = arena_cstr(&b->arena, text_of(o, "deterministic"));

@@ -77,15 +77,22 @@ static struct kept_result *room_for_one(struct job_body *b)
 
 void results_take(struct job *j, struct job_body *b, struct pg_answer *v, int n)
 {
+	int taken = 0;
+	bool cut;
+
 	pthread_mutex_lock(&j->lock);
-	for (int i = 0; i < n && b->nresults < j->runner->o.result_statements; i++) {
+	for (; taken < n && b->nresults < j->runner->o.result_statements; taken++) {
 		struct kept_result *k = room_for_one(b);
 
-		take(&b->arena, &v[i], k);
+		take(&b->arena, &v[taken], k);
 		b->nresults++;
 		b->result_bytes += k->bytes;
 	}
+	cut = taken < n && !b->cut;
+	b->cut = b->cut || taken < n;
 	pthread_mutex_unlock(&j->lock);
+	if (cut)
+		job_line(j, JOB_AT_HEAD_EXECUTION, "warn", "results of further statements are not kept");
 	for (int i = 0; i < n; i++)
 		if (v[i].nparts)
 			pg_answer_drop(&v[i]); /* beyond the statements that are kept */

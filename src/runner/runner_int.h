@@ -121,6 +121,7 @@ bool plans_open(struct call *c, struct runner *r) NODISCARD;
 void plans_close(struct runner *r);
 
 /* --- script.c: one file on one connection --- */
+#define SCRIPT_LEFT_OPEN "the file leaves a transaction open: it is rolled back"
 struct script_sink {                     /* what a run tells; NULL functions are not told. Texts of a tail live until they return */
 	void (*notice)(void *arg, const struct pg_notice *n);
 	void (*echo)(void *arg, struct str text);

@@ -361,7 +361,7 @@ static enum pg_outcome roll_back(struct session *s)
 	static const struct pg_notice left = {
 		.sqlstate = "25000",
 		.severity = S_INIT("WARNING"),
-		.message = S_INIT("the file leaves a transaction open: it is rolled back"),
+		.message = S_INIT(SCRIPT_LEFT_OPEN),
 	};
 	struct pg_ask ask = {.sql = S("ROLLBACK")};
 	bool open = true;

@@ -154,7 +154,7 @@ static void a_file_that_cannot_be_read_fails_in_parsing(void **state)
 	const char *doc = rig_document(&b->g, j);
 
 	assert_has(doc, "\"code\":\"syntax_error\"");
-	assert_has(doc, "\"stage\":\"parsing\",\"path\":\"a.sql\"");
+	assert_has(doc, "\"stage\":\"parsing\",\"sqlstate\":null,\"path\":\"a.sql\"");
 	job_unref(j);
 }
 
