@@ -104,7 +104,7 @@ static bool begin(struct call *c, struct jail *j, const struct pg_jail_options *
 	snprintf(j->server, sizeof(j->server), "%.8s%.4s", id.text, id.text + 9);
 	j->threads = jail_threads_open(j);
 	if (!take_options(c, j, o) || !read_boot_id(c, j) || !jail_find(c, o->bin_dir, &j->programs) || !jail_probe(c, j, o) ||
-	    !jail_sweep(c, j) || !jail_base(c, j))
+	    !jail_sweep(c, j) || !jail_base_name(c, j))
 		return false;
 	jail_threads_wake(j, WAKE_TRASH | WAKE_DURABLE);
 	return true;

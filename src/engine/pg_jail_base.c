@@ -1,9 +1,11 @@
 /* pg_jail_base.c - the base: a PostgreSQL with an empty database, made once for each identity of the engine.
  *
- * initdb makes it, then a PostgreSQL without a postmaster gives it its roles and extensions. The database `postgres` becomes `app`,
- * the templates go: half the files, and an instance is no place for databases. The roles that reach the server's files and
- * programs are taken out of the catalog, so that nobody can be made a member of them; PostgreSQL asks for them by number and finds
- * that nobody is. Who reads in a shared instance can neither end others' connections nor see their statements. Its layer is named by the identity; layers are over it, and it is dropped when none is.
+ * The first instance over it has it made: initdb makes it, then a PostgreSQL without a postmaster gives it its roles and
+ * extensions. The database `postgres` becomes `app`, the templates go: half the files, and an instance is no place for databases. The
+ * roles that reach the server's files and programs are taken out of the catalog, so that nobody can be made a member of them;
+ * PostgreSQL asks for them by number and finds that nobody is. Who reads in a shared instance can
+ * neither end others' connections nor see their statements. Its layer is named by the identity; layers are over it, and it is
+ * dropped when none is.
  */
 #include "engine/pg_jail_layer.h"
 
@@ -278,22 +280,28 @@ static bool is_there(struct call *c, struct jail *j)
 	return ok;
 }
 
-bool jail_base(struct call *c, struct jail *j)
+bool jail_base_name(struct call *c, struct jail *j)
 {
 	unsigned char digest[SHA256_LEN];
 	OWNS(buf) identity = {0}, hex = {0};
-	bool ok;
-	int lock;
 
 	if (!jail_identity(c, &j->backend, &identity))
 		return false;
 	hash_sha256(buf_str(&identity), digest);
 	hash_hex(str_from((const char *)digest, BASE_HEX / 2), &hex);
 	snprintf(j->base, sizeof(j->base), "base-%s", buf_cstr(&hex));
+	return true;
+}
+
+bool jail_base(struct call *c, struct jail *j)
+{
+	bool ok;
+	int lock;
+
 	if (is_there(c, j))
 		return true;
 	lock = openat(j->root, "base", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	ok = lock >= 0 && flock(lock, LOCK_EX) == 0; /* one of the servers makes it */
+	ok = lock >= 0 && flock(lock, LOCK_EX) == 0; /* one thread of one server makes it */
 	if (!ok)
 		fail(c, ERR_STORAGE, "%s cannot be locked: %s", j->path, strerror(errno));
 	ok = ok && (is_there(c, j) || make(c, j));

@@ -135,7 +135,8 @@ const char *jail_kind(enum jail_driver d);
 /* --- folders --- */
 bool jail_probe(struct call *c, struct jail *j, const struct pg_jail_options *o) NODISCARD; /* level, driver, root */
 bool jail_identity(struct call *c, struct pg_backend *b, struct buf *ret);
-bool jail_base(struct call *c, struct jail *j) NODISCARD;
+bool jail_base_name(struct call *c, struct jail *j) NODISCARD;
+bool jail_base(struct call *c, struct jail *j) NODISCARD; /* makes it when it is missing; takes a second, or more */
 bool jail_sweep(struct call *c, struct jail *j) NODISCARD; /* and takes the server's lock */
 void jail_empty_trash(struct jail *j);
 void jail_to_trash(struct jail *j, const char *name); /* name below the root folder */

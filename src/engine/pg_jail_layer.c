@@ -115,7 +115,7 @@ static void layer_path(char path[TREE_PATH], struct str name, const char *file)
 	snprintf(path, TREE_PATH, "layers/%.*s%s", SARG(name), file);
 }
 
-int jail_layer_hold(struct call *c, struct jail *j, struct str name)
+static int hold(struct jail *j, struct str name)
 {
 	struct stat held, named;
 	char path[TREE_PATH];
@@ -128,8 +128,21 @@ int jail_layer_hold(struct call *c, struct jail *j, struct str name)
 		return fd;
 	if (fd >= 0)
 		close(fd);
-	fail(c, ERR_NOT_FOUND, "there is no layer %.*s", SARG(name));
 	return -1;
+}
+
+int jail_layer_hold(struct call *c, struct jail *j, struct str name)
+{
+	int fd = hold(j, name);
+
+	if (fd < 0 && str_eq(name, str_of(j->base))) { /* the first that needs it */
+		if (!jail_base(c, j))
+			return -1;
+		fd = hold(j, name);
+	}
+	if (fd < 0)
+		fail(c, ERR_NOT_FOUND, "there is no layer %.*s", SARG(name));
+	return fd;
 }
 
 bool jail_layer_place(struct call *c, struct jail *j, const char *folder, struct str name, bool *ret_first)
