@@ -3,6 +3,7 @@
  * Not here: what a layer means, which one is wanted, pools (runner/). Owns its folder's part of the kind, this server's file in
  * servers/, two threads.
  */
+#include "engine/pg_jail_cgroup.h"
 #include "engine/pg_jail_layer.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ static void jail_report(struct pg_backend *b, struct pg_report *ret)
 	bool spaces = j->level != JAIL_PLAIN;
 
 	*ret = (struct pg_report){.backend = "jail", .driver = jail_driver_name(j->driver), .userns = j->level == JAIL_USERNS,
-				  .pidns = spaces, .netns = spaces, .mountns = spaces, .seccomp = jail_filter() != NULL,
+				  .pidns = spaces, .netns = spaces, .mountns = spaces, .seccomp = jail_filter() != NULL, .cgroup = jail_cgroups_hold(j),
 				  .instances = atomic_load(&j->instances)};
 	snprintf(ret->version, sizeof(ret->version), "%s", j->programs.version);
 	snprintf(ret->missing, sizeof(ret->missing), "%s", j->missing);
@@ -31,6 +32,7 @@ static void jail_close(struct pg_backend *b)
 	char path[TREE_PATH];
 
 	jail_threads_close(j->threads);
+	jail_cgroups_close(j);
 	if (j->server_lock >= 0) {
 		snprintf(path, sizeof(path), "servers/%s", j->server);
 		unlinkat(j->root, path, 0);
@@ -102,10 +104,12 @@ static bool begin(struct call *c, struct jail *j, const struct pg_jail_options *
 	struct id id = id_v4();
 
 	snprintf(j->server, sizeof(j->server), "%.8s%.4s", id.text, id.text + 9);
+	j->cgroups = jail_cgroups_new();
 	j->threads = jail_threads_open(j);
 	if (!take_options(c, j, o) || !read_boot_id(c, j) || !jail_find(c, o->bin_dir, &j->programs) || !jail_probe(c, j, o) ||
 	    !jail_sweep(c, j) || !jail_base_name(c, j))
 		return false;
+	jail_cgroups_open(j);
 	jail_threads_wake(j, WAKE_TRASH | WAKE_DURABLE);
 	return true;
 }

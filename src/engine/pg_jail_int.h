@@ -8,6 +8,7 @@
  *   pg_jail_run.c     instances                                   pg_jail_layer.c  layers: published, found, dropped
  *   pg_jail_publish.c a stopped instance becomes a layer          pg_jail_watch.c  how much instances write to disk
  *   pg_jail_sweep.c   what a crash left                           pg_jail_pack.c   archives     pg_jail_lock.c  locks
+ *   pg_jail_cgroup.c  limits of an instance as a whole
  *
  * Folders, below <dir>/<kind> (kind: overlay, btrfs or tree; its owner is the instances' uid, mode 0700):
  *   layers/<id>/{data,layer,durable}   servers/<server>   locks/<id>   run/<server>-<n>/   build/<server>-<n>/   trash/   mnt/
@@ -56,6 +57,7 @@ struct jail_plan { /* all that the child needs, made before the clone */
 	int nsteps;
 	const char *program;
 	char *const *argv, *const *env;
+	int cgroup;             /* to be born in; -1 = the server's */
 	int in, out;            /* standard input, -1 = none; standard output and error */
 	bool tells;             /* sends the descriptors of its folders; hears NOTIFY_SOCKET */
 	int64_t memory_bytes, file_bytes;
@@ -67,6 +69,7 @@ struct jail_plan { /* all that the child needs, made before the clone */
 struct jail_child {
 	pid_t pid;
 	int pidfd, talk;
+	int cgroup;             /* the plan's */
 };
 enum { JAIL_FD_SOCKETS, JAIL_FD_DATA, JAIL_FD_NOTIFY, JAIL_FDS };
 struct jail_told { /* what the child says, once */
@@ -90,7 +93,7 @@ void jail_plan(struct call *c, struct jail *j, enum jail_program program, const 
 struct jail_threads;
 struct jail_threads *jail_threads_open(struct jail *j);
 bool jail_spawn(struct call *c, struct jail *j, const struct jail_plan *p, struct jail_child *ret) NODISCARD;
-enum { WAKE_TRASH = 1, WAKE_DURABLE = 2, WAKE_WATCH = 4, WAKE_CLOSE = 8 }; /* trash/ has something; a layer is not durable yet; one more writes to disk */
+enum { WAKE_TRASH = 1, WAKE_DURABLE = 2, WAKE_WATCH = 4, WAKE_CLOSE = 8, WAKE_CGROUP = 16 }; /* trash/ has something; a layer is not durable yet; one more writes to disk */
 void jail_threads_wake(struct jail *j, int what);
 void jail_close_behind(struct jail *j, const int *fds, int n); /* -1 are left out; the last of a file system in memory frees it */
 void jail_threads_close(struct jail_threads *t);
@@ -120,6 +123,7 @@ struct jail {
 	atomic_int instances;
 	atomic_ullong serial;
 	struct jail_threads *threads;
+	struct jail_cgroups *cgroups;
 	pthread_mutex_t watch_lock;
 	struct list watched;    /* instances that write to disk */
 	uint64_t looks;         /* of the background thread */
@@ -138,6 +142,7 @@ bool jail_identity(struct call *c, struct pg_backend *b, struct buf *ret);
 bool jail_base_name(struct call *c, struct jail *j) NODISCARD;
 bool jail_base(struct call *c, struct jail *j) NODISCARD; /* makes it when it is missing; takes a second, or more */
 bool jail_sweep(struct call *c, struct jail *j) NODISCARD; /* and takes the server's lock */
+bool jail_server_gone(struct jail *j, struct str server);
 void jail_empty_trash(struct jail *j);
 void jail_to_trash(struct jail *j, const char *name); /* name below the root folder */
 

@@ -2,7 +2,7 @@
 #ifndef MAYFLY_ENGINE_PG_JAIL_LAYER_H
 #define MAYFLY_ENGINE_PG_JAIL_LAYER_H
 
-#include "engine/pg_jail_int.h"
+#include "engine/pg_jail_cgroup.h"
 
 #include <sys/stat.h>
 
@@ -74,6 +74,7 @@ struct jail_instance {
 	struct jail *jail;
 	struct jail_room room;
 	struct jail_child child;
+	struct jail_cgroup cgroup;
 	struct str layer;         /* malloc */
 	enum pg_use use;
 	int fds[JAIL_FDS];        /* of its folders */

@@ -247,7 +247,7 @@ void jail_plan(struct call *c, struct jail *j, enum jail_program program, const 
 	bool plain = j->level == JAIL_PLAIN;
 	const char *name = program == JAIL_INITDB ? "initdb" : "postgres";
 
-	*ret = (struct jail_plan){.level = j->level, .root = j->root, .uid = j->uid, .gid = j->gid, .in = j->null, .out = j->null, .filter = jail_filter()};
+	*ret = (struct jail_plan){.level = j->level, .root = j->root, .uid = j->uid, .gid = j->gid, .cgroup = -1, .in = j->null, .out = j->null, .filter = jail_filter()};
 	ret->tells = program == JAIL_POSTGRES && !plain;
 	set_limits(j, program, ret);
 	if (plain)

@@ -123,6 +123,16 @@ static bool plain_folders(struct jail_instance *i)
 	return i->fds[JAIL_FD_SOCKETS] >= 0 && i->fds[JAIL_FD_DATA] >= 0;
 }
 
+/* In a cgroup a file system in memory counts as memory of who writes there. */
+static int64_t memory_limit(const struct jail_instance *i)
+{
+	int64_t n = i->jail->memory_bytes;
+
+	if (n <= 0 || (!i->room.on_disk && __builtin_add_overflow(n, i->jail->disk_bytes, &n)))
+		return -1;
+	return n;
+}
+
 static bool start(struct call *c, struct jail_instance *i, const struct pg_limits *l)
 {
 	struct jail *j = i->jail;
@@ -130,10 +140,15 @@ static bool start(struct call *c, struct jail_instance *i, const struct pg_limit
 	int out;
 	bool ok;
 
+	if (!jail_cgroup_make(c, j, memory_limit(i), &i->cgroup))
+		return false;
 	if (!open_words(&i->words, &out))
 		return fail(c, ERR_ENGINE_UNREACHABLE, "an instance cannot be made: %s", strerror(errno));
 	jail_plan(c, j, JAIL_POSTGRES, &i->room.mount, p);
 	p->out = out;
+	p->cgroup = i->cgroup.fd;
+	if (p->cgroup >= 0)
+		p->memory_bytes = 0; /* the cgroup's limit is one of them all */
 	ok = jail_spawn(c, j, p, &i->child) && jail_started(c, p, &i->child, l, i->fds);
 	close(out);
 	if (ok && j->level == JAIL_PLAIN && !plain_folders(i))
@@ -158,7 +173,7 @@ static struct jail_instance *new_instance(struct jail *j, enum pg_use use, struc
 	i->instance.ops = j->backend.ops;
 	i->jail = j;
 	i->use = use;
-	i->hold = i->words = i->child.pidfd = i->child.talk = -1;
+	i->hold = i->words = i->child.pidfd = i->child.talk = i->child.cgroup = i->cgroup.fd = -1;
 	for (int n = 0; n < JAIL_FDS; n++)
 		i->fds[n] = -1;
 	i->layer = (struct str){strndup(layer.n ? layer.p : "", layer.n), layer.n};
@@ -273,7 +288,9 @@ void jail_instance_stats(struct pg_instance *instance, struct pg_instance_stats 
 	*ret = (struct pg_instance_stats){.boot_ns = i->boot_ns};
 	if (i->child.pidfd < 0)
 		return;
-	ret->memory_bytes = memory_of(i->child.pid);
+	ret->memory_bytes = jail_cgroup_memory(&i->cgroup);
+	if (ret->memory_bytes < 0)
+		ret->memory_bytes = memory_of(i->child.pid);
 	snprintf(path, sizeof(path), "%s/data", i->room.name);
 	if (i->room.on_disk)
 		ret->disk_bytes = jail_tree_bytes(i->jail->root, path);
@@ -305,6 +322,7 @@ void jail_instance_release(struct pg_instance *instance)
 			i->hold = -1;
 		}
 	}
+	jail_cgroup_drop(j, &i->cgroup);
 	jail_room_drop(j, &i->room);
 	close_all(i);
 	atomic_fetch_sub(&j->instances, 1);

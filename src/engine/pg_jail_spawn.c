@@ -220,13 +220,15 @@ static uint64_t namespaces_of(enum jail_level level)
 
 static bool clone_into(const struct jail_plan *p, int talk, int others, struct jail_child *ret)
 {
-	struct clone_args a = {.flags = CLONE_PIDFD | namespaces_of(p->level), .exit_signal = SIGCHLD};
+	uint64_t born = p->cgroup >= 0 ? CLONE_INTO_CGROUP : 0;
+	struct clone_args a = {.flags = CLONE_PIDFD | namespaces_of(p->level) | born, .exit_signal = SIGCHLD};
 	bool groups = geteuid() == 0;
 	sigset_t all, was;
 	int pidfd = -1;
 	long pid;
 
 	a.pidfd = (uint64_t)(uintptr_t)&pidfd;
+	a.cgroup = born ? (uint64_t)p->cgroup : 0;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &was); /* no handler of ours runs in the child */
 	pid = syscall(SYS_clone3, &a, sizeof(a));
@@ -235,7 +237,7 @@ static bool clone_into(const struct jail_plan *p, int talk, int others, struct j
 		_exit(child(p, talk, groups));
 	}
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
-	*ret = (struct jail_child){.pid = (pid_t)pid, .pidfd = pidfd, .talk = others};
+	*ret = (struct jail_child){.pid = (pid_t)pid, .pidfd = pidfd, .talk = others, .cgroup = p->cgroup};
 	return pid > 0;
 }
 
@@ -345,6 +347,8 @@ void jail_kill(struct jail_child *ch, enum jail_level level)
 {
 	if (ch->pidfd < 0)
 		return;
+	if (ch->cgroup >= 0)
+		(void)!write_to(ch->cgroup, "cgroup.kill", "1");
 	if (level == JAIL_PLAIN)
 		kill_children(ch->pid);
 	syscall(SYS_pidfd_send_signal, ch->pidfd, SIGKILL, NULL, 0);

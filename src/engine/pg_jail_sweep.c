@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* --- servers --- */
-static bool is_gone(struct jail *j, struct str server)
+bool jail_server_gone(struct jail *j, struct str server)
 {
 	char path[JAIL_NAME + 16];
 	bool gone;
@@ -51,7 +51,7 @@ static void sweep_folder(struct jail *j, const char *folder, const char *name)
 	struct str rest = str_of(name), server = str_cut(&rest, '-');
 	char path[TREE_PATH];
 
-	if (!is_gone(j, server))
+	if (!jail_server_gone(j, server))
 		return;
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	jail_to_trash(j, path);
@@ -62,7 +62,7 @@ static void sweep_server(struct jail *j, const char *folder, const char *name)
 	char path[TREE_PATH];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	if (is_gone(j, str_of(name)))
+	if (jail_server_gone(j, str_of(name)))
 		unlinkat(j->root, path, 0);
 }
 

@@ -1,8 +1,9 @@
 /* pg_jail_thread.c - the two threads of the jail backend.
  *
  * The creator clones every instance: the kernel's signal for a parent's death is for its thread's, and this one lives as long as
- * the backend. The second one works behind: it makes layers durable, removes what is in trash/, and looks what instances write.
+ * the backend. The second one works behind: it makes layers durable, removes what is in trash/ and cgroups that were busy, and looks what instances write.
  */
+#include "engine/pg_jail_cgroup.h"
 #include "engine/pg_jail_layer.h"
 
 #include <errno.h>
@@ -103,13 +104,13 @@ void jail_close_behind(struct jail *j, const int *fds, int n)
 }
 
 /* Until there is something to do, or it is time for the next look. */
-static void rest(struct jail_threads *t, bool watching)
+static void rest(struct jail_threads *t, bool again)
 {
 	struct timespec at;
 
 	if (t->awake || t->closing)
 		return;
-	if (!watching) {
+	if (!again) {
 		pthread_cond_wait(&t->work, &t->lock);
 		return;
 	}
@@ -121,7 +122,7 @@ static void rest(struct jail_threads *t, bool watching)
 static void *work_behind(void *arg)
 {
 	struct jail_threads *t = arg;
-	bool watching;
+	bool again;
 
 	pthread_mutex_lock(&t->lock);
 	while (!t->closing) {
@@ -135,9 +136,10 @@ static void *work_behind(void *arg)
 			jail_make_durable(t->jail);
 		if (what & WAKE_TRASH)
 			jail_empty_trash(t->jail);
-		watching = jail_watch_look(t->jail);
+		again = jail_watch_look(t->jail);
+		again = jail_cgroups_again(t->jail) || again;
 		pthread_mutex_lock(&t->lock);
-		rest(t, watching);
+		rest(t, again);
 	}
 	pthread_mutex_unlock(&t->lock);
 	return NULL;
