@@ -8,8 +8,9 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
-enum { CONNECT_MS = 15000, TICKS_PER_LOOK = 128, PARAMS_MAX = 16 };
+enum { CONNECT_MS = 15000, TICKS_PER_LOOK = 128, PARAMS_MAX = 16, MESSAGE_KEPT = 1 << 20 };
 
 static const char session_options[] =
 	"-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex";
@@ -38,6 +39,7 @@ static void take_notice(void *arg, const PGresult *res)
 {
 	struct pg_conn *p = arg;
 
+	p->coming = 0;
 	if (p->making)
 		pg_making_notice(p->making, res);
 }
@@ -189,6 +191,28 @@ bool pg_conn_alive(struct pg_conn *p)
 }
 
 /* --- sending and receiving --- */
+/* libpq keeps the room of the largest message as long as the connection. What is still in the socket is the least that a message has
+ * which is not whole yet. */
+static void weigh(struct pg_conn *p)
+{
+	int n = 0;
+
+	if (ioctl(PQsocket(p->db), FIONREAD, &n) == 0)
+		p->coming += n;
+	p->swollen = p->swollen || p->coming > MESSAGE_KEPT;
+}
+
+/* Nobody listens, and libpq would keep them. */
+static void drop_notifications(struct pg_conn *p)
+{
+	PGnotify *n;
+
+	while ((n = PQnotifies(p->db)) != NULL) {
+		PQfreemem(n);
+		p->coming = 0;
+	}
+}
+
 /* Once around: waits for the socket, then reads what is there. Also while something is to be sent: a server that
  * does not get rid of its words does not listen. */
 static enum pg_outcome turn(struct pg_conn *p, const struct pg_limits *l, int unsent)
@@ -197,7 +221,11 @@ static enum pg_outcome turn(struct pg_conn *p, const struct pg_limits *l, int un
 
 	if (w != PG_READY)
 		return pg_woken_outcome(w);
-	return PQconsumeInput(p->db) ? PG_OK : PG_LOST;
+	weigh(p);
+	if (!PQconsumeInput(p->db))
+		return PG_LOST;
+	drop_notifications(p);
+	return PG_OK;
 }
 
 enum pg_outcome pg_receive(struct pg_conn *p, const struct pg_limits *l)
@@ -208,6 +236,7 @@ enum pg_outcome pg_receive(struct pg_conn *p, const struct pg_limits *l)
 /* Rows that come faster than they are read leave no wait in which somebody looks. */
 enum pg_outcome pg_tick(struct pg_conn *p, const struct pg_limits *l)
 {
+	p->coming = 0;
 	return ++p->ticks % TICKS_PER_LOOK ? PG_OK : pg_woken_outcome(pg_look(l));
 }
 

@@ -53,6 +53,8 @@ struct pg_conn {
 	struct pg_making *making; /* gets the notices; NULL between statements */
 	unsigned ticks;           /* results since somebody looked at the clock */
 	int syncs;                /* of pg_read(), still to be read */
+	int64_t coming;           /* bytes since the last whole message, at least */
+	bool swollen;             /* libpq keeps the room of a large one */
 	bool broken;              /* must not be used again */
 };
 struct pg_limits pg_limits_of(const struct call *c, const struct pg_conn *p);

@@ -227,5 +227,6 @@ enum pg_outcome pg_read(struct call *c, struct pg_conn *p, const struct str *sql
 	o = read_all(&r);
 	if (o != PG_OK)
 		recover(&r, o);
+	r.p->broken = r.p->broken || r.p->swollen;
 	return o;
 }

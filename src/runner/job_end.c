@@ -74,8 +74,8 @@ void job_tell(struct job *j, const struct call *c, const char *event)
 
 void job_error_of_call(const struct call *c, enum job_stage stage, struct job_error *ret)
 {
-	*ret = (struct job_error){.code = str_of(err_code(c->err.kind)), .message = str_of(c->err.text), .stage = stage,
-				  .position = c->err.position};
+	*ret = (struct job_error){.code = str_of(err_code(c->err.kind)), .message = arena_dup(c->arena, str_of(c->err.text)),
+				  .stage = stage, .position = c->err.position};
 	memcpy(ret->sqlstate, c->err.sqlstate, sizeof(ret->sqlstate));
 }
 

@@ -1,0 +1,49 @@
+"""What SQL of users must not do to the server, and to others."""
+import pytest
+
+from chain import failed, ran, rows
+
+
+def most_memory(server):
+    """Of the server, in MB, since begin_measuring()."""
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024
+
+
+def begin_measuring(server):
+    with open(f"/proc/{server.process.pid}/clear_refs", "w", encoding="ascii") as clear:
+        clear.write("5")  # the mark of the most memory begins anew
+
+
+@pytest.mark.parametrize("lock", ["ALTER ROLE app NOLOGIN", "REVOKE ALL ON DATABASE app FROM app, public",
+                                  "ALTER ROLE app SET local_preload_libraries = 'nowhere'"])
+def test_a_tail_that_locks_itself_out_is_told_why(fresh, lock):
+    error = failed(fresh, {"init/1.sql": lock, "head.sql": "SELECT 1"}, "engine_unreachable", "instance_boot")
+    assert "PostgreSQL" in error["message"] and "\0" not in error["message"], error
+
+
+def test_who_reads_neither_ends_nor_watches_others(fresh):
+    tail = {"init/1.sql": "CREATE FUNCTION ends() RETURNS bool LANGUAGE sql AS 'SELECT pg_terminate_backend(pg_backend_pid())';"
+                          "CREATE FUNCTION stops() RETURNS bool LANGUAGE sql AS 'SELECT pg_cancel_backend(pg_backend_pid())';"
+                          "CREATE VIEW activity AS SELECT query FROM pg_stat_activity WHERE query LIKE '%activity%';"}
+    for call in ("ends()", "stops()"):
+        assert failed(fresh, {**tail, "head.sql": f"SELECT {call}"}, "sql_error", "head_execution")["sqlstate"] == "42501"
+    assert rows(fresh, {**tail, "head.sql": "SELECT * FROM activity"}) == []
+
+
+def test_a_large_row_leaves_no_room_behind(fresh):
+    files = {"init/1.sql": "CREATE TABLE t (i int)"}
+    for n in range(4):
+        job = ran(fresh, {**files, "head.sql": f"SELECT repeat('x', {50000000 + n})"})
+        assert job["rows"] == [] and job["results"][0]["truncated"] is True
+    begin_measuring(fresh.server)
+    assert rows(fresh, {**files, "head.sql": "SELECT 2"}) == [[2]]
+    assert most_memory(fresh.server) < 120
+
+
+def test_notices_and_notifications_without_end_are_not_kept(fresh):
+    head = ("LISTEN x; DO $$ BEGIN FOR i IN 1..20000 LOOP PERFORM pg_notify('x', i || repeat('y', 7000)); END LOOP; END $$;"
+            "DO $$ BEGIN FOR i IN 1..200 LOOP RAISE NOTICE '%', repeat('x', 1000000); END LOOP; END $$; SELECT 1")
+    begin_measuring(fresh.server)
+    assert ran(fresh, {"init/1.sql": "CREATE TABLE t (i int)", "head.sql": head})["rows"] == [[1]]
+    assert most_memory(fresh.server) < 150
