@@ -5,6 +5,8 @@
  */
 #include "engine/pg_int.h"
 
+#include <stdlib.h>
+
 enum { COPY_CHUNK = 256 * 1024 };
 
 struct run {
@@ -122,9 +124,10 @@ static enum pg_outcome collect(struct run *r)
 
 static bool start(struct run *r, const struct pg_ask *ask)
 {
-	const char *sql = arena_cstr(r->m->c->arena, ask->sql);
-	int ok = ask->one_only ? PQsendQueryParams(r->p->db, sql, 0, NULL, NULL, NULL, NULL, 0) : PQsendQuery(r->p->db, sql);
+	char *sql = strndup(ask->sql.n ? ask->sql.p : "", ask->sql.n); /* the call's arena lives longer than a statement */
+	int ok = !sql ? 0 : ask->one_only ? PQsendQueryParams(r->p->db, sql, 0, NULL, NULL, NULL, NULL, 0) : PQsendQuery(r->p->db, sql);
 
+	free(sql);
 	return ok && PQsetSingleRowMode(r->p->db);
 }
 

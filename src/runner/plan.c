@@ -18,6 +18,9 @@ enum {
 	INCLUDE_DEPTH = 64,
 	INCLUDES_MAX = 100000,           /* of one plan, each as often as it is included */
 	PREFIXES_MAX = 32,               /* of \gset in a step; beyond, any name may be set */
+	FOLLOWED_MAX = 2000000,          /* what files ask for, each as often as it is included */
+	VALUES_MAX = 64 << 20,           /* bytes of values that are put together; beyond, none is known */
+	VALUE_MAX = 1 << 20,             /* of one, as when it runs */
 };
 
 struct set { /* \set and \gset of a step */
@@ -39,8 +42,10 @@ struct walk {
 	struct map included;             /* paths that files of the plan name */
 	struct map volatiles;
 	int nincludes;
+	int64_t followed, put_together;  /* up to FOLLOWED_MAX, VALUES_MAX */
 	bool dynamic;                    /* a name was asked for whose value is not known yet */
 	/* of the step */
+	bool all_hashed;
 	struct map sets;                 /* by name */
 	struct str gsets[PREFIXES_MAX];  /* prefixes */
 	int ngsets;
@@ -137,6 +142,12 @@ static bool by_gset(const struct walk *w, struct str name)
 	return false;
 }
 
+static bool affords(struct walk *w, size_t n)
+{
+	w->put_together += (int64_t)n;
+	return w->put_together <= VALUES_MAX;
+}
+
 static bool value_of(void *arg, struct str name, struct str *ret)
 {
 	struct walk *w = arg;
@@ -147,9 +158,11 @@ static bool value_of(void *arg, struct str name, struct str *ret)
 		w->dynamic = true;
 		return false;
 	}
-	if (s || v)
-		*ret = s ? s->value : v->value;
-	return s || v;
+	if (!s && !v)
+		return false;
+	*ret = s ? s->value : v->value;
+	w->dynamic = !affords(w, ret->n);
+	return !w->dynamic;
 }
 
 static void add_set(struct walk *w, struct str name, struct str value, bool known)
@@ -161,8 +174,8 @@ static void add_set(struct walk *w, struct str name, struct str value, bool know
 		s->name = arena_dup(w->c->arena, name);
 		map_put(&w->sets, s->name, s);
 	}
-	s->value = value;
-	s->known = known;
+	s->known = known && value.n <= VALUE_MAX && affords(w, value.n);
+	s->value = s->known ? arena_dup(w->c->arena, value) : S("");
 }
 
 static void add_gset(struct walk *w, struct str prefix)
@@ -183,12 +196,18 @@ static void add_gset(struct walk *w, struct str prefix)
 /* \set name value…: the values are put together. What cannot be told now is not known. */
 static void follow_set(struct walk *w, const struct fact *f)
 {
+	struct arena *callers = w->c->arena;
+	OWNS(arena) scratch = {0};
 	OWNS(buf) value = {0};
 	struct str *args;
+	bool told;
 	int n;
 
 	w->dynamic = false;
-	if (!script_arguments(w->c, &f->piece, value_of, w, &args, &n)) {
+	w->c->arena = &scratch;
+	told = script_arguments(w->c, &f->piece, value_of, w, &args, &n);
+	w->c->arena = callers;
+	if (!told) {
 		struct str rest = str_trim(f->piece.text);
 		size_t end = 0;
 
@@ -205,7 +224,7 @@ static void follow_set(struct walk *w, const struct fact *f)
 		return;
 	for (int i = 1; i < n; i++)
 		buf_add(&value, args[i]);
-	add_set(w, args[0], arena_dup(w->c->arena, buf_str(&value)), !f->maybe);
+	add_set(w, args[0], buf_str(&value), !f->maybe);
 }
 
 static bool set_in_step(const struct walk *w, struct str name)
@@ -257,8 +276,9 @@ static void hash_all(struct walk *w)
 {
 	const struct tree *t = w->ask->tree;
 
-	for (int i = 0; i < t->n; i++)
+	for (int i = 0; i < t->n && !w->all_hashed; i++)
 		hash_file(w, '*', t->files[i].path, str_of(t->files[i].etag));
+	w->all_hashed = true;
 }
 
 static bool follow_file(struct walk *w, const struct tree_file *file, const struct frame *up);
@@ -393,7 +413,14 @@ static bool follow_file(struct walk *w, const struct tree_file *file, const stru
 
 	if (!facts_take(w->c, w->r, w->ask->tree, file, &f.facts))
 		return false;
-	ok = follow_facts(w, &f);
+	w->followed += f.facts->nfacts + f.facts->nuses;
+	if (w->followed <= FOLLOWED_MAX) {
+		ok = follow_facts(w, &f);
+	} else {
+		(void)fail(w->c, ERR_INCLUDE_CYCLE, "the files ask for more than %d others and variables, as often as they are included",
+			   FOLLOWED_MAX);
+		ok = wrong(w, file->path, (struct spot){0, 1, 1});
+	}
 	facts_give(w->r, f.facts);
 	return ok;
 }
@@ -403,6 +430,7 @@ static bool follow_file(struct walk *w, const struct tree_file *file, const stru
 static void begin_step(struct walk *w)
 {
 	w->ngsets = w->nuses = w->cap_uses = 0;
+	w->all_hashed = false;
 	w->uses = NULL;
 	if (w->sets.n)
 		map_close(&w->sets);

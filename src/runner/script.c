@@ -10,7 +10,7 @@
  */
 #include "runner/script_parts.h"
 
-enum { GRACE_MS = 250, INCLUDES_DEEP = 64, IFS_DEEP = 64, READ_STATEMENTS_MAX = 1000 };
+enum { GRACE_MS = 250, INCLUDES_DEEP = 64, IFS_DEEP = 64, READ_STATEMENTS_MAX = 1000, READ_BYTES_MAX = 8 << 20 };
 
 struct session {
 	struct call *c;
@@ -133,8 +133,7 @@ static enum pg_outcome run_sql(struct session *s, const struct level *l, const s
 	enum pg_outcome o;
 	struct script_text t;
 
-	if (!s->run->head)
-		s->c->arena = &s->one;
+	s->c->arena = &s->one;
 	if (!script_expand(s->c, p, script_vars_value, &s->vars, &t)) {
 		s->c->arena = s->arena;
 		return call_failed(s, l, p);
@@ -434,13 +433,18 @@ bool script_read_only(struct call *c, const struct script_run *run, struct str p
 {
 	struct script_file *f;
 	struct str *v;
+	size_t bytes = 0;
 
 	if (!script_file_read(c, run, path, &f) || f->n == 0 || f->n > READ_STATEMENTS_MAX)
 		return false;
 	v = ARENA_ARRAY(c->arena, struct str, (size_t)f->n);
-	for (int i = 0; i < f->n; i++)
+	for (int i = 0; i < f->n; i++) {
 		if (!only_reads(c, run, &f->v[i], &v[i]))
 			return false;
+		bytes += v[i].n;
+		if (bytes > READ_BYTES_MAX) /* all of them are held at once */
+			return false;
+	}
 	*ret = v;
 	*ret_n = f->n;
 	return true;

@@ -1,7 +1,7 @@
 """What SQL of users must not do to the server, and to others."""
 import pytest
 
-from chain import failed, ran, rows
+from chain import failed, plan, problem, ran, rows
 
 
 def most_memory(server):
@@ -47,3 +47,36 @@ def test_notices_and_notifications_without_end_are_not_kept(fresh):
     begin_measuring(fresh.server)
     assert ran(fresh, {"init/1.sql": "CREATE TABLE t (i int)", "head.sql": head})["rows"] == [[1]]
     assert most_memory(fresh.server) < 150
+
+
+DOUBLED = "\\set x aaaaaaaaaaaaaaaa\n" + "\\set x :x:x\n" * 60
+
+
+def test_variables_that_double_cost_a_plan_nothing(fresh):
+    files = {"init/1.sql": DOUBLED, "init/2.sql": "\\set y :x:x:x:x\n" * 3000 + "SELECT 1", "head.sql": DOUBLED + "SELECT 1"}
+    begin_measuring(fresh.server)
+    given = {"x": "b" * 900000}
+    assert plan(fresh, files, variables=given).status == 200
+    assert failed(fresh, files, "syntax_error", "tail_replay", variables=given)["message"] == "variable x: its value is too long"
+    assert most_memory(fresh.server) < 500
+
+
+def test_names_that_are_not_known_yet_count_all_files_once(fresh):
+    files = {f"data/{i}{'x' * 200}.csv": "1" for i in range(1000)}
+    files["init/1.sql"] = "SELECT 'data/1.csv' AS x \\gset\n" + "\\if false\n\\i :x\n\\endif\n" * 5000
+    begin_measuring(fresh.server)
+    assert plan(fresh, {**files, "head.sql": "SELECT 1"}).status == 200
+    assert most_memory(fresh.server) < 500
+
+
+def test_files_that_ask_often_and_are_included_often_are_refused(fresh):
+    files = {"init/1.sql": "\\i 1.sql\n" * 1000, "1.sql": "\\i 2.sql\n" * 90, "2.sql": "\\set a b\n" * 10000, "head.sql": "SELECT 1"}
+    problem(plan(fresh, files), 422, "include_cycle")
+
+
+def test_statements_of_large_variables_are_not_held_at_once(fresh):
+    files = {"init/1.sql": "CREATE TABLE t (i int)", "head.sql": "SELECT length(:'x' || :'x' || :'x' || :'x');\n" * 60}
+    begin_measuring(fresh.server)
+    job = ran(fresh, files, variables={"x": "b" * 1000000})
+    assert len(job["results"]) == 60 and job["rows"] == [[4000000]]
+    assert most_memory(fresh.server) < 300
