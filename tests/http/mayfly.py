@@ -312,7 +312,7 @@ def left_behind(folder):
             with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
                 name, _, rest = stat.read().partition("(")[2].rpartition(")")
             state, parent, group = rest.split()[:3]
-            if name == "postgres" and state != "Z" and int(group) == os.getpgrp() and program(parent) not in ("mayfly", "postgres"):
+            if name == "postgres" and state != "Z" and int(group) == os.getpgrp() and program(parent) not in (os.path.basename(BINARY), "postgres"):
                 found.append(int(pid))
     with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
         return found + [line for line in mounts if folder in line]
