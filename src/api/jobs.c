@@ -1,7 +1,7 @@
 /* jobs.c - /v1/jobs: made, assembled, run, looked at, waited for, extended, canceled, dropped.
  *
  * Everything that reads or writes records runs on the pool; a job that is in memory is answered from the loop
- * once its end woke the request.
+ * once its end woke the request. A small job that nobody can know before it has ended is made on the loop as well.
  */
 #include "api/api_int.h"
 
@@ -87,13 +87,35 @@ static bool answer_begun(struct call *c, const struct http_req *in, struct http_
 	return job_acknowledge(c, j) && write_accepted(c, out, j);
 }
 
+enum { SMALL_FILES = 200 };
+
+/* Nothing of it is to be read, claimed or written down: it is handed to its thread, and the request waits. */
+static bool is_light(struct call *c, const struct http_req *in, const struct job_ask *ask)
+{
+	int64_t wait_ms = 0;
+
+	if (!ask->head_path.n || ask->request_id.n || ask->nfiles > SMALL_FILES || !api_prefer_wait(c, in, &wait_ms) || wait_ms <= 0)
+		return false;
+	for (int i = 0; i < ask->nfiles; i++)
+		if (!ask->files[i].content.p)
+			return false;
+	return true;
+}
+
 bool api_create_job(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
+	bool on_pool = http_is_on_pool(out);
 	struct api *a = rooms;
 	struct job_ask ask;
 	struct job *j;
 
-	if (!api_read_job(c, a, in, &ask) || !job_create(c, a->runner, &ask, &j))
+	if (http_body(in).n > API_LARGE_BODY && !on_pool)
+		return http_on_pool(out);
+	if (!api_read_job(c, a, in, &ask))
+		return false;
+	if (!on_pool && !is_light(c, in, &ask))
+		return http_on_pool(out);
+	if (!job_create(c, a->runner, &ask, &j))
 		return false;
 	arena_defer(c->arena, unref, j);
 	if (!ask.head_path.p) /* it waits to be assembled */

@@ -71,7 +71,7 @@ const struct http_route api_routes[] = {
 	{"DELETE", "/v1/spaces/{space_id}/sql-sessions/{session_id}", api_close_sql_session, NULL, HTTP_ON_POOL,
 	 "Close a SQL session"},
 
-	{"POST", "/v1/jobs", api_create_job, api_begun_job_done, API_NEW_WORK | HTTP_ON_POOL,
+	{"POST", "/v1/jobs", api_create_job, api_begun_job_done, API_NEW_WORK,
 	 "Run the head of a chain of SQL files over its cached layer"},
 	{"GET", "/v1/jobs", api_list_jobs, NULL, HTTP_ON_POOL, "List jobs, newest first"},
 	{"GET", "/v1/jobs/{job_id}", api_get_job, api_get_job_done, HTTP_ON_POOL, "A job with its rows; `wait` long-polls"},
