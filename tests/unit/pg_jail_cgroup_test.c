@@ -443,15 +443,24 @@ static int in_a_process(int (*fn)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void real_remove(void)
+static void remove_children(void)
 {
-	char leaf[PATH_MAX + 32];
+	DIR *d = opendir(real);
+	const struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (e->d_type == DT_DIR && e->d_name[0] != '.')
+			unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
+	if (d)
+		closedir(d);
+}
+
+static void real_remove(void) /* also what a failed test leaves */
+{
 	int64_t until = clock_mono_ms() + JAIL_RIG_LEFT_MS;
 
-	snprintf(leaf, sizeof(leaf), "%s/mayfly-server", real);
-	while (rmdir(leaf) != 0 && errno == EBUSY && clock_mono_ms() < until)
-		pg_rig_pause();
-	while (rmdir(real) != 0 && errno == EBUSY && clock_mono_ms() < until)
+	put(real, "cgroup.kill", "1");
+	for (remove_children(); rmdir(real) != 0 && errno == EBUSY && clock_mono_ms() < until; remove_children())
 		pg_rig_pause();
 	assert_int_not_equal(access(real, F_OK), 0);
 }
