@@ -11,17 +11,6 @@ enum { LINES_MAX = 1000, LINES_DEFAULT = 1000 };
 
 static const char json_media[] = "application/json", sse_media[] = "text/event-stream";
 
-static void put_line(struct json_out *o, const struct job_log *l)
-{
-	json_begin_object(o);
-	JSON_FIELD_INT(o, "seq", l->seq);
-	JSON_FIELD_TIME(o, "time", l->time_ms);
-	JSON_FIELD_TEXT(o, "stage", str_of(job_stage_name(l->stage)));
-	JSON_FIELD_TEXT(o, "level", str_of(l->level));
-	JSON_FIELD_TEXT(o, "message", l->message);
-	json_end_object(o);
-}
-
 /* --- polling --- */
 
 struct poll {
@@ -56,7 +45,7 @@ static bool write_lines(struct http_res *out, const struct poll *p, const struct
 	json_key(&o, S("items"));
 	json_begin_array(&o);
 	for (int i = 0; i < n; i++)
-		put_line(&o, &v[i]);
+		job_log_write(&o, &v[i]);
 	json_end_array(&o);
 	JSON_FIELD_INT(&o, "next", n ? v[n - 1].seq : p->after);
 	json_end_object(&o);
@@ -131,7 +120,7 @@ static bool read_more(struct call *c, struct live *l, struct buf *into)
 		OWNS(buf) text = {0};
 		struct json_out o = json_out(&text);
 
-		put_line(&o, &v[i]);
+		job_log_write(&o, &v[i]);
 		put_event(into, v[i].seq, "log", &text);
 		l->seen = v[i].seq;
 	}

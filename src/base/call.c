@@ -22,14 +22,6 @@ bool tenant_name_valid(struct str name)
 	return true;
 }
 
-static bool is_trace_hex(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (!ascii_digit(s.p[i]) && !(s.p[i] >= 'a' && s.p[i] <= 'f'))
-			return false;
-	return true;
-}
-
 static bool is_zero(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -42,8 +34,8 @@ bool traceparent_valid(struct str s)
 {
 	if (s.n != 55 || !str_starts(s, S("00-")) || s.p[35] != '-' || s.p[52] != '-')
 		return false;
-	return is_trace_hex(str_from(s.p + 3, 32)) && !is_zero(str_from(s.p + 3, 32)) && is_trace_hex(str_from(s.p + 36, 16)) &&
-	       !is_zero(str_from(s.p + 36, 16)) && is_trace_hex(str_from(s.p + 53, 2));
+	return str_is_hex(str_from(s.p + 3, 32), 32) && !is_zero(str_from(s.p + 3, 32)) && str_is_hex(str_from(s.p + 36, 16), 16) &&
+	       !is_zero(str_from(s.p + 36, 16)) && str_is_hex(str_from(s.p + 53, 2), 2);
 }
 
 static void leave(struct call *c, enum err_kind kind, const char *fmt, va_list ap)

@@ -69,6 +69,19 @@ void hash_sha256(struct str s, unsigned char ret[SHA256_LEN])
 	INVARIANT(EVP_Digest(s.p, s.n, ret, &n, sha256, NULL) == 1);
 }
 
+void hash_sha256_hex(struct str s, char ret[SHA256_HEX + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char sum[SHA256_LEN];
+
+	hash_sha256(s, sum);
+	for (int i = 0; i < SHA256_LEN; i++) {
+		ret[2 * i] = digits[sum[i] >> 4];
+		ret[2 * i + 1] = digits[sum[i] & 15];
+	}
+	ret[SHA256_HEX] = '\0';
+}
+
 void hash_hmac_sha256(struct str key, struct str s, unsigned char ret[SHA256_LEN])
 {
 	unsigned int n = SHA256_LEN;

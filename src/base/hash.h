@@ -10,8 +10,9 @@
 
 uint64_t hash_bytes(struct str s);
 
-enum { SHA256_LEN = 32 };
+enum { SHA256_LEN = 32, SHA256_HEX = 2 * SHA256_LEN };
 void hash_sha256(struct str s, unsigned char ret[SHA256_LEN]);
+void hash_sha256_hex(struct str s, char ret[SHA256_HEX + 1]); /* lower case */
 void hash_hmac_sha256(struct str key, struct str s, unsigned char ret[SHA256_LEN]);
 bool hash_equal(const void *a, const void *b, size_t n); /* in constant time */
 

@@ -85,6 +85,14 @@ static inline bool ascii_alpha(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
+static inline bool str_is_hex(struct str s, size_t n) /* n digits, lower case */
+{
+	size_t i = 0;
+
+	while (i < s.n && (ascii_digit(s.p[i]) || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+		i++;
+	return i == s.n && s.n == n;
+}
 /* The value of a hex digit, or -1. */
 static inline int ascii_hex(char c)
 {

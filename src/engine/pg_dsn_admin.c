@@ -159,11 +159,10 @@ struct str dsn_literal(struct arena *a, struct str s)
 /* --- names --- */
 void dsn_hex(struct str of, int digits, char *ret)
 {
-	unsigned char sum[SHA256_LEN];
+	char sum[SHA256_HEX + 1];
 
-	hash_sha256(of, sum);
-	for (int i = 0; i < digits; i += 2)
-		snprintf(ret + i, 3, "%02x", sum[i / 2]);
+	hash_sha256_hex(of, sum);
+	snprintf(ret, (size_t)digits + 1, "%s", sum);
 }
 
 void dsn_nonce(char ret[17])

@@ -282,14 +282,13 @@ static bool is_there(struct call *c, struct jail *j)
 
 bool jail_base_name(struct call *c, struct jail *j)
 {
-	unsigned char digest[SHA256_LEN];
-	OWNS(buf) identity = {0}, hex = {0};
+	char digest[SHA256_HEX + 1];
+	OWNS(buf) identity = {0};
 
 	if (!jail_identity(c, &j->backend, &identity))
 		return false;
-	hash_sha256(buf_str(&identity), digest);
-	hash_hex(str_from((const char *)digest, BASE_HEX / 2), &hex);
-	snprintf(j->base, sizeof(j->base), "base-%s", buf_cstr(&hex));
+	hash_sha256_hex(buf_str(&identity), digest);
+	snprintf(j->base, sizeof(j->base), "base-%.*s", BASE_HEX, digest);
 	return true;
 }
 

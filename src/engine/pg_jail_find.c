@@ -88,11 +88,14 @@ static char *by_version(void)
 	DIR *d = opendir(debian);
 	const struct dirent *e;
 	char *best = NULL, *at;
-	int highest = 0;
+	int64_t highest = 0;
 
 	while (d && (e = readdir(d))) {
-		int major = atoi(e->d_name);
+		int64_t major;
 		char place[PATH_MAX];
+
+		if (!str_to_i64(str_of(e->d_name), &major))
+			continue;
 
 		snprintf(place, sizeof(place), "%s/%s/bin", debian, e->d_name);
 		at = major > highest ? resolved(place) : NULL;
@@ -168,12 +171,17 @@ static bool read_version(struct call *c, struct jail_programs *p)
 	char *path = joined(p->bin_dir, "postgres");
 	OWNS(buf) said = {0};
 	struct str v = {NULL, 0};
+	int64_t major = 0;
+	size_t digits = 0;
 
 	if (ask(path, "--version", &said) && str_starts(buf_str(&said), words))
 		v = str_trim(str_tail(buf_str(&said), words.n));
 	free(path);
 	snprintf(p->version, sizeof(p->version), "%.*s", SARG(v));
-	p->major = atoi(p->version);
+	while (digits < v.n && ascii_digit(v.p[digits])) /* "15.18 (Debian …)", "19beta1" */
+		digits++;
+	(void)!str_to_i64(str_head(v, digits), &major);
+	p->major = (int)major;
 	return p->major >= 12 || fail(c, ERR_ENGINE_UNREACHABLE, "PostgreSQL 12 or newer is needed, %s has \"%s\"", p->bin_dir, p->version);
 }
 

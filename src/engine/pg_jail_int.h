@@ -25,7 +25,7 @@
 
 enum jail_level { JAIL_USERNS, JAIL_ROOT, JAIL_PLAIN }; /* JAIL_ROOT: namespaces made by root; JAIL_PLAIN: none */
 enum jail_driver { JAIL_BTRFS, JAIL_OVERLAY, JAIL_OVERLAY_TMPFS, JAIL_REFLINK, JAIL_COPY, JAIL_DRIVERS };
-enum { JAIL_NAME = 96, JAIL_CONNECTIONS = 24, JAIL_FILES = 1024 };
+enum { JAIL_NAME = 96, JAIL_FILES = 1024 };
 
 /* --- the programs (pg_jail_find.c) --- */
 struct jail_programs {

@@ -23,11 +23,7 @@ static const char first_line[] = "mayfly layer 2";
 
 bool jail_layer_id_valid(struct str id)
 {
-	bool ok = id.n == PG_LAYER_LEN;
-
-	for (size_t i = 0; ok && i < id.n; i++)
-		ok = ascii_digit(id.p[i]) || (id.p[i] >= 'a' && id.p[i] <= 'f');
-	return ok;
+	return str_is_hex(id, PG_LAYER_LEN);
 }
 
 /* --- the file --- */

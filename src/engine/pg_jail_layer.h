@@ -23,7 +23,6 @@ bool jail_tree_share(int from, int to, enum jail_copy how); /* a file's content 
 bool jail_tree_subvolume(int dir, const char *name, struct jail_owner o) NODISCARD; /* btrfs */
 bool jail_tree_snapshot(int dir, const char *from, const char *to) NODISCARD;
 enum { TREE_PATH = 512 };
-bool jail_tree_is_opaque(int fd);
 bool jail_tree_mark_opaque(int fd) NODISCARD;
 
 /* What a layer adds to the one below. Of an overlay that is its folder; of a copy, what differs from the parent's. */

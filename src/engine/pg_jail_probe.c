@@ -34,7 +34,7 @@ void jail_missing(struct jail *j, const char *fmt, ...)
 	va_list ap;
 
 	if (n && n + 3 < sizeof(j->missing)) {
-		strcpy(j->missing + n, "; ");
+		memcpy(j->missing + n, "; ", 3);
 		n += 2;
 	}
 	va_start(ap, fmt);

@@ -50,7 +50,7 @@ static bool is_gone(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
 }
 
-bool jail_tree_is_opaque(int fd)
+static bool is_opaque(int fd)
 {
 	char v = 0;
 
@@ -217,7 +217,7 @@ static bool merge_folder(int from_dir, const char *from, int to_dir, const char 
 	v.copy.from = open_folder(from_dir, from);
 	if (v.copy.from < 0)
 		return false;
-	ok = !jail_tree_is_opaque(v.copy.from) || jail_tree_remove(to_dir, to);
+	ok = !is_opaque(v.copy.from) || jail_tree_remove(to_dir, to);
 	ok = ok && (jail_tree_make(to_dir, to, v.copy.owner) || errno == EEXIST);
 	v.copy.to = ok ? open_folder(to_dir, to) : -1;
 	ok = v.copy.to >= 0 && each_entry(v.copy.from, merge_entry, &v);
@@ -424,7 +424,7 @@ static bool walk_folder(const struct walking *above, const char *name, const str
 	if (v.dir < 0)
 		return false;
 	v.other = top || above->other < 0 ? above->other : open_folder(above->other, name);
-	ok = top || v.fn(v.arg, jail_tree_is_opaque(v.dir) ? NODE_OPAQUE : NODE_FOLDER, v.path, v.dir, st);
+	ok = top || v.fn(v.arg, is_opaque(v.dir) ? NODE_OPAQUE : NODE_FOLDER, v.path, v.dir, st);
 	ok = ok && each_entry(v.dir, walk_entry, &v) && (v.other < 0 || each_entry(v.other, missing_entry, &v));
 	file_close_quietly(v.dir);
 	if (v.other >= 0 && !top)

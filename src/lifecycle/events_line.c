@@ -36,22 +36,13 @@ static bool take_offset(struct str *s, int64_t *ret)
 	return true;
 }
 
-static bool is_hash(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (!ascii_digit(s.p[i]) && !(s.p[i] >= 'a' && s.p[i] <= 'f'))
-			return false;
-	}
-	return s.n == HEX;
-}
-
 /* The hash at the end of *s, and what stands before and behind it, are cut off. */
 static bool take_hash_at_end(struct str *s, struct str before, struct str behind, struct str *ret)
 {
 	size_t n = before.n + HEX + behind.n;
 	struct str end = str_tail(*s, s->n < n ? 0 : s->n - n);
 
-	if (s->n < n || !take_literal(&end, before) || !str_ends(end, behind) || !is_hash(str_head(end, HEX)))
+	if (s->n < n || !take_literal(&end, before) || !str_ends(end, behind) || !str_is_hex(str_head(end, HEX), HEX))
 		return false;
 	*ret = str_head(end, HEX);
 	*s = str_head(*s, s->n - n);
@@ -153,7 +144,7 @@ static bool take_hash(struct str *s, char ret[HEX + 1])
 {
 	struct str hash;
 
-	if (!take_text(s, &hash) || !is_hash(hash))
+	if (!take_text(s, &hash) || !str_is_hex(hash, HEX))
 		return false;
 	memcpy(ret, hash.p, HEX);
 	ret[HEX] = 0;

@@ -10,7 +10,7 @@
 
 #include "base/base.h"
 
-enum obs_span_kind { OBS_SPAN_INTERNAL = 1, OBS_SPAN_SERVER, OBS_SPAN_CLIENT }; /* numbered as OTLP does */
+enum obs_span_kind { OBS_SPAN_INTERNAL = 1, OBS_SPAN_SERVER }; /* numbered as OTLP does */
 enum { OBS_TRACE_HEX = 32, OBS_SPAN_HEX = 16, OBS_TRACEPARENT_LEN = 55 };
 
 struct obs_span { /* zeroed: none */

@@ -89,12 +89,12 @@ static bool parse_name(struct str name, struct batch_at *ret)
 
 static struct str key_of(struct call *c, struct str tenant, struct str name)
 {
-	return arena_fmt(c->arena, "%.*sended/%.*s", SARG(runner_prefix(c->arena, tenant)), SARG(name));
+	return arena_fmt(c->arena, "%.*sended/%.*s", SARG(store_tenant_prefix(c->arena, tenant)), SARG(name));
 }
 
 static struct str gone_key(struct call *c, struct str tenant, struct str name, struct str id)
 {
-	return arena_fmt(c->arena, "%.*sended_gone/%.*s%s%.*s", SARG(runner_prefix(c->arena, tenant)), SARG(name), name.n ? "/" : "", SARG(id));
+	return arena_fmt(c->arena, "%.*sended_gone/%.*s%s%.*s", SARG(store_tenant_prefix(c->arena, tenant)), SARG(name), name.n ? "/" : "", SARG(id));
 }
 
 /* --- walking, newest first --- */
@@ -117,7 +117,7 @@ static void walk_open(struct batch_walk *w, struct call *c, struct runner *r, st
 	int64_t at = newest_ms < 0 ? 0 : newest_ms > TIME_MAX ? TIME_MAX : newest_ms;
 
 	*w = (struct batch_walk){.c = c, .r = r};
-	w->prefix = arena_fmt(&w->arena, "%.*sended/", SARG(runner_prefix(&w->arena, tenant)));
+	w->prefix = arena_fmt(&w->arena, "%.*sended/", SARG(store_tenant_prefix(&w->arena, tenant)));
 	walk_page(w, arena_fmt(&w->arena, "%.*s%012llx", SARG(w->prefix), (unsigned long long)(TIME_MAX - at)));
 }
 

@@ -85,47 +85,19 @@ void blobs_close(struct runner *r)
 
 /* --- names --- */
 
-void runner_sha(struct str bytes, char ret[RUNNER_HEX + 1])
-{
-	static const char digits[] = "0123456789abcdef";
-	unsigned char sum[SHA256_LEN];
-
-	hash_sha256(bytes, sum);
-	for (int i = 0; i < SHA256_LEN; i++) {
-		ret[2 * i] = digits[sum[i] >> 4];
-		ret[2 * i + 1] = digits[sum[i] & 15];
-	}
-	ret[RUNNER_HEX] = '\0';
-}
-
-static bool is_hex(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (!ascii_digit(s.p[i]) && !(s.p[i] >= 'a' && s.p[i] <= 'f'))
-			return false;
-	return s.n == RUNNER_HEX;
-}
-
 bool etag_hex(struct call *c, struct str etag, struct str *ret)
 {
 	struct str hex = str_tail(etag, sizeof("sha256:") - 1);
 
-	if (!str_starts(etag, S("sha256:")) || !is_hex(hex))
+	if (!str_starts(etag, S("sha256:")) || !str_is_hex(hex, SHA256_HEX))
 		return fail(c, ERR_INVALID_FIELD, "an etag is `sha256:` and 64 digits 0-9 and a-f");
 	*ret = hex;
 	return true;
 }
 
-struct str runner_prefix(struct arena *a, struct str tenant)
-{
-	if (str_eq(tenant, S("default")))
-		return S("");
-	return arena_fmt(a, "tenants/%.*s/", SARG(tenant));
-}
-
 static struct str blob_key(struct call *c, struct str hex)
 {
-	return arena_fmt(c->arena, "%.*sblobs/%.*s", SARG(runner_prefix(c->arena, c->tenant)), SARG(hex));
+	return arena_fmt(c->arena, "%.*sblobs/%.*s", SARG(store_tenant_prefix(c->arena, c->tenant)), SARG(hex));
 }
 
 bool runner_tenants(struct call *c, struct runner *r, struct str **ret, int *ret_n)
@@ -252,7 +224,7 @@ static void next_entry(struct runner *r, struct group *g, const struct store_ent
 {
 	struct str hex = str_head(name, RUNNER_HEX);
 
-	if (!is_hex(hex))
+	if (!str_is_hex(hex, SHA256_HEX))
 		return;
 	if (!str_eq(hex, str_of(g->hex))) {
 		*g = (struct group){0};
@@ -527,7 +499,7 @@ static bool is_content(struct str bytes, struct str hex)
 {
 	char sum[RUNNER_HEX + 1];
 
-	runner_sha(bytes, sum);
+	hash_sha256_hex(bytes, sum);
 	return str_eq(hex, str_of(sum));
 }
 
@@ -571,7 +543,7 @@ static bool blob_write(struct call *c, struct runner *r, struct str hex, struct 
 	return until_ms <= fresh || mark(c, r, hex, until_ms);
 }
 
-bool blob_put(struct call *c, struct runner *r, struct str hex, struct str bytes, int64_t until_ms)
+static bool blob_put(struct call *c, struct runner *r, struct str hex, struct str bytes, int64_t until_ms)
 {
 	if (blob_hold(c, r, hex, until_ms, NULL))
 		return true;

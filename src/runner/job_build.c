@@ -118,8 +118,7 @@ bool job_acknowledge(struct call *c, struct job *j)
 
 void part_fingerprint(const struct job_ask *ask, char ret[RUNNER_HEX + 1])
 {
-	unsigned char sum[SHA256_LEN];
-	OWNS(buf) all = {0}, hex = {0};
+	OWNS(buf) all = {0};
 
 	buf_add(&all, ask->fingerprint);
 	for (int i = 0; !ask->fingerprint.n && i < ask->nfiles; i++) {
@@ -131,10 +130,7 @@ void part_fingerprint(const struct job_ask *ask, char ret[RUNNER_HEX + 1])
 	}
 	for (int i = 0; !ask->fingerprint.n && ask->chain && i < ask->nchain; i++)
 		buf_fmt(&all, "c%zu:%.*s", ask->chain[i].n, SARG(ask->chain[i]));
-	hash_sha256(buf_str(&all), sum);
-	hash_hex(str_from((const char *)sum, SHA256_LEN), &hex);
-	memcpy(ret, hex.p, RUNNER_HEX);
-	ret[RUNNER_HEX] = '\0';
+	hash_sha256_hex(buf_str(&all), ret);
 }
 
 /* 1: it came before, the same; 0: it is new; -1: it came before with other files. */

@@ -50,7 +50,6 @@ void jobs_batched(struct job *j);                        /* its batch counts it 
 void jobs_unbatched(struct job *j);
 void jobs_set_batched(struct runner *r, struct str tenant, int64_t n);
 void jobs_threads_end(struct runner *r);
-void jobs_uncount(struct job *j);
 void jobs_forget(struct job *j, bool expired);           /* out of the map, or kept as expired for a while */
 bool jobs_queue(struct call *c, struct job *j, bool again) NODISCARD; /* again: taken up, whatever waits */
 bool jobs_unqueue(struct job *j);                        /* it waited, and does not any more */
@@ -82,7 +81,6 @@ void result_write(struct json_out *o, struct call *c, const struct kept_result *
 
 /* --- job_doc.c --- */
 void job_error_write(struct json_out *o, const struct job_error *e);
-void job_log_write(struct json_out *o, const struct job_log *l);
 
 /* --- records.c: objects of the store --- */
 struct str job_record_key(struct arena *a, const struct job *j, const char *name);

@@ -161,7 +161,7 @@ void jobs_known(struct call *c, struct job *j)
 		jobs_remember(j);
 }
 
-void jobs_uncount(struct job *j)
+static void jobs_uncount(struct job *j)
 {
 	struct jobs *js = of(j->runner);
 

@@ -163,7 +163,6 @@ struct replaying {           /* one instance on which steps run */
 	int64_t ms;              /* of steps since it was opened */
 };
 bool replay_step(struct build *b, struct replaying *p, int step) NODISCARD; /* index of the step */
-bool sighting_note(struct runner *r, const struct build *b, int step); /* a second chain leaves behind this step */
 void sightings_close(struct layers *ls);
 
 /* verify.c */

@@ -463,7 +463,7 @@ static bool make_step(struct walk *w, const char *before, struct plan_step *s)
 	hash_field(&b, str_from((const char *)s->content, SHA256_LEN));
 	hash_field(&b, str_from((const char *)s->includes, SHA256_LEN));
 	hash_field(&b, buf_str(&w->values));
-	runner_sha(buf_str(&b), s->id);
+	hash_sha256_hex(buf_str(&b), s->id);
 	return true;
 }
 
@@ -564,7 +564,7 @@ static bool find_base(struct call *c, struct runner *r)
 		return false;
 	hash_field(&b, S("mayfly/base/1"));
 	hash_field(&b, buf_str(&what));
-	runner_sha(buf_str(&b), r->base);
+	hash_sha256_hex(buf_str(&b), r->base);
 	return true;
 }
 

@@ -220,7 +220,7 @@ static const char *why(const struct chain *h, const struct plan *p, int at, stru
 	return strcmp(h->base, p->base) != 0 ? "engine_changed" : "evicted";
 }
 
-void chains_compare(struct call *c, struct runner *r, const struct plan *plan, int from, struct difference *ret)
+static void chains_compare(struct call *c, struct runner *r, const struct plan *plan, int from, struct difference *ret)
 {
 	struct chains *k = r->chains;
 	struct likeness l = {0};

@@ -45,6 +45,5 @@ struct difference {
 	const char *reason;
 	struct str changed;
 };
-void chains_compare(struct call *c, struct runner *r, const struct plan *plan, int from, struct difference *ret);
 
 #endif

@@ -182,7 +182,7 @@ static struct tree_file file_made(struct arena *a, const struct job_file *f)
 	if (f->content.p) {
 		t.content = arena_dup(a, f->content);
 		t.size = (int64_t)f->content.n;
-		runner_sha(f->content, t.etag);
+		hash_sha256_hex(f->content, t.etag);
 	} else {
 		memcpy(t.etag, f->etag.p + f->etag.n - RUNNER_HEX, RUNNER_HEX);
 	}

@@ -19,7 +19,7 @@ struct str job_record_key(struct arena *a, const struct job *j, const char *name
 
 struct str record_key_of(struct arena *a, struct str tenant, struct str id, const char *name)
 {
-	return arena_fmt(a, "%.*sjobs/%.*s/%s", SARG(runner_prefix(a, tenant)), SARG(id), name);
+	return arena_fmt(a, "%.*sjobs/%.*s/%s", SARG(store_tenant_prefix(a, tenant)), SARG(id), name);
 }
 
 /* --- pieces --- */
@@ -363,7 +363,7 @@ bool record_put_end(struct call *c, struct job *j)
 
 bool record_ids(struct call *c, struct runner *r, struct str tenant, record_id_fn *fn, void *arg)
 {
-	struct str prefix = arena_fmt(c->arena, "%.*sjobs/", SARG(runner_prefix(c->arena, tenant))), after = S("");
+	struct str prefix = arena_fmt(c->arena, "%.*sjobs/", SARG(store_tenant_prefix(c->arena, tenant))), after = S("");
 	struct arena *callers = c->arena;
 	OWNS(arena) pages = {0};
 	char last[ID_LEN + 1] = "";

@@ -32,7 +32,7 @@ static void forget_oldest(struct layers *ls)
 	free(s);
 }
 
-bool sighting_note(struct runner *r, const struct build *b, int step)
+static bool sighting_note(struct runner *r, const struct build *b, int step)
 {
 	struct layers *ls = r->layers;
 	const struct plan *p = b->ask->plan;

@@ -12,22 +12,18 @@ enum { WAIT_MS = 5000, WAIT_STEP_US = 20000, TRIES = 4 };
 
 static struct str request_key(struct call *c, const struct job *j, struct str request_id)
 {
-	unsigned char sum[SHA256_LEN];
-	OWNS(buf) hex = {0};
+	char sum[SHA256_HEX + 1];
 
-	hash_sha256(request_id, sum);
-	hash_hex(str_from((const char *)sum, SHA256_LEN), &hex);
-	return arena_fmt(c->arena, "runner/request/%s/%.*s", j->tenant->name, SARG(buf_str(&hex)));
+	hash_sha256_hex(request_id, sum);
+	return arena_fmt(c->arena, "runner/request/%s/%s", j->tenant->name, sum);
 }
 
 static struct str record_of(struct call *c, const struct job *j, const struct job_body *b)
 {
-	unsigned char sum[SHA256_LEN];
-	OWNS(buf) hex = {0};
+	char sum[SHA256_HEX + 1];
 
-	hash_sha256(b->fingerprint, sum);
-	hash_hex(str_from((const char *)sum, SHA256_LEN), &hex);
-	return arena_fmt(c->arena, "%s %.*s", j->id, SARG(buf_str(&hex)));
+	hash_sha256_hex(b->fingerprint, sum);
+	return arena_fmt(c->arena, "%s %s", j->id, sum);
 }
 
 /* The job of the id that is here and was made: NULL when it is not, or failed to be made. */

@@ -106,6 +106,7 @@ struct job_log {
 };
 /* Lines with seq > after, at most `limit`, in the call's arena. */
 bool job_logs(struct call *c, struct job *j, int64_t after, int limit, struct job_log **ret, int *ret_n) NODISCARD;
+void job_log_write(struct json_out *o, const struct job_log *l);
 struct job_result { /* of a statement of the head */
 	struct str command_tag;
 	bool has_rows, truncated;

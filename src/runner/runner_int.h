@@ -16,7 +16,7 @@
 #include "runner/runner.h"
 #include "sql/sql.h"
 
-enum { RUNNER_HEX = 64 };
+enum { RUNNER_HEX = SHA256_HEX };
 
 /* --- a tree: files by path, bytewise --- */
 struct tree_file {
@@ -55,7 +55,6 @@ bool tree_order(struct call *c, const struct tree *t, struct str head, const str
 /* blobs.c: by tenant and etag, in the store, a few in memory; all block */
 bool blob_get(struct call *c, struct runner *r, struct str hex, struct str *ret) NODISCARD; /* in the call's arena; ERR_NOT_FOUND */
 /* Stores the content under its SHA-256 and keeps it until then at least. ERR_QUOTA. */
-bool blob_put(struct call *c, struct runner *r, struct str hex, struct str bytes, int64_t until_ms) NODISCARD;
 /* It is there (ERR_NOT_FOUND) and is kept until then at least. ret_size may be NULL. */
 bool blob_hold(struct call *c, struct runner *r, struct str hex, int64_t until_ms, int64_t *ret_size) NODISCARD;
 int64_t blob_used_until(const struct runner *r); /* for the two above: what was used now is kept about the TTL */
@@ -64,8 +63,6 @@ bool runner_sweep_due(int64_t *last_ms, int64_t ttl_s); /* is a pass over the st
 bool blobs_open(struct call *c, struct runner *r) NODISCARD;
 void blobs_close(struct runner *r);
 bool etag_hex(struct call *c, struct str etag, struct str *ret) NODISCARD; /* of "sha256:<64 hex>"; ERR_INVALID_FIELD */
-void runner_sha(struct str bytes, char ret[RUNNER_HEX + 1]);
-struct str runner_prefix(struct arena *a, struct str tenant); /* of a tenant's keys in the store: "" or "tenants/x/" */
 /* Tenants of whom the store has something, bytewise, `default` first; in the call's arena. */
 bool runner_tenants(struct call *c, struct runner *r, struct str **ret, int *ret_n) NODISCARD;
 

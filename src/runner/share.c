@@ -42,15 +42,7 @@ struct shared { /* a manifest */
 
 static struct str layer_key(struct arena *a, struct str tenant, struct str id, struct str name)
 {
-	return arena_fmt(a, "%.*slayers/%.*s/%.*s", SARG(runner_prefix(a, tenant)), SARG(id), SARG(name));
-}
-
-static bool is_id(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (!ascii_digit(s.p[i]) && !(s.p[i] >= 'a' && s.p[i] <= 'f'))
-			return false;
-	return s.n == PG_LAYER_LEN;
+	return arena_fmt(a, "%.*slayers/%.*s/%.*s", SARG(store_tenant_prefix(a, tenant)), SARG(id), SARG(name));
 }
 
 static bool shares(const struct runner *r)
@@ -116,7 +108,7 @@ static bool read_pieces(struct call *c, const json_node *list, struct shared *re
 		const json_node *o = json_at(list, i);
 
 		if (json_kind(o) != JSON_KIND_OBJECT || !text_of(o, "name", &v[i].name) || !text_of(o, "sha256", &v[i].sha) ||
-		    !int_of(o, "bytes", &v[i].bytes) || !is_id(v[i].sha) || v[i].bytes > PIECE_BYTES || !store_key_valid(v[i].name) ||
+		    !int_of(o, "bytes", &v[i].bytes) || !str_is_hex(v[i].sha, PG_LAYER_LEN) || v[i].bytes > PIECE_BYTES || !store_key_valid(v[i].name) ||
 		    str_find(v[i].name, '/') < v[i].name.n)
 			return false;
 	}
@@ -132,7 +124,7 @@ static bool read_members(struct call *c, struct runner *r, const json_node *o, s
 
 	return int_of(o, "format", &format) && format == 1 && text_of(o, "base", &base) && str_eq(base, str_of(r->base)) &&
 	       text_of(o, "id", &ret->layer.id) && text_of(o, "parent", &ret->layer.parent) &&
-	       (ret->layer.parent.n == 0 || is_id(ret->layer.parent)) && int_of(o, "bytes", &ret->layer.bytes) &&
+	       (ret->layer.parent.n == 0 || str_is_hex(ret->layer.parent, PG_LAYER_LEN)) && int_of(o, "bytes", &ret->layer.bytes) &&
 	       int_of(o, "published_ms", &ret->layer.published_ms) && text_of(o, "manifest", &ret->layer.manifest) &&
 	       text_of(o, "build", &ret->layer.build) && text_of(o, "parent_build", &ret->layer.parent_build) &&
 	       read_pieces(c, json_get(o, "pieces"), ret);
@@ -228,7 +220,7 @@ static bool put_piece(struct export *x, const struct shared *m, struct piece *p,
 	char sum[RUNNER_HEX + 1];
 	struct store *s = x->r->o.store;
 
-	runner_sha(bytes, sum);
+	hash_sha256_hex(bytes, sum);
 	p->name = arena_fmt(x->c->arena, "%s.%06d", x->nonce, m->npieces);
 	p->sha = arena_dup(x->c->arena, str_of(sum));
 	p->bytes = (int64_t)bytes.n;
@@ -378,7 +370,7 @@ static bool take_piece(struct call *c, struct runner *r, struct str key, const s
 
 	if (!r->o.store->ops->get(c, r->o.store, key, 0, PIECE_BYTES + 1, &b))
 		return false;
-	runner_sha(buf_str(&b), sum);
+	hash_sha256_hex(buf_str(&b), sum);
 	if ((int64_t)b.n != p->bytes || !str_eq(p->sha, str_of(sum)))
 		return fail(c, ERR_STORAGE, "a piece is not what the manifest says");
 	return file_write(fd, buf_str(&b)) || fail(c, ERR_STORAGE, "cannot write a temporary file: %s", strerror(errno));
@@ -493,7 +485,7 @@ static void note_object(struct pass *p, const struct store_entry *e, struct str 
 	struct str id = str_cut(&rest, '/');
 	struct kept *k = map_get(&p->by_id, id);
 
-	if (!is_id(id))
+	if (!str_is_hex(id, PG_LAYER_LEN))
 		return;
 	if (!k) {
 		k = ARENA_NEW(&p->arena, struct kept);
@@ -598,7 +590,7 @@ static bool sweep_layer(struct pass *p, struct kept *k)
 static bool sweep_tenant(struct call *c, struct runner *r, struct str tenant)
 {
 	OWNS(pass) p = {.c = c, .r = r, .tenant = tenant};
-	struct str prefix = arena_fmt(c->arena, "%.*slayers/", SARG(runner_prefix(c->arena, tenant)));
+	struct str prefix = arena_fmt(c->arena, "%.*slayers/", SARG(store_tenant_prefix(c->arena, tenant)));
 
 	list_init(&p.all);
 	if (!each_object(&p, prefix, (struct str){0}) || !choose(&p))

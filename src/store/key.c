@@ -30,6 +30,11 @@ bool store_key_valid(struct str key)
 	return true;
 }
 
+struct str store_tenant_prefix(struct arena *a, struct str tenant)
+{
+	return str_eq(tenant, S("default")) ? S("") : arena_fmt(a, "tenants/%.*s/", SARG(tenant));
+}
+
 bool store_key_check(struct call *c, struct str key)
 {
 	return store_key_valid(key) ||

@@ -64,6 +64,7 @@ struct store_options {
 struct store *store_open(struct call *c, const struct store_options *o) NODISCARD;
 
 bool store_key_valid(struct str key);
+struct str store_tenant_prefix(struct arena *a, struct str tenant); /* of its keys: "tenants/<tenant>/", nothing for the default */
 
 /* --- cache.c: immutable objects as local files: LRU by bytes, a folder a tenant that its worker may read --- */
 struct store_cache;

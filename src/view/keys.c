@@ -19,16 +19,9 @@ bool view_id_check(struct call *c, const char *what, struct str id)
 			     what, VIEW_ID_MAX);
 }
 
-static struct str key_tenant(struct arena *a, struct str tenant)
-{
-	if (str_eq(tenant, S("default")))
-		return S("");
-	return arena_fmt(a, "tenants/%.*s/", SARG(tenant));
-}
-
 struct str key_spaces(struct arena *a, struct str tenant)
 {
-	return arena_fmt(a, "%.*sspaces", SARG(key_tenant(a, tenant)));
+	return arena_fmt(a, "%.*sspaces", SARG(store_tenant_prefix(a, tenant)));
 }
 
 struct str key_space(struct call *c, struct str space, const char *rest)

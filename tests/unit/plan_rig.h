@@ -118,7 +118,7 @@ UNUSED static struct str etag_of(struct fixture *f, struct str content)
 {
 	char hex[RUNNER_HEX + 1];
 
-	runner_sha(content, hex);
+	hash_sha256_hex(content, hex);
 	return arena_fmt(&f->arena, "sha256:%s", hex);
 }
 
