@@ -142,6 +142,8 @@ static void root_folder(struct call *c, struct jail *j, struct jail_plan *p, boo
 	step(p, (struct jail_step){.kind = STEP_LINK, .from = "/tmp", .to = "mnt/dev/shm"});
 	if (with_shell)
 		make_null(p);
+	else /* pg_timezone_names reads what zoneinfo/localtime links to */
+		step(p, (struct jail_step){.kind = STEP_LINK, .from = "/usr/share/zoneinfo/Etc/UTC", .to = "mnt/etc/localtime"});
 }
 
 /* What is in memory lies under /d, where nobody gets at it: unmounting it there would wait for all processors. */

@@ -44,3 +44,8 @@ def test_the_log_tells_of_transactions_that_files_leave_open_and_of_notices_with
     told = [(line["stage"], line["message"]) for line in lines if line["level"] in ("warn", "notice")]
     left = "the file leaves a transaction open: it is rolled back"
     assert told == [("tail_replay", "WARNING 01000"), ("tail_replay", left), ("head_execution", left)], lines
+
+
+def test_time_zones_are_there(fresh):
+    job = ran(fresh, {"head.sql": "SELECT count(*) > 300, bool_or(name = 'Europe/Berlin') FROM pg_timezone_names; SHOW timezone"})
+    assert job["results"][0]["rows"] == [[True, True]] and job["rows"] == [["UTC"]]
