@@ -1,12 +1,16 @@
 /* runner_int.h - inside runner/: who does what, and what they hand each other.
  *
- *   blobs.c, project.c   contents by etag, their TTL; trees: paths, the tail rule
- *   facts.c, plan.c      what a file holds; includes; the hash chain    plan_doc.c: plans as JSON, what differs from the last
- *   script.c             runs one file on a connection, as psql would
- *   layers.c, build.c    which layers are there; single flight; eviction; pins       share.c: through the store
- *   instances.c          warm and shared instances, leases of them
- *   job.c, job_run.c     states; the walk of a job on its thread                     job_doc.c: its document
- *   records.c, journal.c, batches.c what outlives the process; keep.c take-over      logs.c, results.c, hooks.c
+ *   blobs.c, project.c        contents by etag, their TTL; trees: paths, the tail rule
+ *   facts.c, plan.c           what a file holds; includes; the hash chain    plan_doc.c: plans as JSON, what differs from the last
+ *   script.c, script_*.c      runs one file on a connection, as psql would: variables, places of errors   (script_parts.h)
+ *   layers.c, layers_*.c      which layers are there; pins, eviction, documents                           (layers_int.h)
+ *   build.c, replay.c         single flight, the nearest layer; steps on a build; verify.c: a tail twice   share.c: through the store
+ *   instances.c, instances_*.c  places, warm and shared instances, leases of them                         ticket.c: waiting for a place
+ *   job.c, job_make.c, job_build.c, job_queue.c, job_run.c, job_end.c, job_doc.c                          (job_int.h, job_parts.h)
+ *                             states; asked for; in parts; whose turn; the walk on a thread; the end; the document
+ *   logs.c, results.c, hooks.c, request_ids.c   of a job
+ *   records.c, records_read.c, journal.c, batches.c   what outlives the process                           keep.c: take-over
+ *   runner.c                  the room: opened, closed, sweeps; room.h: what it is given
  *
  * Locks: each file's own, never held while another's is taken or anything blocks.
  */
