@@ -1,7 +1,9 @@
 /* pool.c - threads for work that may block. */
 #include "exec/exec_int.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,6 +20,7 @@ struct exec_pool {
 	struct work *first, **last;
 	int queued, max_queued;
 	bool closing;
+	atomic_int waking;                   /* threads that signal `more` outside the lock */
 	int nthreads;
 	pthread_t threads[];
 };
@@ -93,12 +96,16 @@ bool exec_pool_run(struct exec_pool *p, exec_fn *fn, void *arg)
 		*p->last = w;
 		p->last = &w->next;
 		p->queued++;
-		pthread_cond_signal(&p->more);
+		atomic_fetch_add(&p->waking, 1);
 	}
 	pthread_mutex_unlock(&p->lock);
-	if (!taken)
+	if (!taken) {
 		free(w);
-	return taken;
+		return false;
+	}
+	pthread_cond_signal(&p->more); /* outside, so that who wakes finds the lock free */
+	atomic_fetch_sub(&p->waking, 1);
+	return true;
 }
 
 int exec_pool_queued(struct exec_pool *p)
@@ -119,6 +126,8 @@ void exec_pool_close(struct exec_pool *p)
 	pthread_mutex_unlock(&p->lock);
 	for (int i = 0; i < p->nthreads; i++)
 		pthread_join(p->threads[i], NULL);
+	while (atomic_load(&p->waking) > 0)
+		sched_yield();
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->more);
 	free(p);

@@ -243,6 +243,7 @@ static void fly_locked(struct build *b, int from)
 	}
 }
 
+/* The ticket is opened when there is something to wait for. */
 static enum looked look_locked(struct build *b, struct ticket *t)
 {
 	struct layers *ls = b->r->layers;
@@ -260,7 +261,7 @@ static enum looked look_locked(struct build *b, struct ticket *t)
 			break;
 		f = map_get(&ls->flights, layer_key_str(&k));
 		if (f) {
-			t->granted = false;
+			ticket_open(t);
 			tell_ticket(f, t);
 			list_add_tail(&f->waiters, &t->in);
 			return IN_FLIGHT;
@@ -436,7 +437,6 @@ static bool attempt(struct build *b, bool *ret_again, bool *waited)
 	bool went;
 
 	*ret_again = false;
-	ticket_open(&t);
 	pthread_mutex_lock(&ls->lock);
 	what = look_locked(b, &t);
 	pthread_mutex_unlock(&ls->lock);
@@ -444,7 +444,6 @@ static bool attempt(struct build *b, bool *ret_again, bool *waited)
 	case THERE:
 		b->got->steps_reused = b->step;
 		obs_count(*waited ? OBS_M_LAYER_LOOKUPS_WAITED : OBS_M_LAYER_LOOKUPS_HIT);
-		ticket_close(&t);
 		return true;
 	case IN_FLIGHT:
 		went = wait_for(b, &t);
@@ -452,12 +451,10 @@ static bool attempt(struct build *b, bool *ret_again, bool *waited)
 		*ret_again = *waited = true;
 		return went;
 	case FAILED:
-		ticket_close(&t);
 		return fail(b->c, ERR_SQL, "%.*s", SARG(b->got->error.message));
 	case MISSING:
 		break;
 	}
-	ticket_close(&t);
 	return build(b);
 }
 
