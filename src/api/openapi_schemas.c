@@ -242,12 +242,18 @@ const struct api_schema api_schemas[] = {
 	 "\"canceled\"]},\"stage\":{\"enum\":[\"parsing\",\"snapshot_lookup\",\"tail_replay\",\"instance_boot\","
 	 "\"head_execution\",\"publishing\"]},\"created_at\":{\"type\":\"string\"},\"started_at\":{\"type\":[\"string\","
 	 "\"null\"]},\"finished_at\":{\"type\":[\"string\",\"null\"]},\"expires_at\":{\"type\":\"string\"},"
+	 "\"head_path\":{\"type\":[\"string\",\"null\"]},\"parts\":{\"type\":\"integer\"},"
+	 "\"files\":{\"type\":\"integer\"},\"bytes\":{\"type\":\"integer\"},"
+	 "\"telemetry_context\":{\"type\":\"object\",\"properties\":{\"traceparent\":{\"type\":\"string\"},"
+	 "\"tracestate\":{\"type\":\"string\"}}},"
 	 "\"progress\":{\"type\":\"object\",\"properties\":{\"stage\":{\"enum\":[\"parsing\",\"snapshot_lookup\","
 	 "\"tail_replay\",\"instance_boot\",\"head_execution\",\"publishing\"]},\"steps_total\":{\"type\":\"integer\"},"
 	 "\"steps_done\":{\"type\":\"integer\"},\"duration_ms\":{\"type\":\"integer\"}}},"
 	 "\"snapshot\":{\"type\":[\"object\",\"null\"],\"properties\":{\"tail_hash\":{\"type\":[\"string\",\"null\"]},"
 	 "\"layer_id\":{\"type\":[\"string\",\"null\"]},\"hit\":{\"type\":[\"boolean\",\"null\"]},"
-	 "\"steps_reused\":{\"type\":\"integer\"}}},\"tail\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+	 "\"steps_reused\":{\"type\":\"integer\"},"
+	 "\"deterministic\":{\"type\":\"string\",\"enum\":[\"yes\",\"unverified\",\"no\"]},"
+	 "\"volatile\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}},\"tail\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
 	 "\"columns\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\"}},"
 	 "\"rows\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"array\"}},\"results\":{\"type\":\"array\","
 	 "\"items\":{\"$ref\":\"#/components/schemas/JobResult\"}},\"truncated\":{\"type\":\"boolean\"},\"error\":{\"type\":[\"object\",\"null\"],"
@@ -261,7 +267,8 @@ const struct api_schema api_schemas[] = {
 	 "\"metrics\":{\"type\":\"object\",\"properties\":{\"latency_ms\":{\"type\":[\"number\",\"null\"]},"
 	 "\"cache_hit\":{\"type\":[\"boolean\",\"null\"]},\"retries\":{\"type\":\"integer\"},"
 	 "\"boot_ms\":{\"type\":[\"number\",\"null\"]},\"head_ms\":{\"type\":[\"number\",\"null\"]},"
-	 "\"replay_ms\":{\"type\":[\"number\",\"null\"]}}},\"links\":{\"type\":\"object\","
+	 "\"replay_ms\":{\"type\":[\"number\",\"null\"]},\"boot_us\":{\"type\":\"integer\"},"
+	 "\"head_us\":{\"type\":\"integer\"}}},\"links\":{\"type\":\"object\","
 	 "\"properties\":{\"self\":{\"type\":\"string\"},\"logs\":{\"type\":\"string\"},"
 	 "\"results\":{\"type\":\"string\"},\"cancel\":{\"type\":\"string\"}}}}}"},
 	{"JobList",
@@ -277,18 +284,21 @@ const struct api_schema api_schemas[] = {
 	 "\"items\":{\"$ref\":\"#/components/schemas/JobLine\"}},\"next\":{\"type\":\"integer\"}}}"},
 	{"JobResult",
 	 "{\"allOf\":[{\"$ref\":\"#/components/schemas/Result\"},{\"type\":\"object\","
-	 "\"properties\":{\"command_tag\":{\"type\":\"string\"},\"truncated\":{\"type\":\"boolean\"},"
+	 "\"properties\":{\"command_tag\":{\"type\":\"string\"},\"affected\":{\"type\":\"integer\"},"
+	 "\"ms\":{\"type\":\"integer\"},\"truncated\":{\"type\":\"boolean\"},"
 	 "\"notices\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}]}"},
 	{"JobResults",
 	 "{\"allOf\":[{\"$ref\":\"#/components/schemas/JobResult\"},{\"type\":\"object\","
 	 "\"properties\":{\"results\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/JobResult\"}}}}]}"},
 	{"Plan",
-	 "{\"type\":\"object\",\"properties\":{\"tail_hash\":{\"type\":\"string\"},\"steps\":{\"type\":\"array\","
+	 "{\"type\":\"object\",\"properties\":{\"tail_hash\":{\"type\":\"string\"},\"base\":{\"type\":\"string\"},"
+	 "\"head_path\":{\"type\":\"string\"},\"unused\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+	 "\"volatile\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"steps\":{\"type\":\"array\","
 	 "\"items\":{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},\"hash\":{\"type\":\"string\"},"
-	 "\"hit\":{\"type\":\"boolean\"}}}},\"nearest\":{\"type\":[\"object\",\"null\"],"
+	 "\"hit\":{\"type\":\"boolean\"},\"layer\":{\"type\":\"boolean\"}}}},\"nearest\":{\"type\":[\"object\",\"null\"],"
 	 "\"properties\":{\"layer_id\":{\"type\":\"string\"},\"path\":{\"type\":\"string\"},\"steps\":{\"type\":\"integer\"}}},"
 	 "\"first_difference\":{\"type\":[\"object\",\"null\"],\"properties\":{\"path\":{\"type\":\"string\"},"
-	 "\"hash\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"}}}}}"},
+	 "\"hash\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"},\"variable\":{\"type\":\"string\"}}}}}"},
 	{"Layer",
 	 "{\"type\":\"object\",\"properties\":{\"layer_id\":{\"type\":\"string\"},\"parent\":{\"type\":[\"string\","
 	 "\"null\"]},\"path\":{\"type\":\"string\"},\"bytes\":{\"type\":\"integer\"},\"created_at\":{\"type\":\"string\"},"
@@ -329,10 +339,12 @@ const struct api_schema api_schemas[] = {
 	 "\"properties\":{\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},"
 	 "\"detail\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},\"request_id\":{\"type\":\"string\"},"
 	 "\"sqlstate\":{\"type\":\"string\"},\"position\":{\"type\":\"integer\"},\"row\":{\"type\":\"integer\"},"
-	 "\"column\":{\"type\":\"string\"},\"max\":{\"type\":\"integer\"},\"quota\":{\"type\":\"string\"},"
+	 "\"column\":{\"type\":[\"string\",\"integer\"]},\"path\":{\"type\":\"string\"},\"line\":{\"type\":\"integer\"},"
+	 "\"max\":{\"type\":\"integer\"},\"quota\":{\"type\":\"string\"},"
 	 "\"limit\":{\"type\":\"integer\"},\"usage\":{\"type\":\"integer\"},\"failed\":{\"type\":\"integer\"},"
 	 "\"total\":{\"type\":\"integer\"},\"surviving\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-	 "\"location\":{\"type\":\"string\"}}}"},
+	 "\"location\":{\"type\":\"string\"},\"missing\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+	 "\"reason\":{\"type\":\"string\"},\"reasons\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
 	{"Text", "{\"type\":\"string\"}"},
 	{"OpenApi", "{\"type\":\"object\"}"},
 	{"Health", "{\"type\":\"object\"}"},
