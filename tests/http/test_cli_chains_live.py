@@ -75,10 +75,10 @@ def test_a_plan_before_and_after(cli, project):
 
 
 def test_errors_are_shown_where_they_are(cli, project):
-    (project / "test" / "wrong.sql").write_text("select 1;\nselect 'é',\n\tcolr from t;\n")
+    (project / "test" / "wrong.sql").write_text("select 1;\nselect 'é',\n\twword from t;\n")
     cli("run", str(project), "--head", "test/wrong.sql", code=1)
-    assert 'mayfly: test/wrong.sql:3:2: column "colr" does not exist (SQLSTATE 42703)' in cli.said
-    assert cli.said.splitlines()[1:3] == ["          colr from t;", "          ^"] and "hint: " in cli.said
+    assert 'mayfly: test/wrong.sql:3:2: column "wword" does not exist (SQLSTATE 42703)' in cli.said
+    assert cli.said.splitlines()[1:3] == ["          wword from t;", "          ^"] and "hint: " in cli.said
     (project / "lib" / "fill.psql").write_text("insert into t\nvalues (1, 'a'), (1, 'b');\n")
     cli("run", str(project), "--head", "test/count.sql", code=3)
     assert "mayfly: lib/fill.psql:1" in cli.said and "SQLSTATE 23505" in cli.said and "detail: Key (id)=(1)" in cli.said
