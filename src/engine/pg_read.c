@@ -11,6 +11,8 @@
 
 #include <poll.h>
 
+enum { ALL_BYTES = 128 << 20 }; /* of all answers, which are held at once, when one alone may not have more */
+
 struct reading {
 	struct pg_conn *p;
 	struct pg_limits limits;
@@ -192,11 +194,18 @@ static void recover(struct reading *r, enum pg_outcome o)
 static enum pg_outcome read_all(struct reading *r)
 {
 	enum pg_outcome o = read_one(r, &r->answers[0], (struct pg_caps){0, 0});
+	int64_t left = r->caps.bytes > ALL_BYTES ? r->caps.bytes : ALL_BYTES;
 
 	if (o == PG_OK)
 		o = read_one(r, &r->answers[0], (struct pg_caps){0, 0});
-	for (int i = 0; i < r->n && o == PG_OK; i++)
-		o = read_one(r, &r->answers[i], r->caps);
+	for (int i = 0; i < r->n && o == PG_OK; i++) {
+		struct pg_caps caps = r->caps;
+
+		if (caps.bytes > left)
+			caps.bytes = left > 0 ? left : 1; /* none: rows would not be counted as cut */
+		o = read_one(r, &r->answers[i], caps);
+		left -= r->answers[i].bytes;
+	}
 	return o;
 }
 

@@ -5,7 +5,10 @@
  */
 #include "runner/job_int.h"
 
+#include <malloc.h>
 #include <stdlib.h>
+
+enum { HEAVY_BYTES = 16 << 20 };
 
 const struct fsm_state job_fsm[JOB_STATUSES] = {
 	[JOB_PENDING] = {"pending", TO(JOB_PREPARING) | TO(JOB_FAILED) | TO(JOB_CANCELED)},
@@ -46,15 +49,21 @@ struct job_body *job_body_new(void)
 	return b;
 }
 
+/* What large results leave free in the heaps of threads is given back: each thread's heap keeps the most it ever had. */
 void job_body_unref(struct job_body *b)
 {
+	bool heavy;
+
 	if (!b || atomic_fetch_sub(&b->refs, 1) != 1)
 		return;
 	INVARIANT(!b->spec);
 	for (int i = 0; i < b->nresults; i++)
 		kept_drop(&b->results[i]);
+	heavy = b->result_bytes >= HEAVY_BYTES;
 	arena_close(&b->arena);
 	free(b);
+	if (heavy)
+		malloc_trim(0);
 }
 
 struct job_body *job_body_of(struct job *j)

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+enum { RESULTS_BYTES = 128 << 20 }; /* of all statements of a head, when one alone may not have more */
+
 void kept_drop(struct kept_result *k)
 {
 	for (int i = 0; k->parts && i < k->nparts; i++)
@@ -75,6 +77,20 @@ static struct kept_result *room_for_one(struct job_body *b)
 	return &b->results[b->nresults];
 }
 
+/* Every statement may have its bytes; all of them together only so many, since a document has them all. */
+static void bound(struct job *j, const struct job_body *b, struct kept_result *k)
+{
+	int64_t one = j->runner->o.result_bytes, most = one > RESULTS_BYTES ? one : RESULTS_BYTES;
+
+	if (k->nparts == 0 || b->result_bytes + k->bytes <= most)
+		return;
+	kept_drop(k);
+	k->nparts = 0;
+	k->rows = 0;
+	k->bytes = (int64_t)k->columns.n;
+	k->truncated = true;
+}
+
 void results_take(struct job *j, struct job_body *b, struct pg_answer *v, int n)
 {
 	int taken = 0;
@@ -85,6 +101,7 @@ void results_take(struct job *j, struct job_body *b, struct pg_answer *v, int n)
 		struct kept_result *k = room_for_one(b);
 
 		take(&b->arena, &v[taken], k);
+		bound(j, b, k);
 		b->nresults++;
 		b->result_bytes += k->bytes;
 	}

@@ -2,6 +2,7 @@
 import pytest
 
 from chain import failed, plan, problem, ran, rows
+from mayfly import until
 
 
 def most_memory(server):
@@ -80,3 +81,15 @@ def test_statements_of_large_variables_are_not_held_at_once(fresh):
     job = ran(fresh, files, variables={"x": "b" * 1000000})
     assert len(job["results"]) == 60 and job["rows"] == [[4000000]]
     assert most_memory(fresh.server) < 300
+
+
+def test_large_results_leave_no_memory_behind(server):
+    one = server()
+    files = {"init/1.sql": "CREATE TABLE t (i int)"}
+    for n in range(2):  # by turns on the shared instance and on one of its own
+        text = ("CREATE TABLE q ();" if n % 2 else "") + f"SELECT repeat('x', 1000) FROM generate_series(1, {15000 + n});\n" * 12
+        job = ran(one.client, {**files, "head.sql": text})
+        assert job["results"][11 + n % 2]["truncated"] is True and not job["results"][n % 2].get("truncated"), n
+        del job
+    ran(one.client, {**files, "head.sql": "SELECT 1"})
+    until(lambda: begin_measuring(one) or most_memory(one) < 600, "memory to be given back")
