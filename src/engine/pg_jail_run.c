@@ -244,7 +244,8 @@ bool jail_instance_alive(struct pg_instance *instance)
 static void add_memory(pid_t pid, int64_t *own, int64_t *shared)
 {
 	OWNS(buf) b = {0};
-	long long size = 0, resident = 0, common = 0;
+	int64_t resident = 0, common = 0;
+	struct str left;
 	char path[48];
 	int fd;
 
@@ -252,7 +253,9 @@ static void add_memory(pid_t pid, int64_t *own, int64_t *shared)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (file_read(fd, 256, &b) && sscanf(buf_cstr(&b), "%lld %lld %lld", &size, &resident, &common) == 3) {
+	left = file_read(fd, 256, &b) ? buf_str(&b) : S("");
+	(void)str_cut(&left, ' '); /* its size */
+	if (str_to_i64(str_cut(&left, ' '), &resident) && str_to_i64(str_cut(&left, ' '), &common)) {
 		*own += resident - common;
 		*shared = common > *shared ? common : *shared;
 	}
