@@ -140,6 +140,8 @@ static void put_body(struct buf *b, const struct sending *s)
 
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "head_path", a->head);
+	if (a->request_id.n)
+		JSON_FIELD_TEXT(&o, "request_id", a->request_id);
 	if (a->chain.n) {
 		json_key(&o, S("chain"));
 		put_chain(&o, s->project, a->chain);

@@ -34,6 +34,7 @@ bool project_wait(struct call *c, int watch) NODISCARD;
 struct chain_ask {
 	struct remote remote;
 	struct str head, chain, timeout, format, isolation;
+	struct str request_id; /* sent again, it is the same job; empty = none */
 	bool verify, watch;
 	int64_t timeout_s;    /* 0 = the server's */
 	struct cli_list variables, rest; /* rest: the folder */

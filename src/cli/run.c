@@ -8,7 +8,8 @@ enum { WAIT_SECONDS = 1 /* in the request that makes the job; then its log is fo
 struct running {
 	struct chain_ask *ask;
 	const struct cli_format *format;
-	struct str job;       /* once there is one */
+	struct str job;       /* once it is known */
+	struct str body;      /* that asked for it; empty: nothing was asked yet */
 };
 
 /* The job of the answer, ended. */
@@ -29,6 +30,18 @@ static bool until_ended(struct call *c, struct running *r, const struct out_answ
 	return true;
 }
 
+/* Asked for and not answered: the same request is the same job. */
+static struct str job_asked_for(struct call *c, const struct running *r)
+{
+	struct remote_ask q = {.method = "POST", .path = S("/v1/jobs"), .body = r->body, .timeout_ms = REMOTE_ANSWER_MS};
+	struct out_answer answer;
+	const json_node *job;
+
+	if (!r->body.n || !remote_ask(c, &r->ask->remote, &q, &answer) || !json_read_object(c, answer.body, &job))
+		return S("");
+	return remote_text(job, "job_id");
+}
+
 /* After an interrupt: the server need not go on. */
 static void cancel(const struct call *c, const struct running *r)
 {
@@ -36,13 +49,15 @@ static void cancel(const struct call *c, const struct running *r)
 	struct call again = *c;
 	struct remote_ask q = {.method = "POST", .body = S(""), .timeout_ms = REMOTE_ANSWER_MS};
 	struct out_answer answer;
+	struct str job;
 
-	if (!r->job.n)
-		return;
 	again.arena = &arena;
 	again.cancel = NULL;
 	call_forgive(&again);
-	q.path = job_path(&again, r->job, "/cancel");
+	job = r->job.n ? r->job : job_asked_for(&again, r);
+	if (!job.n)
+		return;
+	q.path = job_path(&again, job, "/cancel");
 	if (remote_ask(&again, &r->ask->remote, &q, &answer))
 		fputs("canceled\n", stderr);
 	else
@@ -74,17 +89,21 @@ static int run_project(struct call *c, struct running *r, const struct project *
 	const struct out_header wait = {S("Prefer"), arena_fmt(c->arena, "wait=%d", WAIT_SECONDS)};
 	struct remote_ask q = {.method = "POST", .path = S("/v1/jobs"), .more = &wait, .nmore = 1, .max_body_bytes = 512 << 20};
 	struct out_answer answer;
+	const struct id id = id_v4();
 	const json_node *job;
 
-	r->job = S("");
+	r->job = r->body = S("");
+	r->ask->request_id = arena_dup(c->arena, id_str(&id));
 	if (p->left_out)
 		fprintf(stderr, "mayfly: %zu files over %d MiB are left out\n", p->left_out, PROJECT_FILE_MAX >> 20);
 	if (!project_file(p, r->ask->head)) {
 		fprintf(stderr, "mayfly: there is no file %.*s in %.*s\n", SARG(r->ask->head), SARG(p->folder));
 		return CLI_USAGE;
 	}
-	if (!chain_send(c, r->ask, p, &q, &answer))
+	if (!chain_send(c, r->ask, p, &q, &answer)) {
+		r->body = q.body;
 		return failed(c, r);
+	}
 	if (answer.status >= 300)
 		return chain_refused(c, p, &answer);
 	return until_ended(c, r, &answer, &job) ? show(c, r, p, job) : failed(c, r);
