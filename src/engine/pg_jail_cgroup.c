@@ -161,13 +161,17 @@ static pid_t parent_of(pid_t pid)
 	OWNS(buf) stat = {0};
 	char path[32];
 	const char *end;
-	int parent = 0;
+	int64_t parent;
+	struct str rest;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (!read_at(AT_FDCWD, path, &stat))
 		return errno == ENOENT || errno == ESRCH ? getpid() : 0; /* one that has ended stands in nobody's way */
-	end = strrchr(buf_cstr(&stat), ')');
-	return end && sscanf(end + 1, " %*c %d", &parent) == 1 ? (pid_t)parent : 0;
+	end = strrchr(buf_cstr(&stat), ')'); /* of the program's name; then " S 1234 …" */
+	rest = end ? str_of(end) : S("");
+	str_cut(&rest, ' ');
+	str_cut(&rest, ' ');
+	return str_to_i64(str_cut(&rest, ' '), &parent) ? (pid_t)parent : 0;
 }
 
 static bool is_ours(pid_t pid)
