@@ -20,8 +20,9 @@ import time
 import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# Programs that a shell starts in the background ignore it, and so would all that is started here.
+# What a shell starts in the background, or nohup, ignores these, and so would all that is started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 BINARY = os.path.abspath(os.environ.get("MAYFLY_BINARY") or os.path.join(ROOT, "build", "mayfly"))
 SANITIZED = bool({"ASAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ)) and "san" in BINARY
