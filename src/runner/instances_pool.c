@@ -388,6 +388,18 @@ static void booted(struct boot *what, struct box *b)
 		box_release(is, LIST_ITEM(in, struct box, in));
 }
 
+/* Nobody waits for it: there is time. */
+static bool warm_up(struct call *c, const struct boot *what, const struct box *b)
+{
+	struct instances *is = what->is;
+	bool awaited;
+
+	pthread_mutex_lock(&is->lock);
+	awaited = what->use != PG_PRIVATE || is->closing || pool_waiting_locked(what->layer, what->use) > 0;
+	instances_unlock(is);
+	return awaited || instance_warm_up(c, is->r, b->conn);
+}
+
 static void boot_task(void *arg)
 {
 	struct boot *what = arg;
@@ -401,6 +413,10 @@ static void boot_task(void *arg)
 	if (!box_boot(&c, is->r, what, &is->stop, &b)) {
 		if (c.err.kind != ERR_CANCELED)
 			obs_log(OBS_WARN, "runner", "an instance could not be booted ahead: %s", err_code(c.err.kind));
+		b = NULL;
+	}
+	if (b && !warm_up(&c, what, b)) {
+		box_end(b);
 		b = NULL;
 	}
 	booted(what, b);

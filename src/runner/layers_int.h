@@ -208,6 +208,8 @@ void instances_unlock(struct instances *is);             /* and begins what is w
 bool place_take(struct call *c, struct runner *r, struct pg_stop *stop) NODISCARD; /* blocks, fairly; ERR_TOO_MANY never */
 void place_give(struct instances *is);
 /* A running instance with a connection that has run a SELECT; the caller has a place. Blocks. */
+/* instances_warm.c: false: it is of no use any more. */
+bool instance_warm_up(struct call *c, struct runner *r, struct pg_conn *conn) NODISCARD;
 bool box_boot(struct call *c, struct runner *r, const struct boot *what, struct pg_stop *stop, struct box **ret) NODISCARD;
 void box_release(struct instances *is, struct box *b);   /* in the background; gives its place back */
 void box_release_now(struct instances *is, struct box *b);

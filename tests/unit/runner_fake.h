@@ -263,10 +263,16 @@ static void fake_unlock(void *lock)
 
 static bool fake_pack(struct call *c, struct pg_backend *b, struct str id, int to_fd);
 static bool fake_unpack(struct call *c, struct pg_backend *b, const struct pg_found *f, int from_fd);
+static void fake_report(struct pg_backend *b, struct pg_report *ret)
+{
+	(void)b;
+	*ret = (struct pg_report){.backend = "fake", .driver = "none"};
+}
+
 static const struct pg_backend_ops fake_ops = {
 	.name = "fake", .open = fake_open_instance, .connect = fake_connect, .alive = fake_alive, .stats = fake_stats,
 	.publish = fake_publish, .release = fake_release, .drop = fake_drop, .list = fake_list, .lock = fake_lock, .unlock = fake_unlock,
-	.pack = fake_pack, .unpack = fake_unpack,
+	.pack = fake_pack, .unpack = fake_unpack, .report = fake_report,
 };
 
 /* --- what is linked instead of the real ones --- */
