@@ -241,7 +241,10 @@ bool batch_read(struct call *c, struct runner *r, const struct record_at *at, st
 	}
 	if (b != *in_out)
 		batch_unref(b);
-	return false;
+	if (c->err.kind != ERR_NOT_FOUND)
+		return false;
+	call_forgive(c); /* it went meanwhile */
+	return fail(c, ERR_NOT_FOUND, "no job %.*s", SARG(at->id));
 }
 
 bool batch_drop(struct call *c, struct runner *r, const struct record_at *at, const struct batch *b)
