@@ -31,6 +31,7 @@ SETTLE_S = 30     # until a pool has filled, or a process has gone
 CYCLES_S = 5
 WARM_US = 2000    # to get an instance; to boot one takes ten times that
 KEY = 77
+LAYER_BYTES = 100 << 30  # each miss leaves one, at its full size where there are no reflinks
 
 
 def tail(rows):
@@ -295,7 +296,8 @@ def all_peers(states, scratch):
 
 def state_rows(folder, name, mb, peers):
     files = tail(STATES[mb])
-    options = ["--set", f"runner.layers.dir={folder}/layers"]
+    options = ["--set", f"runner.layers.dir={folder}/layers", "--set", f"tenants.layer_bytes={LAYER_BYTES}",
+               "--set", f"runner.layers.max_bytes={LAYER_BYTES}"]
     label = f"{mb} MB, {name}: "
     with Server(f"{folder}/data", *options) as server, contextlib.closing(Jobs(server)) as jobs:
         jobs.built(files, READ)
