@@ -240,12 +240,21 @@ static bool claim_attempt(struct call *c, struct job *j)
 
 enum taken { NOT_TAKEN, TO_RUN, TO_FAIL };
 
+/* A lease that nobody renews would keep others away until it is over. */
+static enum taken left(struct call *c, struct job *j)
+{
+	keep_leave(c, j);
+	return NOT_TAKEN;
+}
+
 static enum taken take(struct call *c, struct job *j, bool begun)
 {
 	bool ended, started;
 
-	if (!keep_lease(c, j) || !record_refresh(c, j))
+	if (!keep_lease(c, j))
 		return NOT_TAKEN;
+	if (!record_refresh(c, j))
+		return left(c, j);
 	pthread_mutex_lock(&j->lock);
 	ended = job_terminal(j->status);
 	started = j->started && !j->gone;
@@ -263,7 +272,7 @@ static enum taken take(struct call *c, struct job *j, bool begun)
 	}
 	if (begun && j->attempts >= JOB_ATTEMPTS)
 		return TO_FAIL;
-	return begun && !claim_attempt(c, j) ? NOT_TAKEN : TO_RUN;
+	return begun && !claim_attempt(c, j) ? left(c, j) : TO_RUN;
 }
 
 /* `begun`: it may have run, so this is another attempt. */
