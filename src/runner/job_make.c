@@ -148,7 +148,7 @@ static bool check_room(struct call *c, struct runner *r, struct job_spec *s, con
 	return true;
 }
 
-static bool add_all(struct call *c, struct runner *r, struct job_spec *s, const struct job_ask *ask)
+bool spec_set(struct call *c, struct runner *r, struct job_spec *s, const struct job_ask *ask)
 {
 	if (!check_room(c, r, s, ask))
 		return false;
@@ -175,7 +175,7 @@ bool spec_of_ask(struct call *c, struct runner *r, const struct job_ask *ask, st
 {
 	struct job_spec *s = spec_new();
 
-	if (!add_all(c, r, s, ask)) {
+	if (!spec_set(c, r, s, ask)) {
 		spec_drop(r, s);
 		return false;
 	}
@@ -257,7 +257,7 @@ bool spec_add(struct call *c, struct runner *r, struct job_spec **at, const stru
 			return false;
 		s = fresh;
 	}
-	if (!add_all(c, r, s, ask)) {
+	if (!spec_set(c, r, s, ask)) {
 		if (fresh)
 			spec_drop(r, fresh);
 		return false;
@@ -270,12 +270,7 @@ bool spec_add(struct call *c, struct runner *r, struct job_spec **at, const stru
 	return true;
 }
 
-/* What a start says besides; nothing of it stays when it is refused later: spec_unset(). */
-bool spec_set(struct call *c, struct runner *r, struct job_spec *s, const struct job_ask *ask)
-{
-	return add_all(c, r, s, ask);
-}
-
+/* Nothing stays of what a start said besides when it is refused later. */
 void spec_unset(struct job_spec *s, const struct job_spec *before)
 {
 	s->head = before->head;

@@ -237,7 +237,7 @@ static struct script_run run_of(struct walk *w, struct pg_conn *conn)
 	return (struct script_run){
 		.runner = w->r, .tree = &w->s->tree, .conn = conn, .variables = w->s->variables, .nvariables = w->s->nvariables,
 		.caps = {w->r->o.result_rows, w->r->o.result_bytes}, .head = true,
-		.one_database = str_eq(str_of(w->r->o.backend->ops->name), S("dsn")), .sink = {.notice = on_notice, .answer = on_answer, .arg = w},
+		.one_database = runner_one_database(w->r), .sink = {.notice = on_notice, .answer = on_answer, .arg = w},
 	};
 }
 

@@ -133,11 +133,6 @@ static bool outcome(struct build *b, struct script_run *run, enum pg_outcome o, 
 	return c->err.kind == ERR_NONE ? fail(c, ERR_SQL, "%.*s", SARG(run->error.message)) : false;
 }
 
-static bool one_database(const struct runner *r)
-{
-	return strcmp(r->o.backend->ops->name, "dsn") == 0;
-}
-
 /* Settings of the role or the database count from the next connection on, and RESET leaves names of settings behind: only a
  * connection of its own is as new, as it is on a hit. */
 bool replay_step(struct build *b, struct replaying *p, int step)
@@ -146,7 +141,7 @@ bool replay_step(struct build *b, struct replaying *p, int step)
 	struct pg_backend *be = b->r->o.backend;
 	struct script_run run = {
 		.runner = b->r, .tree = b->ask->tree, .variables = b->ask->variables, .nvariables = b->ask->nvariables,
-		.one_database = one_database(b->r),
+		.one_database = runner_one_database(b->r),
 	};
 	int64_t began = clock_mono_ns(), ms;
 	bool went;

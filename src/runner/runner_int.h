@@ -229,4 +229,10 @@ struct runner {
 	char base[RUNNER_HEX + 1];       /* id of the empty database */
 };
 
+/* Is a layer a database of a server that others use as well, so that nothing beyond it may be changed? */
+static inline bool runner_one_database(const struct runner *r)
+{
+	return strcmp(r->o.backend->ops->name, "dsn") == 0;
+}
+
 #endif
