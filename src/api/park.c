@@ -48,7 +48,7 @@ static void unwatch_statement(void *what, const void *arg)
 
 static void cancel_statement(void *what)
 {
-	statement_cancel(what);
+	statement_cancel_soon(what);
 }
 
 static void watch_session(void *what, const struct watch *w)

@@ -170,7 +170,7 @@ static bool read_query(struct call *c, struct api *a, const struct http_req *in,
 
 static void forget(void *arg)
 {
-	statement_forget(arg);
+	statement_forget_soon(arg);
 }
 
 static bool run_query(struct call *c, struct api *a, const struct http_req *in, struct http_res *out, struct query *q)

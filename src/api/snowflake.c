@@ -183,10 +183,9 @@ bool api_cancel_statement(struct call *c, void *rooms, const struct http_req *in
 	struct json_out o = json_out(http_out(out));
 	struct stmt *st;
 
-	if (api_find(c, rooms, in, &st))
-		statement_cancel(st);
-	else
-		call_forgive(c);
+	if (api_find(c, rooms, in, &st) && !statement_cancel(c, st))
+		return false;
+	call_forgive(c);
 	api_json(out, 200);
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "code", S("000604"));

@@ -226,9 +226,8 @@ bool api_forget(struct call *c, void *rooms, const struct http_req *in, struct h
 {
 	struct stmt *st;
 
-	if (!api_find(c, rooms, in, &st))
+	if (!api_find(c, rooms, in, &st) || !statement_forget(c, st))
 		return false;
-	statement_forget(st);
 	http_status(out, 204);
 	return true;
 }

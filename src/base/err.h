@@ -77,6 +77,8 @@
 	X(STATEMENT_TIMEOUT, "statement_timeout", "The statement timed out") \
 	X(CANCELED, "canceled", "The statement was canceled") \
 	X(ENGINE_LOST, "engine_lost", "The engine worker ended") \
+	X(SERVER_RESTARTED, "server_restarted", "The server restarted while the statement ran") \
+	X(SERVER_LOST, "server_lost", "The server that ran the statement ended") \
 	X(TOO_MANY, "too_many_requests", "Too many requests") \
 	X(UNAVAILABLE, "unavailable", "Unavailable") \
 	X(INTERNAL, "internal", "Internal error")

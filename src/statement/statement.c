@@ -95,10 +95,17 @@ static void unlink_stmt(struct stmt *st)
 	statement_unref(st);
 }
 
-void statement_forget(struct stmt *st)
+void statement_forget_soon(struct stmt *st)
 {
-	statement_cancel(st);
+	statement_cancel_soon(st);
 	unlink_stmt(st);
+}
+
+bool statement_forget(struct call *c, struct stmt *st)
+{
+	(void)c;
+	statement_forget_soon(st);
+	return true;
 }
 
 /* --- the lease --- */
@@ -168,7 +175,7 @@ static void on_owner_ended(struct lease *l)
 
 	if (st->detached)
 		return;
-	statement_cancel(st);
+	statement_cancel_soon(st);
 	stmt_drop_results(st);
 	unlink_stmt(st);
 }
@@ -366,7 +373,7 @@ static bool withdraw(struct call *c, struct stmt *st)
 	stmt_lock(st);
 	st->withdrawn = true;
 	stmt_unlock(st);
-	statement_forget(st);
+	statement_forget_soon(st);
 	statement_unref(st);
 	c->err = err;
 	return false;
@@ -398,9 +405,22 @@ bool statement_submit(struct call *c, struct statements *s, const struct stmt_as
 	return true;
 }
 
-void statement_cancel(struct stmt *st)
+void statement_cancel_soon(struct stmt *st)
 {
 	stmt_end(st, STMT_CANCELED, stmt_error_simple(ERR_CANCELED, 0));
+}
+
+bool statement_cancel(struct call *c, struct stmt *st)
+{
+	(void)c;
+	statement_cancel_soon(st);
+	return true;
+}
+
+bool statements_block(const struct statements *s)
+{
+	(void)s;
+	return false;
 }
 
 /* --- views and lists --- */
@@ -583,7 +603,7 @@ void statements_cancel_all(struct statements *s)
 	struct stmt **v = all_statements(s, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		statement_cancel(v[i]);
+		statement_cancel_soon(v[i]);
 		statement_unref(v[i]);
 	}
 	free(v);
@@ -595,7 +615,7 @@ void statements_close(struct statements *s)
 	struct stmt **v = all_statements(s, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		statement_forget(v[i]);
+		statement_forget_soon(v[i]);
 		statement_unref(v[i]);
 	}
 	free(v);

@@ -43,6 +43,7 @@ struct stmt_scope {            /* of a named session; zeroed = the principal's d
 	struct engine_catalog *catalog;
 	struct lease *owner;       /* the statement ends, and is forgotten, with it: ERR_SESSION_CLOSED when it is over */
 	bool share;                /* other sessions of the tenant may be named */
+	bool persistent;           /* the session's storage: its statements survive the process */
 	bool detached;             /* owner is for running only: the handle outlives it */
 };
 struct stmt_ask {
@@ -58,16 +59,21 @@ struct stmt_ask {
 	int64_t timeout_ms;        /* 0 = none */
 	int64_t ttl_seconds;       /* -1 = default; clamped to the maximum */
 	bool read_only;            /* one SELECT, else ERR_READ_ONLY */
+	bool no_cache;             /* USE_CACHED_RESULT = false */
 	struct stmt_scope scope;
 };
-/* The statement is recorded and on its way, or FAILED already (SQL that cannot be compiled).
- * Fails for an empty statement, a full tenant, and natively for what the gate refuses. The
- * caller gets a reference. */
+/* With a store besides memory, submitting, finding, listing, canceling and forgetting block: then they are called on a pool. */
+bool statements_block(const struct statements *s);
+/* The statement is recorded (durably, where its storage is) and on its way, or FAILED already (SQL that cannot be
+ * compiled). Fails for an empty statement, a full tenant, a store that cannot be reached, and natively for what the gate
+ * refuses. The caller gets a reference. */
 bool statement_submit(struct call *c, struct statements *s, const struct stmt_ask *ask, struct stmt **ret) NODISCARD;
 
 /* --- looking --- */
 /* ERR_NOT_FOUND also for other tenants' and principals'; ERR_RESULT_EXPIRED past its TTL. */
 bool statement_find(struct call *c, struct statements *s, struct str handle, struct stmt **ret) NODISCARD;
+/* May the caller only read it, by a grant? Cancel, forget and grants are for its own principal and admins. */
+bool statement_granted(const struct call *c, struct stmt *st);
 void statement_unref(struct stmt *st); /* NULL is fine */
 
 struct stmt_counts {
@@ -112,9 +118,18 @@ struct stmt_filter {
 bool statement_list(struct call *c, struct statements *s, const struct stmt_filter *f, struct stmt ***ret, int *ret_n,
 		    struct str *ret_next) NODISCARD;
 
+/* Lets a principal of the tenant ("*": all) read the result, or takes that back (absent is fine). ERR_TOO_MANY beyond
+ * STMT_GRANTS_MAX; ERR_INVALID_FIELD for no name. */
+enum { STMT_GRANTS_MAX = 100, STMT_PRINCIPAL_MAX = 256 };
+bool statement_grant(struct call *c, struct stmt *st, struct str principal, bool give) NODISCARD;
+
 /* --- ending --- */
-void statement_cancel(struct stmt *st);              /* nothing when it has ended */
-void statement_forget(struct stmt *st);              /* cancels, and the handle is unknown from now on */
+/* Nothing when it has ended. One that another server runs is told to end there: soon. */
+bool statement_cancel(struct call *c, struct stmt *st) NODISCARD;
+bool statement_forget(struct call *c, struct stmt *st) NODISCARD; /* cancels, and the handle is unknown from now on */
+/* The same without waiting for a store, for who cannot be told that it failed. Never block. */
+void statement_cancel_soon(struct stmt *st);
+void statement_forget_soon(struct stmt *st);
 
 /* --- results in other forms (convert.c, parquet.c); finished statements only; all block --- */
 enum stmt_format { STMT_JSON, STMT_NDJSON, STMT_CSV };

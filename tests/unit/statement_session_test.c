@@ -83,7 +83,7 @@ static void a_detached_statement_outlives_its_session(void **state)
 	assert_str_equal(v.session_id, SESSION);
 	statement_view(running, &v);
 	assert_true(v.state <= STMT_RUNNING);
-	statement_forget(running);
+	statement_forget_soon(running);
 	statement_unref(found);
 	statement_unref(running);
 	statement_unref(done);
@@ -132,7 +132,7 @@ static void a_session_has_so_many_handles(void **state)
 		assert_int_equal(wait_end(items[i]).state, STMT_SUCCEEDED);
 		statement_unref(items[i]);
 	}
-	statement_forget(first);
+	statement_forget_soon(first);
 	statement_unref(first);
 	statement_unref(submit(f, &ask));
 	expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_TOO_MANY);
@@ -476,7 +476,7 @@ static void a_statement_of_a_dropped_catalog_fails_and_a_detached_one_goes_on(vo
 	statement_view(detached, &v);
 	assert_int_equal(v.state, STMT_RUNNING);
 	assert_int_equal(run_in(f, k, "select * from t", false).error->kind, ERR_SESSION_CLOSED);
-	statement_cancel(detached);
+	statement_cancel_soon(detached);
 	statement_unref(running);
 	statement_unref(detached);
 	catalog_close(k);

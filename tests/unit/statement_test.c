@@ -52,7 +52,7 @@ static void a_running_statement_is_not_swept_but_timed_out(void **state)
 	statement_view(free_run, &v);
 	assert_true(v.state <= STMT_RUNNING);
 	statement_unref(timed);
-	statement_cancel(free_run);
+	statement_cancel_soon(free_run);
 	statement_unref(free_run);
 }
 
@@ -106,7 +106,7 @@ static void caps_refuse_and_lose_nothing(void **state)
 	expect_error(f, statement_submit(&f->c, f->statements, &third, &more), ERR_TOO_MANY);
 	assert_int_equal(wait_end(kept[0]).state, STMT_SUCCEEDED);
 	assert_int_equal(wait_end(kept[1]).state, STMT_SUCCEEDED);
-	statement_forget(kept[0]);
+	statement_forget_soon(kept[0]);
 	more = submit_sql(f, "select 3");
 	assert_int_equal(wait_end(more).state, STMT_SUCCEEDED);
 	statement_unref(more);
@@ -212,14 +212,14 @@ static void *race(void *arg)
 		}
 		if (i % 3)
 			usleep((unsigned)(i * 7 % 900));
-		statement_cancel(st);
+		statement_cancel_soon(st);
 		statement_view(st, &first);
 		usleep(200);
 		statement_view(st, &later);
 		r->bad += first.state != later.state || (first.state != STMT_CANCELED && first.state != STMT_SUCCEEDED);
 		r->bad += first.state == STMT_CANCELED && later.parts != 0;
 		if (i % 5 == 0)
-			statement_forget(st);
+			statement_forget_soon(st);
 		statement_unref(st);
 	}
 	arena_close(&a);
