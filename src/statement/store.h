@@ -25,6 +25,7 @@ struct stmt_record {
 	struct str session_id;      /* empty: the default session */
 	struct str request_id;      /* the correlation id of the call, for events */
 	struct str owner;           /* server that runs it, "<id>/<incarnation>" */
+	struct str claim;           /* key in the kv that its idempotency key claims; empty = none; kept, not read by stores */
 	struct str sql;
 	bool snowflake, null_text, detached, status_shape;
 	enum sql_kind kind;
