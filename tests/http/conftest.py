@@ -4,6 +4,7 @@ import contextlib
 import pytest
 
 from mayfly import Client, Server, unique
+from redis import Fleet, Redis
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +73,32 @@ def killable():
         if len(made) == 1:
             made[0].check_end()
         made[0].drop()
+
+
+@pytest.fixture(scope="session")
+def one_redis():
+    """The Redis of all tests; what it acknowledged it knows again after it was killed."""
+    redis = Redis(durable=True)
+    yield redis
+    redis.drop()
+
+
+@pytest.fixture
+def redis(one_redis):
+    """Redis for one test: running and empty."""
+    one_redis.heal()
+    one_redis.flush()
+    return one_redis
+
+
+@pytest.fixture
+def fleet(request):
+    """fleet(kind, key=value, …): servers with this type of storage, on the test's Redis unless the type is session."""
+    with contextlib.ExitStack() as ends:
+
+        def make(kind, url=None, **settings):
+            one = Fleet(kind, request.getfixturevalue("redis") if kind != "session" else None, url, **settings)
+            ends.callback(one.close)
+            return one
+
+        yield make
