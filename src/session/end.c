@@ -114,6 +114,12 @@ static struct engine_usage sum(const struct session_op *op, bool dropped)
 
 /* --- the tombstone --- */
 
+void session_told_gone(const struct sessions *s, const struct record *r)
+{
+	if (s->o.gone)
+		s->o.gone(s->o.gone_arg, r->tenant, r->id);
+}
+
 static void bury(struct session_op *op)
 {
 	struct session *se = op->se;
@@ -130,6 +136,7 @@ static void bury(struct session_op *op)
 	session_move(se, SESSION_CLOSED);
 	room_unlock(s);
 	session_leave(se);
+	session_told_gone(s, &r);
 	atomic_fetch_add(strcmp(session_causes[r.cause].event, "closed") == 0 ? &s->closed : &s->timed_out, 1);
 	attempt_over(op, true);
 }

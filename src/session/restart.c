@@ -123,8 +123,12 @@ static bool on_record(void *arg, struct str key, const struct kv_record *kr)
 		call_forgive(c);
 		return true;
 	}
-	if (f->r.state == SESSION_CLOSED || !str_eq(f->r.server, scan->s->o.server))
+	if (!str_eq(f->r.server, scan->s->o.server))
 		return true;
+	if (f->r.state == SESSION_CLOSED) {
+		session_told_gone(scan->s, &f->r);
+		return true;
+	}
 	f->doubt.at = f->r.at;
 	if (scan->n == scan->cap) {
 		scan->cap = scan->cap ? scan->cap * 2 : 64;

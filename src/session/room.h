@@ -31,6 +31,10 @@ struct session_options {
 	int64_t tombstone_ms;          /* how long a closed one is remembered */
 	void (*caps)(void *arg, struct str tenant, struct session_caps *ret);
 	void *arg;
+	/* A session of this server has ended for good: what else belongs to it may go. Any thread, must not block; at open once
+	 * more for each that is remembered as closed, since a former process may have died before it came to that. NULL: nobody. */
+	void (*gone)(void *arg, struct str tenant, struct str session_id);
+	void *gone_arg;
 };
 /* Reads the records: what died with a former process of this server is ended (server_restart), persistent sessions
  * still in time go on. */

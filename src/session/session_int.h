@@ -170,6 +170,7 @@ struct session_op;
  * first attempt takes `cause`, later ones the first one's. ret may be NULL. */
 bool session_end(const struct call *by, struct session *se, enum session_cause cause, struct session_op **ret) NODISCARD;
 void session_end_swept(struct session *se, enum session_cause cause);
+void session_told_gone(const struct sessions *s, const struct record *r); /* it has ended for good */
 
 /* restart.c */
 bool sessions_resume(struct call *c, struct sessions *s) NODISCARD;

@@ -71,9 +71,15 @@ static void a_restart_ends_memory_sessions_and_resumes_persistent_ones(void **st
 	assert_true(rig_finish(r, op, &res));
 	assert_true(res.ntables == 1 && res.tables[0].rows == 3);
 	rig_expect(r, session_find(&r->c, r->sessions, str_of(ids[0]), &memory), ERR_SESSION_EXPIRED);
+	assert_int_equal(atomic_load(&r->gone), 2);
 	assert_true(rig_close(r, kept, &res));
 	session_unref(kept);
 	assert_int_equal(count_files(r), 0);
+	assert_int_equal(atomic_load(&r->gone), 3);
+	assert_string_equal(r->gone_id, ids[1]);
+	restart(r);
+	assert_int_equal(atomic_load(&r->gone), 3); /* once more for each tombstone */
+	assert_int_equal(rig_places(r), 0);
 }
 
 static void write_file(struct rig *r, const char *name)
@@ -248,6 +254,7 @@ static void check_after(struct rig *r, const struct session_ask *ask, int answer
 		assert_int_equal(t.closed + t.timed_out, 1);
 		assert_int_equal(r->kv.below->ops->count(r->kv.below), 1); /* the tombstone */
 	}
+	assert_int_equal(atomic_load(&r->gone), t.closed + t.timed_out); /* also when the process died right behind its tombstone */
 	if (t.closed) /* whenever it died, the numbers are those that the session had */
 		assert_true(t.tables == 3 && t.rows == 7);
 	if (answers == 2)

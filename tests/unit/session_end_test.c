@@ -61,6 +61,7 @@ static void close_and_sweeper_race_a_thousand_times(void **state)
 	all = rig_told(r, S(""));
 	assert_int_equal(all.opened, N);
 	assert_int_equal(all.closed + all.timed_out, N);
+	assert_int_equal(atomic_load(&r->gone), N);
 	print_message("closed %d, timed out %d\n", all.closed, all.timed_out);
 	assert_true(all.closed > 0 && all.timed_out > 0);
 }

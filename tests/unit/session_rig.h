@@ -170,6 +170,8 @@ struct rig {
 	struct sessions *sessions;
 	struct session_caps caps;
 	int pool_queue;            /* most that may wait; 0 = many */
+	atomic_int gone;           /* how often this process was told that a session has ended for good */
+	char gone_id[64];          /* which the last time; of tests that end one after the other */
 	int64_t log_bytes;         /* what a stream keeps, and of a segment; 0 = all */
 	char dir[FOLDER_PATH_MAX];
 };
@@ -178,6 +180,15 @@ static void rig_caps(void *arg, struct str tenant, struct session_caps *ret)
 {
 	(void)tenant;
 	*ret = *(struct session_caps *)arg;
+}
+
+static void rig_gone(void *arg, struct str tenant, struct str session_id)
+{
+	struct rig *r = arg;
+
+	INVARIANT(str_eq(tenant, S("acme")) || str_eq(tenant, S("other")));
+	snprintf(r->gone_id, sizeof(r->gone_id), "%.*s", SARG(session_id));
+	atomic_fetch_add(&r->gone, 1);
 }
 
 static void rig_open_log(struct rig *r)
@@ -202,8 +213,9 @@ static void rig_start(struct rig *r)
 {
 	struct lifecycle_options lo = {.tick_ms = 250, .batch = 1000};
 	struct session_options so = {.server = S("server-1"), .location = S("http://here:8484"), .tombstone_ms = 60000,
-				     .caps = rig_caps, .arg = &r->caps};
+				     .caps = rig_caps, .arg = &r->caps, .gone = rig_gone, .gone_arg = r};
 
+	atomic_store(&r->gone, 0);
 	arena_open(&r->arena);
 	call_open(&r->c, &r->arena);
 	r->c.tenant = S("acme");
