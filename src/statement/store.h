@@ -81,9 +81,13 @@ struct stmt_store_ops {
 	void (*close)(struct stmt_store *s);
 };
 
-/* --- record.c: the parts of a record that have no column of their own, as one JSON text --- */
+/* --- record.c: what has no column of its own, as one JSON text: kind, request id, claim, flags, ttl and timeout, counts, row
+ * bytes, columns, parts and all of the error. Not in it: handle, tenant, session, principal, owner, SQL, state, times, grants,
+ * `rows`. --- */
 void stmt_metadata_text(const struct stmt_record *r, struct buf *out);
-bool stmt_metadata_read(struct call *c, struct str text, struct stmt_record *ret) NODISCARD; /* over what is there; ERR_STORAGE */
+/* Over what is there, of which `handle`, `state` and `rows` must be filled already: parts and error are checked against them.
+ * Everything is new in the call's arena. ERR_STORAGE: *ret is as it was. */
+bool stmt_metadata_read(struct call *c, struct str text, struct stmt_record *ret) NODISCARD;
 
 /* --- store_duckdb.c --- */
 struct store_duckdb_options {

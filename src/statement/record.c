@@ -1,0 +1,250 @@
+/* record.c - the parts of a kept statement that have no column of their own, as one JSON text.
+ *
+ * Columns (or fields) of every store are the handle, tenant, session, principal,
+ * owner, SQL, state, times, error message and code, count of rows and grants;
+ * all else is in here. What is read may have been written by anybody: every
+ * value is checked, and one that does not fit is ERR_STORAGE for that statement.
+ *
+ * Pure functions, any thread.
+ */
+#include "statement/statement_int.h"
+#include "statement/store.h"
+
+#include "json/json.h"
+
+enum { METADATA_VERSION = 1, CELLS_OF_A_PART = 4 };
+
+/* --- writing --- */
+
+static void put_base64(struct json_out *o, struct str bytes)
+{
+	OWNS(buf) text = {0};
+
+	hash_base64(bytes, &text);
+	json_put_text(o, buf_str(&text));
+}
+
+static void put_error(struct json_out *o, const struct stmt_error *e)
+{
+	json_literal_key(o, S("\"error\":"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "code", str_of(err_code(e->kind)));
+	JSON_FIELD_TEXT(o, "text", e->text);
+	JSON_FIELD_TEXT(o, "snowflake", e->snowflake);
+	JSON_FIELD_TEXT(o, "sqlstate", str_of(e->sqlstate));
+	JSON_FIELD_TEXT(o, "native", str_of(e->native));
+	JSON_FIELD_INT(o, "position", e->position);
+	json_end_object(o);
+}
+
+/* One after the other without brackets between: a large result has thousands. */
+static void put_parts(struct json_out *o, const struct stmt_record *r)
+{
+	json_literal_key(o, S("\"parts\":"));
+	json_begin_array(o);
+	for (int i = 0; i < r->nparts; i++) {
+		json_put_int(o, r->parts[i].stored);
+		json_put_int(o, r->parts[i].rows);
+		json_put_int(o, r->parts[i].row_bytes);
+		json_put_int(o, r->parts[i].gzip);
+	}
+	json_end_array(o);
+}
+
+void stmt_metadata_text(const struct stmt_record *r, struct buf *out)
+{
+	struct json_out o = json_out(out);
+
+	json_begin_object(&o);
+	JSON_FIELD_INT(&o, "version", METADATA_VERSION);
+	JSON_FIELD_TEXT(&o, "kind", str_of(sql_kind_name(r->kind)));
+	JSON_FIELD_TEXT(&o, "request_id", r->request_id);
+	json_literal_key(&o, S("\"claim\":"));
+	put_base64(&o, r->claim); /* names what a client chose, in any bytes */
+	JSON_FIELD_BOOL(&o, "snowflake", r->snowflake);
+	JSON_FIELD_BOOL(&o, "null_text", r->null_text);
+	JSON_FIELD_BOOL(&o, "detached", r->detached);
+	JSON_FIELD_BOOL(&o, "status_shape", r->status_shape);
+	JSON_FIELD_INT(&o, "ttl_ms", r->ttl_ms);
+	JSON_FIELD_INT(&o, "timeout_ms", r->timeout_ms);
+	JSON_FIELD_INT(&o, "inserted", r->counts.inserted);
+	JSON_FIELD_INT(&o, "updated", r->counts.updated);
+	JSON_FIELD_INT(&o, "deleted", r->counts.deleted);
+	JSON_FIELD_INT(&o, "row_bytes", r->row_bytes);
+	json_literal_key(&o, S("\"columns\":"));
+	put_base64(&o, r->columns);
+	put_parts(&o, r);
+	if (r->error)
+		put_error(&o, r->error);
+	json_end_object(&o);
+}
+
+/* --- reading --- */
+
+static bool damaged(struct call *c, const char *what)
+{
+	return fail(c, ERR_STORAGE, "%s of the record cannot be read", what);
+}
+
+static bool read_kind(struct call *c, struct str name, enum sql_kind *ret)
+{
+	int k = 0;
+
+	while (k < SQL_KIND_COUNT && !str_eq(name, str_of(sql_kind_name((enum sql_kind)k))))
+		k++;
+	if (k == SQL_KIND_COUNT)
+		return damaged(c, "kind");
+	*ret = (enum sql_kind)k;
+	return true;
+}
+
+/* The bytes behind a member of base64 text; absent is empty. */
+static bool read_bytes(struct call *c, const json_node *o, const char *key, struct str *ret)
+{
+	struct str text = {0};
+	OWNS(buf) bytes = {0};
+
+	if (!json_want_text(c, o, key, &text))
+		return false;
+	if (!hash_unbase64(text, &bytes))
+		return damaged(c, key);
+	*ret = arena_dup(c->arena, buf_str(&bytes));
+	return true;
+}
+
+static bool read_columns(struct call *c, const json_node *o, struct stmt_record *r)
+{
+	struct engine_column *v;
+	int n;
+
+	if (!read_bytes(c, o, "columns", &r->columns))
+		return false;
+	return !r->columns.n || engine_columns(c, r->columns, &v, &n);
+}
+
+static bool cell_of(const json_node *cell, int64_t max, int64_t *ret)
+{
+	if (json_kind(cell) != JSON_KIND_INT || json_int(cell) < 0 || json_int(cell) > max)
+		return false;
+	*ret = json_int(cell);
+	return true;
+}
+
+static bool part_of(const json_node *list, size_t at, struct stmt_kept_part *ret)
+{
+	int64_t gzip;
+
+	if (!cell_of(json_at(list, at), CONVERT_PLAIN_MAX, &ret->stored) || !cell_of(json_at(list, at + 1), INT32_MAX, &ret->rows) ||
+	    !cell_of(json_at(list, at + 2), CONVERT_PLAIN_MAX, &ret->row_bytes) || !cell_of(json_at(list, at + 3), 1, &gzip))
+		return false;
+	ret->gzip = gzip == 1;
+	return true;
+}
+
+/* What the parts hold is what the record says that the result holds. */
+static bool parts_add_up(const struct stmt_record *r)
+{
+	int64_t rows = 0, row_bytes = 0;
+
+	for (int i = 0; i < r->nparts; i++) {
+		rows += r->parts[i].rows;
+		row_bytes += r->parts[i].row_bytes;
+	}
+	return !r->nparts || (r->state == STMT_SUCCEEDED && r->columns.n && rows == r->rows && row_bytes == r->row_bytes);
+}
+
+static bool read_parts(struct call *c, const json_node *o, struct stmt_record *r)
+{
+	const json_node *list = json_get(o, "parts");
+	size_t n = list && json_kind(list) == JSON_KIND_ARRAY ? json_count(list) / CELLS_OF_A_PART : 0;
+	struct stmt_kept_part *v;
+
+	if (!list || json_kind(list) != JSON_KIND_ARRAY || json_count(list) % CELLS_OF_A_PART || n > PARTS_MAX)
+		return damaged(c, "parts");
+	v = ARENA_ARRAY(c->arena, struct stmt_kept_part, n + 1);
+	for (size_t i = 0; i < n; i++)
+		if (!part_of(list, i * CELLS_OF_A_PART, &v[i]))
+			return damaged(c, "parts");
+	r->parts = v;
+	r->nparts = (int)n;
+	return parts_add_up(r) || damaged(c, "parts");
+}
+
+static bool error_kind(struct str code, enum err_kind *ret)
+{
+	for (int k = ERR_NONE + 1; k < ERR_KIND_COUNT; k++) {
+		if (!str_eq(code, str_of(err_code((enum err_kind)k))))
+			continue;
+		*ret = (enum err_kind)k;
+		return true;
+	}
+	return false;
+}
+
+static bool copy_code(struct str s, char *to, size_t cap)
+{
+	if (s.n >= cap || memchr(s.p ? s.p : "", 0, s.n))
+		return false;
+	memcpy(to, s.p, s.n);
+	to[s.n] = 0;
+	return true;
+}
+
+static bool read_error(struct call *c, const json_node *o, struct stmt_record *r)
+{
+	const json_node *n = json_get(o, "error");
+	struct stmt_error *e = ARENA_NEW(c->arena, struct stmt_error);
+	struct str code = {0}, sqlstate = S(""), native = S("");
+	int64_t position = 0;
+
+	r->error = NULL;
+	if (!n)
+		return (r->state != STMT_FAILED && r->state != STMT_CANCELED) || damaged(c, "error");
+	if (json_kind(n) != JSON_KIND_OBJECT)
+		return damaged(c, "error");
+	if (!json_want_text(c, n, "code", &code) || !json_want_text(c, n, "text", &e->text) ||
+	    !json_want_text(c, n, "snowflake", &e->snowflake) || !json_want_text(c, n, "sqlstate", &sqlstate) ||
+	    !json_want_text(c, n, "native", &native) || !json_want_int(c, n, "position", 0, INT32_MAX, &position))
+		return false;
+	e->position = (int)position;
+	r->error = e;
+	return (error_kind(code, &e->kind) && copy_code(sqlstate, e->sqlstate, sizeof(e->sqlstate)) &&
+		copy_code(native, e->native, sizeof(e->native)) && (r->state == STMT_FAILED || r->state == STMT_CANCELED)) ||
+	       damaged(c, "error");
+}
+
+static bool read_plain(struct call *c, const json_node *o, struct stmt_record *r)
+{
+	struct str kind = {0};
+	int64_t version = 0;
+
+	if (!json_want_int(c, o, "version", METADATA_VERSION, METADATA_VERSION, &version) ||
+	    !json_want_text(c, o, "kind", &kind) || !json_want_text(c, o, "request_id", &r->request_id) ||
+	    !read_bytes(c, o, "claim", &r->claim) ||
+	    !json_want_bool(c, o, "snowflake", &r->snowflake) || !json_want_bool(c, o, "null_text", &r->null_text) ||
+	    !json_want_bool(c, o, "detached", &r->detached) || !json_want_bool(c, o, "status_shape", &r->status_shape) ||
+	    !json_want_int(c, o, "ttl_ms", 0, INT64_MAX, &r->ttl_ms) ||
+	    !json_want_int(c, o, "timeout_ms", 0, INT64_MAX, &r->timeout_ms) ||
+	    !json_want_int(c, o, "inserted", 0, INT64_MAX, &r->counts.inserted) ||
+	    !json_want_int(c, o, "updated", 0, INT64_MAX, &r->counts.updated) ||
+	    !json_want_int(c, o, "deleted", 0, INT64_MAX, &r->counts.deleted) ||
+	    !json_want_int(c, o, "row_bytes", 0, INT64_MAX, &r->row_bytes))
+		return false;
+	return version == METADATA_VERSION ? read_kind(c, kind, &r->kind) : damaged(c, "version");
+}
+
+bool stmt_metadata_read(struct call *c, struct str text, struct stmt_record *ret)
+{
+	struct stmt_record r = *ret;
+	const json_node *o;
+	char why[sizeof(c->err.text)];
+
+	if (json_read_object(c, text, &o) && read_plain(c, o, &r) && read_columns(c, o, &r) && read_parts(c, o, &r) &&
+	    read_error(c, o, &r)) {
+		*ret = r;
+		return true;
+	}
+	memcpy(why, c->err.text, sizeof(why));
+	call_forgive(c);
+	return fail(c, ERR_STORAGE, "the stored metadata of statement %.*s is damaged: %s", SARG(str_head(ret->handle, ID_LEN)), why);
+}
