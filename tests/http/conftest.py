@@ -4,7 +4,7 @@ import contextlib
 import pytest
 
 from mayfly import Client, Server, unique
-from redis import Fleet, Redis
+from redis import Fleet, Proxy, Redis
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +89,14 @@ def redis(one_redis):
     one_redis.heal()
     one_redis.flush()
     return one_redis
+
+
+@pytest.fixture
+def proxy(redis):
+    """Between servers and Redis."""
+    one = Proxy(redis)
+    yield one
+    one.close()
 
 
 @pytest.fixture

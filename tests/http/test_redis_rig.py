@@ -4,14 +4,7 @@ import time
 
 import pytest
 
-from redis import Connection, Proxy, Redis, ReplyError
-
-
-@pytest.fixture
-def proxy(redis):
-    one = Proxy(redis)
-    yield one
-    one.close()
+from redis import Connection, Redis, ReplyError
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(redis):
