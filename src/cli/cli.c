@@ -20,6 +20,23 @@ static const struct cli_verb verbs[] = {
 	 "/api/v2/statements. MAYFLY_URL, MAYFLY_TOKEN, MAYFLY_TENANT and MAYFLY_SESSION\n"
 	 "stand for the options of those names. Ctrl-C cancels the statement.\n"
 	 "Exit codes: 0 done, 1 the statement failed, 2 wrong usage, 3 no server, 130 canceled.\n"},
+	{"statements", cli_statements,
+	 "statements [list] [--status STATUS] [--session ID] [--since TIME] [--until TIME] [--format table|json]\n"
+	 "statements show HANDLE\n"
+	 "statements result HANDLE [--format table|json|ndjson|csv]\n"
+	 "statements wait HANDLE\n"
+	 "statements cancel HANDLE\n"
+	 "statements drop HANDLE\n"
+	 "statements grant HANDLE PRINCIPAL\n"
+	 "statements revoke HANDLE PRINCIPAL",
+	 "statement handles: what ran, its rows, who may read them",
+	 "list prints those that are there, newest first; STATUS is SUBMITTED, RUNNING,\n"
+	 "SUCCEEDED, FAILED or CANCELED, TIME is RFC 3339 (2026-01-31T12:00:00Z). show prints\n"
+	 "the whole document as JSON, wait the status once it has ended. drop cancels what runs\n"
+	 "and forgets it with its rows. grant lets another principal of the tenant, or \"*\", all\n"
+	 "of them, read status and rows; revoke takes that back. All take --url, --token and\n"
+	 "--tenant as `mayfly sql` does.\n"
+	 "Exit codes: 0 done, 1 refused, or it failed, 2 wrong usage, 3 no server, 130 interrupted.\n"},
 	{"session", cli_session,
 	 "session open [--storage memory|persistent] [--timeout SECONDS] [--idle SECONDS] [--label KEY=VALUE]...\n"
 	 "session list [--format table|json]\n"

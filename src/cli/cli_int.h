@@ -23,6 +23,7 @@ int cli_space(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_view(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_page(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv);
+int cli_statements(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_token(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_run(struct call *c, const struct cli_verb *v, int argc, char **argv);
 int cli_plan(struct call *c, const struct cli_verb *v, int argc, char **argv);
@@ -150,7 +151,7 @@ struct cli_column {
 	const char *head, *member; /* member: "a" or "a.b" */
 	bool number;
 };
-/* Prints every item of the list at `path`: a table of these columns (ended by NULL), or with "json" a line each. */
+/* Prints every item of the list at `path` (which may have a query): a table of these columns (ended by NULL), or with "json" a line each. */
 int cli_list(struct call *c, const struct cli_verb *v, const struct remote *r, struct str path, struct str format,
 	     const struct cli_column *columns);
 const json_node *cli_member(const json_node *o, const char *path); /* "a.b"; NULL where there is none */
@@ -164,6 +165,18 @@ void cli_put_value(struct call *c, struct json_out *o, struct str value); /* as 
 /* --- sql.c --- */
 /* A statement: *sql when it is given, else FILE's, else standard input's. */
 bool cli_read_sql(struct call *c, struct str file, struct str *sql) NODISCARD;
+
+/* --- statement_follow.c --- */
+struct statement_following {
+	const struct remote *remote;
+	struct str handle;
+	bool watched;         /* stderr is a terminal: a line that moves */
+	int64_t started_ms;
+};
+struct str cli_statement_path(struct call *c, struct str handle, const char *tail); /* /v1/statements/{handle}<tail> */
+bool cli_statement_follow(struct call *c, const struct statement_following *f, const json_node **ret) NODISCARD; /* the ended one's document */
+bool cli_statement_outcome(struct call *c, const json_node *doc) NODISCARD; /* of an ended one; else fails as it did */
+bool cli_statement_cancel(struct call *c, const struct remote *r, struct str handle) NODISCARD;
 
 /* --- caret.c: a place in a text --- */
 /* The byte offset of a line and column, both from 1, columns in characters; SIZE_MAX when there is no such line. */

@@ -56,7 +56,7 @@ static bool take_page(struct call *c, const struct listing *l, struct str path, 
 	struct remote_ask q = {.method = "GET", .timeout_ms = REMOTE_ANSWER_MS};
 	const json_node *o, *items;
 
-	q.path = arena_fmt(c->arena, "%.*s?limit=%d%s%.*s", SARG(path), PAGE, cursor->n ? "&after=" : "",
+	q.path = arena_fmt(c->arena, "%.*s%climit=%d%s%.*s", SARG(path), str_find(path, '?') < path.n ? '&' : '?', PAGE, cursor->n ? "&after=" : "",
 			   SARG(remote_escape(c->arena, *cursor)));
 	if (!remote_json(c, l->remote, &q, &o))
 		return false;

@@ -9,8 +9,6 @@
 
 enum {
 	SQL_MAX = 64 << 20,
-	WATCH_SECONDS = 1,       /* a long poll while somebody watches */
-	FOLLOW_SECONDS = 20,     /* and while nobody does */
 	TIMEOUT_MAX = 604800,
 };
 
@@ -18,10 +16,9 @@ struct sql_run {
 	struct remote remote;
 	struct str sql, file, session;
 	const struct cli_format *format;
-	bool snowflake, watched;   /* watched: stderr is a terminal */
+	bool snowflake;
 	int64_t timeout_seconds;   /* 0 = the server's */
-	int64_t started_ms;
-	struct str handle;
+	struct statement_following follows;
 };
 
 /* --- the statement's text --- */
@@ -104,92 +101,21 @@ static bool submit(struct call *c, struct sql_run *r)
 	handle = json_get(o, r->snowflake ? "statementHandle" : "handle");
 	if (!handle || json_kind(handle) != JSON_KIND_TEXT || !id_valid(json_text(handle)))
 		return fail(c, ERR_INTERNAL, "the server answered without a handle");
-	r->handle = json_text(handle);
+	r->follows.handle = json_text(handle);
 	return true;
-}
-
-/* --- follow --- */
-
-static void show_progress(const struct sql_run *r, const json_node *doc)
-{
-	static const char wheel[] = "|/-\\";
-	int64_t ms = clock_mono_ms() - r->started_ms;
-	const json_node *progress = json_get(doc, "progress");
-
-	if (!r->watched)
-		return;
-	fprintf(stderr, "\r\033[K%c %lld s", wheel[ms / 1000 % 4], (long long)(ms / 1000));
-	if (progress && (json_kind(progress) == JSON_KIND_REAL || json_kind(progress) == JSON_KIND_INT))
-		fprintf(stderr, "  %.0f %%", json_number(progress) * 100);
-	fflush(stderr);
-}
-
-static void hide_progress(const struct sql_run *r)
-{
-	if (r->watched)
-		fputs("\r\033[K", stderr);
-}
-
-static bool has_ended(const json_node *doc)
-{
-	const json_node *status = json_get(doc, "status");
-	struct str name = status && json_kind(status) == JSON_KIND_TEXT ? json_text(status) : S("");
-
-	return !str_eq(name, S("SUBMITTED")) && !str_eq(name, S("RUNNING"));
-}
-
-/* One long poll into the arena of `poll`. */
-static bool ask_status(struct call *poll, const struct sql_run *r, struct str *ret_body, const json_node **ret)
-{
-	int seconds = r->watched ? WATCH_SECONDS : FOLLOW_SECONDS;
-	struct remote_ask q = {
-		.method = "GET",
-		.path = arena_fmt(poll->arena, "/v1/statements/%.*s?wait=%d", SARG(r->handle), seconds),
-		.timeout_ms = REMOTE_ANSWER_MS,
-	};
-	struct out_answer a;
-
-	if (!remote_ask(poll, &r->remote, &q, &a) || !json_read_object(poll, a.body, ret))
-		return false;
-	*ret_body = a.body;
-	return true;
-}
-
-/* The document of the ended statement. */
-static bool follow(struct call *c, const struct sql_run *r, const json_node **ret)
-{
-	OWNS(arena) scratch = {0}; /* of one poll: there may be many */
-	struct call poll = *c;
-	const json_node *doc;
-	struct str body;
-
-	poll.arena = &scratch;
-	for (;;) {
-		arena_reset(&scratch);
-		if (!ask_status(&poll, r, &body, &doc)) {
-			c->err = poll.err;
-			return false;
-		}
-		if (has_ended(doc))
-			return json_read_object(c, arena_dup(c->arena, body), ret);
-		show_progress(r, doc);
-	}
 }
 
 static void cancel_statement(const struct call *c, const struct sql_run *r)
 {
 	OWNS(arena) arena = {0};
 	struct call again = *c; /* without the interrupt and its error */
-	struct out_answer a;
-	struct remote_ask q = {.method = "POST", .body = S(""), .timeout_ms = REMOTE_ANSWER_MS};
 
-	if (!r->handle.n)
+	if (!r->follows.handle.n)
 		return;
 	again.arena = &arena;
 	again.cancel = NULL;
 	call_forgive(&again);
-	q.path = arena_fmt(&arena, "/api/v2/statements/%.*s/cancel", SARG(r->handle));
-	if (remote_ask(&again, &r->remote, &q, &a))
+	if (cli_statement_cancel(&again, &r->remote, r->follows.handle))
 		fprintf(stderr, "canceled\n");
 	else
 		fprintf(stderr, "mayfly: the cancel failed: %s\n", again.err.text);
@@ -199,7 +125,7 @@ static void cancel_statement(const struct call *c, const struct sql_run *r)
 
 static bool show(struct call *c, const struct sql_run *r)
 {
-	struct remote_ask q = {.method = "GET", .path = arena_fmt(c->arena, "/v1/statements/%.*s/result", SARG(r->handle))};
+	struct remote_ask q = {.method = "GET", .path = arena_fmt(c->arena, "/v1/statements/%.*s/result", SARG(r->follows.handle))};
 
 	return cli_show(c, &r->remote, &q, r->format);
 }
@@ -207,7 +133,7 @@ static bool show(struct call *c, const struct sql_run *r)
 static void show_count(const struct sql_run *r, const json_node *doc)
 {
 	const json_node *n = json_get(doc, "row_count");
-	double seconds = (double)(clock_mono_ms() - r->started_ms) / 1000;
+	double seconds = (double)(clock_mono_ms() - r->follows.started_ms) / 1000;
 
 	if (n && json_kind(n) == JSON_KIND_INT)
 		fprintf(stderr, "(%lld row%s, %.3f s)\n", (long long)json_int(n), json_int(n) == 1 ? "" : "s", seconds);
@@ -228,32 +154,12 @@ static void show_place(struct str sql, int position)
 
 /* --- the verb --- */
 
-static bool outcome(struct call *c, const json_node *doc)
-{
-	const json_node *e = json_get(doc, "error"), *position;
-	struct str status = remote_text(doc, "status"), state = remote_text(e, "sqlstate");
-
-	if (str_eq(status, S("SUCCEEDED")))
-		return true;
-	if (!e || json_kind(e) != JSON_KIND_OBJECT)
-		return fail(c, ERR_SQL, "the statement ended as %.*s", SARG(status));
-	position = json_get(e, "position");
-	fail_at(c, ERR_SQL, position && json_kind(position) == JSON_KIND_INT ? (int)json_int(position) : 0, "%.*s: %.*s",
-		SARG(remote_text(e, "code")), SARG(remote_text(e, "message")));
-	return fail_state(c, arena_cstr(c->arena, state), NULL);
-}
-
 static bool run(struct call *c, struct sql_run *r)
 {
 	const json_node *doc;
-	bool done;
 
-	r->started_ms = clock_mono_ms();
-	if (!submit(c, r))
-		return false;
-	done = follow(c, r, &doc);
-	hide_progress(r);
-	if (!done || !outcome(c, doc))
+	r->follows.started_ms = clock_mono_ms();
+	if (!submit(c, r) || !cli_statement_follow(c, &r->follows, &doc) || !cli_statement_outcome(c, doc))
 		return false;
 	if (!show(c, r))
 		return false;
@@ -266,7 +172,6 @@ static int end(const struct call *c, const struct sql_run *r)
 	int code;
 
 	if (c->err.kind == ERR_CANCELED) {
-		hide_progress(r);
 		cancel_statement(c, r);
 		return CLI_INTERRUPTED;
 	}
@@ -278,7 +183,7 @@ static int end(const struct call *c, const struct sql_run *r)
 
 int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv)
 {
-	struct sql_run r = {.watched = isatty(STDERR_FILENO)};
+	struct sql_run r = {.follows = {.remote = &r.remote, .watched = isatty(STDERR_FILENO)}};
 	struct str format = {0}, timeout = {0};
 	const struct cli_option options[] = {
 		REMOTE_OPTIONS(r.remote),
