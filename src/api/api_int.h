@@ -56,6 +56,9 @@ bool api_write_partition(struct call *c, const struct http_req *in, struct http_
 
 /* statements.c */
 http_handler api_submit, api_document_done, api_list, api_document, api_forget, api_events;
+/* grants.c */
+http_handler api_grant, api_revoke;
+bool api_check_owner(struct call *c, struct stmt *st) NODISCARD; /* ERR_FORBIDDEN for who may only read it */
 bool api_read_params(struct call *c, const json_node *body, struct stmt_ask *ask) NODISCARD; /* the member `params` */
 /* formats.c: the first is the default */
 enum api_format { API_JSON, API_NDJSON, API_CSV, API_PARQUET, API_FORMATS };
@@ -80,6 +83,9 @@ http_handler api_insert_rows, api_insert_rows_done;
 /* event_log.c */
 http_handler api_list_events, api_session_events;
 /* park.c */
+/* Must the handler go on on the pool? The body takes long to parse, or a look at what it names may wait for a store that is
+ * not in memory. Then it returns http_on_pool(out). */
+bool api_goes_to_pool(const struct api *a, const struct http_req *in, const struct http_res *out);
 void api_hold(struct call *c, struct stmt *st); /* the reference goes when the call ends */
 bool api_find(struct call *c, struct api *a, const struct http_req *in, struct stmt **ret) NODISCARD; /* by {handle}; held */
 /* Wakes the park, whose reference it takes: once, at the end or on any change. */

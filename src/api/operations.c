@@ -41,16 +41,19 @@ static void put_engine(struct json_out *o, struct api *a)
 	json_end_object(o);
 }
 
-static void put_store(struct json_out *o, struct api *a)
+static struct str store_status(const struct statement_stats *s)
 {
-	struct statement_stats s;
+	return s->unavailable ? S("unavailable") : s->degraded ? S("degraded") : S("ok");
+}
 
-	statements_stats(a->statements, &s);
+static void put_store(struct json_out *o, struct api *a, const struct statement_stats *s)
+{
 	json_key(o, S("statement_store"));
 	json_begin_object(o);
-	JSON_FIELD_TEXT(o, "status", S("ok"));
+	JSON_FIELD_TEXT(o, "status", store_status(s));
 	JSON_FIELD_TEXT(o, "type", a->conf->storage_type);
-	JSON_FIELD_INT(o, "live", (int64_t)s.live);
+	JSON_FIELD_INT(o, "live", (int64_t)s->live);
+	JSON_FIELD_INT(o, "owed", (int64_t)s->owed);
 	json_end_object(o);
 }
 
@@ -126,19 +129,21 @@ bool api_readyz(struct call *c, void *rooms, const struct http_req *in, struct h
 	struct api *a = rooms;
 	bool draining = atomic_load(&a->draining), stored, ready;
 	struct runner_report runs = {0};
+	struct statement_stats kept;
 	struct json_out o;
 
 	(void)in;
 	stored = storage_answers(c, a->storage);
+	statements_stats(a->statements, &kept);
 	runner_report(a->runner, &runs);
-	ready = stored && runner_counts(a, &runs);
+	ready = stored && !kept.unavailable && runner_counts(a, &runs);
 	o = json_out(http_out(out));
 	api_json(out, draining || !ready ? 503 : 200);
 	json_begin_object(&o);
-	JSON_FIELD_TEXT(&o, "status", draining ? S("draining") : ready ? S("ok") : S("unavailable"));
+	JSON_FIELD_TEXT(&o, "status", draining ? S("draining") : ready ? (kept.degraded ? S("degraded") : S("ok")) : S("unavailable"));
 	put_engine(&o, a);
 	put_storage(&o, a, stored);
-	put_store(&o, a);
+	put_store(&o, a, &kept);
 	put_runner(&o, &runs);
 	json_end_object(&o);
 	return true;

@@ -1,6 +1,11 @@
 /* park.c - requests that wait for something under way, and references that calls hold. */
 #include "api/api_int.h"
 
+bool api_goes_to_pool(const struct api *a, const struct http_req *in, const struct http_res *out)
+{
+	return !http_is_on_pool(out) && (statements_block(a->statements) || http_body(in).n > API_LARGE_BODY);
+}
+
 static void unref(void *arg)
 {
 	statement_unref(arg);

@@ -76,5 +76,7 @@ bool api_result(struct call *c, void *rooms, const struct http_req *in, struct h
 {
 	struct stmt *st;
 
+	if (api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
 	return api_find(c, rooms, in, &st) && api_write_result(c, rooms, in, out, st);
 }

@@ -12,7 +12,7 @@ const struct http_route api_routes[] = {
 	{"POST", "/v1/statements", api_submit, api_document_done, API_NEW_WORK, "Submit a statement in DuckDB's dialect"},
 	{"GET", "/v1/statements", api_list, NULL, 0, "List statements, newest first"},
 	{"GET", "/v1/statements/{handle}", api_document, api_document_done, 0, "A statement's document; `wait` long-polls"},
-	{"DELETE", "/v1/statements/{handle}", api_forget, NULL, 0, "Cancel if running, and forget"},
+	{"DELETE", "/v1/statements/{handle}", api_forget, NULL, HTTP_ON_POOL, "Cancel if running, and forget"},
 	{"GET", "/v1/statements/{handle}/result", api_result, NULL, 0, "The rows, in the format that Accept names"},
 	{"GET", "/v1/statements/{handle}/events", api_events, NULL, 0, "Server-sent events: status, progress, done"},
 

@@ -119,6 +119,8 @@ bool api_insert_rows(struct call *c, void *rooms, const struct http_req *in, str
 	struct session *se;
 	struct upload *u;
 
+	if (api_goes_to_pool(a, in, out))
+		return http_on_pool(out);
 	if (!api_find_session(c, a, http_param(in, 0), &se) || !api_format_of_body(c, in, &ask.format))
 		return false;
 	u = base_zalloc(sizeof(*u));

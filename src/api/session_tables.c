@@ -65,6 +65,8 @@ bool api_create_table(struct call *c, void *rooms, const struct http_req *in, st
 	struct session_op *op;
 	struct session *se;
 
+	if (api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
 	if (!api_find_session(c, rooms, http_param(in, 0), &se) || !api_read_body(c, in, &body) || !json_only(c, body, keys) ||
 	    !json_want_text(c, body, "name", &ask.name) || !read_columns(c, body, &ask) || !read_key(c, body, &ask))
 		return false;
@@ -97,6 +99,8 @@ bool api_count_rows(struct call *c, void *rooms, const struct http_req *in, stru
 	struct session *se;
 	struct session_op *op;
 
+	if (api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
 	if (!api_find_session(c, rooms, http_param(in, 0), &se))
 		return false;
 	session_touch(se);
@@ -178,6 +182,7 @@ static bool run_query(struct call *c, struct api *a, const struct http_req *in, 
 	if (!api_session_scope(c, a, in, http_param(in, 0), &q->ask.scope))
 		return false;
 	q->ask.scope.detached = false;
+	q->ask.scope.persistent = false; /* nobody looks for it later */
 	if (!statement_submit(c, a->statements, &q->ask, &q->st))
 		return false;
 	api_hold(c, q->st);
@@ -192,7 +197,7 @@ bool api_query_session(struct call *c, void *rooms, const struct http_req *in, s
 	struct query *q = ARENA_NEW(c->arena, struct query);
 	struct session_op *op;
 
-	if (http_body(in).n > API_LARGE_BODY && !http_is_on_pool(out))
+	if (api_goes_to_pool(rooms, in, out))
 		return http_on_pool(out);
 	if (!read_query(c, rooms, in, q))
 		return false;
@@ -215,6 +220,8 @@ bool api_query_session_done(struct call *c, void *rooms, const struct http_req *
 {
 	struct query *q = api_note(out);
 
+	if (!q->st && api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
 	if (!q->st)
 		return fill_in(c, out, q) && run_query(c, rooms, in, out, q);
 	return api_write_result(c, rooms, in, out, q->st);

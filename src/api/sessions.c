@@ -31,6 +31,7 @@ bool api_session_scope(struct call *c, struct api *a, const struct http_req *in,
 	session_scope(se, &scope);
 	session_view(se, &v);
 	*ret = (struct stmt_scope){.session_id = v.id, .catalog = scope.catalog, .owner = scope.owner, .share = scope.share,
+				   .persistent = v.persistent,
 				   .detached = str_ieq(http_header(in, "X-Mayfly-Detached"), S("true"))};
 	return true;
 }
@@ -196,6 +197,8 @@ bool api_get_session(struct call *c, void *rooms, const struct http_req *in, str
 	struct session *se;
 	struct session_op *op;
 
+	if (api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
 	if (!api_find_session(c, rooms, http_param(in, 0), &se) || !session_describe(c, se, &op))
 		return false;
 	return api_wait_op(c, out, op, NULL);
@@ -238,6 +241,8 @@ bool api_fork_session(struct call *c, void *rooms, const struct http_req *in, st
 	struct session *se;
 	struct session_op *op;
 
+	if (api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
 	if (!api_find_session(c, rooms, http_param(in, 0), &se) || !api_read_nothing(c, in) || !session_fork(c, se, &op))
 		return false;
 	return api_wait_op(c, out, op, NULL);
@@ -260,6 +265,8 @@ bool api_close_session(struct call *c, void *rooms, const struct http_req *in, s
 	struct session *se;
 	struct session_op *op;
 
+	if (api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
 	if (!api_find_session(c, rooms, http_param(in, 0), &se) || !session_close(c, se, &op))
 		return false;
 	return api_wait_op(c, out, op, NULL);

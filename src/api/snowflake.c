@@ -85,6 +85,13 @@ static bool read_count(struct call *c, const json_node *n, int64_t *ret)
 	return *ret >= 0 || bad_payload(c);
 }
 
+static bool is_false(const json_node *n)
+{
+	if (json_kind(n) == JSON_KIND_TEXT)
+		return str_ieq(json_text(n), S("false"));
+	return json_kind(n) == JSON_KIND_BOOL && !json_bool(n);
+}
+
 /* Parameters of the session, keys in any case, values text, number or bool. */
 static bool read_parameters(struct call *c, const json_node *body, struct stmt_ask *ask)
 {
@@ -96,6 +103,8 @@ static bool read_parameters(struct call *c, const json_node *body, struct stmt_a
 	for (void *it = NULL; json_each(o, &it, &name, &value);) {
 		if (str_ieq(name, S("TIMEZONE")) && json_kind(value) == JSON_KIND_TEXT)
 			ask->timezone = json_text(value);
+		if (str_ieq(name, S("USE_CACHED_RESULT")))
+			ask->no_cache = is_false(value);
 		if (str_ieq(name, S("MULTI_STATEMENT_COUNT")) && !read_count(c, value, &ask->statements))
 			return false;
 	}
@@ -147,9 +156,13 @@ bool api_post_statement(struct call *c, void *rooms, const struct http_req *in, 
 	struct stmt_view v;
 	struct stmt *st;
 
-	if (http_body(in).n > API_LARGE_BODY && !http_is_on_pool(out))
+	if (api_goes_to_pool(a, in, out))
 		return http_on_pool(out);
-	if (!read_ask(c, a, in, &ask) || !statement_submit(c, a->statements, &ask, &st))
+	if (!read_ask(c, a, in, &ask))
+		return false;
+	if (ask.scope.persistent && !http_is_on_pool(out)) /* it is written before it runs */
+		return http_on_pool(out);
+	if (!statement_submit(c, a->statements, &ask, &st))
 		return false;
 	api_hold(c, st);
 	statement_view(st, &v);
@@ -169,6 +182,8 @@ bool api_get_statement(struct call *c, void *rooms, const struct http_req *in, s
 	struct str partition;
 	struct stmt *st;
 
+	if (api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
 	if (!api_find(c, rooms, in, &st))
 		return false;
 	if (http_query(c, in, "partition", &partition))
@@ -176,16 +191,28 @@ bool api_get_statement(struct call *c, void *rooms, const struct http_req *in, s
 	return api_write_statement(c, in, out, st);
 }
 
+static bool cancel_if_there(struct call *c, struct api *a, const struct http_req *in)
+{
+	struct stmt *st;
+
+	if (api_find(c, a, in, &st))
+		return statement_cancel(c, st);
+	if (c->err.kind != ERR_NOT_FOUND && c->err.kind != ERR_RESULT_EXPIRED)
+		return false;
+	call_forgive(c);
+	return true;
+}
+
 /* Answers the same whatever the handle was: running, ended, unknown (specification, section 8). */
 bool api_cancel_statement(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	struct str handle = http_param(in, 0);
 	struct json_out o = json_out(http_out(out));
-	struct stmt *st;
 
-	if (api_find(c, rooms, in, &st) && !statement_cancel(c, st))
+	if (api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
+	if (!cancel_if_there(c, rooms, in))
 		return false;
-	call_forgive(c);
 	api_json(out, 200);
 	json_begin_object(&o);
 	JSON_FIELD_TEXT(&o, "code", S("000604"));

@@ -188,9 +188,13 @@ bool api_submit(struct call *c, void *rooms, const struct http_req *in, struct h
 	struct stmt_ask ask;
 	struct stmt *st;
 
-	if (http_body(in).n > API_LARGE_BODY && !http_is_on_pool(out))
+	if (api_goes_to_pool(a, in, out))
 		return http_on_pool(out);
-	if (!read_ask(c, a, in, &ask) || !statement_submit(c, a->statements, &ask, &st))
+	if (!read_ask(c, a, in, &ask))
+		return false;
+	if (ask.scope.persistent && !http_is_on_pool(out)) /* it is written before it runs */
+		return http_on_pool(out);
+	if (!statement_submit(c, a->statements, &ask, &st))
 		return false;
 	api_hold(c, st);
 	if (api_prefer_wait(c, in, &wait_ms) && wait_ms > 0 && !ended(st))
@@ -215,6 +219,8 @@ bool api_document(struct call *c, void *rooms, const struct http_req *in, struct
 	int64_t wait = 0;
 	struct stmt *st;
 
+	if (api_goes_to_pool(rooms, in, out))
+		return http_on_pool(out);
 	if (!api_find(c, rooms, in, &st) || !api_query_int(c, in, "wait", 0, API_WAIT_MAX_S, &wait))
 		return false;
 	if (wait && !ended(st))
@@ -276,6 +282,8 @@ bool api_list(struct call *c, void *rooms, const struct http_req *in, struct htt
 	struct str next;
 	int n;
 
+	if (api_goes_to_pool(a, in, out))
+		return http_on_pool(out);
 	if (!read_filter(c, in, &f) || !statement_list(c, a->statements, &f, &items, &n, &next))
 		return false;
 	o = api_begin_list(out);
@@ -353,6 +361,8 @@ bool api_events(struct call *c, void *rooms, const struct http_req *in, struct h
 	struct live *l;
 	struct stmt *st;
 
+	if (api_goes_to_pool(a, in, out))
+		return http_on_pool(out);
 	if (!statement_find(c, a->statements, http_param(in, 0), &st))
 		return false;
 	l = base_zalloc(sizeof(*l));

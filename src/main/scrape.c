@@ -45,6 +45,11 @@ void server_scrape(void *arg)
 	obs_gauge_set(OBS_M_STATEMENTS_RUNNING, e.running);
 	obs_gauge_set(OBS_M_STATEMENTS_QUEUED, e.queued);
 	obs_gauge_set(OBS_M_STATEMENTS_LIVE, (int64_t)st.live);
+	obs_gauge_set(OBS_M_STATEMENTS_OWED, (int64_t)st.owed);
+	obs_gauge_set(OBS_M_STORE_DEGRADED, st.degraded);
+	obs_gauge_set(OBS_M_STORE_UNAVAILABLE, st.unavailable);
+	obs_gauge_set(OBS_M_RESULT_CACHE_HITS, (int64_t)st.cache_hits);
+	obs_gauge_set(OBS_M_RESULT_CACHE_MISSES, (int64_t)st.cache_misses);
 	obs_gauge_set(OBS_M_RESULT_BYTES_MEMORY, (int64_t)st.memory_bytes);
 	obs_gauge_set(OBS_M_RESULT_BYTES_SPOOLED, (int64_t)st.spooled_bytes);
 	obs_gauge_set(OBS_M_WORKERS_RUNNING, e.workers);
