@@ -28,6 +28,7 @@ void engine_task_unref(struct engine_task *t)
 		close(t->fd);
 	engine_catalog_unref(t->catalog);
 	engine_catalog_unref(t->to);
+	free(t->name);
 	free(t);
 }
 
@@ -67,6 +68,7 @@ bool task_queue(struct call *c, struct engine_task *t, struct str tenant)
 	enum err_kind refused = ERR_NONE;
 	struct lane *lane;
 
+	INVARIANT(e->o.records == (t->kind == WIRE_RECORDS));
 	pthread_mutex_lock(&e->lock);
 	lane = lane_of(e, tenant);
 	if (e->stopping || (!t->express && no_worker_for(e, lane)))
@@ -214,6 +216,8 @@ static bool make_folders(struct call *c, struct engine *e)
 {
 	char path[PATH_MAX];
 
+	if (e->o.records)
+		return make_folder(c, e->data_dir);
 	snprintf(path, sizeof(path), "%s/tenants", e->data_dir);
 	return make_folder(c, e->data_dir) && make_folder(c, path) && open_cache(c, e);
 }

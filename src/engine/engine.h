@@ -15,6 +15,7 @@
 #include "engine/catalog.h"
 #include "engine/files.h"
 #include "engine/pg_layers.h"
+#include "engine/records.h"
 #include "engine/result.h"
 #include "exec/exec.h"
 
@@ -120,6 +121,7 @@ struct engine_options {
 	int64_t idle_ms, cancel_grace_ms;
 	uid_t uid_base;  /* root only: worker slot i runs as uid_base + i; 0 = keep ours */
 	bool require_sandbox;
+	bool records;    /* its worker keeps files of our own in data_dir itself, see records.h, and runs nothing else */
 	void (*limits)(void *arg, struct str tenant, struct engine_limits *ret); /* any thread */
 	void *arg;
 };

@@ -27,6 +27,8 @@ struct engine_task {
 	bool express;     /* of a whole catalog: ahead of the statements */
 	bool drops;       /* it */
 	struct engine_feed *feed; /* of an ingest; NULL = none */
+	struct str file;  /* of a batch of records: one of a file at a time; points into name */
+	char *name;       /* owned */
 	const struct engine_listener *listener;
 	void *arg;
 	enum task_state state;
@@ -69,7 +71,7 @@ bool task_queue(struct call *c, struct engine_task *t, struct str tenant) NODISC
 void engine_worker_gone(struct engine *e); /* on the loop, after report.workers went down */
 struct lane **engine_lanes(struct engine *e, struct arena *a, size_t *ret_n); /* all of them */
 
-/* folders.c: of one tenant */
+/* folders.c: of one tenant; of an engine of records its folder is data_dir */
 const char *engine_tenant_folder(struct call *c, struct engine *e, struct str tenant); /* made when missing; NULL: failed */
 /* The cache that its worker may read, made when missing; `group` is the worker's, -1 = ours. *ret NULL: there is none. */
 bool engine_cache_folder(struct call *c, struct engine *e, struct str tenant, gid_t group, const char **ret) NODISCARD;
@@ -113,7 +115,7 @@ enum link_state link_state(const struct link *k);
 bool link_slot_free(const struct engine *e);                /* may another worker be started? */
 int64_t link_idle_since(const struct link *k);              /* 0 when it has work or is not ready */
 bool link_has_room(const struct link *k, bool express);     /* for one more task */
-bool link_takes(const struct link *k, enum wire_kind kind); /* may one more of this kind run? */
+bool link_takes(const struct link *k, const struct engine_task *t); /* may it run beside what runs? */
 void link_send(struct link *k, struct engine_task *t);      /* takes it into link.sent */
 void link_cancel(struct link *k, struct engine_task *t);
 void link_quit(struct link *k);

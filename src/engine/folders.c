@@ -12,9 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char *tenant_path(struct engine *e, struct str tenant, struct arena *a)
+{
+	return e->o.records ? e->data_dir : arena_fmt(a, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p;
+}
+
 const char *engine_tenant_folder(struct call *c, struct engine *e, struct str tenant)
 {
-	const char *dir = arena_fmt(c->arena, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p;
+	const char *dir = tenant_path(e, tenant, c->arena);
 
 	if (file_make_folder(dir, 0700))
 		return dir;
@@ -48,7 +53,7 @@ void engine_take_back(struct engine *e, struct str tenant)
 
 	if (!e->report.own_uid)
 		return;
-	(void)!lchown(arena_fmt(&a, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p, geteuid(), getegid());
+	(void)!lchown(tenant_path(e, tenant, &a), geteuid(), getegid());
 	if (e->cache_dir)
 		(void)!lchown(cache_path(e, tenant, &a), (uid_t)-1, getegid());
 }
@@ -57,7 +62,7 @@ int engine_open_folder(struct engine *e, struct str tenant, const char *name)
 {
 	enum { FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 	OWNS(arena) a = {0};
-	int own = open(arena_fmt(&a, "%s/tenants/%.*s", e->data_dir, SARG(tenant)).p, FOLDER), fd;
+	int own = open(tenant_path(e, tenant, &a), FOLDER), fd;
 
 	if (own < 0)
 		return -1;

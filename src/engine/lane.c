@@ -86,7 +86,8 @@ void task_end_lost(struct engine_task *t, const char *text)
 	task_end(t, &(struct engine_end){.outcome = outcome, .position = -1, .text = str_of(text)});
 }
 
-/* The next to go: uploads and exports let others pass while enough of them run. Only the loop takes tasks out, so it stays in the
+/* The next to go: uploads and exports let others pass while enough of them run,
+ * batches of a file while one of it runs. Only the loop takes tasks out, so it stays in the
  * queue until it is taken. */
 static struct engine_task *head(struct lane *lane)
 {
@@ -95,7 +96,7 @@ static struct engine_task *head(struct lane *lane)
 	pthread_mutex_lock(&lane->engine->lock);
 	LIST_EACH(&lane->queue, it) {
 		t = LIST_ITEM(it, struct engine_task, node);
-		if (!lane->link || link_takes(lane->link, t->kind))
+		if (!lane->link || link_takes(lane->link, t))
 			break;
 		t = NULL;
 	}

@@ -71,13 +71,23 @@ bool link_has_room(const struct link *k, bool express)
 	return k->nsent <= most && (express || k->nsent - k->nexpress < most);
 }
 
+static bool has_file(const struct list *tasks, struct str file)
+{
+	LIST_EACH(tasks, it)
+		if (str_eq(LIST_ITEM(it, struct engine_task, node)->file, file))
+			return true;
+	return false;
+}
+
 /* An upload is as slow as its client and holds an executor all the while, an export is heavy: half of them are left to
- * statements. */
-bool link_takes(const struct link *k, enum wire_kind kind)
+ * statements. A batch of records would only wait for another one of its file. */
+bool link_takes(const struct link *k, const struct engine_task *t)
 {
 	int most = (k->lane->limits.concurrent + 1) / 2;
 
-	return (kind != WIRE_INGEST || k->ningests < most) && (kind != WIRE_EXPORT || k->nexports < most);
+	if (t->kind == WIRE_RECORDS)
+		return !has_file(&k->sent, t->file) && !has_file(&k->unsent, t->file);
+	return (t->kind != WIRE_INGEST || k->ningests < most) && (t->kind != WIRE_EXPORT || k->nexports < most);
 }
 
 static void keeps_catalogs(struct link *k)
@@ -676,6 +686,8 @@ static bool start_process(struct call *c, struct link *k, const int child_fds[2]
 	}
 	if (k->engine->o.require_sandbox)
 		argv[n++] = "--require-sandbox";
+	if (k->engine->o.records)
+		argv[n++] = "--records";
 	argv[n] = NULL;
 	spec.argv = (char *const *)argv;
 	k->child = exec_child_open(c, k->engine->o.loop, &spec, on_exit_of_worker, k);

@@ -31,6 +31,7 @@ enum wire_kind {
 	WIRE_CATALOG,   /* u8 verb, catalog, catalog `to` (empty but for a fork) */
 	WIRE_INGEST,    /* struct wire_ingest; with the packet comes the read end of a stream socket: frames of u32 length and
 	                 * bytes, length 0 = that was all, end of file without it = keep nothing. Alone in its packet. */
+	WIRE_RECORDS,   /* struct engine_records_ask, see wire_put_records; of an engine opened for it, which takes nothing else */
 	/* down, control */
 	WIRE_CANCEL,    /* nothing */
 	WIRE_ACK,       /* u32: this many more parts of the task were stored */
@@ -114,6 +115,17 @@ struct wire_ingest {     /* catalog, text table, u8 format */
 };
 void wire_put_ingest(struct buf *b, const struct wire_ingest *g);
 bool wire_get_ingest(struct call *c, struct str body, struct wire_ingest *ret) NODISCARD;
+
+/* --- wire_records.c: engine_records_ask both ways; u8 kind and value a cell --- */
+struct engine_records_ask;
+struct engine_cell;
+enum { RECORDS_NAME_MAX = 200, RECORDS_BODY_MAX = 144 << 20, /* of one batch, and of its rows */
+       RECORDS_PIECE = 1 << 20, RECORDS_PIECE_CELLS = 64 * 1024, RECORDS_CELLS_MAX = 1024 /* of one row */ };
+bool records_name_ok(struct str name);
+void wire_put_cell(struct buf *b, const struct engine_cell *v);
+void wire_put_records(struct buf *b, const struct engine_records_ask *ask);
+/* Arrays in the arena, texts borrowed. */
+bool wire_get_records(struct call *c, struct str body, struct engine_records_ask *ret) NODISCARD;
 
 void wire_put_usage(struct buf *b, const struct engine_usage *u);
 struct engine_usage wire_get_usage(struct wire_in *in); /* unchecked */

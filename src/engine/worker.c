@@ -12,6 +12,7 @@
  */
 #include "engine/worker_catalog.h"
 #include "engine/worker_process.h"
+#include "engine/worker_records.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -40,6 +41,11 @@ duckdb_database executor_database(const struct executor *x)
 struct catalogs *executor_catalogs(const struct executor *x)
 {
 	return x->w->catalogs;
+}
+
+struct records *executor_records(const struct executor *x)
+{
+	return x->w->records;
 }
 
 void executor_watch_file(struct executor *x, const char *path, int64_t max)
@@ -233,6 +239,8 @@ static void run_record(struct executor *x, const struct wire_head *h, struct str
 		run_export(x, &t, body);
 	else if (h->kind == WIRE_CATALOG)
 		run_catalog(x, &t, body);
+	else if (h->kind == WIRE_RECORDS)
+		run_records(x, &t, body);
 	else if (h->kind == WIRE_INGEST)
 		run_ingest(x, &t, body, fd);
 	else if (wire_get_ask(&t.call, body, &t.ask, &t.scope))
@@ -265,11 +273,14 @@ static void run_memfd(struct executor *x, const struct wire_head *h, int fd)
 	engine_bytes_unref(b);
 }
 
-static bool is_job(const struct wire_head *h, int fd)
+static bool is_job(const struct worker *w, const struct wire_head *h, int fd)
 {
+	if ((h->kind == WIRE_RECORDS) != w->o.records)
+		return false;
 	if (h->kind == WIRE_INGEST)
 		return h->in_fd == 0 && fd >= 0;
-	return (h->kind == WIRE_RUN || h->kind == WIRE_EXPORT || h->kind == WIRE_PARQUET || h->kind == WIRE_CATALOG) &&
+	return (h->kind == WIRE_RUN || h->kind == WIRE_EXPORT || h->kind == WIRE_PARQUET || h->kind == WIRE_CATALOG ||
+		h->kind == WIRE_RECORDS) &&
 	       h->in_fd <= 1 && (!h->in_fd || fd >= 0);
 }
 
@@ -280,7 +291,7 @@ static void run_packet(struct executor *x, struct str packet, int fd)
 	struct str body;
 
 	while (wire_next(&in, &h, &body)) {
-		if (!is_job(&h, fd))
+		if (!is_job(x->w, &h, fd))
 			_exit(WORKER_EXIT_BAD_PACKET);
 		if (!h.in_fd)
 			run_record(x, &h, body, fd);
@@ -503,7 +514,10 @@ static void quit_when_done(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 	if (!done)
 		return;
-	duckdb_query(w->con, "CHECKPOINT MAYFLY", &r);
+	if (w->records)
+		records_close(w->records);
+	else
+		duckdb_query(w->con, "CHECKPOINT MAYFLY", &r);
 	_exit(0);
 }
 
@@ -561,6 +575,8 @@ static bool read_options(int argc, char **argv, struct worker_options *o)
 			o->require_sandbox = true;
 		else if (strcmp(argv[i], "--no-rlimit-as") == 0)
 			o->no_rlimit_as = true;
+		else if (strcmp(argv[i], "--records") == 0)
+			o->records = true;
 		else if (strcmp(argv[i], "--dir") == 0 && i + 1 < argc)
 			o->dir = argv[++i];
 		else if (strcmp(argv[i], "--cache") == 0 && i + 1 < argc)
@@ -594,6 +610,12 @@ static void open_database(struct worker *w)
 	struct call c;
 
 	call_open(&c, &a);
+	if (w->o.records) {
+		w->records = records_open(&c, &w->o);
+		if (!w->records)
+			die(str_of(c.err.text));
+		return;
+	}
 	if (!database_open(&c, &w->o, &w->db) || duckdb_connect(w->db, &w->con) != DuckDBSuccess ||
 	    duckdb_connect(w->db, &w->governors[0]) != DuckDBSuccess || !functions_register(&c, w, w->con))
 		die(str_of(c.err.text));

@@ -37,6 +37,7 @@ struct worker_options {
 	uid_t uid;           /* 0 = stay */
 	int threads, concurrent;
 	bool require_sandbox, no_rlimit_as;
+	bool records;        /* keeps files of the server's own, and nothing else */
 };
 struct worker;
 struct executor;
@@ -184,6 +185,8 @@ void parts_columns(struct parts *p, struct task *t, struct str packed);
 void parts_finish(struct parts *p, struct task *t); /* END, and all that was waiting */
 
 /* --- worker_run.c, worker_parquet.c --- */
+bool task_execute(struct task *t, duckdb_prepared_statement st, duckdb_result *ret) NODISCARD; /* a SELECT streams */
+bool task_fetch(struct task *t, duckdb_result *r, duckdb_data_chunk *ret) NODISCARD;           /* *ret NULL: that was all */
 void run_statement(struct executor *x, struct task *t);
 void run_parquet(struct executor *x, struct task *t, struct str body);
 
@@ -222,6 +225,10 @@ void run_catalog(struct executor *x, struct task *t, struct str body);
 /* fd: see WIRE_INGEST; closed here. The body is read with wire_get_ingest; t->scope is set by it. */
 void run_ingest(struct executor *x, struct task *t, struct str body, int fd);
 
+/* --- worker_records.c: batches on files of the server's own --- */
+struct records;
+void run_records(struct executor *x, struct task *t, struct str body);
+
 /* --- executors --- */
 struct executor {
 	struct worker *w;
@@ -254,6 +261,7 @@ void executor_watch_file(struct executor *x, const char *path, int64_t max);
 bool executor_overgrown(struct executor *x);
 duckdb_database executor_database(const struct executor *x);
 struct catalogs *executor_catalogs(const struct executor *x);
+struct records *executor_records(const struct executor *x);
 void executor_uses(struct executor *x, struct catalog *k, bool outlives); /* k NULL: none */
 /* Cancels what is in this catalog and does not outlive it. */
 void executor_interrupt_others(struct executor *x, const struct catalog *k);

@@ -151,7 +151,7 @@ static bool columns_of(struct task *t, duckdb_result *r, struct column **ret)
 	return true;
 }
 
-static bool fetch(struct task *t, duckdb_result *r, duckdb_data_chunk *ret)
+bool task_fetch(struct task *t, duckdb_result *r, duckdb_data_chunk *ret)
 {
 	const char *error;
 
@@ -178,7 +178,7 @@ static bool send_rows(struct executor *x, struct task *t, duckdb_result *r)
 				  packed.n, WIRE_COLUMNS_MAX);
 	parts_columns(&x->parts, t, buf_str(&packed));
 	parts_begin(&x->parts, t);
-	while ((ok = fetch(t, r, &chunk)) && chunk) {
+	while ((ok = task_fetch(t, r, &chunk)) && chunk) {
 		ok = parts_rows(&x->parts, t, cols, n, chunk);
 		duckdb_destroy_data_chunk(&chunk);
 		if (!ok)
@@ -193,20 +193,20 @@ static bool count_changes(struct task *t, duckdb_result *r)
 	bool counter = duckdb_result_return_type(*r) == DUCKDB_RESULT_TYPE_CHANGED_ROWS;
 	duckdb_data_chunk chunk;
 
-	if (!fetch(t, r, &chunk))
+	if (!task_fetch(t, r, &chunk))
 		return false;
 	if (chunk && counter && t->ask.counts != ENGINE_STATUS && duckdb_data_chunk_get_size(chunk) > 0)
 		t->end.rows = *(int64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
 	while (chunk) {
 		duckdb_destroy_data_chunk(&chunk);
-		if (!fetch(t, r, &chunk))
+		if (!task_fetch(t, r, &chunk))
 			return false;
 	}
 	return true;
 }
 
 /* --- execution --- */
-static bool execute(struct task *t, duckdb_prepared_statement st, duckdb_result *ret)
+bool task_execute(struct task *t, duckdb_prepared_statement st, duckdb_result *ret)
 {
 	bool stream = duckdb_prepared_statement_type(st) == DUCKDB_STATEMENT_TYPE_SELECT;
 	duckdb_pending_result pending = NULL;
@@ -230,7 +230,7 @@ static bool run_prepared(struct executor *x, struct task *t, duckdb_prepared_sta
 	duckdb_result r;
 	bool ok;
 
-	if (!bind_all(t, st) || !execute(t, st, &r))
+	if (!bind_all(t, st) || !task_execute(t, st, &r))
 		return false;
 	ok = t->ask.counts == ENGINE_ROWS ? send_rows(x, t, &r) : count_changes(t, &r);
 	duckdb_destroy_result(&r);

@@ -31,6 +31,7 @@ enum {
 	STACK = 8 << 20,
 	/* Address space that is not user data: DuckDB's library, our own, allocator reserves. */
 	FIXED_SPACE = 512 << 20,
+	BATCH_SPACE = 1 << 30, /* copies of the largest batch of records */
 };
 
 /* --- rlimits --- */
@@ -45,12 +46,13 @@ static bool limit_all(const struct worker_options *o)
 {
 	/* Executors and their packers, DuckDB's in two instances, … */
 	uint64_t stacks = (uint64_t)(2 * (o->concurrent + 1) + 2 * o->threads + 2) * STACK;
+	uint64_t batches = o->records ? (uint64_t)(o->concurrent + 1) * BATCH_SPACE : 0;
 	bool ok = limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, FILES_MAX);
 
 	mallopt(M_ARENA_MAX, 2); /* each arena reserves 64 MB of address space */
 	if (SANITIZED || o->no_rlimit_as)
 		return false;
-	return limit(RLIMIT_AS, (uint64_t)o->memory + FIXED_SPACE + stacks) && ok;
+	return limit(RLIMIT_AS, (uint64_t)o->memory + FIXED_SPACE + stacks + batches) && ok;
 }
 
 /* --- Landlock --- */
