@@ -29,6 +29,7 @@ void exec_loop_stop(struct exec_loop *l);           /* any thread; what was post
 void exec_loop_join(struct exec_loop *l);           /* waits for a started loop's thread */
 void exec_loop_close(struct exec_loop *l);          /* stopped and joined; all handles closed before */
 bool exec_on_loop(const struct exec_loop *l);       /* is this the loop's thread? */
+bool exec_on_any_loop(void);                        /* a thread that must not block: for invariants */
 
 /* Runs fn(arg) on the loop soon, in the order of posting. Any thread, also the
  * loop's own: then it runs after the current callback, never inside it. */

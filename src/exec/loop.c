@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+static _Thread_local bool runs_a_loop;
+
 struct post {
 	struct post *next;
 	exec_fn *fn;
@@ -76,11 +78,13 @@ struct exec_loop *exec_loop_open(const char *name)
 void exec_loop_run(struct exec_loop *l)
 {
 	l->self = pthread_self();
+	runs_a_loop = true;
 	atomic_store(&l->running, true);
 	pthread_setname_np(pthread_self(), l->name);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 	run_posts(l);
 	atomic_store(&l->running, false);
+	runs_a_loop = false;
 }
 
 static void *thread_main(void *arg)
@@ -137,6 +141,11 @@ void exec_loop_close(struct exec_loop *l)
 bool exec_on_loop(const struct exec_loop *l)
 {
 	return atomic_load(&l->running) && pthread_equal(l->self, pthread_self());
+}
+
+bool exec_on_any_loop(void)
+{
+	return runs_a_loop;
 }
 
 uv_loop_t *exec_loop_uv(struct exec_loop *l)

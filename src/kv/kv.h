@@ -9,6 +9,7 @@
 #define MAYFLY_KV_H
 
 #include "base/base.h"
+#include "kv/redis.h"
 
 struct kv;
 

@@ -10,8 +10,8 @@
 #define MAYFLY_KV_REDIS_H
 
 #include "base/base.h"
-#include "kv/kv.h"
 
+struct kv;
 struct redis;
 
 struct redis_options {
@@ -87,6 +87,7 @@ struct redis_stats {
 	uint64_t commands, reconnects, timeouts;
 	int connections;        /* that are up */
 	char version[32];
+	char why[256];          /* it is down; with its address never: empty while it is up */
 };
 void redis_stats(struct redis *r, struct redis_stats *ret);
 
