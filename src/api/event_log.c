@@ -120,7 +120,8 @@ static bool read_more(struct call *c, struct tail *t, struct buf *into)
 
 	if (!t->from_store && !events_recent(c, t->events, &t->filter, &page)) {
 		call_forgive(c);
-		put_gap(into, "slow", 0);
+		if (!page.elsewhere)
+			put_gap(into, "slow", 0);
 		t->from_store = true;
 	}
 	if (t->from_store) {

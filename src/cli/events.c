@@ -256,7 +256,7 @@ static int verify(struct call *c, struct events_ask *a)
 	store = store_folder_open(c, path);
 	if (!store)
 		return cannot_read(c);
-	ok = events_verify(c, store, self.key, &verdict);
+	ok = events_verify(c, store, self.id, self.key, &verdict);
 	store->ops->close(store);
 	if (!ok)
 		return cannot_read(c);
@@ -264,6 +264,9 @@ static int verify(struct call *c, struct events_ask *a)
 		printf("%.*s\n", SARG(verdict.bad[i]));
 	fprintf(stderr, "%lld streams with %lld events: %s\n", (long long)verdict.streams, (long long)verdict.items,
 		verdict.nbad ? "NOT as they were written" : "as they were written");
+	if (verdict.mirrored)
+		fprintf(stderr, "%lld of the streams are mirrors of other servers': chained, but their signed ends are there; %lld "
+			"of their events never came\n", (long long)verdict.mirrored, (long long)verdict.missing);
 	if (verdict.unsealed)
 		fprintf(stderr, "%lld of them are behind the signed end of their stream, as a loss of power leaves them\n",
 			(long long)verdict.unsealed);

@@ -78,13 +78,14 @@ static struct stream *stream_new(struct events *e, enum event_topic t, struct st
 	pthread_cond_init(&s->idle, NULL);
 	list_init(&s->waiting);
 	list_init(&s->recent);
+	list_init(&s->foreign);
 	map_put(&e->streams, s->name, s);
 	return s;
 }
 
 static void stream_free(struct stream *s)
 {
-	recent_forget(s);
+	recent_forget(s->e, &s->recent);
 	map_del(&s->e->streams, s->name);
 	list_del(&s->in_use);
 	list_del(&s->due);

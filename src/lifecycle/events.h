@@ -64,7 +64,8 @@ struct event_page {
 	int limit;                     /* items at most; fewer: there are no more now */
 	struct event_item *items;      /* in the order of their time */
 	int n;
-	int64_t lost;                  /* items behind the cursor that are not kept any more (retention) */
+	int64_t lost;                  /* items behind the cursor that are not kept any more (retention), or never came (mirror) */
+	bool elsewhere;                /* of events_recent(): it is other servers' items that only the store has */
 };
 /* Reads the items that pass, from page->cursor and at most page->limit, and moves the cursor. ERR_INVALID_FIELD for a
  * cursor that is none, or is another tenant's. Everything in the call's arena; blocks. */
@@ -80,19 +81,20 @@ struct event_watch {
 struct event_watcher *events_watch(struct events *e, const struct event_watch *w);
 void events_unwatch(struct events *e, struct event_watcher *w); /* after it fn is not called any more; not from fn */
 /* The same from the newest that are kept in memory, without blocking: false, without an error, when what follows the
- * cursor is not there any more (a slow reader) or not yet (after a start): then events_read() has it. What other
- * servers wrote only events_read() sees. */
+ * cursor is not there any more (a slow reader) or not yet (after a start): then events_read() has it. */
 bool events_recent(struct call *c, struct events *e, const struct event_filter *f, struct event_page *page) NODISCARD;
 
 /* --- verifying a store that no server writes, or one's own --- */
 struct events_verdict {
 	int64_t streams, items;
 	int64_t unsealed;              /* items behind the signed head, as a loss of power leaves them: chained, not authenticated */
+	int64_t mirrored, missing;     /* streams of them that are mirrors of other servers': chained, their heads are there; items that never came */
 	struct str *bad;               /* what and where, one text a fault */
 	int nbad;
 };
-bool events_verify(struct call *c, struct store *s, struct str key, struct events_verdict *ret) NODISCARD;
-void events_sweep(struct events *e); /* retention, of this server's streams; blocks */
+/* `server` and `key`: whose store it is. */
+bool events_verify(struct call *c, struct store *s, struct str server, struct str key, struct events_verdict *ret) NODISCARD;
+void events_sweep(struct events *e); /* retention, of this server's streams and of mirrors that nobody writes; blocks */
 struct events_stats {
 	uint64_t appended, dropped, bytes, batches;
 	uint64_t broken;               /* streams that were found changed or cut when they were opened */

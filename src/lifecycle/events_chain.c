@@ -73,6 +73,12 @@ static void begin_segment(struct chain *ch, const struct segment *seg)
 {
 	if (seg->first == ch->next)
 		return;
+	if (ch->mirrored && seg->first > ch->next) {
+		ch->missing += seg->first - ch->next;
+		ch->next = seg->first;
+		ch->prev[0] = 0;
+		return;
+	}
 	if (seg->first > ch->next)
 		fault(ch, ch->next, "is missing, and all up to %lld", (long long)seg->first - 1);
 	else
@@ -83,7 +89,8 @@ static void begin_segment(struct chain *ch, const struct segment *seg)
 
 static void torn(struct chain *ch, const struct lines *l)
 {
-	bool crash = l->segment + 1 == ch->s->nsegments && ch->head && !ch->head->closed && ch->next >= ch->head->next;
+	bool open = ch->mirrored || (ch->head && !ch->head->closed && ch->next >= ch->head->next);
+	bool crash = l->segment + 1 == ch->s->nsegments && open;
 
 	if (crash)
 		ch->torn = true;

@@ -107,6 +107,8 @@ struct chain {
 	size_t last;                             /* segment of the last whole line, and where that ends */
 	int64_t last_end;
 	bool torn;                               /* bytes without a line's end behind it, and behind the head */
+	bool mirrored;                           /* another server's: what did not come here is missing, and no fault */
+	int64_t missing;
 	void (*fault)(void *arg, int64_t offset, const char *what);
 	void *arg;
 };
@@ -155,6 +157,15 @@ struct stream {
 	size_t posted_bytes;
 	uint64_t dropped;                        /* not told yet */
 	struct list recent;
+	struct list foreign;                     /* streams of other servers of this tenant and topic, mirrored lately */
+	bool foreign_left;                       /* there was one more: only the store has them all */
+};
+struct foreign { /* another server's stream as it is mirrored here */
+	struct list in_stream;                   /* of `beside`, which it has a reference of */
+	struct stream *beside;
+	struct str server;
+	int64_t first, next;                     /* offsets that are here */
+	struct list recent;
 };
 struct watched { /* a tenant that is watched */
 	struct str tenant;
@@ -175,6 +186,8 @@ struct events {
 	struct list recent;                      /* oldest first */
 	size_t recent_bytes, posted_bytes;
 	struct map watched;                      /* tenant -> struct watched */
+	struct events_mirror *mirror;            /* NULL: other servers neither tell nor are told */
+	void (*mirror_due)(struct events_mirror *m, const struct stream *s); /* held: it has new items */
 	bool batch_queued;
 	int flushing;
 	struct events_stats stats;
@@ -200,8 +213,13 @@ bool tip_read(struct call *c, struct events *e, struct str dir, struct tip *ret,
 /* prev_hash of the first item of a segment; left as it is when that cannot be read. */
 bool segment_prev(struct call *c, struct store *store, const struct stored *s, size_t segment, char ret[HEX + 1]) NODISCARD;
 /* --- events_live.c; held --- */
-void recent_add(struct stream *s, struct str line);
-void recent_forget(struct stream *s);
+void recent_add(struct events *e, struct list *ring, struct str line);
+void recent_forget(struct events *e, struct list *ring);
 void watchers_call(struct events *e, enum event_topic t, struct str tenant); /* lets the lock go meanwhile */
+/* --- events_sweep.c; not held --- */
+/* Is it another server's, kept here as a mirror of it? Such a one has no head. */
+bool stored_mirrored(const struct stored *s, struct str server);
+/* Retention of a mirrored stream: drops its oldest segments. ret: how many. */
+bool mirrored_sweep(struct call *c, struct events *e, const struct stored *s, size_t *ret) NODISCARD;
 
 #endif

@@ -12,9 +12,8 @@ static void forget(struct events *e, struct recent *r)
 	free(r);
 }
 
-void recent_add(struct stream *s, struct str line)
+void recent_add(struct events *e, struct list *ring, struct str line)
 {
-	struct events *e = s->e;
 	struct recent *r = base_alloc(sizeof(*r) + line.n);
 
 	memcpy(r->bytes, line.p, line.n);
@@ -23,16 +22,16 @@ void recent_add(struct stream *s, struct str line)
 	r->session_id = event_member(r->l.payload, S("session_id"));
 	r->principal = event_member(r->l.payload, S("principal"));
 	list_add_tail(&e->recent, &r->in_all);
-	list_add_tail(&s->recent, &r->in_stream);
+	list_add_tail(ring, &r->in_stream);
 	e->recent_bytes += sizeof(*r) + line.n;
 	while (e->recent_bytes > EVENT_RECENT_MAX)
 		forget(e, LIST_ITEM(e->recent.next, struct recent, in_all));
 }
 
-void recent_forget(struct stream *s)
+void recent_forget(struct events *e, struct list *ring)
 {
-	while (!list_empty(&s->recent))
-		forget(s->e, LIST_ITEM(s->recent.next, struct recent, in_stream));
+	while (!list_empty(ring))
+		forget(e, LIST_ITEM(ring->next, struct recent, in_stream));
 }
 
 /* --- watchers --- */

@@ -417,13 +417,19 @@ bool events_tail(struct call *c, struct events *e, const struct event_filter *f,
 
 /* --- from memory; held --- */
 
-/* The place before the first item from `next`, walking back from the newest; false: it is not there. */
-static bool ring_seek(const struct stream *s, int64_t next, const struct list **ret)
-{
-	const struct list *at = s->recent.prev;
-	int64_t offset = s->tip.head.next;
+struct ring {
+	const struct list *items;
+	struct str server;
+	int64_t first, next;
+};
 
-	while (at != &s->recent && offset > next) {
+/* The place before the first item from `next`, walking back from the newest; false: it is not there. */
+static bool ring_seek(const struct ring *k, int64_t next, const struct list **ret)
+{
+	const struct list *at = k->items->prev;
+	int64_t offset = k->next;
+
+	while (at != k->items && offset > next) {
 		offset = CONTAINER_OF(at, struct recent, in_stream)->l.offset;
 		at = at->prev;
 	}
@@ -431,24 +437,59 @@ static bool ring_seek(const struct stream *s, int64_t next, const struct list **
 	return offset <= next;
 }
 
-static bool add_recent(struct reading *r, int topic)
+static bool add_ring(struct reading *r, int topic, const struct ring *k)
 {
-	const struct stream *s = stream_find(r->e, (enum event_topic)topic, r->f->tenant);
 	struct source *to = &r->sources[r->nsources];
 	struct place *p;
 
-	if (!s || !s->loaded)
-		return false;
-	*to = (struct source){.ring = &s->recent, .limit = s->tip.head.next};
-	if (!place_of(r, topic, r->e->server, &to->place))
+	*to = (struct source){.ring = k->items, .limit = k->next};
+	if (!place_of(r, topic, k->server, &to->place))
 		return false;
 	p = &r->places[to->place];
 	if (r->from_start)
-		p->next = s->tip.head.first;
-	if (!ring_seek(s, p->next, &to->at))
+		p->next = k->first;
+	if (!ring_seek(k, p->next, &to->at))
 		return false;
 	r->nsources++;
 	return step(r, to);
+}
+
+/* What memory does not have of other servers is no fault of the reader. */
+static bool add_foreign(struct reading *r, int topic, const struct stream *s, bool *ret_elsewhere)
+{
+	bool ok = !s->foreign_left;
+
+	for (struct list *it = s->foreign.next; ok && it != &s->foreign; it = it->next) {
+		const struct foreign *f = LIST_ITEM(it, struct foreign, in_stream);
+
+		ok = add_ring(r, topic, &(struct ring){&f->recent, f->server, f->first, f->next});
+	}
+	*ret_elsewhere |= !ok;
+	return ok;
+}
+
+static bool add_recent(struct reading *r, int topic, bool *ret_elsewhere)
+{
+	const struct stream *s = stream_find(r->e, (enum event_topic)topic, r->f->tenant);
+
+	if (!s || !s->loaded || (r->e->mirror && r->from_start))
+		return false;
+	return add_ring(r, topic, &(struct ring){&s->recent, r->e->server, s->tip.head.first, s->tip.head.next}) &&
+	       add_foreign(r, topic, s, ret_elsewhere);
+}
+
+/* How many rings there are to read. */
+static size_t count_rings(const struct reading *r)
+{
+	size_t n = EVENT_TOPICS;
+
+	for (int t = 0; t < EVENT_TOPICS; t++) {
+		const struct stream *s = wanted(r->f, t) ? stream_find(r->e, (enum event_topic)t, r->f->tenant) : NULL;
+
+		for (const struct list *it = s ? s->foreign.next : NULL; it && it != &s->foreign; it = it->next)
+			n++;
+	}
+	return n;
 }
 
 bool events_recent(struct call *c, struct events *e, const struct event_filter *f, struct event_page *page)
@@ -458,10 +499,11 @@ bool events_recent(struct call *c, struct events *e, const struct event_filter *
 
 	if (!reading_open(&r, c, e, f) || !cursor_parse(&r, page->cursor))
 		return false;
-	r.sources = ARENA_ARRAY(c->arena, struct source, EVENT_TOPICS);
+	page->elsewhere = false;
 	pthread_mutex_lock(&e->lock);
+	r.sources = ARENA_ARRAY(c->arena, struct source, count_rings(&r));
 	for (int t = 0; t < EVENT_TOPICS && ok; t++)
-		ok = !wanted(f, t) || add_recent(&r, t);
+		ok = !wanted(f, t) || add_recent(&r, t, &page->elsewhere);
 	ok = ok && merge(&r, page->limit);
 	pthread_mutex_unlock(&e->lock);
 	if (ok)

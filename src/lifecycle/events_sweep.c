@@ -2,7 +2,8 @@
  *
  * The head says the new first item, durably, before a segment is dropped: what a
  * crash leaves below it is dropped by the next sweep. A stream's newest segment goes
- * for its age only. Streams of other servers are theirs to sweep.
+ * for its age only. Mirrors of other servers' streams have no head; while there is a
+ * mirror, it sweeps them, since it writes them.
  */
 #include "lifecycle/events_int.h"
 
@@ -76,6 +77,25 @@ static bool drop_segments(struct call *c, const struct sweep *w, struct stream *
 	return true;
 }
 
+/* --- mirrors --- */
+bool stored_mirrored(const struct stored *s, struct str server)
+{
+	return s->server.n && !str_eq(s->server, server) && s->nheads == 0;
+}
+
+bool mirrored_sweep(struct call *c, struct events *e, const struct stored *s, size_t *ret)
+{
+	struct sweep w = {e, clock_wall_ms()};
+	size_t n = excess(&w, s);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!e->store->ops->drop(c, e->store, segment_key(c->arena, s->dir, s->segments[i].first)))
+			return false;
+	}
+	*ret = n;
+	return true;
+}
+
 /* held */
 static bool sweep_stream(struct call *c, const struct sweep *w, struct stream *st)
 {
@@ -114,8 +134,11 @@ static bool sweep_one(void *arg, struct call *c, const struct stored *s)
 	struct sweep *w = arg;
 	struct arena a = {0};
 	struct call k = *c;
+	size_t n;
 
 	k.arena = &a;
+	if (!w->e->mirror && stored_mirrored(s, w->e->server) && !mirrored_sweep(&k, w->e, s, &n))
+		obs_log(OBS_WARN, "events", "%.*s: retention: %s", SARG(s->dir), k.err.text);
 	for (int t = 0; t < EVENT_TOPICS; t++) {
 		if (str_eq(s->server, w->e->server) && str_eq(s->topic, event_topic_ids[t]) && excess(w, s))
 			sweep_tenant(&k, w, (enum event_topic)t, s->tenant);

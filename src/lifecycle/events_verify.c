@@ -13,7 +13,7 @@ enum { TRIES = 5 };
 struct verifying {
 	struct call *c;
 	struct store *store;
-	struct str key;
+	struct str server, key;
 	struct events_verdict v;
 	struct buf bad;        /* of struct str */
 	struct buf now;        /* the same, of the stream that is looked at */
@@ -41,7 +41,7 @@ static bool read_head(struct verifying *v, const struct stored *s, struct head_f
 {
 	if (!head_find(v->c, v->store, s, v->key, ret))
 		return false;
-	if (s->nsegments && !ret->any)
+	if (s->nsegments && !ret->any && !stored_mirrored(s, v->server))
 		add_fault(v, S("has no head"));
 	else if (ret->any && ret->state == HEAD_UNREADABLE)
 		add_fault(v, S("its head cannot be read"));
@@ -56,7 +56,7 @@ static bool walk(struct verifying *v, const struct stored *s, const struct head_
 {
 	const struct head *head = h->any && h->state == HEAD_GOOD ? &h->head : NULL;
 
-	*ch = (struct chain){.s = s, .head = head, .fault = on_fault, .arg = v};
+	*ch = (struct chain){.s = s, .head = head, .mirrored = stored_mirrored(s, v->server), .fault = on_fault, .arg = v};
 	if (head) {
 		ch->next = head->first;
 		snprintf(ch->prev, sizeof(ch->prev), "%s", head->first_prev);
@@ -98,6 +98,8 @@ static bool verify_stream(struct verifying *v, const struct stored *found)
 	if (v->c->err.kind != ERR_NONE)
 		return false;
 	v->v.streams += s.nsegments || s.nheads;
+	v->v.mirrored += s.nsegments && ch.mirrored;
+	v->v.missing += ch.missing;
 	v->v.items += ch.items;
 	if (ch.head && ch.next > ch.head->next && !ch.head->closed)
 		v->v.unsealed += ch.next - ch.head->next;
@@ -128,9 +130,9 @@ static bool verify_one(void *arg, struct call *c, const struct stored *found)
 	return !v->failed;
 }
 
-bool events_verify(struct call *c, struct store *s, struct str key, struct events_verdict *ret)
+bool events_verify(struct call *c, struct store *s, struct str server, struct str key, struct events_verdict *ret)
 {
-	struct verifying v = {.c = c, .store = s, .key = key};
+	struct verifying v = {.c = c, .store = s, .server = server, .key = key};
 	bool ok = stored_each(c, s, S("events/"), verify_one, &v) && !v.failed;
 	struct str all = arena_dup(c->arena, buf_str(&v.bad));
 

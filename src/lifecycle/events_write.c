@@ -320,7 +320,9 @@ static void publish(struct batch *b)
 	if (s->head_unsynced)
 		stream_due(s);
 	while (rest.n)
-		recent_add(s, str_cut(&rest, '\n'));
+		recent_add(s->e, &s->recent, str_cut(&rest, '\n'));
+	if (s->e->mirror)
+		s->e->mirror_due(s->e->mirror, s);
 	free((char *)b->broken.p);
 }
 

@@ -186,7 +186,7 @@ UNUSED static struct events_verdict verify(struct fixture *f)
 {
 	struct events_verdict v;
 
-	assert_true(events_verify(&f->c, &f->store.store, KEY, &v));
+	assert_true(events_verify(&f->c, &f->store.store, S("server-a"), KEY, &v));
 	return v;
 }
 

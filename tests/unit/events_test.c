@@ -409,7 +409,7 @@ static void *sweep_and_verify(void *arg)
 
 		call_open(&c, &a);
 		events_sweep(x->f->e);
-		INVARIANT(events_verify(&c, &x->f->store.store, KEY, &v));
+		INVARIANT(events_verify(&c, &x->f->store.store, S("server-a"), KEY, &v));
 		if (v.nbad)
 			print_error("%.*s\n", SARG(v.bad[0]));
 		x->faults += v.nbad;
