@@ -492,5 +492,5 @@ int main(void)
 		cmocka_unit_test(many_records),
 	};
 
-	return cmocka_run_group_tests_name("kv", tests, off_disk, NULL);
+	return cmocka_run_group_tests_name("kv", tests, off_disk, close_redis);
 }

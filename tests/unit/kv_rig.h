@@ -1,4 +1,7 @@
-/* kv_rig.h - a kv of either kind, and what was written to it. */
+/* kv_rig.h - a kv of each kind, and what was written to it.
+ *
+ * The one in Redis is left out, with a word, where no redis-server is installed. All fixtures of a program share its server.
+ */
 #ifndef MAYFLY_TEST_KV_RIG_H
 #define MAYFLY_TEST_KV_RIG_H
 
@@ -7,6 +10,7 @@
 #include "faults.h"
 #include "folder.h"
 #include "race.h"
+#include "redis_rig.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -16,6 +20,7 @@
 struct backend {
 	const char *name;
 	struct kv *(*open)(struct call *c, struct str path, uint64_t max_records);
+	bool bounded;            /* by max_records */
 };
 
 UNUSED static struct kv *open_memory(struct call *c, struct str path, uint64_t max_records)
@@ -25,8 +30,52 @@ UNUSED static struct kv *open_memory(struct call *c, struct str path, uint64_t m
 	return kv_memory_open(max_records);
 }
 
-static const struct backend backends[] = {{"memory", open_memory}, {"file", kv_file_open}};
+static struct {
+	struct redis_rig server;
+	struct redis *client;
+	int fixtures;
+} kv_redis_shared;
+
+UNUSED static struct kv *open_redis(struct call *c, struct str path, uint64_t max_records)
+{
+	(void)path;
+	(void)max_records;
+	if (!kv_redis_shared.client) {
+		struct redis_options o;
+
+		redis_rig_open(&kv_redis_shared.server, NULL);
+		o = redis_rig_options(&kv_redis_shared.server);
+		kv_redis_shared.client = redis_rig_client(c, &o);
+	}
+	return kv_redis_open(kv_redis_shared.client, arena_fmt(c->arena, "test:%d:", kv_redis_shared.fixtures++));
+}
+
+/* Teardown of a group. */
+UNUSED static int close_redis(void **state)
+{
+	(void)state;
+	if (!kv_redis_shared.client)
+		return 0;
+	redis_close(kv_redis_shared.client);
+	redis_rig_close(&kv_redis_shared.server);
+	return 0;
+}
+
+static const struct backend backends[] = {{"memory", open_memory, true}, {"file", kv_file_open, true}, {"redis", open_redis, false}};
 static const struct backend *const of_file = &backends[1];
+UNUSED static const struct backend *const of_redis = &backends[2];
+
+UNUSED static size_t backend_count(void)
+{
+	static bool told;
+
+	if (redis_rig_program())
+		return COUNT_OF(backends);
+	if (!told)
+		print_message("left out: the backend redis, for no redis-server is installed\n");
+	told = true;
+	return COUNT_OF(backends) - 1;
+}
 
 enum { MAX_RECORDS = 100000 };
 
@@ -84,7 +133,7 @@ UNUSED static void expect_error(struct fixture *f, bool ok, enum err_kind kind)
 }
 
 #define EACH_BACKEND(f) \
-	for (size_t i_ = 0; i_ < COUNT_OF(backends) && (begin((f), &backends[i_]), true); end(f), i_++)
+	for (size_t i_ = 0; i_ < backend_count() && (begin((f), &backends[i_]), true); end(f), i_++)
 
 UNUSED static bool put(struct fixture *f, const char *key, const char *value)
 {

@@ -1,4 +1,4 @@
-/* kv_test.c - the contract that every backend of kv/ keeps, and what the file adds to it. */
+/* kv_test.c - the contract that every backend of kv/ keeps, and what Redis and the file add to it. */
 #include "kv_rig.h"
 
 static void only_the_expected_version_is_replaced(void **state)
@@ -60,7 +60,7 @@ static void a_full_store_refuses_new_keys_only(void **state)
 	struct fixture f;
 
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(backends); i++) {
+	for (size_t i = 0; i < COUNT_OF(backends) && backends[i].bounded; i++) {
 		begin_full_at(&f, &backends[i], 3);
 		assert_true(put(&f, "a", "") && put(&f, "b", "") && put(&f, "c", ""));
 		expect_error(&f, put(&f, "d", ""), ERR_TOO_MANY);
@@ -185,12 +185,248 @@ static void racers_do_not_overfill(void **state)
 	struct fixture f;
 
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(backends); i++) {
+	for (size_t i = 0; i < COUNT_OF(backends) && backends[i].bounded; i++) {
 		begin_full_at(&f, &backends[i], 333);
 		assert_int_equal(race(put_own_keys, &f), 333);
 		assert_int_equal(count(&f), 333);
 		end(&f);
 	}
+}
+
+/* --- what Redis adds: servers that share it --- */
+enum { PROCESSES = 4 };
+
+/* A server of its own: another process, with its own connections. */
+static void count_up_elsewhere(const struct redis_options *o, const char *prefix)
+{
+	struct fixture f = {.kv = NULL};
+	struct redis *r;
+
+	call_open(&f.c, &f.arena);
+	r = redis_open(&f.c, o);
+	INVARIANT(r);
+	f.kv = kv_redis_open(r, str_of(prefix));
+	INVARIANT(race(count_up, &f) == RACERS * ROUNDS);
+	close_kv(&f);
+	redis_close(r);
+	arena_close(&f.arena);
+	_exit(0);
+}
+
+static void processes_lose_nothing_by_compare_and_set(void **state)
+{
+	pid_t pids[PROCESSES];
+	struct redis_options o;
+	struct redis_rig server;
+	struct fixture f = {.kv = NULL};
+	struct redis *r;
+
+	(void)state;
+	REDIS_NEEDED();
+	call_open(&f.c, &f.arena);
+	redis_rig_open(&server, NULL);
+	o = redis_rig_options(&server);
+	for (int i = 0; i < PROCESSES; i++) { /* forked before there are threads: they wait for the first record */
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			while (!redis_rig_holds(&server, "test:record:n"))
+				poll(NULL, 0, 5);
+			count_up_elsewhere(&o, "test:");
+		}
+		assert_true(pids[i] > 0);
+	}
+	r = redis_rig_client(&f.c, &o);
+	f.kv = kv_redis_open(r, S("test:"));
+	assert_true(put(&f, "n", "0"));
+	for (int i = 0; i < PROCESSES; i++) {
+		int status;
+
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	holds(&f, "n", "3840");
+	close_kv(&f);
+	redis_close(r);
+	redis_rig_close(&server);
+	arena_close(&f.arena);
+}
+
+static struct redis_value ask_redis(struct fixture *f, struct redis_command cmd)
+{
+	struct redis_value v;
+
+	assert_true(redis_one(&f->c, kv_redis_shared.client, cmd, &v));
+	return v;
+}
+
+static bool note_key(void *arg, struct str key, const struct kv_record *r)
+{
+	struct visit *v = arg;
+
+	(void)r;
+	v->keys[v->seen++] = key.p[key.n - 1];
+	return true;
+}
+
+static bool count_key(void *arg, struct str key, const struct kv_record *r)
+{
+	struct visit *v = arg;
+
+	(void)key;
+	(void)r;
+	v->seen++;
+	return true;
+}
+
+static void scan_all(struct fixture *f, const char *want)
+{
+	struct visit v = {.f = f};
+
+	assert_true(kv_scan(&f->c, f->kv, S(""), note_key, &v));
+	qsort(v.keys, (size_t)v.seen, 1, by_letter);
+	assert_int_equal(v.seen, strlen(want));
+	assert_memory_equal(v.keys, want, v.seen);
+}
+
+static struct str redis_name(struct fixture *f, const char *rest)
+{
+	return arena_fmt(&f->arena, "test:%d:%s", kv_redis_shared.fixtures - 1, rest);
+}
+
+static void what_is_none_of_ours_is_an_error_of_its_key_alone(void **state)
+{
+	struct kv_record r;
+	struct fixture f;
+
+	(void)state;
+	REDIS_NEEDED();
+	begin(&f, of_redis);
+	assert_true(put(&f, "a", "1") && put(&f, "b", "2") && put(&f, "c", "3"));
+	ask_redis(&f, REDIS_COMMAND(S("DEL"), redis_name(&f, "record:b")));
+	ask_redis(&f, REDIS_COMMAND(S("LPUSH"), redis_name(&f, "record:b"), S("a list")));
+	ask_redis(&f, REDIS_COMMAND(S("HSET"), redis_name(&f, "record:c"), S("version"), S("none")));
+	expect_error(&f, kv_get(&f.c, f.kv, S("b"), &r), ERR_STORAGE);
+	expect_error(&f, put(&f, "b", "2"), ERR_STORAGE);
+	expect_error(&f, kv_get(&f.c, f.kv, S("c"), &r), ERR_STORAGE);
+	scan_all(&f, "a");
+	assert_true(put(&f, "c", "again"));
+	scan_all(&f, "ac");
+	end(&f);
+}
+
+/* Evicted, or expired by Redis: the sets of names still have them. */
+static void what_redis_forgot_is_forgotten_by_a_scan_and_a_sweep(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	REDIS_NEEDED();
+	begin(&f, of_redis);
+	assert_true(put(&f, "a", "1") && put(&f, "b", "2"));
+	assert_true(kv_put(&f.c, f.kv, S("t"), S("3"), KV_ANY, 60000));
+	assert_in_range(ask_redis(&f, REDIS_COMMAND(S("PTTL"), redis_name(&f, "record:t"))).integer, 1, 60000);
+	ask_redis(&f, REDIS_COMMAND(S("DEL"), redis_name(&f, "record:a"), redis_name(&f, "record:t")));
+	assert_int_equal(count(&f), 3);
+	scan_all(&f, "b");
+	assert_int_equal(count(&f), 1);
+	assert_int_equal(ask_redis(&f, REDIS_COMMAND(S("EXISTS"), redis_name(&f, "expiries"))).integer, 0);
+	assert_true(kv_put(&f.c, f.kv, S("t"), S("3"), KV_ANY, 60000));
+	ask_redis(&f, REDIS_COMMAND(S("DEL"), redis_name(&f, "record:t")));
+	clock_advance(60001);
+	f.kv->ops->sweep(f.kv);
+	REDIS_UNTIL(ask_redis(&f, REDIS_COMMAND(S("ZCARD"), redis_name(&f, "names"))).integer == 1);
+	end(&f);
+}
+
+/* More names than a page, and the last bytes there are. */
+static void a_scan_by_prefix_sees_every_name(void **state)
+{
+	struct visit v;
+	struct fixture f;
+
+	(void)state;
+	REDIS_NEEDED();
+	begin(&f, of_redis);
+	for (int i = 0; i < 2500; i++)
+		assert_true(kv_put(&f.c, f.kv, arena_fmt(&f.arena, "many/%d", i), S(""), KV_ABSENT, 0));
+	assert_true(put(&f, "many\xff\xff", "") && put(&f, "many\xff\xff/z", "") && put(&f, "man", "") && put(&f, "mao", ""));
+	v = (struct visit){.f = &f};
+	assert_true(kv_scan(&f.c, f.kv, S("many/"), count_key, &v));
+	assert_int_equal(v.seen, 2500);
+	v = (struct visit){.f = &f};
+	assert_true(kv_scan(&f.c, f.kv, S("many\xff\xff"), count_key, &v));
+	assert_int_equal(v.seen, 2);
+	v = (struct visit){.f = &f};
+	assert_true(kv_scan(&f.c, f.kv, S("\xff\xff"), count_key, &v));
+	assert_int_equal(v.seen, 0);
+	assert_int_equal(count(&f), 2504);
+	end(&f);
+}
+
+static void versions_do_not_come_again_when_redis_lost_everything(void **state)
+{
+	uint64_t was;
+	struct fixture f;
+
+	(void)state;
+	REDIS_NEEDED();
+	begin(&f, of_redis);
+	assert_true(put(&f, "k", "1"));
+	was = holds(&f, "k", "1");
+	ask_redis(&f, REDIS_COMMAND(S("FLUSHALL")));
+	expect_absent(&f, "k");
+	assert_true(put(&f, "k", "2"));
+	assert_true(holds(&f, "k", "2") > was);
+	expect_error(&f, kv_drop(&f.c, f.kv, S("k"), was), ERR_CONFLICT);
+	end(&f);
+}
+
+static void a_full_redis_is_unavailable_for_new_records_only(void **state)
+{
+	uint64_t keys = 0;
+	struct fixture f;
+
+	(void)state;
+	REDIS_NEEDED();
+	begin(&f, of_redis);
+	assert_true(put(&f, "a", "1") && put(&f, "b", "2"));
+	ask_redis(&f, REDIS_COMMAND(S("CONFIG"), S("SET"), S("maxmemory"), S("1")));
+	expect_error(&f, put(&f, "c", "3"), ERR_UNAVAILABLE);
+	keys = count(&f);
+	holds(&f, "a", "1");
+	assert_true(kv_drop(&f.c, f.kv, S("b"), KV_ANY));
+	ask_redis(&f, REDIS_COMMAND(S("CONFIG"), S("SET"), S("maxmemory"), S("0")));
+	assert_int_equal(keys, 2);
+	expect_absent(&f, "c");
+	assert_true(put(&f, "c", "3"));
+	assert_int_equal(count(&f), 2);
+	end(&f);
+}
+
+static void without_redis_everything_is_unavailable_at_once(void **state)
+{
+	struct kv_record r;
+	struct visit v;
+	struct fixture f;
+
+	(void)state;
+	REDIS_NEEDED();
+	begin(&f, of_redis);
+	assert_true(put(&f, "a", "1"));
+	redis_rig_kill(&kv_redis_shared.server);
+	REDIS_UNTIL(!redis_up(kv_redis_shared.client));
+	v = (struct visit){.f = &f};
+	expect_error(&f, kv_get(&f.c, f.kv, S("a"), &r), ERR_UNAVAILABLE);
+	expect_error(&f, put(&f, "a", "2"), ERR_UNAVAILABLE);
+	expect_error(&f, kv_drop(&f.c, f.kv, S("a"), KV_ANY), ERR_UNAVAILABLE);
+	expect_error(&f, kv_scan(&f.c, f.kv, S(""), note_key, &v), ERR_UNAVAILABLE);
+	f.kv->ops->sweep(f.kv);
+	assert_int_equal(count(&f), 0);
+	redis_rig_start(&kv_redis_shared.server);
+	REDIS_UNTIL(redis_up(kv_redis_shared.client));
+	expect_absent(&f, "a");
+	assert_true(put(&f, "a", "3"));
+	end(&f);
 }
 
 /* --- what the file adds: opening again --- */
@@ -364,6 +600,7 @@ static void damage_is_an_error_or_cut_and_never_believed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(processes_lose_nothing_by_compare_and_set), /* first: it forks */
 		cmocka_unit_test_setup_teardown(only_the_expected_version_is_replaced, on_disk, off_disk),
 		cmocka_unit_test(a_record_past_its_time_is_absent_and_swept),
 		cmocka_unit_test(a_full_store_refuses_new_keys_only),
@@ -371,6 +608,12 @@ int main(void)
 		cmocka_unit_test(a_scan_sees_a_copy),
 		cmocka_unit_test(compare_and_set_loses_nothing),
 		cmocka_unit_test(racers_do_not_overfill),
+		cmocka_unit_test(what_is_none_of_ours_is_an_error_of_its_key_alone),
+		cmocka_unit_test(what_redis_forgot_is_forgotten_by_a_scan_and_a_sweep),
+		cmocka_unit_test(a_scan_by_prefix_sees_every_name),
+		cmocka_unit_test(versions_do_not_come_again_when_redis_lost_everything),
+		cmocka_unit_test(a_full_redis_is_unavailable_for_new_records_only),
+		cmocka_unit_test(without_redis_everything_is_unavailable_at_once),
 		cmocka_unit_test_setup_teardown(opening_again_finds_everything, on_disk, off_disk),
 		cmocka_unit_test(a_log_has_one_server),
 		cmocka_unit_test(a_torn_end_is_cut_wherever_it_is),
@@ -378,5 +621,5 @@ int main(void)
 		cmocka_unit_test(damage_is_an_error_or_cut_and_never_believed),
 	};
 
-	return cmocka_run_group_tests_name("kv", tests, off_disk, NULL);
+	return cmocka_run_group_tests_name("kv", tests, off_disk, close_redis);
 }

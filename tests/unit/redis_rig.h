@@ -91,6 +91,21 @@ static inline bool redis_rig_answers(int port)
 	return answers;
 }
 
+/* Is there such a key? For processes that have no client. */
+static inline bool redis_rig_holds(const struct redis_rig *s, const char *key)
+{
+	struct pollfd p = {.fd = redis_rig_dial(s->port), .events = POLLIN};
+	char text[128];
+	bool holds;
+	int n = snprintf(text, sizeof(text), "EXISTS %s\r\n", key);
+
+	if (p.fd < 0)
+		return false;
+	holds = write(p.fd, text, (size_t)n) == n && poll(&p, 1, 1000) == 1 && read(p.fd, text, sizeof(text)) >= 2 && text[1] == '1';
+	close(p.fd);
+	return holds;
+}
+
 static inline void redis_rig_exec(const struct redis_rig *s)
 {
 	const char *argv[REDIS_RIG_ARGS + 24];
