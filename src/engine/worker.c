@@ -252,6 +252,7 @@ static void run_record(struct executor *x, const struct wire_head *h, struct str
 		die(t.end.text);
 	if (h->kind == WIRE_RUN && t.scope.name.n == 0)
 		executor_renew(x, &t);
+	records_answered(x);
 	executor_end(x);
 	arena_reset(&x->arena);
 }

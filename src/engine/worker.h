@@ -227,7 +227,9 @@ void run_ingest(struct executor *x, struct task *t, struct str body, int fd);
 
 /* --- worker_records.c: batches on files of the server's own --- */
 struct records;
+struct records_file;
 void run_records(struct executor *x, struct task *t, struct str body);
+void records_answered(struct executor *x); /* gives the file back */
 
 /* --- executors --- */
 struct executor {
@@ -237,6 +239,7 @@ struct executor {
 	struct session sessions[3]; /* without and with helpers, outside of catalogs; bare */
 	duckdb_connection admin;    /* for attaching and dropping; NULL = not open */
 	struct parts parts;
+	struct records_file *file;  /* of a batch, until it is answered; NULL = none */
 	/* under the worker's lock */
 	uint64_t task;              /* 0 = none */
 	bool canceled;

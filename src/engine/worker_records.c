@@ -201,7 +201,7 @@ static bool run_on(struct executor *x, struct task *t, struct records_file *f, c
 	executor_runs(x, NULL);
 	usable = !t->broken;
 	if (ok)
-		ok = records_settle(executor_records(x), t, f);
+		ok = records_settle(t, f);
 	else
 		judge(&b);
 	if (ok)
@@ -224,6 +224,19 @@ void run_records(struct executor *x, struct task *t, struct str body)
 		return;
 	}
 	f = records_take(r, t, &ask);
+	if (!f)
+		return;
+	if (run_on(x, t, f, &ask))
+		x->file = f; /* until the answer is on its way */
+	else
+		records_discard(r, f);
+}
+
+void records_answered(struct executor *x)
+{
+	struct records_file *f = x->file;
+
+	x->file = NULL;
 	if (f)
-		records_give(r, f, run_on(x, t, f, &ask));
+		records_tend(executor_records(x), f);
 }

@@ -1,7 +1,7 @@
 /* worker_records.h - inside the worker side of engine/: files of the server's own, one DuckDB instance each.
  *
- *   run_records ──▶ records_take ──▶ steps, rows ──▶ records_give
- *                   (open or opened)                 (kept open, or closed)
+ *   run_records ──▶ records_take ──▶ steps, rows ──▶ answer ──▶ records_tend
+ *                   (open or opened)                            (kept open, or closed)
  */
 #ifndef MAYFLY_ENGINE_WORKER_RECORDS_H
 #define MAYFLY_ENGINE_WORKER_RECORDS_H
@@ -16,8 +16,10 @@ void records_close(struct records *r); /* checkpoints all; nothing runs any more
 struct records_file *records_take(struct records *r, struct task *t, const struct engine_records_ask *ask) NODISCARD;
 struct session *records_session(struct records_file *f);
 /* What was committed is found again after the machine stopped; false: t->end says why. */
-bool records_settle(struct records *r, struct task *t, struct records_file *f) NODISCARD;
-void records_give(struct records *r, struct records_file *f, bool usable);
+bool records_settle(struct task *t, struct records_file *f) NODISCARD;
+/* Gives it back: checkpointed when it is time, kept open or not. After the answer, since it may take a while. */
+void records_tend(struct records *r, struct records_file *f);
+void records_discard(struct records *r, struct records_file *f); /* DuckDB cannot go on with it: closes it */
 bool records_drop(struct records *r, struct task *t, struct str name) NODISCARD;
 
 /* --- worker_records_rows.c: rows of a step, packed --- */

@@ -21,6 +21,9 @@ enum {
 	OPEN_MAX = 32,                    /* files open at once, and as many more as executors have */
 	MEMORY_LEAST = 640 << 20,         /* of one file: a few values as long as the largest batch must fit */
 	LOCK_WAIT_MS = 10000, LOCK_POLL_MS = 20,
+	/* A checkpoint rewrites what is in use: it comes when the log is as large as half of the file, within these bounds. */
+	LOG_LEAST = 16 << 20, LOG_MOST = 256 << 20,
+	LOG_CLOSED = 1 << 20,             /* a longer log is not left behind: it would be read again with the next opening */
 	EMPTY_MAX = 4 << 20,              /* bytes of a file with nothing in it */
 	MAGIC_AT = 8, MAGIC_LEN = 4,
 };
@@ -34,6 +37,7 @@ struct records_file {
 	duckdb_database db;      /* NULL = not open */
 	struct session session;
 	ino_t log;               /* the write-ahead log whose name is known to be on the disk */
+	int64_t log_bytes, bytes; /* of the log, of the file */
 	int64_t weight;          /* bytes that it may hold in memory */
 };
 
@@ -67,7 +71,7 @@ static bool open_instance(struct call *c, const struct records *r, const char *n
 		{"threads", "1"},
 		{"memory_limit", r->memory_text},
 		{"temp_directory", ""},
-		{"checkpoint_threshold", "16MB"},
+		{"checkpoint_threshold", "1TB"}, /* we say when: records_checkpoint */
 		{"default_block_size", "16384"}, /* most files are small */
 		{"autoinstall_known_extensions", "false"},
 		{"autoload_known_extensions", "false"},
@@ -90,12 +94,21 @@ static bool open_instance(struct call *c, const struct records *r, const char *n
 	return ok;
 }
 
+static bool query(struct records_file *f, const char *sql)
+{
+	duckdb_result r;
+	bool ok = duckdb_query(f->session.con, sql, &r) == DuckDBSuccess;
+
+	duckdb_destroy_result(&r);
+	return ok;
+}
+
 static void close_instance(struct records_file *f)
 {
 	if (f->session.con)
 		worker_session_close(&f->session);
 	if (f->db)
-		duckdb_close(&f->db); /* checkpoints */
+		duckdb_close(&f->db);
 }
 
 /* --- the empty file --- */
@@ -106,7 +119,7 @@ static bool mark_file(struct call *c, const struct records *r)
 
 	if (ok)
 		ok = duckdb_connect(f.db, &f.session.con) == DuckDBSuccess || fail(c, ERR_INTERNAL, "DuckDB gave no connection");
-	ok = ok && database_query(c, f.session.con, "CREATE SCHEMA " MARK);
+	ok = ok && database_query(c, f.session.con, "CREATE SCHEMA " MARK) && database_query(c, f.session.con, "CHECKPOINT");
 	close_instance(&f);
 	return ok;
 }
@@ -225,29 +238,20 @@ static void make_room(struct records *r)
 		pthread_mutex_unlock(&r->lock);
 		if (!f)
 			return;
+		if (f->log_bytes > LOG_CLOSED)
+			query(f, "CHECKPOINT"); /* failed: then it is read again */
 		close_file(r, f);
 	}
 }
 
 void records_close(struct records *r)
 {
-	while (!list_empty(&r->open))
-		close_file(r, LIST_ITEM(r->open.next, struct records_file, node));
-}
+	while (!list_empty(&r->open)) {
+		struct records_file *f = LIST_ITEM(r->open.next, struct records_file, node);
 
-void records_give(struct records *r, struct records_file *f, bool usable)
-{
-	if (!usable) {
+		query(f, "CHECKPOINT");
 		close_file(r, f);
-		return;
 	}
-	pthread_mutex_lock(&r->lock);
-	f->busy = false;
-	list_del(&f->node);
-	list_add_tail(&r->open, &f->node);
-	pthread_cond_broadcast(&r->given);
-	pthread_mutex_unlock(&r->lock);
-	make_room(r);
 }
 
 struct session *records_session(struct records_file *f)
@@ -366,8 +370,10 @@ static bool is_marked(struct task *t, duckdb_connection con)
 
 static bool open_file(struct task *t, const struct records *r, struct records_file *f, bool make)
 {
-	return find_file(t, r, f->name, make) && open_database(t, r, f) && session_connect(t, f->db, &f->session) &&
-	       is_marked(t, f->session.con);
+	if (!find_file(t, r, f->name, make) || !open_database(t, r, f) || !session_connect(t, f->db, &f->session) ||
+	    !is_marked(t, f->session.con))
+		return false;
+	return query(f, "PRAGMA disable_checkpoint_on_shutdown") || task_fails(t, "IO", "A file of records could not be set up");
 }
 
 struct records_file *records_take(struct records *r, struct task *t, const struct engine_records_ask *ask)
@@ -385,27 +391,53 @@ struct records_file *records_take(struct records *r, struct task *t, const struc
 }
 
 /* --- after a batch --- */
-static int64_t weight_of(const struct records *r, const struct stat *file)
-{
-	return file->st_size < r->memory ? file->st_size : r->memory;
-}
-
-bool records_settle(struct records *r, struct task *t, struct records_file *f)
+bool records_settle(struct task *t, struct records_file *f)
 {
 	struct stat log, file;
-	int64_t weight = stat(f->name, &file) == 0 ? weight_of(r, &file) : 0;
 
-	pthread_mutex_lock(&r->lock);
-	r->weight += weight - f->weight;
-	f->weight = weight;
-	pthread_mutex_unlock(&r->lock);
+	f->bytes = stat(f->name, &file) == 0 ? file.st_size : 0;
+	f->log_bytes = 0;
+	if (stat(beside(t->call.arena, f->name, ".wal"), &log) != 0)
+		return true;
+	f->log_bytes = log.st_size;
 	/* DuckDB has synced what is in its log; that there is one is for us to sync. */
-	if (stat(beside(t->call.arena, f->name, ".wal"), &log) != 0 || log.st_ino == f->log)
+	if (log.st_ino == f->log)
 		return true;
 	if (!file_sync_folder("."))
 		return failed_by_system(t, "kept");
 	f->log = log.st_ino;
 	return true;
+}
+
+static bool log_is_long(const struct records_file *f)
+{
+	int64_t most = f->bytes / 2 > LOG_LEAST ? f->bytes / 2 : LOG_LEAST;
+
+	return f->log_bytes > (most < LOG_MOST ? most : LOG_MOST);
+}
+
+void records_tend(struct records *r, struct records_file *f)
+{
+	int64_t weight = f->bytes + f->log_bytes < r->memory ? f->bytes + f->log_bytes : r->memory;
+
+	if (log_is_long(f) && !query(f, "CHECKPOINT")) { /* what is in the log is not lost */
+		close_file(r, f);
+		return;
+	}
+	pthread_mutex_lock(&r->lock);
+	r->weight += weight - f->weight;
+	f->weight = weight;
+	f->busy = false;
+	list_del(&f->node);
+	list_add_tail(&r->open, &f->node);
+	pthread_cond_broadcast(&r->given);
+	pthread_mutex_unlock(&r->lock);
+	make_room(r);
+}
+
+void records_discard(struct records *r, struct records_file *f)
+{
+	close_file(r, f);
 }
 
 bool records_drop(struct records *r, struct task *t, struct str name)
