@@ -70,10 +70,13 @@ struct stmt_store_ops {
 	/* Its end: parts first, then the state by compare-and-set; adds it where it is not there (`add` was lost, or never came). All or
 	 * nothing. ERR_CONFLICT: another end, or a drop, is there already. */
 	bool (*end)(struct call *c, struct stmt_store *s, const struct stmt_record *r, stmt_bytes_fn *bytes, void *arg);
-	/* ERR_NOT_FOUND; ERR_RESULT_EXPIRED past its time, or dropped, as long as that is remembered. In the call's arena. */
+	/* ERR_NOT_FOUND, also when it was dropped; ERR_RESULT_EXPIRED past its time, as long as that is remembered, and to a client
+	 * (a call with a tenant) only where it might have seen it. In the call's arena. */
 	bool (*find)(struct call *c, struct stmt_store *s, const struct stmt_store_key *k, struct stmt_record *ret);
-	bool (*part)(struct call *c, struct stmt_store *s, const struct stmt_record *r, int i, struct engine_bytes **ret); /* ERR_STORAGE: missing */
-	bool (*list)(struct call *c, struct stmt_store *s, const struct stmt_store_page *p, stmt_record_fn *fn, void *arg); /* newest first; lets fn see more than the filter's limit */
+	/* ERR_STORAGE: missing. */
+	bool (*part)(struct call *c, struct stmt_store *s, const struct stmt_record *r, int i, struct engine_bytes **ret);
+	/* Newest first; lets fn see more than the filter's limit. What a record borrows lives as long as fn runs. */
+	bool (*list)(struct call *c, struct stmt_store *s, const struct stmt_store_page *p, stmt_record_fn *fn, void *arg);
 	bool (*grant)(struct call *c, struct stmt_store *s, const struct stmt_store_key *k, struct str principal, bool give);
 	bool (*drop)(struct call *c, struct stmt_store *s, const struct stmt_store_key *k);     /* absent is fine */
 	bool (*drop_session)(struct call *c, struct stmt_store *s, struct str tenant, struct str session_id); /* all of a session */
@@ -102,9 +105,10 @@ struct store_redis_options {
 	struct str prefix;
 	struct str server;          /* id of this server */
 	int64_t tombstone_ms;       /* how long an expired or dropped handle is told from an unknown one */
-	/* From messages of other servers; any thread, must not block. */
+	/* From messages of other servers; any thread, must not block; cancel() also from stmt_store_redis_renew(). */
 	void (*cancel)(void *arg, struct str tenant, struct str handle);    /* somebody wants a statement of this server to end */
-	void (*changed)(void *arg, struct str tenant, struct str handle);   /* it ended, was dropped, or its grants changed, elsewhere */
+	/* It ended, was dropped, or its grants changed, elsewhere; empty: messages may have been lost. */
+	void (*changed)(void *arg, struct str tenant, struct str handle);
 	void *arg;
 };
 struct stmt_store *stmt_store_redis(struct call *c, const struct store_redis_options *o) NODISCARD;

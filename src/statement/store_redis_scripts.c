@@ -1,0 +1,251 @@
+/* store_redis_scripts.c - what changes statements in Redis: one Lua script a move, done wholly or not at all.
+ *
+ * Each looks at everything first that may be of another type, or that may refuse
+ * the move, and writes then; of the writes the first is one that a full Redis
+ * lets through wherever the move makes room. Numbers come and go as text: a time
+ * in milliseconds is exact in Lua's doubles, but not written so.
+ */
+#include "statement/store_redis_int.h"
+
+/* A key of many statements lives as long as its longest; it is moved seldom. */
+#define KEEP \
+	"local function keep(key, ms) " \
+	"  if redis.call('PTTL', key) < tonumber(ms) then redis.call('PEXPIRE', key, tonumber(ms) + 3600000) end " \
+	"end "
+
+/* Leaves of a statement what tells that it was there; returns whether that is new, and how many partitions went; nil for a key
+ * of another type. */
+#define CLEAR \
+	"local function clear(base, prefix, tenant, handle, why, ms) " \
+	"  local key = base .. 'statement:' .. handle " \
+	"  local h = redis.pcall('HMGET', key, 'session_id', 'owner', 'parts', 'gone') " \
+	"  if h.err then return nil end " \
+	"  local n = math.min(math.floor(tonumber(h[3]) or 0), 262144) " \
+	"  for i = 0, n - 1, 500 do " \
+	"    local keys = {} " \
+	"    for k = i, math.min(i + 499, n - 1) do keys[#keys + 1] = base .. 'result:' .. handle .. ':' .. k end " \
+	"    redis.call('UNLINK', unpack(keys)) " \
+	"  end " \
+	"  redis.call('HDEL', key, 'sql', 'result_metadata', 'error_message', 'error_code', 'parts', 'cancel') " \
+	"  redis.call('HSET', key, 'handle', handle, 'tenant', tenant, 'gone', why) " \
+	"  redis.call('PEXPIRE', key, ms) " \
+	"  redis.pcall('ZREM', base .. 'index', handle) " \
+	"  redis.pcall('ZREM', base .. 'live', handle) " \
+	"  if h[1] and #h[1] > 0 then " \
+	"    redis.pcall('SREM', base .. 'session:' .. h[1] .. ':statements', handle) " \
+	"    redis.pcall('ZREM', base .. 'session:' .. h[1] .. ':live', handle) " \
+	"  end " \
+	"  if h[2] then redis.pcall('SREM', prefix .. 'owner:' .. h[2] .. ':running', tenant .. ' ' .. handle) end " \
+	"  return not h[4], n " \
+	"end "
+
+#define RUNNING_SCORE "9007199254740991" /* later than any time */
+
+/* keys: statement, index, live, lease, running, owners, tenants [, session's set, live, closed]
+ * args: now, handle, tenant, owner, most of the tenant, of the session, RUNNING_MS, LEASE_MS, detached, fields… */
+static const char add[] = KEEP
+	"if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end "
+	"local later = '(' .. ARGV[1] "
+	"local n, most = redis.call('ZCOUNT', KEYS[3], later, '+inf'), tonumber(ARGV[5]) "
+	"if most > 0 and n >= most then return 'tenant' end "
+	"redis.call('ZCARD', KEYS[2]) "
+	"for i = 5, 7 do redis.call('SCARD', KEYS[i]) end "
+	"if KEYS[8] then "
+	"  if redis.call('EXISTS', KEYS[10]) == 1 then return 'closed' end "
+	"  redis.call('SCARD', KEYS[8]) "
+	"  n, most = redis.call('ZCOUNT', KEYS[9], later, '+inf'), tonumber(ARGV[6]) "
+	"  if most > 0 and n >= most then return 'session' end "
+	"end "
+	"redis.call('HSET', KEYS[1], unpack(ARGV, 10)) "
+	"redis.call('PEXPIRE', KEYS[1], ARGV[7]) "
+	"redis.call('ZADD', KEYS[2], 0, ARGV[2]) "
+	"redis.call('ZADD', KEYS[3], " RUNNING_SCORE ", ARGV[2]) "
+	"redis.call('SET', KEYS[4], '1', 'PX', ARGV[8]) "
+	"redis.call('SADD', KEYS[5], ARGV[3] .. ' ' .. ARGV[2]) "
+	"redis.call('SADD', KEYS[6], ARGV[4]) "
+	"redis.call('SADD', KEYS[7], ARGV[3]) "
+	"for _, i in ipairs({2, 3, 5, 6, 7}) do keep(KEYS[i], ARGV[7]) end "
+	"if KEYS[8] then "
+	"  local old = redis.call('ZRANGEBYSCORE', KEYS[9], '-inf', ARGV[1], 'LIMIT', 0, 100) "
+	"  if #old > 0 then redis.call('ZREM', KEYS[9], unpack(old)) redis.call('SREM', KEYS[8], unpack(old)) end "
+	"  redis.call('ZADD', KEYS[9], " RUNNING_SCORE ", ARGV[2]) "
+	"  if ARGV[9] == '0' then redis.call('SADD', KEYS[8], ARGV[2]) end "
+	"  keep(KEYS[8], ARGV[7]) keep(KEYS[9], ARGV[7]) "
+	"end "
+	"return 'ok'";
+
+/* keys: statement. args: started_at */
+static const char started[] =
+	"local h = redis.call('HMGET', KEYS[1], 'status', 'gone') "
+	"if h[2] then return 'gone' end "
+	"if h[1] == 'RUNNING' then return 'ok' end "
+	"if h[1] ~= 'SUBMITTED' then return h[1] and 'ended' or 'absent' end "
+	"redis.call('HSET', KEYS[1], 'status', 'RUNNING', 'started_at', ARGV[1]) "
+	"return 'ok'";
+
+/* keys: statement, index, live, tenants, lease of its owner [, session's set, live, closed]
+ * args: handle, tenant, owner, expires_at, time to live of the record, of a partition, P T:, staged:<id>:, how many are staged,
+ * how many come with this, P, has all fields, detached, only without lease, who says so, words of fields, fields…, partitions… */
+static const char end[] = KEEP
+	"local h = redis.call('HMGET', KEYS[1], 'status', 'gone', 'owner') "
+	"if h[2] then return 'gone' end "
+	"if h[1] and h[1] ~= 'SUBMITTED' and h[1] ~= 'RUNNING' then return 'ended' end "
+	"if not h[1] then "
+	"  if redis.call('EXISTS', KEYS[1]) == 1 then return 'damaged' end "
+	"  if KEYS[6] and ARGV[13] == '0' and redis.call('EXISTS', KEYS[8]) == 1 then return 'gone' end "
+	"  if ARGV[12] == '0' then return 'absent' end "
+	"end "
+	"if ARGV[14] == '1' and redis.call('EXISTS', KEYS[5]) == 1 then return 'alive' end "
+	"redis.call('ZCARD', KEYS[2]) redis.call('ZCARD', KEYS[3]) redis.call('SCARD', KEYS[4]) "
+	"if KEYS[6] then redis.call('SCARD', KEYS[6]) redis.call('ZCARD', KEYS[7]) end "
+	"local result, staged, words = ARGV[7] .. 'result:' .. ARGV[1] .. ':', ARGV[7] .. ARGV[8], tonumber(ARGV[16]) "
+	"for i = 0, tonumber(ARGV[9]) - 1 do "
+	"  if redis.call('EXISTS', staged .. i) == 0 then return 'lost' end "
+	"end "
+	"redis.call('HSET', KEYS[1], unpack(ARGV, 17, 16 + words)) "
+	"redis.call('PEXPIRE', KEYS[1], ARGV[5]) "
+	"for i = 0, tonumber(ARGV[9]) - 1 do "
+	"  redis.call('RENAME', staged .. i, result .. i) "
+	"  redis.call('PEXPIRE', result .. i, ARGV[6]) "
+	"end "
+	"for i = 0, tonumber(ARGV[10]) - 1 do redis.call('SET', result .. i, ARGV[17 + words + i], 'PX', ARGV[6]) end "
+	"redis.call('ZADD', KEYS[2], 0, ARGV[1]) "
+	"redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1]) "
+	"redis.call('SADD', KEYS[4], ARGV[2]) "
+	"for i = 2, 4 do keep(KEYS[i], ARGV[5]) end "
+	"if KEYS[6] then "
+	"  redis.call('ZADD', KEYS[7], ARGV[4], ARGV[1]) "
+	"  if ARGV[13] == '0' then redis.call('SADD', KEYS[6], ARGV[1]) end "
+	"  keep(KEYS[6], ARGV[5]) keep(KEYS[7], ARGV[5]) "
+	"end "
+	"redis.pcall('SREM', ARGV[11] .. 'owner:' .. (h[3] or ARGV[3]) .. ':running', ARGV[2] .. ' ' .. ARGV[1]) "
+	"redis.call('PUBLISH', ARGV[11] .. 'changed', ARGV[2] .. ' ' .. ARGV[1] .. ' ' .. ARGV[15]) "
+	"return 'ok'";
+
+/* keys: statement. args: principal, give, most, P, message. Grants are one text: length:principal, one after the other. */
+static const char grant[] =
+	"local h = redis.call('HMGET', KEYS[1], 'status', 'gone', 'grants') "
+	"if h[2] then return h[2] end "
+	"if not h[1] then return 'absent' end "
+	"local text, at, kept, n = h[3] or '', 1, {}, 0 "
+	"while at <= #text do "
+	"  local colon = string.find(text, ':', at, true) "
+	"  local size = colon and tonumber(string.sub(text, at, colon - 1)) "
+	"  if not size or size < 0 or colon + size > #text then return 'damaged' end "
+	"  local p = string.sub(text, colon + 1, colon + size) "
+	"  if p ~= ARGV[1] then n = n + 1 kept[n] = size .. ':' .. p end "
+	"  at = colon + size + 1 "
+	"end "
+	"if ARGV[2] == '1' then "
+	"  if n >= tonumber(ARGV[3]) then return 'full' end "
+	"  kept[n + 1] = #ARGV[1] .. ':' .. ARGV[1] "
+	"end "
+	"redis.call('HSET', KEYS[1], 'grants', table.concat(kept)) "
+	"redis.call('PUBLISH', ARGV[4] .. 'changed', ARGV[5]) "
+	"return 'ok'";
+
+/* keys: statement, index, live. args: handle, tenant, P T:, P, tombstone's time to live, who says so */
+static const char drop[] = CLEAR
+	"local new = clear(ARGV[3], ARGV[4], ARGV[2], ARGV[1], 'dropped', ARGV[5]) "
+	"if new == nil then return 'damaged' end "
+	"if new then redis.call('PUBLISH', ARGV[4] .. 'changed', ARGV[2] .. ' ' .. ARGV[1] .. ' ' .. ARGV[6]) end "
+	"return 'ok'";
+
+/* keys: session's set, closed. args: tenant, P T:, P, tombstone's time to live, who says so, most at once */
+static const char drop_session[] = CLEAR
+	"local n, parts, bad = 0, 0, 0 "
+	"redis.call('SCARD', KEYS[1]) "
+	"while n < tonumber(ARGV[6]) and parts < 20000 do "
+	"  local handle = redis.call('SPOP', KEYS[1]) "
+	"  if not handle then break end "
+	"  local new, gone = clear(ARGV[2], ARGV[3], ARGV[1], handle, 'dropped', ARGV[4]) "
+	"  n = n + 1 "
+	"  parts = parts + (gone or 0) "
+	"  if new == nil then bad = bad + 1 end "
+	"  if new then redis.call('PUBLISH', ARGV[3] .. 'changed', ARGV[1] .. ' ' .. handle .. ' ' .. ARGV[5]) end "
+	"end "
+	"redis.pcall('SET', KEYS[2], '1', 'PX', ARGV[4]) "
+	"return {redis.call('SCARD', KEYS[1]), bad}";
+
+/* keys: index, live, tenants. args: tenant, P T:, P, now, tombstone's time to live, most at once; returns how many were due */
+static const char expire[] = CLEAR
+	"local now, parts = tonumber(ARGV[4]), 0 "
+	"local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[4], 'LIMIT', 0, ARGV[6]) "
+	"for i, handle in ipairs(due) do "
+	"  local h = redis.pcall('HMGET', ARGV[2] .. 'statement:' .. handle, 'status', 'expires_at', 'gone') "
+	"  local at = not h.err and tonumber(h[2] or '') or 0 "
+	"  if h.err or h[3] or not h[1] then "
+	"    redis.call('ZREM', KEYS[1], handle) "
+	"    redis.call('ZREM', KEYS[2], handle) "
+	"  elseif h[1] == 'SUBMITTED' or h[1] == 'RUNNING' then "
+	"    redis.call('ZADD', KEYS[2], " RUNNING_SCORE ", handle) "
+	"  elseif at > now then "
+	"    redis.call('ZADD', KEYS[2], h[2], handle) "
+	"  else "
+	"    local _, n = clear(ARGV[2], ARGV[3], ARGV[1], handle, 'expired', math.max(1, at + tonumber(ARGV[5]) - now)) "
+	"    parts = parts + (n or 0) "
+	"    if parts > 20000 then return i end "
+	"  end "
+	"end "
+	"if #due == 0 and redis.call('ZCARD', KEYS[1]) == 0 and redis.call('ZCARD', KEYS[2]) == 0 then "
+	"  redis.call('SREM', KEYS[3], ARGV[1]) "
+	"end "
+	"return #due";
+
+/* keys: index, live. args: P T:, handles… whose records were not found */
+static const char tidy[] =
+	"for i = 2, #ARGV do "
+	"  if redis.call('EXISTS', ARGV[1] .. 'statement:' .. ARGV[i]) == 0 then "
+	"    redis.call('ZREM', KEYS[1], ARGV[i]) "
+	"    redis.call('ZREM', KEYS[2], ARGV[i]) "
+	"  end "
+	"end "
+	"return 'ok'";
+
+/* keys: lease, running, owners. args: owner, LEASE_MS, RUNNING_MS, P, cursor; returns the next cursor and what to cancel */
+static const char renew[] = KEEP
+	"redis.call('PEXPIRE', KEYS[1], ARGV[2]) "
+	"redis.call('SET', KEYS[1], '1', 'PX', ARGV[2]) "
+	"redis.call('SADD', KEYS[3], ARGV[1]) "
+	"keep(KEYS[2], ARGV[3]) keep(KEYS[3], ARGV[3]) "
+	"local cancel, scan = {}, redis.call('SSCAN', KEYS[2], ARGV[5], 'COUNT', 200) "
+	"for _, member in ipairs(scan[2]) do "
+	"  local tenant, handle = string.match(member, '^(%S+) (%S+)$') "
+	"  local base = ARGV[4] .. (tenant or '') .. ':' "
+	"  local key = base .. 'statement:' .. (handle or '') "
+	"  local h = redis.pcall('HMGET', key, 'status', 'session_id', 'cancel') "
+	"  if h.err or (h[1] ~= 'SUBMITTED' and h[1] ~= 'RUNNING') then "
+	"    redis.call('SREM', KEYS[2], member) "
+	"  else "
+	"    redis.call('PEXPIRE', key, ARGV[3]) "
+	"    keep(base .. 'index', ARGV[3]) keep(base .. 'live', ARGV[3]) keep(ARGV[4] .. 'tenants', ARGV[3]) "
+	"    if h[2] then "
+	"      keep(base .. 'session:' .. h[2] .. ':statements', ARGV[3]) keep(base .. 'session:' .. h[2] .. ':live', ARGV[3]) "
+	"    end "
+	"    if h[3] then cancel[#cancel + 1] = member end "
+	"  end "
+	"end "
+	"return {scan[1], cancel}";
+
+/* keys: statement, lease of its owner. args: channel of its owner, message */
+static const char cancel[] =
+	"local h = redis.call('HMGET', KEYS[1], 'status', 'gone') "
+	"if h[2] or not h[1] then return 'absent' end "
+	"if h[1] ~= 'SUBMITTED' and h[1] ~= 'RUNNING' then return 'ended' end "
+	"if redis.call('EXISTS', KEYS[2]) == 0 then return 'lost' end "
+	"local kept = redis.pcall('HSET', KEYS[1], 'cancel', '1') "
+	"local heard = redis.call('PUBLISH', ARGV[1], ARGV[2]) "
+	"return (heard > 0 or type(kept) == 'number') and 'ok' or 'deaf'";
+
+const char *const store_redis_scripts[SCRIPTS] = {
+	[SCRIPT_ADD] = add,
+	[SCRIPT_STARTED] = started,
+	[SCRIPT_END] = end,
+	[SCRIPT_GRANT] = grant,
+	[SCRIPT_DROP] = drop,
+	[SCRIPT_DROP_SESSION] = drop_session,
+	[SCRIPT_EXPIRE] = expire,
+	[SCRIPT_TIDY] = tidy,
+	[SCRIPT_RENEW] = renew,
+	[SCRIPT_CANCEL] = cancel,
+};
