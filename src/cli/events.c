@@ -265,7 +265,7 @@ static int verify(struct call *c, struct events_ask *a)
 	fprintf(stderr, "%lld streams with %lld events: %s\n", (long long)verdict.streams, (long long)verdict.items,
 		verdict.nbad ? "NOT as they were written" : "as they were written");
 	if (verdict.mirrored)
-		fprintf(stderr, "%lld of the streams are mirrors of other servers': chained, but their signed ends are there; %lld "
+		fprintf(stderr, "%lld of the streams are mirrors of other servers': chained, their signed ends are there; %lld "
 			"of their events never came\n", (long long)verdict.mirrored, (long long)verdict.missing);
 	if (verdict.unsealed)
 		fprintf(stderr, "%lld of them are behind the signed end of their stream, as a loss of power leaves them\n",

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "exec/exec.h"
 #include "lifecycle/events.h"
+#include "lifecycle/events_mirror.h"
 
 /* --- leases and the sweeper. Any thread, but where it says otherwise --- */
 struct lifecycle;

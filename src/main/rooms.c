@@ -90,7 +90,7 @@ static bool open_lifecycle(struct server *s)
 	if (!s->events)
 		return false;
 	lifecycle_every(s->lifecycle, RETENTION_MS, retention_is_due, s);
-	return true;
+	return server_open_mirror(s);
 }
 
 /* What spaces keep, and its cache. */
@@ -324,6 +324,8 @@ void server_close_rooms(struct server *s)
 		engine_close(s->engine);
 	if (s->tenants)
 		tenant_close(s->tenants);
+	if (s->mirror)
+		events_mirror_close(s->mirror);
 	if (s->events)
 		events_close(s->events);
 	if (s->lifecycle)

@@ -38,6 +38,7 @@ struct server {
 	struct server_identity identity;
 	struct lifecycle *lifecycle;
 	struct events *events;
+	struct events_mirror *mirror; /* NULL: other servers neither tell nor are told */
 	struct engine *engine;
 	struct tenants *tenants;
 	struct statements *statements;
@@ -66,6 +67,9 @@ void tenant_runner_caps(void *arg, struct str tenant, struct runner_caps *ret);
 /* rooms.c */
 bool server_open_rooms(struct server *s) NODISCARD; /* bottom-up; what was opened is closed all the same when it fails */
 void server_close_rooms(struct server *s);          /* top-down */
+
+/* mirror.c */
+bool server_open_mirror(struct server *s) NODISCARD;
 
 /* scrape.c */
 void server_scrape(void *server); /* the gauges, before they are written */
