@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum {
-	OPEN_MAX = 32,                    /* files open at once, and as many more as executors have */
+	OPEN_MAX = 96,                    /* files open at once, about 3 MB each; as many more as executors have */
 	MEMORY_LEAST = 640 << 20,         /* of one file: a few values as long as the largest batch must fit */
 	LOCK_WAIT_MS = 10000, LOCK_POLL_MS = 20,
 	/* A checkpoint rewrites what is in use: it comes when the log is as large as half of the file, within these bounds. */

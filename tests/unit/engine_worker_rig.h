@@ -29,6 +29,7 @@ struct peer {
 	uint64_t next;
 	char dir[FOLDER_PATH_MAX];
 	bool landlock, seccomp, rlimits;
+	bool records; /* it keeps records */
 };
 
 UNUSED static size_t next_packet(struct peer *w, char *packet, int *ret_fd, int wait_ms)
@@ -54,7 +55,7 @@ UNUSED static void start_in(struct peer *w, const char *memory, const char *conc
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), 0);
 	w->pid = fork();
 	if (w->pid == 0)
-		become_worker(&(struct worker_child){w->dir, memory, "100000000", concurrent}, jobs[1], control[1]);
+		become_worker(&(struct worker_child){w->dir, memory, "100000000", concurrent, w->records}, jobs[1], control[1]);
 	close(jobs[1]);
 	close(control[1]);
 	w->jobs = jobs[0];

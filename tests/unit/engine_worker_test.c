@@ -446,6 +446,43 @@ static void a_packet_that_is_not_well_formed_ends_the_worker(void **state)
 	stop(&w);
 }
 
+/* It does not run, nor say anything: the worker ends. */
+static void assert_ends_the_worker(bool records, enum wire_kind kind, struct str body)
+{
+	struct peer w = {.next = 1, .records = records};
+	OWNS(buf) b = {0};
+	size_t at = wire_begin_record(&b, kind, 1);
+	int status;
+
+	buf_add(&b, body);
+	wire_end_record(&b, at);
+	folder_make(w.dir);
+	start_in(&w, "400000000", "1");
+	assert_int_equal(wire_send(w.jobs, buf_str(&b), -1), 0);
+	status = wait_gone(&w);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 2);
+	close(w.jobs);
+	close(w.control);
+	folder_remove(w.dir);
+}
+
+static void statements_and_records_have_workers_of_their_own(void **state)
+{
+	const struct engine_step step = {.sql = S("SELECT 1")};
+	OWNS(buf) run = {0}, records = {0}, elsewhere = {0};
+
+	(void)state;
+	wire_put_ask(&run, &(struct engine_ask){.sql = S("SELECT 1"), .form = ENGINE_NATIVE}, NULL);
+	wire_put_records(&records, &(struct engine_records_ask){.file = S("a.db"), .steps = &step, .nsteps = 1, .make = true});
+	wire_put_records(&elsewhere, &(struct engine_records_ask){.file = S("../mayfly.db"), .steps = &step, .nsteps = 1, .make = true});
+	assert_ends_the_worker(false, WIRE_RECORDS, buf_str(&records));
+	assert_ends_the_worker(true, WIRE_RUN, buf_str(&run));
+	assert_ends_the_worker(true, WIRE_CATALOG, S(""));
+	assert_ends_the_worker(true, WIRE_RECORDS, buf_str(&elsewhere));
+	assert_ends_the_worker(true, WIRE_RECORDS, str_head(buf_str(&records), records.n - 1));
+}
+
 /* --- the sandbox --- */
 static void the_kernel_holds_the_worker(void **state)
 {
@@ -586,6 +623,7 @@ int main(void)
 		cmocka_unit_test(a_worker_ends_when_its_control_socket_does),
 		cmocka_unit_test(quitting_waits_for_statements_and_keeps_what_was_written),
 		cmocka_unit_test(a_packet_that_is_not_well_formed_ends_the_worker),
+		cmocka_unit_test(statements_and_records_have_workers_of_their_own),
 		cmocka_unit_test(the_kernel_holds_the_worker),
 		cmocka_unit_test(behind_the_walls_nothing_else_is_in_reach),
 		cmocka_unit_test(sql_that_breaks_duckdb_ends_only_the_worker),

@@ -57,7 +57,7 @@ UNUSED static void start_in(struct peer *w)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), 0);
 	w->pid = fork();
 	if (w->pid == 0)
-		become_worker(&(struct worker_child){w->dir, "700000000", "1000000000", "3"}, jobs[1], control[1]);
+		become_worker(&(struct worker_child){w->dir, "700000000", "1000000000", "3", false}, jobs[1], control[1]);
 	close(jobs[1]);
 	close(control[1]);
 	w->jobs = jobs[0];

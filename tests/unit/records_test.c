@@ -281,7 +281,7 @@ static void a_drop_comes_in_its_turn(void **state)
 /* --- several files --- */
 static void more_files_than_are_kept_open(void **state)
 {
-	enum { FILES = 50 };
+	enum { FILES = 110 };
 	static struct told told[FILES];
 	const struct engine_step add[] = {PLAIN("CREATE TABLE IF NOT EXISTS t(a INTEGER)"), PLAIN("INSERT INTO t VALUES (1)")};
 	struct fixture *f = *state;
@@ -298,7 +298,7 @@ static void more_files_than_are_kept_open(void **state)
 			told_drop(&told[i]);
 		}
 	}
-	assert_true(listed(f, "f49.db", FILES));
+	assert_true(listed(f, "f109.db", FILES));
 	for (int i = 0; i < FILES; i++) {
 		snprintf(name, sizeof(name), "f%d.db", i);
 		assert_int_equal(number(f, name, "SELECT count(*) FROM t"), 3);

@@ -305,6 +305,90 @@ static void a_packet_too_long_is_an_error_not_a_part_of_one(void **state)
 	close(pair[1]);
 }
 
+/* --- batches of records --- */
+static const struct engine_cell some_cells[] = {{.kind = ENGINE_CELL_NULL},
+						{.kind = ENGINE_CELL_INT, .integer = -7},
+						{.kind = ENGINE_CELL_REAL, .real = 0.25},
+						{.kind = ENGINE_CELL_TEXT, .s = {"t\xc3\xa9xt", 5}},
+						{.kind = ENGINE_CELL_BYTES, .s = {"\0\xff", 2}}};
+static const struct engine_step some_steps[] = {{.sql = S_INIT("insert into t values (?,?,?,?,?)"), .binds = some_cells, .nbinds = 5},
+						{.sql = S_INIT("update t set a = 1"), .must_change = true}};
+
+static void put_some_records(struct buf *b)
+{
+	wire_put_records(b, &(struct engine_records_ask){.file = S("acme.1-2_3.db"), .steps = some_steps, .nsteps = 2, .make = true});
+}
+
+static void a_batch_of_records_survives_the_wire(void **state)
+{
+	struct engine_records_ask back;
+	OWNS(arena) a = {0};
+	OWNS(buf) b = {0};
+	struct call c;
+
+	(void)state;
+	call_open(&c, &a);
+	put_some_records(&b);
+	assert_true(wire_get_records(&c, buf_str(&b), &back));
+	assert_str_equal(back.file, "acme.1-2_3.db");
+	assert_true(back.make && !back.drop);
+	assert_int_equal(back.nsteps, 2);
+	assert_str_equal(back.steps[1].sql, "update t set a = 1");
+	assert_true(back.steps[1].must_change && !back.steps[0].must_change);
+	assert_int_equal(back.steps[0].nbinds, 5);
+	for (int i = 0; i < 5; i++) {
+		const struct engine_cell *v = &back.steps[0].binds[i];
+
+		assert_int_equal(v->kind, some_cells[i].kind);
+		assert_true(v->integer == some_cells[i].integer && v->real == some_cells[i].real && str_eq(v->s, some_cells[i].s));
+	}
+}
+
+static void a_batch_of_records_is_checked_byte_by_byte(void **state)
+{
+	struct engine_records_ask back;
+	OWNS(arena) a = {0};
+	OWNS(buf) b = {0};
+	struct call c;
+
+	(void)state;
+	call_open(&c, &a);
+	put_some_records(&b);
+	for (size_t n = 0; n < b.n; n++) {
+		OWNS(buf) cut = {0}; /* of its own, so that a sanitizer sees its end */
+
+		buf_add(&cut, str_head(buf_str(&b), n));
+		assert_false(wire_get_records(&c, buf_str(&cut), &back));
+		call_forgive(&c);
+	}
+	for (size_t at = 0; at < b.n; at++) {
+		for (int value = 0; value < 256; value++) {
+			char was = b.p[at];
+
+			b.p[at] = (char)value;
+			if (wire_get_records(&c, buf_str(&b), &back))
+				assert_true(records_name_ok(back.file) && (size_t)back.nsteps < b.n && (!back.drop || back.nsteps == 0));
+			call_forgive(&c);
+			b.p[at] = was;
+		}
+		arena_reset(&a);
+	}
+}
+
+static void a_file_of_records_has_one_shape_of_name(void **state)
+{
+	static const char *const good[] = {"a.db", "acme.db", "acme.0198f1c2-7a.db", "A_b-c.d.db", "-.db"};
+	static const char *const bad[] = {"", ".db", "a", "a.db.wal", "a.DB", "../a.db", "a/../b.db", "/a.db", ".a.db", "a b.db", "a\n.db", "a:b.db",
+					  "tmp", "\xc3\xa9.db"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(good); i++)
+		assert_true(records_name_ok(str_of(good[i])));
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		assert_false(records_name_ok(str_of(bad[i])));
+	assert_false(records_name_ok(S("a\0.db")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +404,9 @@ int main(void)
 		cmocka_unit_test(a_small_memfd_is_read_though_it_is_sealed),
 		cmocka_unit_test(an_unsealed_memfd_is_read_and_a_short_one_refused),
 		cmocka_unit_test(a_packet_too_long_is_an_error_not_a_part_of_one),
+		cmocka_unit_test(a_batch_of_records_survives_the_wire),
+		cmocka_unit_test(a_batch_of_records_is_checked_byte_by_byte),
+		cmocka_unit_test(a_file_of_records_has_one_shape_of_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,13 +11,14 @@
 
 struct worker_child {
 	const char *dir, *memory, *temp, *concurrent; /* bytes, bytes, statements: as the command line has them */
+	bool records;                                 /* it keeps records and runs no statements */
 };
 
 /* Does not return. */
 UNUSED static void become_worker(const struct worker_child *o, int jobs, int control)
 {
 	char *argv[] = {"engine", "--dir", (char *)(uintptr_t)o->dir, "--memory", (char *)(uintptr_t)o->memory, "--temp",
-		(char *)(uintptr_t)o->temp, "--threads", "2", "--concurrent", (char *)(uintptr_t)o->concurrent, NULL};
+		(char *)(uintptr_t)o->temp, "--threads", "2", "--concurrent", (char *)(uintptr_t)o->concurrent, "--records", NULL};
 	int null = open("/dev/null", O_RDWR);
 
 	jobs = fcntl(jobs, F_DUPFD, 10);
@@ -30,7 +31,7 @@ UNUSED static void become_worker(const struct worker_child *o, int jobs, int con
 		dup2(null, 2);
 	for (int fd = 5; fd < 64; fd++)
 		close(fd);
-	_exit(engine_worker_main(11, argv));
+	_exit(engine_worker_main(o->records ? 12 : 11, argv));
 }
 
 #endif
