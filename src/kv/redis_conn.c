@@ -500,7 +500,9 @@ void redis_conn_tick(struct redis_conn *k)
 		tick_up(k);
 	else if (k->state == CONN_CONNECTING && age > k->r->limit / k->addresses.n)
 		dial_next(k, ETIMEDOUT);
-	else if ((k->state == CONN_SECURING || k->state == CONN_GREETING) && age > k->r->limit)
+	else if (k->state == CONN_SECURING && age > k->r->limit)
+		redis_conn_lose(k, ERR_UNAVAILABLE, "no TLS within %lld ms", (long long)k->r->o.timeout_ms);
+	else if (k->state == CONN_GREETING && age > k->r->limit)
 		redis_conn_lose(k, ERR_UNAVAILABLE, "no answer within %lld ms", (long long)k->r->o.timeout_ms);
 }
 

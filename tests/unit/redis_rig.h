@@ -1,7 +1,7 @@
 /* redis_rig.h - a real redis-server in a temporary folder, on a free port and a unix socket; and clients of it.
  *
  * REDIS_SERVER names another program (valkey-server). Without one the tests are
- * skipped: REDIS_NEEDED() says so. A server does not outlive its test program.
+ * skipped: REDIS_NEEDED() says so. A server does not outlive the thread that started it.
  */
 #ifndef MAYFLY_TEST_REDIS_RIG_H
 #define MAYFLY_TEST_REDIS_RIG_H
