@@ -74,6 +74,26 @@ struct stmt_error *stmt_error_simple(enum err_kind kind, int64_t timeout_ms)
 	return e;
 }
 
+struct stmt_error *stmt_error_of_store(enum err_kind kind, struct str text)
+{
+	struct stmt_error *e = error_new(kind, text, text);
+
+	set_codes(e, "XX000", "000603");
+	return e;
+}
+
+struct stmt_error *stmt_error_copy(const struct stmt_error *e)
+{
+	struct stmt_error *copy;
+
+	if (!e)
+		return NULL;
+	copy = error_new(e->kind, e->text, e->snowflake);
+	set_codes(copy, e->sqlstate, e->native);
+	copy->position = e->position;
+	return copy;
+}
+
 /* --- what DuckDB's texts mean --- */
 
 enum shape {
@@ -195,7 +215,7 @@ static int64_t position_of_name(struct call *c, const struct sql_tokens *t, stru
 /* An offset in the text that ran, carried back through the rewritings (done again: only errors pay). */
 static int64_t source_position(struct call *c, const struct stmt *st, const struct sql_tokens *t, int64_t position)
 {
-	const struct sql_scope scope = {st->session_id.n ? stmt_catalog_name(c->arena, st->session_id) : S(""), true};
+	const struct sql_scope scope = {st->session_n ? stmt_catalog_name(c->arena, stmt_session(st)) : S(""), true};
 	struct stmt_scoped scoped;
 	struct sql_span *spans;
 	struct sql_rewrite rw;
@@ -218,12 +238,12 @@ static bool find_place(struct call *c, struct stmt *st, int64_t position, struct
 	struct sql_tokens t;
 	size_t at;
 
-	if (!sql_lex(c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, st->sql, &t))
+	if (!sql_lex(c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, stmt_sql(st), &t))
 		return false;
 	position = source_position(c, st, &t, position);
 	if (position < 0)
 		position = position_of_name(c, &t, name);
-	if (position < 0 || (size_t)position > st->sql.n) /* a worker's word */
+	if (position < 0 || (size_t)position > st->sql_n) /* a worker's word */
 		return false;
 	at = (size_t)position;
 	*ret = (struct place){.at = at, .token = S("<EOF>"), .known = true};
@@ -233,7 +253,7 @@ static bool find_place(struct call *c, struct stmt *st, int64_t position, struct
 		ret->token = t.v[i].text;
 		break;
 	}
-	sql_line_column(st->sql, at, &ret->line, &ret->column);
+	sql_line_column(stmt_sql(st), at, &ret->line, &ret->column);
 	ret->column--;
 	return true;
 }

@@ -2,9 +2,10 @@
  *
  * A move is asked for by many (the engine, a cancel, a timeout, a drain) and
  * made here, under the shard's lock, by the table stmt_fsm: whoever comes
- * second finds a terminal state and changes nothing.
+ * second finds that it is decided and changes nothing. Where stores keep a
+ * statement, deciding how it ends and ending are two: they hear it in between.
  */
-#include "statement/statement_int.h"
+#include "statement/kept.h"
 
 #include "obs/obs.h"
 
@@ -18,16 +19,22 @@ void statement_watch(struct stmt *st, const struct watch *w)
 	watch_add(fsm_terminal(stmt_fsm, st->state) ? &now : &st->watchers, w);
 	stmt_unlock(st);
 	watch_fire(now);
+	if (st->foreign)
+		stmt_foreign_watch(st);
 }
 
 void statement_unwatch(struct stmt *st, const void *arg)
 {
 	struct watcher *found;
+	bool alone;
 
 	stmt_lock(st);
 	found = watch_take_of(&st->watchers, arg);
+	alone = !st->watchers;
 	stmt_unlock(st);
 	watch_drop(found);
+	if (st->foreign && alone)
+		stmt_foreign_unwatch(st);
 }
 
 void stmt_changed(struct stmt *st)
@@ -45,33 +52,38 @@ bool stmt_started(struct stmt *st)
 	bool moved;
 
 	stmt_lock(st);
-	moved = fsm_may(stmt_fsm, st->state, STMT_RUNNING);
+	moved = !st->ending && fsm_may(stmt_fsm, st->state, STMT_RUNNING);
 	if (moved) {
 		st->state = STMT_RUNNING;
 		st->started_ms = clock_wall_ms();
 	}
 	stmt_unlock(st);
-	if (moved)
-		stmt_changed(st);
-	return moved;
+	if (!moved)
+		return false;
+	stmt_changed(st);
+	if (st->kept)
+		stmt_owe(st, DEBT_START, STARTED_AFTER_MS);
+	return true;
 }
 
 /* Under the lock: everything that becomes true with the terminal state. */
-static void enter_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
+static struct running *enter_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 {
-	st->state = to;
+	struct running *run = st->run;
+
+	st->state = (uint8_t)to;
 	st->error = error;
-	st->completed_ms = clock_wall_ms();
-	st->expires_ms = st->completed_ms + st->ttl_ms;
+	st->run = NULL;
 	if (to == STMT_SUCCEEDED)
 		st->progress = 1;
 	if (st->withdrawn)
-		return;
+		return run;
 	atomic_fetch_add(&st->room->ended[to], 1);
 	obs_observe(OBS_M_STATEMENT_SECONDS, (clock_mono_ms() - st->created_mono_ms) * 1000000);
+	return run;
 }
 
-static void after_end(struct stmt *st, enum stmt_state to, struct watcher *watchers)
+static void after_end(struct stmt *st, enum stmt_state to, struct watcher *watchers, bool tell)
 {
 	struct statements *s = st->room;
 
@@ -80,34 +92,72 @@ static void after_end(struct stmt *st, enum stmt_state to, struct watcher *watch
 		stmt_results_done(st);
 	else
 		stmt_drop_results(st);
-	stmt_due(st, clock_mono_ms() + st->ttl_ms);
-	stmt_tell(st);
+	stmt_due(st, clock_mono_ms() + (st->kept ? stmt_expires_ms(st) - clock_wall_ms() : st->ttl_s * INT64_C(1000)));
+	if (tell)
+		stmt_tell(st);
 	watch_fire(watchers);
+}
+
+void stmt_settle(struct stmt *st, enum stmt_state to, struct stmt_error *error, bool tell)
+{
+	struct watcher *watchers;
+	struct running *run;
+
+	stmt_lock(st);
+	run = enter_end(st, to, error);
+	watchers = watch_take(&st->watchers, true);
+	stmt_unlock(st);
+	free(run);
+	after_end(st, to, watchers, tell);
+}
+
+static void let_engine_go(struct engine_task *task, enum stmt_state to)
+{
+	if (task && to != STMT_SUCCEEDED)
+		engine_cancel(task);
+	engine_task_unref(task);
+}
+
+/* The first who asks decides; ret_task: what it ran, for the decision to let go. */
+static bool decide(struct stmt *st, enum stmt_state to, struct engine_task **ret_task)
+{
+	bool first = !st->ending && fsm_may(stmt_fsm, st->state, to);
+
+	if (!first)
+		return false;
+	st->ending = true;
+	st->completed_ms = clock_wall_ms();
+	if (st->run) {
+		*ret_task = st->run->task;
+		st->run->task = NULL;
+	}
+	return true;
 }
 
 bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 {
 	struct watcher *watchers = NULL;
 	struct engine_task *task = NULL;
-	bool moved;
+	struct running *run = NULL;
+	bool first;
 
 	stmt_lock(st);
-	moved = fsm_may(stmt_fsm, st->state, to);
-	if (moved) {
-		enter_end(st, to, error);
+	first = decide(st, to, &task);
+	if (first && !st->kept) {
+		run = enter_end(st, to, error);
 		watchers = watch_take(&st->watchers, true);
-		task = st->task;
-		st->task = NULL;
 	}
 	stmt_unlock(st);
-	if (!moved) {
+	if (!first) {
 		free(error);
 		return false;
 	}
-	if (task && to != STMT_SUCCEEDED)
-		engine_cancel(task);
-	engine_task_unref(task);
-	after_end(st, to, watchers);
+	let_engine_go(task, to);
+	free(run);
+	if (st->kept)
+		stmt_kept_end(st, to, error);
+	else
+		after_end(st, to, watchers, true);
 	return true;
 }
 

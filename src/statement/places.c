@@ -55,15 +55,21 @@ static void forget_empty(struct statements *s, struct session_use *u)
 
 enum cap { CAP_FREE, CAP_HANDLES, CAP_BYTES, CAP_SESSION };
 
+static enum cap fullest(const struct tenant_use *t, const struct session_use *u, const struct statement_caps *caps, int64_t a_session)
+{
+	return t->live >= caps->max_statements ? CAP_HANDLES
+	       : t->bytes >= caps->result_bytes ? CAP_BYTES
+	       : u && u->live >= a_session	? CAP_SESSION
+						: CAP_FREE;
+}
+
+/* caps: NULL = none */
 static enum cap take(struct stmt *st, struct str tenant, const struct statement_caps *caps)
 {
 	struct statements *s = st->room;
 	struct tenant_use *t = use_of(s, tenant);
-	struct session_use *u = session_of(s, st->session_id);
-	enum cap full = t->live >= caps->max_statements		      ? CAP_HANDLES
-			: t->bytes >= caps->result_bytes	      ? CAP_BYTES
-			: u && u->live >= s->o.max_per_session ? CAP_SESSION
-								      : CAP_FREE;
+	struct session_use *u = session_of(s, stmt_session(st));
+	enum cap full = caps ? fullest(t, u, caps, s->o.max_per_session) : CAP_FREE;
 
 	st->tenant = t;
 	if (full) {
@@ -73,10 +79,29 @@ static enum cap take(struct stmt *st, struct str tenant, const struct statement_
 	t->live++;
 	if (u)
 		u->live++;
-	st->session = u;
+	st->in_session = u != NULL;
 	st->counted = true;
 	insert_by_handle(&t->statements, st);
 	return CAP_FREE;
+}
+
+struct tenant_use *stmt_tenant(struct statements *s, struct str tenant)
+{
+	struct tenant_use *t;
+
+	pthread_mutex_lock(&s->tenants_lock);
+	t = use_of(s, tenant);
+	pthread_mutex_unlock(&s->tenants_lock);
+	return t;
+}
+
+void stmt_force_place(struct stmt *st)
+{
+	struct statements *s = st->room;
+
+	pthread_mutex_lock(&s->tenants_lock);
+	take(st, str_of(st->tenant->name), NULL);
+	pthread_mutex_unlock(&s->tenants_lock);
 }
 
 bool stmt_take_place(struct call *c, struct stmt *st)
@@ -103,6 +128,16 @@ bool stmt_take_place(struct call *c, struct stmt *st)
 	return true;
 }
 
+static void leave_session(struct statements *s, struct stmt *st)
+{
+	struct session_use *u = st->in_session ? map_get(&s->sessions, stmt_session(st)) : NULL;
+
+	if (!u)
+		return;
+	u->live--;
+	forget_empty(s, u);
+}
+
 bool stmt_leave_place(struct stmt *st)
 {
 	struct statements *s = st->room;
@@ -116,11 +151,7 @@ bool stmt_leave_place(struct stmt *st)
 		return false;
 	pthread_mutex_lock(&s->tenants_lock);
 	st->tenant->live--;
-	if (st->session) {
-		st->session->live--;
-		forget_empty(s, st->session);
-		st->session = NULL;
-	}
+	leave_session(s, st);
 	pthread_mutex_unlock(&s->tenants_lock);
 	return true;
 }

@@ -1,9 +1,11 @@
-/* results.c - the bytes of results: in memory, and spooled to files beyond.
+/* results.c - the bytes of results: in memory, spooled to files beyond, or in a store alone.
  *
  * A spool file is spool/<handle>, the parts one after the other. It is written
- * by one pool job at a time and lives as long as the statement's results.
+ * by one pool job at a time and lives as long as the statement's results, or
+ * until a store on this server's disk has them: what memory gives up then is
+ * read back from there.
  */
-#include "statement/statement_int.h"
+#include "statement/kept.h"
 
 #include "obs/obs.h"
 
@@ -19,15 +21,26 @@ static void spool_path(const struct stmt *st, char *to, size_t cap)
 	snprintf(to, cap, "%s/%.*s", st->room->spool_dir, ID_LEN, st->handle);
 }
 
-static void count_bytes(struct stmt *st, int64_t memory, int64_t spooled)
+/* `kept` bytes are in a store alone: under the tenant's cap, but neither in memory nor spooled. */
+static void count_bytes(struct stmt *st, int64_t memory, int64_t spooled, int64_t kept)
 {
 	struct statements *s = st->room;
 
 	atomic_fetch_add(&s->memory_bytes, memory);
 	atomic_fetch_add(&s->spooled_bytes, spooled);
+	if (memory + spooled + kept == 0)
+		return;
 	pthread_mutex_lock(&s->tenants_lock);
-	st->tenant->bytes += memory + spooled;
+	st->tenant->bytes += memory + spooled + kept;
 	pthread_mutex_unlock(&s->tenants_lock);
+}
+
+void stmt_count_kept(struct stmt *st, int64_t bytes)
+{
+	stmt_lock(st);
+	st->kept->bytes += bytes;
+	stmt_unlock(st);
+	count_bytes(st, 0, 0, bytes);
 }
 
 /* --- spooling --- */
@@ -71,7 +84,7 @@ static void mark_spooled(struct stmt *st, int i, int64_t offset)
 	if (!bytes)
 		return;
 	engine_bytes_unref(bytes);
-	count_bytes(st, -stored, stored);
+	count_bytes(st, -stored, stored, 0);
 }
 
 static void spool_failed(struct stmt *st, const char *path)
@@ -82,13 +95,13 @@ static void spool_failed(struct stmt *st, const char *path)
 	stmt_unlock(st);
 }
 
-/* Results that were dropped meanwhile leave no file behind. */
+/* Results that were dropped or given up meanwhile leave no file behind. */
 static void remove_if_dropped(struct stmt *st, const char *path)
 {
 	bool dropped;
 
 	stmt_lock(st);
-	dropped = st->nparts == 0;
+	dropped = st->spooled_bytes == 0;
 	stmt_unlock(st);
 	if (dropped)
 		unlink(path);
@@ -164,7 +177,10 @@ static void spool_oldest(struct statements *s)
 		stmt_lock(st);
 		over -= st->memory_bytes;
 		stmt_unlock(st);
-		spool_soon(st);
+		if (stmt_on_disk(st))
+			stmt_give_up(st);
+		else
+			spool_soon(st);
 		statement_unref(st);
 	}
 }
@@ -177,43 +193,44 @@ static bool within_limits(const struct stmt *st, const struct part *p)
 	/* Commas may be as long as the row texts; then what is around each part. */
 	int64_t most = 2 * st->room->o.max_result_bytes + (int64_t)(st->nparts + 1) * PART_ENVELOPE;
 
-	return st->stored_bytes + p->stored <= most && (p->rows > 0 ? st->nparts < PARTS_MAX : st->nparts == 0);
+	return st->run->stored_bytes + p->stored <= most && (p->rows > 0 ? st->nparts < PARTS_MAX : st->nparts == 0);
 }
 
-static bool append(struct stmt *st, const struct part *p)
+static void append(struct stmt *st, const struct part *p)
 {
-	if (fsm_terminal(stmt_fsm, st->state))
-		return false;
-	if (st->nparts == st->parts_cap) {
-		st->parts_cap = st->parts_cap ? st->parts_cap * 2 : 1;
-		st->parts = base_realloc(st->parts, sizeof(*st->parts) * (size_t)st->parts_cap);
+	struct running *run = st->run;
+
+	if (st->nparts == run->parts_cap) {
+		run->parts_cap = run->parts_cap ? run->parts_cap * 2 : 1;
+		st->parts = base_realloc(st->parts, sizeof(*st->parts) * (size_t)run->parts_cap);
 	}
 	st->parts[st->nparts++] = *p;
 	st->rows += p->rows;
 	st->row_bytes += p->row_bytes;
-	st->stored_bytes += p->stored;
+	run->stored_bytes += p->stored;
 	st->memory_bytes += p->stored;
-	return true;
 }
 
 bool stmt_add_part(struct stmt *st, const struct engine_part *ep)
 {
-	struct part p = {.bytes = ep->bytes, .stored = (int64_t)engine_bytes_str(ep->bytes).n, .rows = ep->rows,
+	struct part p = {.bytes = ep->bytes, .stored = (int64_t)engine_bytes_str(ep->bytes).n, .rows = (uint32_t)ep->rows,
 			 .row_bytes = ep->row_bytes, .gzip = ep->gzip};
-	bool fits, taken, large;
+	bool open, fits, large;
 
 	stmt_lock(st);
-	fits = within_limits(st, &p);
-	taken = fits && append(st, &p);
-	large = st->stored_bytes > INLINE_RESULT_BYTES;
+	open = st->run && !stmt_over(st);
+	fits = open && ep->rows <= UINT32_MAX && within_limits(st, &p);
+	if (fits)
+		append(st, &p);
+	large = fits && st->run->stored_bytes > INLINE_RESULT_BYTES;
 	stmt_unlock(st);
-	if (!fits)
+	if (open && !fits)
 		stmt_end(st, STMT_FAILED, stmt_error_simple(ERR_RESULT_TOO_LARGE, 0));
-	if (!taken) {
+	if (!fits) {
 		engine_bytes_unref(ep->bytes);
 		return false;
 	}
-	count_bytes(st, p.stored, 0);
+	count_bytes(st, p.stored, 0, 0);
 	if (large)
 		spool_soon(st);
 	return true;
@@ -227,8 +244,11 @@ void stmt_results_done(struct stmt *st)
 	stmt_lock(st);
 	spooling = st->spooling || st->spooled_bytes;
 	stmt_unlock(st);
-	if (spooling)
+	if (spooling) {
+		if (stmt_on_disk(st))
+			stmt_give_up(st);
 		return;
+	}
 	pthread_mutex_lock(&s->tenants_lock);
 	if (list_linked(&st->in_tenant)) /* not forgotten meanwhile */
 		list_add_tail(&s->in_memory, &st->in_memory);
@@ -237,11 +257,54 @@ void stmt_results_done(struct stmt *st)
 		spool_oldest(s);
 }
 
+/* Under the lock: every part is in the store alone. Returns what held the bytes, for who frees it. */
+static struct engine_bytes **leave_bytes(struct stmt *st)
+{
+	struct engine_bytes **held = base_zalloc(sizeof(struct engine_bytes *) * (size_t)(st->nparts + 1));
+
+	for (int i = 0; i < st->nparts; i++) {
+		held[i] = st->parts[i].bytes;
+		st->parts[i].bytes = NULL;
+		st->parts[i].offset = PART_KEPT;
+	}
+	st->kept->bytes += st->memory_bytes + st->spooled_bytes;
+	st->memory_bytes = st->spooled_bytes = 0;
+	return held;
+}
+
+void stmt_give_up(struct stmt *st)
+{
+	char path[PATH_MAX];
+	struct engine_bytes **held;
+	int64_t memory, spooled;
+	bool unlink_now;
+	int n;
+
+	stmt_lock(st);
+	memory = st->memory_bytes;
+	spooled = st->spooled_bytes;
+	unlink_now = spooled && !st->spooling; /* else the job that writes the file removes it */
+	n = st->nparts;
+	held = leave_bytes(st);
+	stmt_unlock(st);
+	for (int i = 0; i < n; i++)
+		engine_bytes_unref(held[i]);
+	free(held);
+	pthread_mutex_lock(&st->room->tenants_lock);
+	list_del(&st->in_memory);
+	pthread_mutex_unlock(&st->room->tenants_lock);
+	count_bytes(st, -memory, -spooled, memory + spooled);
+	if (!unlink_now)
+		return;
+	spool_path(st, path, sizeof(path));
+	unlink(path);
+}
+
 void stmt_drop_results(struct stmt *st)
 {
 	char path[PATH_MAX];
 	struct part *parts;
-	int64_t memory, spooled;
+	int64_t memory, spooled, kept = 0;
 	bool in_file;
 	int n;
 
@@ -252,8 +315,14 @@ void stmt_drop_results(struct stmt *st)
 	spooled = st->spooled_bytes;
 	in_file = spooled || st->spooling; /* a job may be writing its first bytes */
 	st->parts = NULL;
-	st->nparts = st->parts_cap = 0;
+	st->nparts = 0;
+	if (st->run)
+		st->run->parts_cap = 0;
 	st->memory_bytes = st->spooled_bytes = 0;
+	if (st->kept) {
+		kept = st->kept->bytes;
+		st->kept->bytes = 0;
+	}
 	stmt_unlock(st);
 	for (int i = 0; i < n; i++)
 		engine_bytes_unref(parts[i].bytes);
@@ -261,8 +330,8 @@ void stmt_drop_results(struct stmt *st)
 	pthread_mutex_lock(&st->room->tenants_lock);
 	list_del(&st->in_memory);
 	pthread_mutex_unlock(&st->room->tenants_lock);
-	if (memory || spooled)
-		count_bytes(st, -memory, -spooled);
+	if (memory || spooled || kept)
+		count_bytes(st, -memory, -spooled, -kept);
 	if (!in_file)
 		return;
 	spool_path(st, path, sizeof(path));
@@ -286,7 +355,8 @@ bool statement_part_info(struct stmt *st, int i, struct stmt_part *ret)
 	return there;
 }
 
-static bool read_spooled(struct call *c, struct stmt *st, const struct part *p, struct engine_bytes **ret)
+/* False without an error when the file is not there any more: the bytes are in a store by now. */
+static bool read_spooled(struct stmt *st, const struct part *p, struct engine_bytes **ret)
 {
 	char path[PATH_MAX], *bytes;
 	bool ok;
@@ -301,27 +371,38 @@ static bool read_spooled(struct call *c, struct stmt *st, const struct part *p, 
 	if (ok)
 		*ret = engine_bytes_copy(str_from(bytes, (size_t)p->stored));
 	free(bytes);
-	return ok || fail(c, ERR_INTERNAL, "a stored partition of statement %.*s cannot be read", ID_LEN, st->handle);
+	return ok;
 }
 
-bool stmt_stored_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip)
+static bool part_at(struct stmt *st, int i, struct part *ret)
 {
-	struct part p = {0};
 	bool there;
 
 	stmt_lock(st);
 	there = i >= 0 && i < st->nparts;
 	if (there) {
-		p = st->parts[i];
-		if (p.bytes)
-			engine_bytes_ref(p.bytes);
+		*ret = st->parts[i];
+		if (ret->bytes)
+			engine_bytes_ref(ret->bytes);
 	}
 	stmt_unlock(st);
-	if (!there)
-		return fail(c, ERR_RESULT_EXPIRED, "the result of statement %.*s is gone", ID_LEN, st->handle);
-	if (!p.bytes && !read_spooled(c, st, &p, &p.bytes))
-		return false;
-	*ret = p.bytes;
-	*ret_gzip = p.gzip;
-	return true;
+	return there;
+}
+
+bool stmt_stored_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip)
+{
+	struct part p;
+
+	for (int tries = 0; tries < 2; tries++) { /* it may be given up between the look and the file */
+		if (!part_at(st, i, &p))
+			return fail(c, ERR_RESULT_EXPIRED, "the result of statement %.*s is gone", ID_LEN, st->handle);
+		if (!p.bytes && p.offset == PART_KEPT && !stmt_storing_part(c, i, st, &p.bytes))
+			return false;
+		if (!p.bytes && p.offset != PART_KEPT && !read_spooled(st, &p, &p.bytes))
+			continue;
+		*ret = p.bytes;
+		*ret_gzip = p.gzip;
+		return true;
+	}
+	return fail(c, ERR_INTERNAL, "a stored partition of statement %.*s cannot be read", ID_LEN, st->handle);
 }

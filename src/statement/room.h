@@ -58,6 +58,8 @@ void statements_stats(struct statements *s, struct statement_stats *ret);
 bool statements_idle(struct statements *s);       /* nothing submitted or running, nothing on its way to a store */
 /* The session is gone: what is kept of its statements goes, those that a former process left as well. Any thread; soon. */
 void statements_session_gone(struct statements *s, struct str tenant, struct str session_id);
+/* Redis is reachable, or not any more: what was owed to it is written. Any thread, at once. */
+void statements_redis_changed(struct statements *s, bool up);
 void statements_cancel_all(struct statements *s); /* drain: what still runs ends as CANCELED */
 void statements_close(struct statements *s);      /* the engine has stopped */
 

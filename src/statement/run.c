@@ -8,19 +8,47 @@ static void on_started(void *arg)
 	stmt_started(arg);
 }
 
+/* --- columns: statements of a shard with the same ones share them, while they are among the latest --- */
+
+struct columns *stmt_columns_new(struct str packed)
+{
+	struct columns *sh = base_alloc(sizeof(*sh) + packed.n);
+
+	atomic_init(&sh->refs, 1);
+	sh->n = (uint32_t)packed.n;
+	if (packed.n)
+		memcpy(sh->packed, packed.p, packed.n);
+	return sh;
+}
+
+void stmt_columns_unref(struct columns *sh)
+{
+	if (sh && atomic_fetch_sub(&sh->refs, 1) == 1)
+		free(sh);
+}
+
+void stmt_set_columns(struct stmt *st, struct str packed)
+{
+	struct columns **latest = &stmt_shard(st)->latest[hash_bytes(packed) % LATEST];
+
+	if (st->columns || packed.n > UINT32_MAX)
+		return;
+	if (!*latest || !str_eq(packed, str_from((*latest)->packed, (*latest)->n))) {
+		stmt_columns_unref(*latest);
+		*latest = stmt_columns_new(packed);
+	}
+	atomic_fetch_add(&(*latest)->refs, 1);
+	st->columns = *latest;
+}
+
 static void on_columns(void *arg, struct str packed)
 {
 	struct stmt *st = arg;
-	char *copy = base_alloc(packed.n);
 
-	memcpy(copy, packed.p, packed.n);
 	stmt_lock(st);
-	if (!st->columns.p && !fsm_terminal(stmt_fsm, st->state)) {
-		st->columns = str_from(copy, packed.n);
-		copy = NULL;
-	}
+	if (!stmt_over(st))
+		stmt_set_columns(st, packed);
 	stmt_unlock(st);
-	free(copy);
 }
 
 static void on_part(void *arg, const struct engine_part *part)
@@ -39,22 +67,21 @@ static void on_progress(void *arg, double fraction)
 	stmt_changed(st);
 }
 
+struct stmt_counts stmt_counts(const struct stmt *st)
+{
+	return (struct stmt_counts){
+		.inserted = st->counting == ENGINE_INSERTED ? st->changed : 0,
+		.updated = st->counting == ENGINE_UPDATED ? st->changed : 0,
+		.deleted = st->counting == ENGINE_DELETED ? st->changed : 0,
+	};
+}
+
 static void count_changes(struct stmt *st, int64_t n)
 {
-	switch (st->counting) {
-	case ENGINE_INSERTED:
-		st->counts.inserted = n;
-		break;
-	case ENGINE_UPDATED:
-		st->counts.updated = n;
-		break;
-	case ENGINE_DELETED:
-		st->counts.deleted = n;
-		break;
-	case ENGINE_ROWS:
-	case ENGINE_STATUS:
-		break;
-	}
+	stmt_lock(st);
+	if (!stmt_over(st))
+		st->changed = n;
+	stmt_unlock(st);
 }
 
 /* What Snowflake shows where DuckDB shows nothing. */

@@ -81,7 +81,7 @@ void stmt_shape_status(struct stmt *st, bool missing)
 	int n;
 
 	call_open(&c, &a);
-	if (sql_lex(&c, SQL_SNOWFLAKE, st->sql, &t) && sql_split(&c, &t, &spans, &n) && n > 0)
+	if (sql_lex(&c, SQL_SNOWFLAKE, stmt_sql(st), &t) && sql_split(&c, &t, &spans, &n) && n > 0)
 		sql_classify(&c, &t, spans[0], &k);
 	status_text(&k, missing, &text);
 	buf_addc(&row, '[');

@@ -62,8 +62,10 @@ struct stmt_ask {
 	bool no_cache;             /* USE_CACHED_RESULT = false */
 	struct stmt_scope scope;
 };
-/* With a store besides memory, submitting, finding, listing, canceling and forgetting block: then they are called on a pool. */
+/* Do submitting, finding and listing touch a store? Then they block, and are called on a pool. Where this is false,
+ * submitting into a persistent session blocks all the same. */
 bool statements_block(const struct statements *s);
+bool statement_blocks(const struct stmt *st); /* does canceling, forgetting or granting it touch a store? */
 /* The statement is recorded (durably, where its storage is) and on its way, or FAILED already (SQL that cannot be
  * compiled). Fails for an empty statement, a full tenant, a store that cannot be reached, and natively for what the gate
  * refuses. The caller gets a reference. */

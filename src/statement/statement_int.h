@@ -1,120 +1,10 @@
-/* statement_int.h - inside statement/.
- *
- * Locks, never two at once: a shard's lock guards the states, parts and watches
- * of its statements; `tenants_lock` the counts and lists by tenant and session.
- * A statement is in its shard's map (one reference) until forgotten; its lease
- * is cleared before that reference goes.
- */
+/* statement_int.h - inside statement/: what its files do for each other. */
 #ifndef MAYFLY_STATEMENT_INT_H
 #define MAYFLY_STATEMENT_INT_H
 
 #include "rows/rows.h"
 #include "sql/sql.h"
-#include "statement/statement.h"
-
-#include <pthread.h>
-
-enum {
-	SHARDS = 16,
-	INLINE_RESULT_BYTES = 10 * 1024 * 1024, /* stored bytes; larger results are spooled */
-	FIRST_PART_BYTES = 100 * 1024,
-	PART_ENVELOPE = 64,                     /* bytes that a stored part may have around its row texts */
-	PARTS_MAX = 1 << 18,                    /* of a result */
-	TOMBSTONES = 100000,                    /* expired handles that are remembered */
-	TOMBSTONE_MS = 24 * 3600 * 1000,
-};
-
-struct part {
-	struct engine_bytes *bytes; /* NULL = spooled */
-	int64_t offset;             /* in the spool file */
-	int64_t stored, rows, row_bytes;
-	bool gzip;
-};
-
-struct tenant_use {
-	char name[64];
-	int64_t live, bytes;
-	struct list statements; /* newest first */
-};
-
-struct session_use { /* of a session that has live handles */
-	int64_t live;
-	struct str id;
-	char text[];
-};
-
-struct shard {
-	pthread_mutex_t lock;
-	struct map map; /* handle -> struct stmt */
-};
-
-struct stmt {
-	atomic_int refs;
-	struct statements *room;
-	struct shard *shard;
-	struct tenant_use *tenant;
-	struct session_use *session; /* while it is counted; NULL = no named session */
-	struct list in_tenant;      /* tenants_lock */
-	struct list in_memory;      /* tenants_lock: finished results with bytes in memory, oldest first */
-	struct lease lease;         /* timeout while it runs, TTL and tombstone after; owned by the session's */
-	char handle[ID_LEN];
-	bool detached;              /* outlives the owner of its lease */
-	/* shard lock from here */
-	bool snowflake, null_text, expired, forgotten, spooling;
-	bool counted;               /* has a place under the caps */
-	bool withdrawn;             /* refused before it began: nobody got the handle, nothing counts it */
-	bool status_shape;          /* answers with a status text, not a counter */
-	bool may_be_missing;        /* DROP IF EXISTS: an object that does not exist is no error */
-	enum engine_form form;
-	enum engine_counts counting;
-	enum sql_kind kind;
-	enum stmt_state state;
-	struct engine_task *task;
-	int64_t created_ms, started_ms, completed_ms, expires_ms; /* wall */
-	int64_t created_mono_ms, timeout_ms, ttl_ms;
-	int64_t due_mono_ms;        /* of the lease */
-	float progress;
-	int nparts, parts_cap;
-	struct part *parts;
-	int64_t rows, row_bytes, stored_bytes, memory_bytes, spooled_bytes;
-	struct stmt_counts counts;
-	struct str columns;         /* owned */
-	struct stmt_error *error;   /* owned */
-	struct watcher *watchers;
-	struct str sql, principal, session_id, request_id; /* in tail; request_id: the caller's, for events */
-	char *tail;
-};
-
-struct statements {
-	struct statement_options o;
-	struct shard shards[SHARDS];
-	pthread_mutex_t tenants_lock;
-	struct map tenants;         /* name -> struct tenant_use */
-	struct map sessions;        /* id -> struct session_use */
-	struct list in_memory;
-	char *spool_dir;
-	_Atomic int64_t memory_bytes, spooled_bytes;
-	_Atomic int64_t live, expired, active;
-	_Atomic uint64_t submitted, ended[STMT_STATES];
-};
-
-static inline struct str stmt_handle(const struct stmt *st)
-{
-	return (struct str){st->handle, ID_LEN};
-}
-static inline void stmt_lock(struct stmt *st)
-{
-	pthread_mutex_lock(&st->shard->lock);
-}
-static inline void stmt_unlock(struct stmt *st)
-{
-	pthread_mutex_unlock(&st->shard->lock);
-}
-static inline struct stmt *stmt_ref(struct stmt *st)
-{
-	atomic_fetch_add(&st->refs, 1);
-	return st;
-}
+#include "statement/handle.h"
 
 /* compile.c: SQL text to what an engine runs */
 struct compiled {
@@ -144,13 +34,26 @@ struct stmt_error *stmt_error_of_call(const struct call *c); /* a failed compile
 struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end);
 bool stmt_error_is_missing(const struct engine_end *end); /* the object of the statement does not exist */
 struct stmt_error *stmt_error_simple(enum err_kind kind, int64_t timeout_ms);
+struct stmt_error *stmt_error_of_store(enum err_kind kind, struct str text); /* natively; ERR_STORAGE, ERR_SERVER_RESTARTED */
+struct stmt_error *stmt_error_copy(const struct stmt_error *e);              /* NULL for NULL */
+
+/* room.c */
+struct statements *stmt_open(struct call *c, const struct statement_options *o) NODISCARD; /* memory alone */
 
 /* life.c: the one owner of every move */
 bool stmt_started(struct stmt *st);
-/* Moves to a terminal state, wakes, starts the TTL; takes `error`. False when it had ended. */
+/* Decides how it ends; takes `error`. False when that was decided before. In memory alone it has ended then; else it
+ * ends by stmt_settle(), when the stores know. */
 bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error);
+/* The end that was decided becomes true for everybody: wakes, tells, starts the TTL; takes `error`. */
+void stmt_settle(struct stmt *st, enum stmt_state to, struct stmt_error *error, bool tell);
 void stmt_changed(struct stmt *st); /* fires on_change watches */
 void stmt_expire(struct stmt *st);
+
+/* leases.c */
+extern const struct lease_kind stmt_lease_kind;
+void stmt_due(struct stmt *st, int64_t due_mono_ms);   /* nothing for a forgotten one */
+void stmt_clear_if_forgotten(struct stmt *st);         /* one that was forgotten meanwhile is not left with a lease */
 
 /* run.c: the engine's listener */
 extern const struct engine_listener stmt_listener;
@@ -164,6 +67,8 @@ void stmt_shape_status(struct stmt *st, bool missing); /* missing: DROP IF EXIST
 
 /* results.c */
 bool stmt_add_part(struct stmt *st, const struct engine_part *p); /* takes p->bytes */
+void stmt_count_kept(struct stmt *st, int64_t bytes); /* of a former process: a store has them */
+void stmt_give_up(struct stmt *st);       /* a store has the bytes: not in memory or a spool file any more */
 void stmt_results_done(struct stmt *st);  /* after success: spool what must be */
 void stmt_drop_results(struct stmt *st);  /* shard lock not held */
 /* A reference to the bytes of partition i as stored. Blocks when it is spooled. */
@@ -183,11 +88,35 @@ void plain_part_drop(struct plain_part *p);
 bool stmt_part_as(struct call *c, struct stmt *st, int i, enum engine_form form, struct buf *ret) NODISCARD;
 
 /* places.c: handles under the caps of tenant and session */
+struct tenant_use *stmt_tenant(struct statements *s, struct str tenant);
 bool stmt_take_place(struct call *c, struct stmt *st) NODISCARD; /* or says which cap is full */
+void stmt_force_place(struct stmt *st);                          /* of a former process: caps or not */
 bool stmt_leave_place(struct stmt *st);                          /* false: it had none any more */
 void stmt_places_close(struct statements *s);
 
-/* statement.c */
-void stmt_due(struct stmt *st, int64_t due_mono_ms); /* nothing for a forgotten one */
+/* statement.c: handles in the map */
+struct stmt_texts { /* of a new one; copied */
+	struct str handle, sql, principal, session_id, request_id;
+};
+struct stmt *stmt_alloc(struct statements *s, const struct stmt_texts *t); /* one reference; in no map and no list */
+void stmt_enter(struct stmt *st);           /* into the map, which takes a reference */
+/* Out of the map and of every list; the map's reference goes. False: somebody else did that. */
+bool stmt_unlink(struct stmt *st);
+struct stmt *stmt_get(struct statements *s, struct str handle); /* a reference, or NULL */
+bool stmt_owns(const struct call *c, const struct stmt *st);    /* its principal, or an admin of its tenant */
+struct stmt **stmt_all(struct statements *s, size_t *ret_n);    /* references; free() it */
+
+/* lists.c */
+bool stmt_passes(struct stmt *st, const struct stmt_filter *f);
+
+/* grants.c; under the statement's lock, but for stmt_grants_of */
+bool stmt_may_read(const struct call *c, const struct stmt *st);
+struct stmt_grants *stmt_grants_of(const struct str *v, int n); /* NULL for none */
+
+/* run.c */
+struct columns *stmt_columns_new(struct str packed);
+void stmt_columns_unref(struct columns *sh);                        /* NULL is fine */
+void stmt_set_columns(struct stmt *st, struct str packed);      /* under its lock; nothing when they are known */
+struct stmt_counts stmt_counts(const struct stmt *st);
 
 #endif

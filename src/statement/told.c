@@ -3,6 +3,8 @@
 
 #include "json/json.h"
 
+enum { LOGGED_SQL_MAX = 128 * 1024 }; /* bytes of the text, where events carry it: escaped it is six times as long at most */
+
 static const struct str outcomes[STMT_STATES] = {
 	[STMT_SUCCEEDED] = S_INIT("succeeded"), [STMT_FAILED] = S_INIT("failed"), [STMT_CANCELED] = S_INIT("canceled"),
 };
@@ -30,6 +32,16 @@ static struct ending ending_of(struct stmt *st)
 	return e;
 }
 
+/* Not cut inside of a character. */
+static struct str logged_sql(const struct stmt *st)
+{
+	struct str s = str_head(stmt_sql(st), LOGGED_SQL_MAX);
+
+	while (s.n && s.n < st->sql_n && ((unsigned char)s.p[s.n] & 0xC0) == 0x80)
+		s.n--;
+	return s;
+}
+
 static void write_payload(struct buf *b, const struct stmt *st, const struct ending *e)
 {
 	struct json_out o = json_out(b);
@@ -39,19 +51,21 @@ static void write_payload(struct buf *b, const struct stmt *st, const struct end
 	JSON_FIELD_TEXT(&o, "kind", S("statement"));
 	JSON_FIELD_TEXT(&o, "id", stmt_handle(st));
 	JSON_FIELD_TEXT(&o, "tenant_id", str_of(st->tenant->name));
-	if (st->principal.n)
-		JSON_FIELD_TEXT(&o, "principal", st->principal);
-	if (st->session_id.n)
-		JSON_FIELD_TEXT(&o, "session_id", st->session_id);
+	if (st->principal_n)
+		JSON_FIELD_TEXT(&o, "principal", stmt_principal(st));
+	if (st->session_n)
+		JSON_FIELD_TEXT(&o, "session_id", stmt_session(st));
 	JSON_FIELD_TEXT(&o, "surface", st->snowflake ? S("snowflake") : S("native"));
 	JSON_FIELD_TEXT(&o, "statement", str_of(sql_kind_name(e->kind)));
 	JSON_FIELD_TIME(&o, "created_at", st->created_ms);
 	JSON_FIELD_INT(&o, "duration_ms", e->duration_ms);
 	JSON_FIELD_INT(&o, "row_count", e->rows);
-	if (st->request_id.n)
-		JSON_FIELD_TEXT(&o, "request_id", st->request_id);
+	if (st->request_n)
+		JSON_FIELD_TEXT(&o, "request_id", stmt_request(st));
 	if (e->has_error)
 		JSON_FIELD_TEXT(&o, "error_code", str_of(err_code(e->error)));
+	if (st->room->o.log_sql)
+		JSON_FIELD_TEXT(&o, "sql", logged_sql(st));
 	json_end_object(&o);
 }
 

@@ -402,14 +402,11 @@ static struct finished *finished(enum engine_form form)
 	f->st = base_zalloc(sizeof(*f->st));
 	f->st->refs = 1;
 	f->st->room = &f->room;
-	f->st->shard = &f->room.shards[0];
 	f->st->tenant = &f->tenant;
 	f->st->state = STMT_SUCCEEDED;
-	f->st->form = form;
+	f->st->snowflake = form == ENGINE_SNOWFLAKE;
 	f->st->parts = base_zalloc(8 * sizeof(struct part));
-	f->st->parts_cap = 8;
-	f->st->columns.n = columns.n;
-	f->st->columns.p = buf_take(&columns).p;
+	f->st->columns = stmt_columns_new(buf_str(&columns));
 	return f;
 }
 
@@ -424,7 +421,7 @@ static void add_part(struct finished *f, struct str rows, int64_t n, bool packed
 		gzip(buf_str(&plain), &stored);
 	else
 		buf_add(&stored, buf_str(&plain));
-	*p = (struct part){.bytes = engine_bytes_copy(buf_str(&stored)), .stored = (int64_t)stored.n, .rows = n, .gzip = packed};
+	*p = (struct part){.bytes = engine_bytes_copy(buf_str(&stored)), .stored = (int64_t)stored.n, .rows = (uint32_t)n, .gzip = packed};
 	f->st->rows += n;
 }
 
@@ -434,7 +431,7 @@ static void finished_drop(struct finished *f)
 		engine_bytes_unref(f->st->parts[i].bytes);
 	assert_int_equal(f->st->refs, 1); /* readers gave theirs back */
 	free(f->st->parts);
-	free((void *)f->st->columns.p);
+	stmt_columns_unref(f->st->columns);
 	free(f->st);
 	pthread_mutex_destroy(&f->room.shards[0].lock);
 	pthread_mutex_destroy(&f->room.tenants_lock);
@@ -496,7 +493,7 @@ static void an_empty_result_is_still_a_document(void **state)
 	buf_clear(&out);
 	assert_int_equal(read_all(f, STMT_NDJSON, &out), STMT_READ_END);
 	assert_int_equal(out.n, 0);
-	f->st->columns.n = 0; /* an INSERT, natively */
+	f->st->columns->n = 0; /* an INSERT, natively */
 	assert_int_equal(read_all(f, STMT_CSV, &out), STMT_READ_END);
 	assert_int_equal(read_all(f, STMT_JSON, &out), STMT_READ_END);
 	assert_str_equal(buf_str(&out), "{\"columns\":[],\"rows\":[],\"row_count\":0}");
@@ -560,10 +557,10 @@ static void only_what_succeeded_can_be_read(void **state)
 	assert_int_equal(f->call.err.kind, ERR_NOT_FINISHED);
 	call_forgive(&f->call);
 	f->st->state = STMT_SUCCEEDED;
-	f->st->columns.n--;
+	f->st->columns->n--;
 	assert_null(statement_reader(&f->call, f->st, STMT_JSON));
 	assert_int_equal(f->call.err.kind, ERR_INTERNAL);
-	f->st->columns.n++;
+	f->st->columns->n++;
 	finished_drop(f);
 }
 
