@@ -77,12 +77,21 @@ static struct str staged_key(struct call *c, struct store_redis *s, const struct
 	return arena_fmt(c->arena, "%.*s%.*s:staged:%s:%d", SARG(s->prefix), SARG(e->r->tenant), e->stage.text, i);
 }
 
+static int64_t stored_bytes(const struct stmt_record *r)
+{
+	int64_t n = 0;
+
+	for (int i = 0; i < r->nparts; i++)
+		n += r->parts[i].stored;
+	return n;
+}
+
 /* Writes partitions from *at on, as many as one piece may have. */
 static bool stage_piece(struct call *c, struct store_redis *s, struct ending *e, int *at)
 {
 	struct redis_command *commands = ARENA_ARRAY(c->arena, struct redis_command, WRITE_PARTS);
 	struct redis_value *answers = ARENA_ARRAY(c->arena, struct redis_value, WRITE_PARTS);
-	struct str ttl = arena_fmt(c->arena, "%d", STAGED_MS);
+	struct str ttl = arena_fmt(c->arena, "%lld", (long long)(STAGED_MS + stored_bytes(e->r) / STAGED_BYTES_MS));
 	size_t bytes = 0;
 	int n = 0;
 
@@ -135,11 +144,7 @@ static void unstage(struct call *c, struct store_redis *s, const struct ending *
 
 static bool few(const struct stmt_record *r)
 {
-	int64_t bytes = 0;
-
-	for (int i = 0; i < r->nparts && i < INLINE_PARTS; i++)
-		bytes += r->parts[i].stored;
-	return r->nparts <= INLINE_PARTS && bytes <= INLINE_BYTES;
+	return r->nparts <= INLINE_PARTS && stored_bytes(r) <= INLINE_BYTES;
 }
 
 /* --- the script --- */

@@ -28,7 +28,8 @@
 enum {
 	LEASE_MS = 15 * 1000,
 	RUNNING_MS = 24 * 3600 * 1000,      /* a running record nobody renews is forgotten after it */
-	STAGED_MS = 10 * 60 * 1000,
+	STAGED_MS = 60 * 1000,              /* that partitions wait for their end, at least … */
+	STAGED_BYTES_MS = 1000,             /* … and a millisecond more for so many bytes */
 	RESULT_SLACK_MS = 60 * 1000,        /* results stay that much longer in Redis than the wall clock lets them be read */
 	INLINE_PARTS = 16,                  /* a result of so few parts … */
 	INLINE_BYTES = 64 * 1024,           /* … and bytes travels with the script that ends its statement */
