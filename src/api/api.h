@@ -23,6 +23,7 @@ struct api {
 	struct engine *engine;
 	struct statements *statements;
 	struct sessions *sessions;
+	struct redis *redis;   /* NULL: statements are not kept in one */
 	struct store *storage; /* of the views */
 	struct views *views;
 	struct runner *runner;

@@ -46,6 +46,20 @@ static struct str store_status(const struct statement_stats *s)
 	return s->unavailable ? S("unavailable") : s->degraded ? S("degraded") : S("ok");
 }
 
+static void put_redis(struct json_out *o, struct redis *r)
+{
+	struct redis_stats s;
+
+	redis_stats(r, &s);
+	json_key(o, S("redis"));
+	json_begin_object(o);
+	JSON_FIELD_BOOL(o, "up", redis_up(r));
+	api_put_text(o, "version", str_of(s.version));
+	JSON_FIELD_INT(o, "connections", s.connections);
+	api_put_text(o, "missing", str_of(s.why));
+	json_end_object(o);
+}
+
 static void put_store(struct json_out *o, struct api *a, const struct statement_stats *s)
 {
 	json_key(o, S("statement_store"));
@@ -54,6 +68,8 @@ static void put_store(struct json_out *o, struct api *a, const struct statement_
 	JSON_FIELD_TEXT(o, "type", a->conf->storage_type);
 	JSON_FIELD_INT(o, "live", (int64_t)s->live);
 	JSON_FIELD_INT(o, "owed", (int64_t)s->owed);
+	if (a->redis)
+		put_redis(o, a->redis);
 	json_end_object(o);
 }
 

@@ -3,7 +3,7 @@
 
 bool api_goes_to_pool(const struct api *a, const struct http_req *in, const struct http_res *out)
 {
-	return !http_is_on_pool(out) && (statements_block(a->statements) || http_body(in).n > API_LARGE_BODY);
+	return !http_is_on_pool(out) && (a->redis || statements_block(a->statements) || http_body(in).n > API_LARGE_BODY);
 }
 
 static void unref(void *arg)

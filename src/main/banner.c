@@ -58,6 +58,7 @@ void server_print_banner(struct server *s)
 	       str_starts(first, S("unix:")) ? "" : tls ? "https://" : "http://", SARG(first));
 	printf("  data     %.*s\n", SARG(s->conf.data_dir));
 	printf("  storage  %s %.*s\n", s->storage->ops->name, SARG(s->storage->location));
+	server_print_keeping(s);
 	print_sandbox(&r);
 	print_chains(s);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

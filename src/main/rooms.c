@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { POOL_QUEUE = 100000, MAX_REQUEST_KEYS = 10000000, SWEEP_TICK_MS = 250, SWEEP_BATCH = 1000, RETENTION_MS = 60000 };
+enum { POOL_QUEUE = 100000, SWEEP_TICK_MS = 250, SWEEP_BATCH = 1000, RETENTION_MS = 60000 };
 
 /* One server a data folder: held until the process ends, however it ends. */
 static bool lock_data_folder(struct server *s)
@@ -41,18 +41,16 @@ static void open_threads(struct server *s)
 	for (int i = 0; i < s->nloops; i++)
 		s->loops[i] = exec_loop_open("loop");
 	s->pool = exec_pool_open("pool", (int)s->conf.server_pool_threads, POOL_QUEUE);
-	s->request_keys = kv_memory_open(MAX_REQUEST_KEYS);
 }
 
-/* Records, objects, the event log: what outlives the process. */
+/* Objects, the event log: what outlives the process; see keeping.c for the rest. */
 static bool open_memory_of_the_server(struct server *s)
 {
 	struct str dir = s->conf.data_dir;
 
-	if (!server_identity(&s->call, dir, true, &s->identity))
+	if (!server_identity(&s->call, dir, true, &s->identity) || !server_open_redis(s) || !server_open_records(s))
 		return false;
-	s->records = kv_file_open(&s->call, arena_fmt(&s->arena, "%.*s/records.log", SARG(dir)), MAX_RECORDS);
-	s->store = s->records ? store_folder_open(&s->call, arena_fmt(&s->arena, "%.*s/store", SARG(dir))) : NULL;
+	s->store = store_folder_open(&s->call, arena_fmt(&s->arena, "%.*s/store", SARG(dir)));
 	return s->store != NULL;
 }
 
@@ -131,22 +129,9 @@ static bool open_engine(struct server *s)
 	return s->engine && (!s->samples || engine_load_samples(&s->call, s->engine, S("default"), str_of(s->samples)));
 }
 
-static bool open_statements(struct server *s)
+static void session_gone_for_good(void *arg, struct str tenant, struct str session_id)
 {
-	const struct conf *f = &s->conf;
-	const struct statement_options o = {
-		.engine = s->engine, .loop = s->loops[0], .pool = s->pool, .kv = s->request_keys, .data_dir = f->data_dir,
-		.lifecycle = s->lifecycle, .events = f->events_statements ? s->events : NULL,
-		.cleanup_ms = f->storage_cleanup_interval_seconds * 1000,
-		.default_ttl_s = f->storage_default_ttl_seconds, .max_ttl_s = f->storage_max_ttl_seconds,
-		.max_result_bytes = f->storage_max_result_size_mb * 1024 * 1024, .max_part_rows = f->storage_result_batch_size,
-		.max_per_session = f->storage_max_statements_per_session,
-		.memory_bytes = f->statements_memory_bytes, .whole_first = str_eq(f->snowflake_first_partition, S("whole")),
-		.caps = tenant_statement_caps, .arg = &s->conf,
-	};
-
-	s->statements = statements_open(&s->call, &o);
-	return s->statements != NULL;
+	statements_session_gone(arg, tenant, session_id);
 }
 
 static bool open_sessions(struct server *s)
@@ -157,6 +142,7 @@ static bool open_sessions(struct server *s)
 		.server = s->identity.id, .location = f->server_listen.n ? f->server_listen.v[0] : S(""), .data_dir = f->data_dir,
 		.share_within_tenant = f->sessions_share_within_tenant, .require_tenant = f->auth_require_tenant,
 		.tombstone_ms = f->sessions_remember_seconds * 1000, .caps = tenant_session_caps, .arg = &s->conf,
+		.gone = session_gone_for_good, .gone_arg = s->statements,
 	};
 
 	s->sessions = sessions_open(&s->call, &o);
@@ -289,15 +275,25 @@ bool server_open_rooms(struct server *s)
 		return false;
 	open_threads(s);
 	if (!open_memory_of_the_server(s) || !open_traces(s) || !open_lifecycle(s) || !open_storage(s) || !open_engine(s) ||
-	    !(s->tenants = tenant_open(&s->call, &t)) || !open_statements(s) || !open_sessions(s) || !open_views(s) || !open_runner(s))
+	    !(s->tenants = tenant_open(&s->call, &t)) || !server_open_statements(s) || !open_sessions(s) || !open_views(s) || !open_runner(s))
 		return false;
 	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements,
 			      .sessions = s->sessions, .views = s->views, .runner = s->runner,
-			      .storage = s->storage, .events = s->events, .lifecycle = s->lifecycle};
+			      .redis = s->redis, .storage = s->storage, .events = s->events, .lifecycle = s->lifecycle};
 	if (!open_http(s))
 		return false;
 	obs_source_add(server_scrape, s);
 	return listen_all(s);
+}
+
+static void close_runner(struct server *s)
+{
+	if (s->runner)
+		runner_close(s->runner);
+	if (s->postgres)
+		s->postgres->ops->close(s->postgres);
+	if (s->journal)
+		s->journal->ops->close(s->journal);
 }
 
 void server_close_rooms(struct server *s)
@@ -308,20 +304,16 @@ void server_close_rooms(struct server *s)
 	}
 	if (s->pool)
 		exec_pool_close(s->pool);
-	if (s->runner)
-		runner_close(s->runner);
-	if (s->postgres)
-		s->postgres->ops->close(s->postgres);
-	if (s->journal)
-		s->journal->ops->close(s->journal);
+	close_runner(s);
 	if (s->views)
 		views_close(s->views);
 	if (s->sessions)
 		sessions_close(s->sessions);
-	if (s->statements)
-		statements_close(s->statements);
+	server_close_statements(s);
 	if (s->engine)
 		engine_close(s->engine);
+	if (s->keeper)
+		engine_close(s->keeper);
 	if (s->tenants)
 		tenant_close(s->tenants);
 	if (s->mirror)
@@ -336,10 +328,7 @@ void server_close_rooms(struct server *s)
 		s->storage->ops->close(s->storage);
 	if (s->store)
 		s->store->ops->close(s->store);
-	if (s->records)
-		s->records->ops->close(s->records);
-	if (s->request_keys)
-		s->request_keys->ops->close(s->request_keys);
+	server_close_records(s);
 	for (int i = 0; i < s->nloops; i++)
 		exec_loop_close(s->loops[i]);
 	traces_close(s->traces);

@@ -1,6 +1,20 @@
 /* scrape.c - what the rooms count, as gauges. */
 #include "main/server.h"
 
+static void scrape_redis(struct server *s)
+{
+	struct redis_stats r = {0};
+
+	if (s->redis)
+		redis_stats(s->redis, &r);
+	obs_gauge_set(OBS_M_REDIS_UP, s->redis && redis_up(s->redis));
+	obs_gauge_set(OBS_M_REDIS_CONNECTIONS, r.connections);
+	obs_gauge_set(OBS_M_REDIS_COMMANDS, (int64_t)r.commands);
+	obs_gauge_set(OBS_M_REDIS_RECONNECTS, (int64_t)r.reconnects);
+	obs_gauge_set(OBS_M_REDIS_TIMEOUTS, (int64_t)r.timeouts);
+	obs_gauge_set(OBS_M_RECORDS, s->redis ? 0 : (int64_t)s->records->ops->count(s->records));
+}
+
 static void scrape_sessions(struct server *s)
 {
 	struct lifecycle_stats l;
@@ -56,5 +70,6 @@ void server_scrape(void *arg)
 	obs_gauge_set(OBS_M_WORKERS_STARTED, (int64_t)e.started);
 	obs_gauge_set(OBS_M_WORKERS_CRASHED, (int64_t)e.crashed);
 	obs_gauge_set(OBS_M_WORKERS_KILLED, (int64_t)e.killed);
+	scrape_redis(s);
 	scrape_sessions(s);
 }

@@ -19,7 +19,9 @@
 #include "tenant/tenant.h"
 #include "view/view.h"
 
-enum { MAX_LOOPS = 64, MAX_RECORDS = 10000000 };
+#include <pthread.h>
+
+enum { MAX_LOOPS = 64 };
 
 struct server {
 	struct arena arena;
@@ -30,8 +32,12 @@ struct server {
 	int nloops;
 	struct exec_pool *pool;
 	struct traces *traces;   /* NULL: none are sent */
-	struct kv *request_keys; /* of this process */
-	struct kv *records;      /* durable */
+	struct redis *redis;     /* NULL: nothing is shared through one */
+	pthread_mutex_t told_lock;
+	struct statements *told; /* hears whether Redis can be reached */
+	struct kv *local_keys;   /* claims of request ids, of this process */
+	struct kv *shared_keys;  /* and of all servers; NULL without Redis */
+	struct kv *records;      /* durable: a file, or in Redis */
 	struct store *store;     /* of this server: the event log */
 	struct store *storage;   /* of the spaces; perhaps shared */
 	struct store_cache *cache;
@@ -40,6 +46,7 @@ struct server {
 	struct events *events;
 	struct events_mirror *mirror; /* NULL: other servers neither tell nor are told */
 	struct engine *engine;
+	struct engine *keeper;   /* runs no user's SQL: keeps statements in DuckDB files; NULL with type redis */
 	struct tenants *tenants;
 	struct statements *statements;
 	struct sessions *sessions;
@@ -67,6 +74,14 @@ void tenant_runner_caps(void *arg, struct str tenant, struct runner_caps *ret);
 /* rooms.c */
 bool server_open_rooms(struct server *s) NODISCARD; /* bottom-up; what was opened is closed all the same when it fails */
 void server_close_rooms(struct server *s);          /* top-down */
+
+/* keeping.c: where records and statements are kept */
+bool server_open_redis(struct server *s) NODISCARD;
+bool server_open_records(struct server *s) NODISCARD;
+bool server_open_statements(struct server *s) NODISCARD;
+void server_close_statements(struct server *s);
+void server_close_records(struct server *s); /* and Redis */
+void server_print_keeping(struct server *s); /* a line of the banner */
 
 /* mirror.c */
 bool server_open_mirror(struct server *s) NODISCARD;

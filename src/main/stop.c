@@ -5,7 +5,7 @@
 
 enum { STOP_TICK_MS = 50, SESSIONS_STOP_MS = 10000 };
 
-static void on_engine_stopped(void *arg)
+static void on_engines_stopped(void *arg)
 {
 	struct server *s = arg;
 
@@ -13,6 +13,17 @@ static void on_engine_stopped(void *arg)
 	s->stop_timer = NULL;
 	for (int i = s->nloops - 1; i >= 0; i--)
 		exec_loop_stop(s->loops[i]);
+}
+
+/* The keeper goes last: it may have to write how the others' statements ended. */
+static void on_engine_stopped(void *arg)
+{
+	struct server *s = arg;
+
+	if (s->keeper)
+		engine_stop(s->keeper, on_engines_stopped, s);
+	else
+		on_engines_stopped(s);
 }
 
 static void on_drained(void *arg)
@@ -43,6 +54,13 @@ static void on_runner_ended(void *arg)
 	atomic_store(&s->runner_ended, true);
 }
 
+/* Statements have ended when their stores have what came of them. */
+static bool all_ended(struct server *s)
+{
+	return atomic_load(&s->sessions_ended) && atomic_load(&s->views_ended) && atomic_load(&s->runner_ended) &&
+	       statements_idle(s->statements);
+}
+
 static void on_stop_tick(void *arg)
 {
 	struct server *s = arg;
@@ -60,8 +78,7 @@ static void on_stop_tick(void *arg)
 		runner_stop(s->runner, on_runner_ended, s);
 		sessions_shutdown(s->sessions, on_sessions_ended, s);
 	}
-	if (!(atomic_load(&s->sessions_ended) && atomic_load(&s->views_ended) && atomic_load(&s->runner_ended)) &&
-	    now < s->give_up_at_ms)
+	if (!all_ended(s) && now < s->give_up_at_ms)
 		return;
 	exec_timer_stop(s->stop_timer);
 	http_drain(s->http, 2000, on_drained, s);
