@@ -334,6 +334,11 @@ const struct api_schema api_schemas[] = {
 	 "\"type\":{\"type\":\"string\"},\"code\":{\"type\":\"integer\"}}}},"
 	 "\"examples\":[{\"error\":{\"message\":\"Table does not exist: orders\",\"type\":\"NoSuchTableException\","
 	 "\"code\":404}}]}"},
+	{"AskGrant",
+	 "{\"type\":\"object\",\"required\":[\"principal\"],\"additionalProperties\":false,\"properties\":{"
+	 "\"principal\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":256,\"description\":\"* for all of the tenant\"}}}"},
+	{"Grant",
+	 "{\"type\":\"object\",\"properties\":{\"handle\":{\"type\":\"string\",\"format\":\"uuid\"},\"principal\":{\"type\":\"string\"}}}"},
 	{"Problem",
 	 "{\"type\":\"object\",\"required\":[\"title\",\"status\",\"detail\",\"code\",\"request_id\"],"
 	 "\"properties\":{\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},"
@@ -349,8 +354,13 @@ const struct api_schema api_schemas[] = {
 	{"OpenApi", "{\"type\":\"object\"}"},
 	{"Health", "{\"type\":\"object\"}"},
 	{"Readiness",
-	 "{\"type\":\"object\",\"properties\":{\"status\":{\"type\":\"string\"},\"engine\":{\"type\":\"object\"},"
-	 "\"storage\":{\"type\":\"object\"},\"statement_store\":{\"type\":\"object\"},\"runner\":{\"type\":\"object\"}}}"},
+	 "{\"type\":\"object\",\"properties\":{\"status\":{\"enum\":[\"ok\",\"degraded\",\"unavailable\",\"draining\"]},"
+	 "\"engine\":{\"type\":\"object\"},\"storage\":{\"type\":\"object\"},"
+	 "\"statement_store\":{\"type\":\"object\",\"properties\":{\"status\":{\"enum\":[\"ok\",\"degraded\",\"unavailable\"]},"
+	 "\"type\":{\"enum\":[\"session\",\"redis\",\"hybrid\"]},\"live\":{\"type\":\"integer\"},\"owed\":{\"type\":\"integer\"},"
+	 "\"redis\":{\"type\":\"object\",\"properties\":{\"up\":{\"type\":\"boolean\"},\"version\":{\"type\":[\"string\",\"null\"]},"
+	 "\"connections\":{\"type\":\"integer\"},\"missing\":{\"type\":[\"string\",\"null\"]}}}}},"
+	 "\"runner\":{\"type\":\"object\"}}}"},
 	{"Version",
 	 "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},"
 	 "\"duckdb\":{\"type\":[\"string\",\"null\"]},\"postgres\":{\"type\":[\"string\",\"null\"]}}}"},

@@ -14,6 +14,8 @@ const struct http_route api_routes[] = {
 	{"GET", "/v1/statements/{handle}", api_document, api_document_done, 0, "A statement's document; `wait` long-polls"},
 	{"DELETE", "/v1/statements/{handle}", api_forget, NULL, HTTP_ON_POOL, "Cancel if running, and forget"},
 	{"GET", "/v1/statements/{handle}/result", api_result, NULL, 0, "The rows, in the format that Accept names"},
+	{"POST", "/v1/statements/{handle}/grants", api_grant, NULL, HTTP_ON_POOL, "Let another principal, or all, read the result"},
+	{"DELETE", "/v1/statements/{handle}/grants/{principal}", api_revoke, NULL, HTTP_ON_POOL, "Take that back"},
 	{"GET", "/v1/statements/{handle}/events", api_events, NULL, 0, "Server-sent events: status, progress, done"},
 
 	{"POST", "/v1/sessions", api_open_session, NULL, API_NEW_WORK | HTTP_ON_POOL, "Open a session with tables of its own"},

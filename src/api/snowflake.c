@@ -196,7 +196,7 @@ static bool cancel_if_there(struct call *c, struct api *a, const struct http_req
 	struct stmt *st;
 
 	if (api_find(c, a, in, &st))
-		return statement_cancel(c, st);
+		return api_check_owner(c, st) && statement_cancel(c, st);
 	if (c->err.kind != ERR_NOT_FOUND && c->err.kind != ERR_RESULT_EXPIRED)
 		return false;
 	call_forgive(c);

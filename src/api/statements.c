@@ -232,7 +232,7 @@ bool api_forget(struct call *c, void *rooms, const struct http_req *in, struct h
 {
 	struct stmt *st;
 
-	if (!api_find(c, rooms, in, &st) || !statement_forget(c, st))
+	if (!api_find(c, rooms, in, &st) || !api_check_owner(c, st) || !statement_forget(c, st))
 		return false;
 	http_status(out, 204);
 	return true;
