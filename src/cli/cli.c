@@ -150,8 +150,9 @@ static const struct cli_verb verbs[] = {
 	 "make, list and revoke bearer tokens",
 	 "A token is printed once, when it is made; the data folder keeps only its SHA-256.\n"
 	 "A running server takes changes up within a second.\n"},
-	{"doctor", cli_doctor, "doctor [--data DIR] [--url URL]", "check this machine and what Mayfly needs of it",
-	 "One line a check. Exit code 1 when a check fails; warnings do not count.\n"},
+	{"doctor", cli_doctor, "doctor [--config FILE] [--data DIR] [--url URL]", "check this machine and what Mayfly needs of it",
+	 "One line a check. FILE and the environment say what is configured, as for serve: a Redis\n"
+	 "that is to be used must answer. Exit code 1 when a check fails; warnings do not count.\n"},
 	{"version", run_version, "version", "print the version", NULL},
 	{"help", run_help, "help [VERB]", "print this, or more about a verb", NULL},
 };

@@ -5,6 +5,9 @@
  */
 #include "cli/cli_int.h"
 
+#include "conf/conf.h"
+#include "kv/kv.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/landlock.h>
@@ -22,6 +25,7 @@ enum verdict { GOOD, WARN, BAD };
 
 struct patient {
 	struct call *c;
+	struct conf conf;     /* of the file and the environment */
 	struct str data_dir;
 	struct str folder;    /* the data folder, or the nearest one above that is there */
 	struct remote remote;
@@ -223,6 +227,58 @@ static enum verdict check_server(struct patient *p)
 	return WARN;
 }
 
+/* One line of CONFIG GET; empty where it may not be asked. */
+static struct str setting_of_redis(struct call *c, struct redis *r, const char *name)
+{
+	struct redis_value v;
+
+	if (!redis_one(c, r, REDIS_COMMAND(S("CONFIG"), S("GET"), str_of(name)), &v) || v.kind != REDIS_ARRAY || v.n != 2) {
+		call_forgive(c);
+		return S("");
+	}
+	return v.items[1].text;
+}
+
+/* What Redis may forget of what was acknowledged. */
+static enum verdict judge_redis(struct patient *p, struct call *c, struct redis *r)
+{
+	struct str policy = setting_of_redis(c, r, "maxmemory-policy"), appends = setting_of_redis(c, r, "appendonly");
+	bool evicts = policy.n && !str_eq(policy, S("noeviction")), forgets = str_eq(appends, S("no"));
+	struct redis_stats s;
+
+	redis_stats(r, &s);
+	buf_fmt(&p->words, "version %s", s.version);
+	if (evicts)
+		buf_fmt(&p->words, "; maxmemory-policy %.*s drops results when it is full, noeviction does not", SARG(policy));
+	if (forgets)
+		buf_lit(&p->words, "; appendonly is off: when it crashes, the last minutes are lost");
+	return evicts || forgets ? WARN : GOOD;
+}
+
+static enum verdict check_redis(struct patient *p)
+{
+	const struct conf *f = &p->conf;
+	const struct redis_options o = {.url = f->storage_redis_url, .ca_file = f->storage_redis_ca_file, .connections = 1,
+					.timeout_ms = f->storage_redis_timeout_ms};
+	bool used = !str_eq(f->storage_type, S("session"));
+	struct call asking = *p->c;
+	enum verdict verdict;
+	struct redis *r;
+
+	if (!used && !str_eq(f->events_mirror, S("redis"))) {
+		buf_lit(&p->words, "not used: statement_storage.type is session");
+		return GOOD;
+	}
+	r = redis_open(&asking, &o);
+	if (!r) {
+		buf_fmt(&p->words, "%s", asking.err.text);
+		return used ? BAD : WARN;
+	}
+	verdict = judge_redis(p, &asking, r);
+	redis_close(r);
+	return verdict;
+}
+
 static enum verdict check_clock(struct patient *p)
 {
 	static const int64_t year_2024_ms = 1704067200000, year_2100_ms = 4102444800000;
@@ -253,6 +309,7 @@ static const struct check {
 	{"file system", check_file_system},
 	{"free space", check_space},
 	{"duckdb", check_duckdb},
+	{"redis", check_redis},
 	{"server", check_server},
 	{"clock", check_clock},
 };
@@ -289,8 +346,9 @@ static int examine(struct patient *p)
 int cli_doctor(struct call *c, const struct cli_verb *v, int argc, char **argv)
 {
 	struct patient p = {.c = c};
+	struct str file = {0};
 	const struct cli_option options[] = {{"data", 0, &p.data_dir, NULL, NULL}, {"url", 0, &p.remote.url, NULL, NULL},
-		CLI_OPTIONS_END};
+		{"config", 0, &file, NULL, NULL}, CLI_OPTIONS_END};
 	struct cli_list rest;
 	int code;
 
@@ -298,8 +356,10 @@ int cli_doctor(struct call *c, const struct cli_verb *v, int argc, char **argv)
 		return cli_usage(v, "%s", c->err.text);
 	if (rest.n)
 		return cli_usage(v, "doctor takes no argument");
-	if (!cli_data_dir(c, p.data_dir, &p.data_dir))
+	if (!conf_load(c, file, NULL, 0, environ, &p.conf))
 		return cli_failed(c);
+	if (!p.data_dir.n)
+		p.data_dir = p.conf.data_dir;
 	p.folder = existing_folder(c, p.data_dir);
 	remote_open(&p.remote);
 	code = examine(&p);

@@ -181,6 +181,29 @@ def test_doctor_fails_where_the_data_cannot_be(tmp_path):
     assert done.returncode == 1 and re.search(r"^fail +data folder", done.stdout, re.M)
 
 
+def doctor_on_redis(url):
+    done = mayfly("doctor", "--url", f"http://127.0.0.1:{free_port()}", env={
+        "MAYFLY_SNOWFLAKE_API_STATEMENT_STORAGE_TYPE": "redis", "MAYFLY_SNOWFLAKE_API_STATEMENT_STORAGE_REDIS_URL": url})
+    return done, next(line for line in done.stdout.splitlines() if line.split()[1] == "redis")
+
+
+def test_doctor_looks_at_redis_where_one_is_configured(redis, tmp_path):
+    line = doctor_on_redis(redis.url())[1]
+    assert re.match(r"(ok|warn) +redis +version \d", line), line
+    redis.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        line = doctor_on_redis(redis.url())[1]
+        assert line.startswith("warn") and "allkeys-lru" in line
+    finally:
+        redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    done, line = doctor_on_redis(f"redis://u:a-secret@127.0.0.1:{free_port()}")
+    assert done.returncode == 1 and line.startswith("fail") and "a-secret" not in done.stdout + done.stderr
+    file = tmp_path / "mayfly.yaml"
+    file.write_text(f'snowflake_api:\n  statement_storage:\n    type: hybrid\n    redis:\n      url: "{redis.url()}"\n')
+    assert re.search(r"^(ok|warn) +redis +version", mayfly("doctor", "--config", str(file)).stdout, re.M)
+    assert re.search(r"^ok +redis +not used", mayfly("doctor").stdout, re.M)
+
+
 def test_version_is_printed():
     for args in (("version",), ("--version",), ("-V",)):
         assert re.fullmatch(r"mayfly \d+\.\d+\.\d+\S*\n", mayfly(*args).stdout)
@@ -189,7 +212,7 @@ def test_version_is_printed():
 
 def test_help_names_every_verb():
     text = mayfly("help").stdout
-    for verb in ("serve", "sql", "session", "events", "token", "doctor", "version", "help"):
+    for verb in ("serve", "sql", "statements", "session", "events", "token", "doctor", "version", "help"):
         assert re.search(rf"^  {verb} ", text, re.M), verb
         done = mayfly("help", verb)
         assert done.returncode == 0 and done.stdout.startswith(f"mayfly {verb}: ")
