@@ -138,8 +138,8 @@ static bool open_sessions(struct server *s)
 {
 	const struct conf *f = &s->conf;
 	const struct session_options o = {
-		.engine = s->engine, .kv = s->records, .lifecycle = s->lifecycle, .events = s->events, .pool = s->pool,
-		.server = s->identity.id, .location = f->server_listen.n ? f->server_listen.v[0] : S(""), .data_dir = f->data_dir,
+		.engine = s->engine, .kv = s->records, .shared = s->redis != NULL, .lifecycle = s->lifecycle, .events = s->events,
+		.pool = s->pool, .server = s->identity.id, .location = f->server_listen.n ? f->server_listen.v[0] : S(""), .data_dir = f->data_dir,
 		.share_within_tenant = f->sessions_share_within_tenant, .require_tenant = f->auth_require_tenant,
 		.tombstone_ms = f->sessions_remember_seconds * 1000, .caps = tenant_session_caps, .arg = &s->conf,
 		.gone = session_gone_for_good, .gone_arg = s->statements,

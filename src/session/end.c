@@ -33,7 +33,7 @@ static void attempt_failed(struct session_op *op)
 	struct session *se = op->se;
 	const struct err *e = &op->call.err;
 
-	if (e->kind != ERR_PARTIAL_DELETION && e->kind != ERR_STORAGE) {
+	if (e->kind != ERR_PARTIAL_DELETION && e->kind != ERR_STORAGE && e->kind != ERR_UNAVAILABLE) {
 		struct err was = *e;
 
 		call_forgive(&op->call);

@@ -25,13 +25,14 @@ const struct session_causes session_causes[CAUSES] = {
 	[CAUSE_IDLE] = {"idle", "timed_out", "idle"},
 	[CAUSE_SERVER_RESTART] = {"server_restart", "timed_out", "server_restart"},
 	[CAUSE_ENGINE_LOST] = {"engine_lost", "timed_out", "engine_lost"},
+	[CAUSE_SERVER_LOST] = {"server_lost", "timed_out", "server_lost"},
 };
 
 bool record_failed(struct call *c, const char *what)
 {
 	struct err e = c->err;
 
-	if (e.kind == ERR_STORAGE || e.kind == ERR_TOO_MANY)
+	if (e.kind == ERR_STORAGE || e.kind == ERR_TOO_MANY || e.kind == ERR_UNAVAILABLE)
 		return false;
 	call_forgive(c);
 	return fail(c, ERR_STORAGE, "%s: %s", what, e.text);
@@ -171,6 +172,11 @@ bool record_move(struct call *c, struct sessions *s, const struct record *r, uns
 		if (!record_get(c, s, record_key(c->arena, r->tenant, r->id), &old, &version)) {
 			if (c->err.kind != ERR_NOT_FOUND)
 				return false;
+			call_forgive(c);
+			if (s->o.shared && s->o.tombstone_ms > 0 && put_over(c, s, r, KV_ABSENT))
+				return true; /* with tombstones, a record that is not there was lost, not closed */
+			if (c->err.kind != ERR_NONE && c->err.kind != ERR_CONFLICT)
+				return record_failed(c, "recording a session");
 			call_forgive(c);
 			return fail(c, ERR_CONFLICT, "session %.*s is not recorded any more", SARG(r->id));
 		}

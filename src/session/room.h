@@ -21,6 +21,7 @@ struct session_caps { /* of one tenant */
 struct session_options {
 	struct engine *engine;
 	struct kv *kv;                 /* records; durable for persistent sessions to outlive a restart */
+	bool shared;                   /* other servers have the same kv: this one tells that it lives, and ends sessions of those that do not */
 	struct lifecycle *lifecycle;
 	struct events *events;
 	struct exec_pool *pool;

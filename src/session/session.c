@@ -542,12 +542,43 @@ void session_scope(struct session *se, struct session_scope *ret)
 
 /* --- the room --- */
 
+static void on_beat(void *arg)
+{
+	struct sessions *s = arg;
+
+	servers_beat(s);
+	room_lock(s);
+	s->beating = false;
+	room_unlock(s);
+}
+
+static void beat_soon(struct sessions *s)
+{
+	bool due;
+
+	room_lock(s);
+	due = !s->beating && clock_mono_ms() >= s->beat_ms;
+	if (due) {
+		s->beating = true;
+		s->beat_ms = clock_mono_ms() + SERVER_BEAT_MS;
+	}
+	room_unlock(s);
+	if (!due || exec_pool_run(s->o.pool, on_beat, s))
+		return;
+	room_lock(s);
+	s->beating = false;
+	s->beat_ms = 0; /* the pool is full: with the next tick */
+	room_unlock(s);
+}
+
 static void on_tick(void *arg)
 {
 	struct sessions *s = arg;
 
 	op_run_stuck(s);
 	s->o.kv->ops->sweep(s->o.kv); /* tombstones past their time */
+	if (s->o.shared)
+		beat_soon(s);
 }
 
 struct sessions *sessions_open_on(struct call *c, const struct session_options *o, const struct session_tables_ops *ops)
@@ -558,7 +589,7 @@ struct sessions *sessions_open_on(struct call *c, const struct session_options *
 	s->ops = ops;
 	pthread_mutex_init(&s->lock, NULL);
 	list_init(&s->stuck);
-	if (!sessions_resume(c, s)) {
+	if (!servers_join(c, s) || !sessions_resume(c, s)) {
 		sessions_close(s);
 		return NULL;
 	}
@@ -600,6 +631,17 @@ static struct session **pick_sessions(struct sessions *s, bool (*pick)(struct se
 	room_unlock(s);
 	*ret_n = n;
 	return v;
+}
+
+static bool is_open(struct session *se, struct str arg)
+{
+	(void)arg;
+	return se->r.state == SESSION_OPEN;
+}
+
+struct session **session_all_open(struct sessions *s, size_t *ret_n)
+{
+	return pick_sessions(s, is_open, S(""), ret_n);
 }
 
 /* Under the lock: those that a shutdown ends are those that it waits for. */
@@ -684,6 +726,7 @@ void sessions_close(struct sessions *s)
 	for (size_t i = 0; map_next(&s->tenants, &i, &slot);)
 		free(slot.value);
 	map_close(&s->tenants);
+	servers_leave(s);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

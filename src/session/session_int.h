@@ -16,6 +16,8 @@
 
 enum {
 	RETRY_MIN_MS = 1000, RETRY_MAX_MS = 60000,
+	SERVER_BEAT_MS = 3000,        /* a shared kv: a server says that it lives, and looks who else does */
+	SERVER_DEAD_MS = 15000,       /* one that has not said so for that long is dead */
 	TICK_MS = 1000,               /* between looks at what the pool had no place for, and at old tombstones */
 	LABELS_MAX = 16 * 1024, COLUMNS_MAX = 2000, COLUMN_NAME_MAX = 255, TYPE_MAX = 4096,
 	NEVER_SAID = -1,              /* idle_seconds: none */
@@ -24,7 +26,7 @@ enum {
 /* --- record.c: what kv/ keeps of a session, and what the event log is told --- */
 enum session_cause { /* why it ended */
 	CAUSE_NONE, CAUSE_CLOSED, CAUSE_DROPPED, CAUSE_SERVER_SHUTDOWN, CAUSE_TENANT_REMOVED, CAUSE_FORK_FAILED,
-	CAUSE_TIMED_OUT, CAUSE_IDLE, CAUSE_SERVER_RESTART, CAUSE_ENGINE_LOST, CAUSES
+	CAUSE_TIMED_OUT, CAUSE_IDLE, CAUSE_SERVER_RESTART, CAUSE_ENGINE_LOST, CAUSE_SERVER_LOST, CAUSES
 };
 struct session_causes {
 	const char *name;   /* in the record */
@@ -123,6 +125,9 @@ struct sessions {
 	struct list stuck;           /* operations that the pool had no place for */
 	bool stopping;
 	int64_t awaited;             /* sessions that a shutdown waits for */
+	struct servers *servers;     /* of a shared kv; of whoever has `beating` */
+	bool beating;
+	int64_t beat_ms;             /* mono: the next */
 	exec_fn *told;
 	void *told_arg;
 	_Atomic uint64_t opened, closed, timed_out, partial;
@@ -171,6 +176,12 @@ struct session_op;
 bool session_end(const struct call *by, struct session *se, enum session_cause cause, struct session_op **ret) NODISCARD;
 void session_end_swept(struct session *se, enum session_cause cause);
 void session_told_gone(const struct sessions *s, const struct record *r); /* it has ended for good */
+
+/* servers.c: with a shared kv */
+bool servers_join(struct call *c, struct sessions *s) NODISCARD; /* from now on it counts as alive */
+void servers_beat(struct sessions *s);                 /* says so again, looks at the others; blocks; one at a time */
+void servers_leave(struct sessions *s);
+struct session **session_all_open(struct sessions *s, size_t *ret_n); /* session.c; references; freed with free() */
 
 /* restart.c */
 bool sessions_resume(struct call *c, struct sessions *s) NODISCARD;

@@ -335,7 +335,7 @@ static void fake_side_close(struct rig *r)
 
 static const struct rig_side fake_side = {fake_side_open, fake_side_stop, fake_side_close};
 
-static int fake_begin(void **state)
+UNUSED static int fake_begin(void **state)
 {
 	struct rig *r = rig_new(&fake_side);
 
@@ -345,7 +345,7 @@ static int fake_begin(void **state)
 	return 0;
 }
 
-static void fake_rows(struct rig *r, struct session *se, const char *table, int64_t rows)
+UNUSED static void fake_rows(struct rig *r, struct session *se, const char *table, int64_t rows)
 {
 	struct session_result res;
 	struct engine_feed *feed;

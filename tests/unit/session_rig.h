@@ -172,6 +172,8 @@ struct rig {
 	int pool_queue;            /* most that may wait; 0 = many */
 	atomic_int gone;           /* how often this process was told that a session has ended for good */
 	char gone_id[64];          /* which the last time; of tests that end one after the other */
+	struct kv *shared;         /* records that other rigs have too, or NULL */
+	const char *server;        /* NULL: "server-1" */
 	int64_t log_bytes;         /* what a stream keeps, and of a segment; 0 = all */
 	char dir[FOLDER_PATH_MAX];
 };
@@ -191,15 +193,20 @@ static void rig_gone(void *arg, struct str tenant, struct str session_id)
 	atomic_fetch_add(&r->gone, 1);
 }
 
+static struct str rig_server(const struct rig *r)
+{
+	return str_of(r->server ? r->server : "server-1");
+}
+
 static void rig_open_log(struct rig *r)
 {
-	const struct events_options eo = {.store = &r->store.store, .server = S("server-1"),
+	const struct events_options eo = {.store = &r->store.store, .server = rig_server(r),
 					  .key = S("0123456789abcdef0123456789abcdef"),
 					  .topic_prefix = S("mayfly"), .sync = EVENT_SYNC_ALWAYS, .segment_bytes = r->log_bytes ? r->log_bytes : 1 << 20,
 					  .retention_bytes = r->log_bytes};
 
 	r->kv.kv.ops = &rig_kv_ops;
-	r->kv.below = kv_file_open(&r->c, arena_fmt(&r->arena, "%s/records", r->dir), 1000000);
+	r->kv.below = r->shared ? r->shared : kv_file_open(&r->c, arena_fmt(&r->arena, "%s/records", r->dir), 1000000);
 	assert_non_null(r->kv.below);
 	r->store.store.ops = &rig_store_ops;
 	r->store.below = store_folder_open(&r->c, arena_fmt(&r->arena, "%s/log", r->dir));
@@ -212,7 +219,7 @@ static void rig_open_log(struct rig *r)
 static void rig_start(struct rig *r)
 {
 	struct lifecycle_options lo = {.tick_ms = 250, .batch = 1000};
-	struct session_options so = {.server = S("server-1"), .location = S("http://here:8484"), .tombstone_ms = 60000,
+	struct session_options so = {.server = rig_server(r), .shared = r->shared, .location = S("http://here:8484"), .tombstone_ms = 60000,
 				     .caps = rig_caps, .arg = &r->caps, .gone = rig_gone, .gone_arg = r};
 
 	atomic_store(&r->gone, 0);
@@ -243,7 +250,8 @@ static void rig_stop(struct rig *r)
 	r->side->close(r);
 	lifecycle_close(r->lifecycle);
 	events_close(r->events);
-	r->kv.below->ops->close(r->kv.below);
+	if (!r->shared)
+		r->kv.below->ops->close(r->kv.below);
 	r->store.below->ops->close(r->store.below);
 	exec_loop_close(r->loop);
 	arena_close(&r->arena);
@@ -271,7 +279,7 @@ static void rig_remove(struct rig *r)
 	free(r);
 }
 
-static int rig_end(void **state)
+UNUSED static int rig_end(void **state)
 {
 	struct rig *r = *state;
 
