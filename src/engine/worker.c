@@ -247,6 +247,8 @@ static void run_record(struct executor *x, const struct wire_head *h, struct str
 		run_statement(x, &t);
 	else
 		_exit(WORKER_EXIT_BAD_PACKET);
+	if (t.broken && h->kind == WIRE_RECORDS) /* kept or not: nobody can say */
+		die(t.end.text);
 	parts_finish(&x->parts, &t);
 	if (t.broken)
 		die(t.end.text);
@@ -612,9 +614,7 @@ static void open_database(struct worker *w)
 
 	call_open(&c, &a);
 	if (w->o.records) {
-		w->records = records_open(&c, &w->o);
-		if (!w->records)
-			die(str_of(c.err.text));
+		w->records = records_open(&w->o);
 		return;
 	}
 	if (!database_open(&c, &w->o, &w->db) || duckdb_connect(w->db, &w->con) != DuckDBSuccess ||

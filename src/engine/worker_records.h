@@ -10,7 +10,7 @@
 
 /* --- worker_records_file.c: open files --- */
 struct records_file;
-struct records *records_open(struct call *c, const struct worker_options *o) NODISCARD;
+struct records *records_open(const struct worker_options *o) NODISCARD;
 void records_close(struct records *r); /* checkpoints all; nothing runs any more */
 /* The file for this thread alone, open; waits for another that has it. NULL: t->end says why. */
 struct records_file *records_take(struct records *r, struct task *t, const struct engine_records_ask *ask) NODISCARD;

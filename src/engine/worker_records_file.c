@@ -1,7 +1,7 @@
 /* worker_records_file.c - files of records: made, opened each in an instance of its own, kept open, closed, dropped.
  *
- * A new file is a copy of an empty one that this process made when it began,
- * put in place by a rename: what has the name of a file is whole. A mark in
+ * A new file is a copy of an empty one that this process made when it first
+ * needed it, put in place by a rename: what has the name of a file is whole. A mark in
  * it, a schema, tells our files from others.
  *
  * The lock is held to look and to take, never while DuckDB works. An executor
@@ -48,7 +48,8 @@ struct records {
 	int nopen;
 	int64_t weight, weight_max, memory; /* of all open; what makes us close some; of one instance */
 	char memory_text[32];
-	struct buf empty;        /* bytes of a new file */
+	pthread_mutex_t making;
+	struct buf empty;        /* bytes of a new file; under `making` until there are any */
 };
 
 static const char *beside(struct arena *a, const char *name, const char *suffix)
@@ -126,21 +127,40 @@ static bool mark_file(struct call *c, const struct records *r)
 
 static bool build_empty(struct call *c, struct records *r)
 {
+	OWNS(buf) empty = {0};
 	int fd;
 	bool ok;
 
 	unlink(BUILDING);
 	remove_logs(c->arena, BUILDING);
-	if (!mark_file(c, r))
-		return false;
-	fd = open(BUILDING, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	ok = fd >= 0 && file_read(fd, EMPTY_MAX, &r->empty) && r->empty.n > 0 && r->empty.n < EMPTY_MAX;
-	file_close_quietly(fd);
+	ok = mark_file(c, r);
+	fd = ok ? open(BUILDING, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	if (ok && !(fd >= 0 && file_read(fd, EMPTY_MAX, &empty) && empty.n > 0 && empty.n < EMPTY_MAX))
+		ok = fail(c, ERR_INTERNAL, "an empty file of records could not be made");
+	if (fd >= 0)
+		file_close_quietly(fd);
 	unlink(BUILDING);
-	return ok || fail(c, ERR_INTERNAL, "an empty file of records could not be made");
+	remove_logs(c->arena, BUILDING);
+	if (ok)
+		r->empty = buf_take(&empty);
+	return ok;
 }
 
-struct records *records_open(struct call *c, const struct worker_options *o)
+static bool have_empty(struct task *t, struct records *r)
+{
+	bool ok;
+
+	pthread_mutex_lock(&r->making);
+	ok = r->empty.n || build_empty(&t->call, r);
+	pthread_mutex_unlock(&r->making);
+	if (ok)
+		return true;
+	task_fails(t, "IO", "%s", t->call.err.text);
+	call_forgive(&t->call);
+	return false;
+}
+
+struct records *records_open(const struct worker_options *o)
 {
 	struct records *r = base_zalloc(sizeof(*r));
 
@@ -149,12 +169,9 @@ struct records *records_open(struct call *c, const struct worker_options *o)
 	list_init(&r->open);
 	r->memory = o->memory / 2 > MEMORY_LEAST ? o->memory / 2 : MEMORY_LEAST;
 	r->weight_max = o->memory / 2;
+	pthread_mutex_init(&r->making, NULL);
 	snprintf(r->memory_text, sizeof(r->memory_text), "%lldB", (long long)r->memory);
-	if (build_empty(c, r))
-		return r;
-	buf_drop(&r->empty);
-	free(r);
-	return NULL;
+	return r;
 }
 
 /* --- which files are open --- */
@@ -274,10 +291,12 @@ static bool write_empty(const struct records *r, const char *path)
 	return ok;
 }
 
-static bool make_file(struct task *t, const struct records *r, const char *name)
+static bool make_file(struct task *t, struct records *r, const char *name)
 {
 	const char *fresh = beside(t->call.arena, name, ".new");
 
+	if (!have_empty(t, r))
+		return false;
 	remove_logs(t->call.arena, name); /* of one that was dropped when the machine stopped */
 	if (write_empty(r, fresh) && rename(fresh, name) == 0 && file_sync_folder("."))
 		return true;
@@ -298,7 +317,7 @@ static bool has_magic(const char *name)
 }
 
 /* There, or made where it may be. */
-static bool find_file(struct task *t, const struct records *r, const char *name, bool make)
+static bool find_file(struct task *t, struct records *r, const char *name, bool make)
 {
 	struct stat st;
 
@@ -368,7 +387,7 @@ static bool is_marked(struct task *t, duckdb_connection con)
 	return ok;
 }
 
-static bool open_file(struct task *t, const struct records *r, struct records_file *f, bool make)
+static bool open_file(struct task *t, struct records *r, struct records_file *f, bool make)
 {
 	if (!find_file(t, r, f->name, make) || !open_database(t, r, f) || !session_connect(t, f->db, &f->session) ||
 	    !is_marked(t, f->session.con))
