@@ -16,12 +16,32 @@ enum { METADATA_VERSION = 1, CELLS_OF_A_PART = 4 };
 
 /* --- writing --- */
 
-static void put_base64(struct json_out *o, struct str bytes)
+/* What is empty, false or 0 is left out: it is read at every look at the statement. */
+static void put_bytes(struct json_out *o, struct str quoted_key, struct str bytes)
 {
 	OWNS(buf) text = {0};
 
+	if (!bytes.n)
+		return;
 	hash_base64(bytes, &text);
+	json_literal_key(o, quoted_key);
 	json_put_text(o, buf_str(&text));
+}
+
+static void put_flag(struct json_out *o, struct str quoted_key, bool v)
+{
+	if (!v)
+		return;
+	json_literal_key(o, quoted_key);
+	json_put_bool(o, v);
+}
+
+static void put_count(struct json_out *o, struct str quoted_key, int64_t v)
+{
+	if (!v)
+		return;
+	json_literal_key(o, quoted_key);
+	json_put_int(o, v);
 }
 
 static void put_error(struct json_out *o, const struct stmt_error *e)
@@ -58,22 +78,22 @@ void stmt_metadata_text(const struct stmt_record *r, struct buf *out)
 	json_begin_object(&o);
 	JSON_FIELD_INT(&o, "version", METADATA_VERSION);
 	JSON_FIELD_TEXT(&o, "kind", str_of(sql_kind_name(r->kind)));
-	JSON_FIELD_TEXT(&o, "request_id", r->request_id);
-	json_literal_key(&o, S("\"claim\":"));
-	put_base64(&o, r->claim); /* names what a client chose, in any bytes */
-	JSON_FIELD_BOOL(&o, "snowflake", r->snowflake);
-	JSON_FIELD_BOOL(&o, "null_text", r->null_text);
-	JSON_FIELD_BOOL(&o, "detached", r->detached);
-	JSON_FIELD_BOOL(&o, "status_shape", r->status_shape);
-	JSON_FIELD_INT(&o, "ttl_ms", r->ttl_ms);
-	JSON_FIELD_INT(&o, "timeout_ms", r->timeout_ms);
-	JSON_FIELD_INT(&o, "inserted", r->counts.inserted);
-	JSON_FIELD_INT(&o, "updated", r->counts.updated);
-	JSON_FIELD_INT(&o, "deleted", r->counts.deleted);
-	JSON_FIELD_INT(&o, "row_bytes", r->row_bytes);
-	json_literal_key(&o, S("\"columns\":"));
-	put_base64(&o, r->columns);
-	put_parts(&o, r);
+	if (r->request_id.n)
+		JSON_FIELD_TEXT(&o, "request_id", r->request_id);
+	put_bytes(&o, S("\"claim\":"), r->claim); /* names what a client chose, in any bytes */
+	put_flag(&o, S("\"snowflake\":"), r->snowflake);
+	put_flag(&o, S("\"null_text\":"), r->null_text);
+	put_flag(&o, S("\"detached\":"), r->detached);
+	put_flag(&o, S("\"status_shape\":"), r->status_shape);
+	put_count(&o, S("\"ttl_ms\":"), r->ttl_ms);
+	put_count(&o, S("\"timeout_ms\":"), r->timeout_ms);
+	put_count(&o, S("\"inserted\":"), r->counts.inserted);
+	put_count(&o, S("\"updated\":"), r->counts.updated);
+	put_count(&o, S("\"deleted\":"), r->counts.deleted);
+	put_count(&o, S("\"row_bytes\":"), r->row_bytes);
+	put_bytes(&o, S("\"columns\":"), r->columns);
+	if (r->nparts)
+		put_parts(&o, r);
 	if (r->error)
 		put_error(&o, r->error);
 	json_end_object(&o);
@@ -150,16 +170,19 @@ static bool parts_add_up(const struct stmt_record *r)
 		rows += r->parts[i].rows;
 		row_bytes += r->parts[i].row_bytes;
 	}
-	return !r->nparts || (r->state == STMT_SUCCEEDED && r->columns.n && rows == r->rows && row_bytes == r->row_bytes);
+	if (r->state != STMT_SUCCEEDED)
+		return !r->nparts;
+	return rows == r->rows && row_bytes == r->row_bytes && (!r->nparts || r->columns.n);
 }
 
 static bool read_parts(struct call *c, const json_node *o, struct stmt_record *r)
 {
 	const json_node *list = json_get(o, "parts");
-	size_t n = list && json_kind(list) == JSON_KIND_ARRAY ? json_count(list) / CELLS_OF_A_PART : 0;
+	bool right = !list || (json_kind(list) == JSON_KIND_ARRAY && json_count(list) % CELLS_OF_A_PART == 0);
+	size_t n = list && right ? json_count(list) / CELLS_OF_A_PART : 0;
 	struct stmt_kept_part *v;
 
-	if (!list || json_kind(list) != JSON_KIND_ARRAY || json_count(list) % CELLS_OF_A_PART || n > PARTS_MAX)
+	if (!right || n > PARTS_MAX)
 		return damaged(c, "parts");
 	v = ARENA_ARRAY(c->arena, struct stmt_kept_part, n + 1);
 	for (size_t i = 0; i < n; i++)
@@ -233,9 +256,20 @@ static bool read_plain(struct call *c, const json_node *o, struct stmt_record *r
 	return version == METADATA_VERSION ? read_kind(c, kind, &r->kind) : damaged(c, "version");
 }
 
+/* What the metadata does not say is as in a new record, whatever was there. */
+static struct stmt_record known(const struct stmt_record *r)
+{
+	struct stmt_record k = {.handle = r->handle, .tenant = r->tenant, .principal = r->principal, .session_id = r->session_id,
+				.owner = r->owner, .sql = r->sql, .state = r->state, .created_ms = r->created_ms,
+				.started_ms = r->started_ms, .completed_ms = r->completed_ms, .expires_ms = r->expires_ms,
+				.rows = r->rows, .grants = r->grants, .ngrants = r->ngrants};
+
+	return k;
+}
+
 bool stmt_metadata_read(struct call *c, struct str text, struct stmt_record *ret)
 {
-	struct stmt_record r = *ret;
+	struct stmt_record r = known(ret);
 	const json_node *o;
 	char why[sizeof(c->err.text)];
 

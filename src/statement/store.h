@@ -37,6 +37,7 @@ struct stmt_record {
 	int64_t rows, row_bytes;
 	int nparts;
 	const struct stmt_kept_part *parts;
+	struct str first;           /* from find() only: bytes of partition 0 where they came along; empty: ask part() */
 	const struct str *grants;   /* principals that may read it; "*" = all of the tenant */
 	int ngrants;
 };
@@ -68,7 +69,7 @@ struct stmt_store_ops {
 	bool (*add)(struct call *c, struct stmt_store *s, const struct stmt_record *r, const struct stmt_store_limits *most);
 	bool (*started)(struct call *c, struct stmt_store *s, const struct stmt_record *r); /* RUNNING; need not be durable */
 	/* Its end: parts first, then the state by compare-and-set; adds it where it is not there (`add` was lost, or never came). All or
-	 * nothing. ERR_CONFLICT: another end, or a drop, is there already. */
+	 * nothing. ERR_CONFLICT: another end, or a drop, is there already; ERR_QUOTA: the store lives, and has no room for it. */
 	bool (*end)(struct call *c, struct stmt_store *s, const struct stmt_record *r, stmt_bytes_fn *bytes, void *arg);
 	/* ERR_NOT_FOUND, also when it was dropped; ERR_RESULT_EXPIRED past its time, as long as that is remembered, and to a client
 	 * (a call with a tenant) only where it might have seen it. In the call's arena. */
@@ -107,6 +108,8 @@ struct store_redis_options {
 	int64_t tombstone_ms;       /* how long an expired or dropped handle is told from an unknown one */
 	/* From messages of other servers; any thread, must not block; cancel() also from stmt_store_redis_renew(). */
 	void (*cancel)(void *arg, struct str tenant, struct str handle);    /* somebody wants a statement of this server to end */
+	/* This server found that its owner is gone, and ended it; in the call that found it. */
+	void (*lost)(void *arg, struct call *c, const struct stmt_record *r);
 	/* It ended, was dropped, or its grants changed, elsewhere; empty: messages may have been lost. */
 	void (*changed)(void *arg, struct str tenant, struct str handle);
 	void *arg;

@@ -10,29 +10,42 @@
 
 /* --- names of keys --- */
 
+struct str store_redis_join(struct call *c, const struct str *v, int n)
+{
+	size_t size = 0;
+	char *text, *at;
+
+	for (int i = 0; i < n; i++)
+		size += v[i].n;
+	text = at = arena_alloc(c->arena, size);
+	for (int i = 0; i < n; i++)
+		str_copy_to(&at, v[i]);
+	return str_from(text, size);
+}
+
 struct str prefixed(struct call *c, const struct store_redis *s, const char *rest)
 {
-	return arena_fmt(c->arena, "%.*s%s", SARG(s->prefix), rest);
+	return JOIN(c, s->prefix, str_of(rest));
 }
 
 struct str tenant_key(struct call *c, const struct store_redis *s, struct str tenant, const char *rest)
 {
-	return arena_fmt(c->arena, "%.*s%.*s:%s", SARG(s->prefix), SARG(tenant), rest);
+	return JOIN(c, s->prefix, tenant, S(":"), str_of(rest));
 }
 
 struct str statement_key(struct call *c, const struct store_redis *s, struct str tenant, struct str handle)
 {
-	return arena_fmt(c->arena, "%.*s%.*s:statement:%.*s", SARG(s->prefix), SARG(tenant), SARG(handle));
+	return JOIN(c, s->prefix, tenant, S(":statement:"), handle);
 }
 
 struct str session_key(struct call *c, const struct store_redis *s, struct str tenant, struct str id, const char *rest)
 {
-	return arena_fmt(c->arena, "%.*s%.*s:session:%.*s:%s", SARG(s->prefix), SARG(tenant), SARG(id), rest);
+	return JOIN(c, s->prefix, tenant, S(":session:"), id, S(":"), str_of(rest));
 }
 
 struct str owner_key(struct call *c, const struct store_redis *s, struct str owner, const char *rest)
 {
-	return arena_fmt(c->arena, "%.*sowner:%.*s%s", SARG(s->prefix), SARG(owner), rest);
+	return JOIN(c, s->prefix, S("owner:"), owner, str_of(rest));
 }
 
 /* --- words of a script's call --- */
@@ -51,7 +64,9 @@ void args_text(struct script_args *a, struct str s)
 
 void args_int(struct call *c, struct script_args *a, int64_t v)
 {
-	args_text(a, arena_fmt(c->arena, "%lld", (long long)v));
+	char digits[TEXT_ROOM];
+
+	args_text(a, arena_dup(c->arena, str_from(digits, (size_t)(text_i64(digits, v) - digits))));
 }
 
 void args_session(struct call *c, const struct store_redis *s, struct script_args *a, const struct stmt_record *r)
@@ -112,25 +127,24 @@ static bool add_refused(struct call *c, struct str word, const struct stmt_recor
 static bool add(struct call *c, struct stmt_store *st, const struct stmt_record *r, const struct stmt_store_limits *most)
 {
 	struct store_redis *s = store_redis_of(st);
-	struct script_args a = {0};
+	struct script_args a;
 	struct str word;
 
+	if (!store_redis_leased(c, s))
+		return false;
+	args_open(&a);
 	args_key(&a, statement_key(c, s, r->tenant, r->handle));
 	args_key(&a, tenant_key(c, s, r->tenant, "index"));
-	args_key(&a, tenant_key(c, s, r->tenant, "live"));
-	args_key(&a, owner_key(c, s, r->owner, ""));
+	args_key(&a, tenant_key(c, s, r->tenant, "ended"));
 	args_key(&a, owner_key(c, s, r->owner, ":running"));
-	args_key(&a, prefixed(c, s, "owners"));
 	args_key(&a, prefixed(c, s, "tenants"));
 	args_session(c, s, &a, r);
 	args_int(c, &a, clock_wall_ms());
 	args_text(&a, r->handle);
 	args_text(&a, r->tenant);
-	args_text(&a, r->owner);
 	args_int(c, &a, most ? most->tenant : 0);
 	args_int(c, &a, most ? most->session : 0);
 	args_int(c, &a, RUNNING_MS);
-	args_int(c, &a, LEASE_MS);
 	args_int(c, &a, r->detached);
 	hash_add(c, &a, r);
 	return store_redis_word(c, s, SCRIPT_ADD, &a, &word) && (str_eq(word, S("ok")) || add_refused(c, word, r, most));
@@ -182,8 +196,6 @@ static bool drop(struct call *c, struct stmt_store *st, const struct stmt_store_
 	struct str word;
 
 	args_key(&a, statement_key(c, s, k->tenant, k->handle));
-	args_key(&a, tenant_key(c, s, k->tenant, "index"));
-	args_key(&a, tenant_key(c, s, k->tenant, "live"));
 	args_text(&a, k->handle);
 	args_text(&a, k->tenant);
 	args_text(&a, tenant_key(c, s, k->tenant, ""));

@@ -153,7 +153,7 @@ static void end_keys(struct call *c, struct store_redis *s, struct script_args *
 {
 	args_key(a, statement_key(c, s, r->tenant, r->handle));
 	args_key(a, tenant_key(c, s, r->tenant, "index"));
-	args_key(a, tenant_key(c, s, r->tenant, "live"));
+	args_key(a, tenant_key(c, s, r->tenant, "ended"));
 	args_key(a, prefixed(c, s, "tenants"));
 	args_key(a, owner_key(c, s, r->owner, ""));
 	args_session(c, s, a, r);
@@ -176,7 +176,7 @@ static void end_args(struct call *c, struct store_redis *s, struct script_args *
 	args_int(c, a, at_least_one(left + s->o.tombstone_ms));
 	args_int(c, a, at_least_one(left + RESULT_SLACK_MS));
 	args_text(a, tenant_key(c, s, r->tenant, ""));
-	args_text(a, arena_fmt(c->arena, "staged:%s:", e->stage.text));
+	args_text(a, JOIN(c, S("staged:"), id_str(&e->stage), S(":")));
 	args_int(c, a, e->staged ? r->nparts : 0);
 	args_int(c, a, e->staged ? 0 : r->nparts);
 	args_text(a, s->prefix);
@@ -192,9 +192,10 @@ static void end_args(struct call *c, struct store_redis *s, struct script_args *
 
 static bool end_script(struct call *c, struct store_redis *s, struct ending *e, bool all, struct str *ret)
 {
-	struct script_args a = {0};
+	struct script_args a;
 	bool ok = true;
 
+	args_open(&a);
 	end_keys(c, s, &a, e->r);
 	end_args(c, s, &a, e, all);
 	for (int i = 0; ok && !e->staged && i < e->r->nparts; i++) {
@@ -233,19 +234,32 @@ static bool end_once(struct call *c, struct store_redis *s, struct ending *e)
 	return str_eq(word, S("ok")) || end_refused(c, word, e->r);
 }
 
+/* A Redis without room says so in words only. */
+static bool is_full(const struct call *c)
+{
+	return c->err.kind == ERR_UNAVAILABLE && str_search(str_of(c->err.text), S("OOM")) < strlen(c->err.text);
+}
+
+static bool full(struct call *c, const struct stmt_record *r)
+{
+	call_forgive(c);
+	return fail(c, ERR_QUOTA, "Redis has no room for the result of statement %.*s", SARG(r->handle));
+}
+
 static bool attempt(struct call *c, struct store_redis *s, struct ending *e)
 {
-	bool ok = (!e->staged || stage(c, s, e)) && end_once(c, s, e);
-
-	if (!ok && e->staged)
+	if ((!e->staged || stage(c, s, e)) && end_once(c, s, e))
+		return true;
+	if (e->staged)
 		unstage(c, s, e);
-	return ok;
+	return is_full(c) && full(c, e->r);
 }
 
 bool store_redis_end(struct call *c, struct stmt_store *st, const struct stmt_record *r, stmt_bytes_fn *bytes, void *arg)
 {
-	struct ending e = {.r = r, .bytes = bytes, .arg = arg, .stage = id_v4(), .staged = !few(r)};
+	struct ending e = {.r = r, .bytes = bytes, .arg = arg, .staged = !few(r)};
 
+	e.stage = id_v4();
 	return attempt(c, store_redis_of(st), &e);
 }
 
@@ -264,5 +278,9 @@ bool store_redis_lost(struct call *c, struct store_redis *s, const struct stmt_r
 	failed.expires_ms = failed.completed_ms + r->ttl_ms;
 	failed.nparts = 0;
 	failed.rows = failed.row_bytes = 0;
-	return attempt(c, s, &e);
+	if (!attempt(c, s, &e))
+		return false;
+	if (s->o.lost)
+		s->o.lost(s->o.arg, c, &failed);
+	return true;
 }

@@ -189,8 +189,10 @@ static void put_identity(struct call *c, struct script_args *a, const struct stm
 {
 	put(a, F_HANDLE, r->handle);
 	put(a, F_TENANT, r->tenant);
-	put(a, F_PRINCIPAL, r->principal);
-	put(a, F_SESSION, r->session_id);
+	if (r->principal.n)
+		put(a, F_PRINCIPAL, r->principal);
+	if (r->session_id.n)
+		put(a, F_SESSION, r->session_id);
 	put(a, F_OWNER, r->owner);
 	put(a, F_SQL, r->sql);
 	put_time(c, a, F_CREATED, r->created_ms);

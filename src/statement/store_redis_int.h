@@ -12,10 +12,10 @@
  *   P T:session:S:live         sorted set: all handles of S by the time they expire (RUNNING_SCORE while they run)
  *   P T:session:S:closed       S is over: nothing is added to it any more
  *   P T:index                  sorted set: all handles of T, by name
- *   P T:live                   sorted set: the same by the time they expire
+ *   P T:ended                  sorted set: those that have ended, by the time they expire
  *   P tenants, P owners        sets: what the sweep looks through
  *   P owner:O                  lease of O; and the channel that tells O to cancel
- *   P owner:O:running          set of "T H": what O runs
+ *   P owner:O:running          set of "T H": what O runs (and ".", always)
  *   P changed                  channel: "T H O": O ended or dropped it, or changed its grants
  */
 #ifndef MAYFLY_STORE_REDIS_INT_H
@@ -27,10 +27,12 @@
 
 enum {
 	LEASE_MS = 15 * 1000,
+	LEASE_DUE_MS = LEASE_MS / 2,        /* who adds renews it himself from then on */
 	RUNNING_MS = 24 * 3600 * 1000,      /* a running record nobody renews is forgotten after it */
 	STAGED_MS = 60 * 1000,              /* that partitions wait for their end, at least … */
 	STAGED_BYTES_MS = 1000,             /* … and a millisecond more for so many bytes */
 	RESULT_SLACK_MS = 60 * 1000,        /* results stay that much longer in Redis than the wall clock lets them be read */
+	FIRST_BYTES = 16 * 1024,            /* a first partition up to here comes along with its record */
 	INLINE_PARTS = 16,                  /* a result of so few parts … */
 	INLINE_BYTES = 64 * 1024,           /* … and bytes travels with the script that ends its statement */
 	WRITE_BYTES = 4 * 1024 * 1024,      /* of parts, in one go */
@@ -55,6 +57,7 @@ struct store_redis {
 	char *text;
 	struct redis_script scripts[SCRIPTS];
 	struct redis_subscription *changed, *cancels;
+	_Atomic int64_t renewed_ms; /* monotonic: the last time that the lease was renewed */
 };
 
 static inline struct store_redis *store_redis_of(struct stmt_store *s)
@@ -67,6 +70,10 @@ struct script_args {
 	struct str keys[16], args[96];
 	int nkeys, nargs;
 };
+static inline void args_open(struct script_args *a)
+{
+	a->nkeys = a->nargs = 0;
+}
 void args_key(struct script_args *a, struct str key);
 void args_text(struct script_args *a, struct str s);
 void args_int(struct call *c, struct script_args *a, int64_t v);
@@ -83,6 +90,9 @@ struct str tenant_key(struct call *c, const struct store_redis *s, struct str te
 struct str statement_key(struct call *c, const struct store_redis *s, struct str tenant, struct str handle);
 struct str session_key(struct call *c, const struct store_redis *s, struct str tenant, struct str id, const char *rest);
 struct str owner_key(struct call *c, const struct store_redis *s, struct str owner, const char *rest);
+struct str store_redis_join(struct call *c, const struct str *v, int n);
+#define JOIN(c, ...) \
+	store_redis_join((c), (const struct str[]){__VA_ARGS__}, (int)(sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str)))
 struct str prefixed(struct call *c, const struct store_redis *s, const char *rest);
 
 /* --- store_redis_read.c --- */
@@ -118,6 +128,8 @@ bool store_redis_lost(struct call *c, struct store_redis *s, const struct stmt_r
 
 /* --- store_redis_owner.c --- */
 bool store_redis_alive(struct call *c, struct store_redis *s, struct str owner, bool *ret) NODISCARD;
+/* Renews this server's lease when that is due: without it nothing may be added. */
+bool store_redis_leased(struct call *c, struct store_redis *s) NODISCARD;
 bool store_redis_listen(struct call *c, struct store_redis *s) NODISCARD; /* takes the lease, and subscribes */
 void store_redis_deaf(struct store_redis *s);
 void store_redis_sweep(struct stmt_store *st);

@@ -67,13 +67,20 @@ static bool renew_some(struct call *c, struct store_redis *s, struct str cursor,
 
 static bool renew_all(struct call *c, struct store_redis *s)
 {
+	int64_t now = clock_mono_ms();
 	struct str cursor = S("0");
 
 	do {
 		if (!renew_some(c, s, cursor, &cursor))
 			return false;
 	} while (!str_eq(cursor, S("0")));
+	atomic_store(&s->renewed_ms, now);
 	return true;
+}
+
+bool store_redis_leased(struct call *c, struct store_redis *s)
+{
+	return clock_mono_ms() - atomic_load(&s->renewed_ms) < LEASE_DUE_MS || renew_all(c, s);
 }
 
 void stmt_store_redis_renew(struct stmt_store *st)
@@ -246,7 +253,7 @@ static bool expire_some(struct call *c, struct store_redis *s, struct str tenant
 	struct redis_value v;
 
 	args_key(&a, tenant_key(c, s, tenant, "index"));
-	args_key(&a, tenant_key(c, s, tenant, "live"));
+	args_key(&a, tenant_key(c, s, tenant, "ended"));
 	args_key(&a, prefixed(c, s, "tenants"));
 	args_text(&a, tenant);
 	args_text(&a, tenant_key(c, s, tenant, ""));

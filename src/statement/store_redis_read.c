@@ -8,15 +8,51 @@
 
 #include <stdlib.h>
 
+static const struct str last_byte = S_INIT("16383");
+_Static_assert(FIRST_BYTES == 16383 + 1, "the last byte that comes along");
+
+static struct str part_key(struct call *c, const struct store_redis *s, struct str tenant, struct str handle, int i)
+{
+	char digits[TEXT_ROOM];
+
+	return JOIN(c, s->prefix, tenant, S(":result:"), handle, S(":"), str_from(digits, (size_t)(text_i64(digits, i) - digits)));
+}
+
 /* --- one --- */
+
+static bool plain(const struct stmt_record *r, int i, struct str stored, struct buf *ret)
+{
+	*ret = (struct buf){.limit = (size_t)r->parts[i].stored + 1};
+	return convert_gunzip(stored, ret) && (int64_t)ret->n == r->parts[i].stored;
+}
+
+/* The first partition, when it is a small one and whole; of damage part() tells. */
+static void take_first(struct call *c, struct str stored, struct stmt_record *r)
+{
+	OWNS(buf) bytes = {0};
+
+	if (!r->nparts || !stored.n)
+		return;
+	if (r->parts[0].gzip && (int64_t)stored.n == r->parts[0].stored)
+		r->first = stored;
+	else if (!r->parts[0].gzip && plain(r, 0, stored, &bytes))
+		r->first = arena_dup(c->arena, buf_str(&bytes));
+}
 
 bool store_redis_read(struct call *c, struct store_redis *s, const struct stmt_store_key *k, struct stmt_record *ret,
 		      enum record_gone *ret_gone)
 {
-	const struct redis_command command = hash_command(c, statement_key(c, s, k->tenant, k->handle), FIELDS);
-	struct redis_value v;
+	const struct redis_command commands[2] = {
+		hash_command(c, statement_key(c, s, k->tenant, k->handle), FIELDS),
+		REDIS_COMMAND(S("GETRANGE"), part_key(c, s, k->tenant, k->handle, 0), S("0"), last_byte),
+	};
+	struct redis_value v[2];
 
-	return redis_ask(c, s->o.redis, &command, 1, &v) && hash_record(c, k, &v, ret, ret_gone);
+	if (!redis_ask(c, s->o.redis, commands, 2, v) || !hash_record(c, k, &v[0], ret, ret_gone))
+		return false;
+	if (v[1].kind == REDIS_TEXT)
+		take_first(c, v[1].text, ret);
+	return true;
 }
 
 static bool running(const struct stmt_record *r)
@@ -93,16 +129,6 @@ static bool part_damaged(struct call *c, const struct stmt_record *r, int i)
 	return fail(c, ERR_STORAGE, "partition %d of statement %.*s in Redis is damaged", i, SARG(r->handle));
 }
 
-static bool plain(struct call *c, const struct stmt_record *r, int i, struct str stored, struct engine_bytes **ret)
-{
-	OWNS(buf) bytes = {.limit = (size_t)r->parts[i].stored + 1};
-
-	if (!convert_gunzip(stored, &bytes) || (int64_t)bytes.n != r->parts[i].stored)
-		return part_damaged(c, r, i);
-	*ret = engine_bytes_copy(buf_str(&bytes));
-	return true;
-}
-
 /* It may have been dropped, or have expired, since `r` was read; else it is damage. */
 static bool part_missing(struct call *c, struct store_redis *s, const struct stmt_record *r, int i)
 {
@@ -116,23 +142,26 @@ static bool part_missing(struct call *c, struct store_redis *s, const struct stm
 bool store_redis_part(struct call *c, struct stmt_store *st, const struct stmt_record *r, int i, struct engine_bytes **ret)
 {
 	struct store_redis *s = store_redis_of(st);
+	OWNS(buf) bytes = {0};
 	struct str key;
 	struct redis_value v;
 
 	if (i < 0 || i >= r->nparts)
 		return fail(c, ERR_NOT_FOUND, "statement %.*s has no partition %d", SARG(r->handle), i);
-	key = arena_fmt(c->arena, "%.*s%.*s:result:%.*s:%d", SARG(s->prefix), SARG(r->tenant), SARG(r->handle), i);
+	if (i == 0 && r->first.n) {
+		*ret = engine_bytes_copy(r->first);
+		return true;
+	}
+	key = part_key(c, s, r->tenant, r->handle, i);
 	if (!redis_one(c, s->o.redis, REDIS_COMMAND(S("GET"), key), &v))
 		return false;
 	if (v.kind == REDIS_NIL)
 		return part_missing(c, s, r, i);
 	if (v.kind != REDIS_TEXT)
 		return part_damaged(c, r, i);
-	if (!r->parts[i].gzip)
-		return plain(c, r, i, v.text, ret);
-	if ((int64_t)v.text.n != r->parts[i].stored)
+	if (r->parts[i].gzip ? (int64_t)v.text.n != r->parts[i].stored : !plain(r, i, v.text, &bytes))
 		return part_damaged(c, r, i);
-	*ret = engine_bytes_copy(v.text);
+	*ret = engine_bytes_copy(r->parts[i].gzip ? v.text : buf_str(&bytes));
 	return true;
 }
 
@@ -177,7 +206,7 @@ static void tidy(struct call *c, struct listing *l, const struct str *handles, i
 		struct script_args a = {0};
 
 		args_key(&a, tenant_key(c, l->s, l->p->tenant, "index"));
-		args_key(&a, tenant_key(c, l->s, l->p->tenant, "live"));
+		args_key(&a, tenant_key(c, l->s, l->p->tenant, "ended"));
 		args_text(&a, tenant_key(c, l->s, l->p->tenant, ""));
 		for (int i = at; i < n && i < at + AT_ONCE; i++)
 			args_text(&a, handles[i]);

@@ -1,9 +1,11 @@
-/* store_redis_scripts.c - what changes statements in Redis: one Lua script a move, done wholly or not at all.
+/* store_redis_scripts.c - what changes statements in Redis: one Lua script a move.
  *
- * Each looks at everything first that may be of another type, or that may refuse
- * the move, and writes then; of the writes the first is one that a full Redis
- * lets through wherever the move makes room. Numbers come and go as text: a time
- * in milliseconds is exact in Lua's doubles, but not written so.
+ * A full Redis refuses a script at its first write or not at all; where a move
+ * makes room, that is a write that it lets through. A key of another type ends a
+ * script where it meets it: the statement's own hash is written after all others,
+ * so that it has moved wholly or not at all. Every call within a script costs as
+ * much as a command: what can be left to the renewals is not done here. Numbers
+ * are passed on as the text that they came as.
  */
 #include "statement/store_redis_int.h"
 
@@ -30,7 +32,7 @@
 	"  redis.call('HSET', key, 'handle', handle, 'tenant', tenant, 'gone', why) " \
 	"  redis.call('PEXPIRE', key, ms) " \
 	"  redis.pcall('ZREM', base .. 'index', handle) " \
-	"  redis.pcall('ZREM', base .. 'live', handle) " \
+	"  redis.pcall('ZREM', base .. 'ended', handle) " \
 	"  if h[1] and #h[1] > 0 then " \
 	"    redis.pcall('SREM', base .. 'session:' .. h[1] .. ':statements', handle) " \
 	"    redis.pcall('ZREM', base .. 'session:' .. h[1] .. ':live', handle) " \
@@ -41,36 +43,37 @@
 
 #define RUNNING_SCORE "9007199254740991" /* later than any time */
 
-/* keys: statement, index, live, lease, running, owners, tenants [, session's set, live, closed]
- * args: now, handle, tenant, owner, most of the tenant, of the session, RUNNING_MS, LEASE_MS, detached, fields… */
-static const char add[] = KEEP
+/* keys: statement, index, ended, running, tenants [, session's set, live, closed]
+ * args: now, handle, tenant, most of the tenant, of the session, RUNNING_MS, detached, fields…
+ * What may be of another type is written before the statement: one that is left over of it is tidied away. */
+static const char add[] =
 	"if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end "
-	"local later = '(' .. ARGV[1] "
-	"local n, most = redis.call('ZCOUNT', KEYS[3], later, '+inf'), tonumber(ARGV[5]) "
-	"if most > 0 and n >= most then return 'tenant' end "
-	"redis.call('ZCARD', KEYS[2]) "
-	"for i = 5, 7 do redis.call('SCARD', KEYS[i]) end "
-	"if KEYS[8] then "
-	"  if redis.call('EXISTS', KEYS[10]) == 1 then return 'closed' end "
-	"  redis.call('SCARD', KEYS[8]) "
-	"  n, most = redis.call('ZCOUNT', KEYS[9], later, '+inf'), tonumber(ARGV[6]) "
-	"  if most > 0 and n >= most then return 'session' end "
+	"local most = tonumber(ARGV[4]) "
+	"if most > 0 then "
+	"  local n = redis.call('ZCARD', KEYS[2]) "
+	"  if n >= most and n - redis.call('ZCOUNT', KEYS[3], '-inf', ARGV[1]) >= most then return 'tenant' end "
 	"end "
-	"redis.call('HSET', KEYS[1], unpack(ARGV, 10)) "
-	"redis.call('PEXPIRE', KEYS[1], ARGV[7]) "
+	"local ms, named = tonumber(ARGV[6]), ARGV[7] == '0' "
+	"if KEYS[6] then "
+	"  if redis.call('EXISTS', KEYS[8]) == 1 then return 'closed' end "
+	"  most = tonumber(ARGV[5]) "
+	"  if most > 0 and redis.call('ZCOUNT', KEYS[7], '(' .. ARGV[1], '+inf') >= most then return 'session' end "
+	"  redis.call('ZADD', KEYS[7], " RUNNING_SCORE ", ARGV[2]) "
+	"  if named then redis.call('SADD', KEYS[6], ARGV[2]) end "
+	"end "
 	"redis.call('ZADD', KEYS[2], 0, ARGV[2]) "
-	"redis.call('ZADD', KEYS[3], " RUNNING_SCORE ", ARGV[2]) "
-	"redis.call('SET', KEYS[4], '1', 'PX', ARGV[8]) "
-	"redis.call('SADD', KEYS[5], ARGV[3] .. ' ' .. ARGV[2]) "
-	"redis.call('SADD', KEYS[6], ARGV[4]) "
-	"redis.call('SADD', KEYS[7], ARGV[3]) "
-	"for _, i in ipairs({2, 3, 5, 6, 7}) do keep(KEYS[i], ARGV[7]) end "
-	"if KEYS[8] then "
-	"  local old = redis.call('ZRANGEBYSCORE', KEYS[9], '-inf', ARGV[1], 'LIMIT', 0, 100) "
-	"  if #old > 0 then redis.call('ZREM', KEYS[9], unpack(old)) redis.call('SREM', KEYS[8], unpack(old)) end "
-	"  redis.call('ZADD', KEYS[9], " RUNNING_SCORE ", ARGV[2]) "
-	"  if ARGV[9] == '0' then redis.call('SADD', KEYS[8], ARGV[2]) end "
-	"  keep(KEYS[8], ARGV[7]) keep(KEYS[9], ARGV[7]) "
+	"redis.call('SADD', KEYS[4], ARGV[3] .. ' ' .. ARGV[2]) "
+	"redis.call('HSET', KEYS[1], unpack(ARGV, 8)) "
+	"redis.call('PEXPIRE', KEYS[1], ms) "
+	"if redis.call('PTTL', KEYS[2]) < ms then " /* now and then, and for the first */
+	"  redis.call('SADD', KEYS[5], ARGV[3]) "
+	"  for _, i in ipairs({2, 3, 5}) do redis.call('PEXPIRE', KEYS[i], ms + 3600000) end "
+	"end "
+	"if KEYS[6] and redis.call('PTTL', named and KEYS[6] or KEYS[7]) < ms then "
+	"  local old = redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', ARGV[1], 'LIMIT', 0, 1000) "
+	"  if #old > 0 then redis.call('ZREM', KEYS[7], unpack(old)) redis.call('SREM', KEYS[6], unpack(old)) end "
+	"  redis.call('PEXPIRE', KEYS[6], ms + 3600000) "
+	"  redis.call('PEXPIRE', KEYS[7], ms + 3600000) "
 	"end "
 	"return 'ok'";
 
@@ -83,40 +86,44 @@ static const char started[] =
 	"redis.call('HSET', KEYS[1], 'status', 'RUNNING', 'started_at', ARGV[1]) "
 	"return 'ok'";
 
-/* keys: statement, index, live, tenants, lease of its owner [, session's set, live, closed]
+/* keys: statement, index, ended, tenants, lease of its owner [, session's set, live, closed]
  * args: handle, tenant, owner, expires_at, time to live of the record, of a partition, P T:, staged:<id>:, how many are staged,
  * how many come with this, P, has all fields, detached, only without lease, who says so, words of fields, fields…, partitions… */
-static const char end[] = KEEP
+static const char end[] =
 	"local h = redis.call('HMGET', KEYS[1], 'status', 'gone', 'owner') "
 	"if h[2] then return 'gone' end "
-	"if h[1] and h[1] ~= 'SUBMITTED' and h[1] ~= 'RUNNING' then return 'ended' end "
-	"if not h[1] then "
+	"local known, named, ms = h[1], ARGV[13] == '0', tonumber(ARGV[5]) "
+	"if known and known ~= 'SUBMITTED' and known ~= 'RUNNING' then return 'ended' end "
+	"if not known then "
 	"  if redis.call('EXISTS', KEYS[1]) == 1 then return 'damaged' end "
-	"  if KEYS[6] and ARGV[13] == '0' and redis.call('EXISTS', KEYS[8]) == 1 then return 'gone' end "
+	"  if KEYS[6] and named and redis.call('EXISTS', KEYS[8]) == 1 then return 'gone' end "
 	"  if ARGV[12] == '0' then return 'absent' end "
 	"end "
 	"if ARGV[14] == '1' and redis.call('EXISTS', KEYS[5]) == 1 then return 'alive' end "
-	"redis.call('ZCARD', KEYS[2]) redis.call('ZCARD', KEYS[3]) redis.call('SCARD', KEYS[4]) "
-	"if KEYS[6] then redis.call('SCARD', KEYS[6]) redis.call('ZCARD', KEYS[7]) end "
-	"local result, staged, words = ARGV[7] .. 'result:' .. ARGV[1] .. ':', ARGV[7] .. ARGV[8], tonumber(ARGV[16]) "
-	"for i = 0, tonumber(ARGV[9]) - 1 do "
-	"  if redis.call('EXISTS', staged .. i) == 0 then return 'lost' end "
+	"local nstaged, nparts, words = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[16]) "
+	"for i = 0, nstaged - 1 do "
+	"  if redis.call('EXISTS', ARGV[7] .. ARGV[8] .. i) == 0 then return 'lost' end "
 	"end "
-	"redis.call('HSET', KEYS[1], unpack(ARGV, 17, 16 + words)) "
-	"redis.call('PEXPIRE', KEYS[1], ARGV[5]) "
-	"for i = 0, tonumber(ARGV[9]) - 1 do "
-	"  redis.call('RENAME', staged .. i, result .. i) "
-	"  redis.call('PEXPIRE', result .. i, ARGV[6]) "
-	"end "
-	"for i = 0, tonumber(ARGV[10]) - 1 do redis.call('SET', result .. i, ARGV[17 + words + i], 'PX', ARGV[6]) end "
-	"redis.call('ZADD', KEYS[2], 0, ARGV[1]) "
-	"redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1]) "
-	"redis.call('SADD', KEYS[4], ARGV[2]) "
-	"for i = 2, 4 do keep(KEYS[i], ARGV[5]) end "
 	"if KEYS[6] then "
 	"  redis.call('ZADD', KEYS[7], ARGV[4], ARGV[1]) "
-	"  if ARGV[13] == '0' then redis.call('SADD', KEYS[6], ARGV[1]) end "
-	"  keep(KEYS[6], ARGV[5]) keep(KEYS[7], ARGV[5]) "
+	"  if not known and named then redis.call('SADD', KEYS[6], ARGV[1]) end "
+	"end "
+	"redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1]) "
+	"if not known then redis.call('ZADD', KEYS[2], 0, ARGV[1]) end "
+	"redis.call('HSET', KEYS[1], unpack(ARGV, 17, 16 + words)) "
+	"redis.call('PEXPIRE', KEYS[1], ms) "
+	"local result = ARGV[7] .. 'result:' .. ARGV[1] .. ':' "
+	"for i = 0, nstaged - 1 do "
+	"  redis.call('RENAME', ARGV[7] .. ARGV[8] .. i, result .. i) "
+	"  redis.call('PEXPIRE', result .. i, ARGV[6]) "
+	"end "
+	"for i = 0, nparts - 1 do redis.call('SET', result .. i, ARGV[17 + words + i], 'PX', ARGV[6]) end "
+	"if redis.call('PTTL', KEYS[3]) < ms then "
+	"  redis.call('SADD', KEYS[4], ARGV[2]) "
+	"  for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ms + 3600000) end "
+	"end "
+	"if KEYS[6] and redis.call('PTTL', named and KEYS[6] or KEYS[7]) < ms then "
+	"  for i = 6, 7 do redis.call('PEXPIRE', KEYS[i], ms + 3600000) end "
 	"end "
 	"redis.pcall('SREM', ARGV[11] .. 'owner:' .. (h[3] or ARGV[3]) .. ':running', ARGV[2] .. ' ' .. ARGV[1]) "
 	"redis.call('PUBLISH', ARGV[11] .. 'changed', ARGV[2] .. ' ' .. ARGV[1] .. ' ' .. ARGV[15]) "
@@ -144,7 +151,7 @@ static const char grant[] =
 	"redis.call('PUBLISH', ARGV[4] .. 'changed', ARGV[5]) "
 	"return 'ok'";
 
-/* keys: statement, index, live. args: handle, tenant, P T:, P, tombstone's time to live, who says so */
+/* keys: statement. args: handle, tenant, P T:, P, tombstone's time to live, who says so */
 static const char drop[] = CLEAR
 	"local new = clear(ARGV[3], ARGV[4], ARGV[2], ARGV[1], 'dropped', ARGV[5]) "
 	"if new == nil then return 'damaged' end "
@@ -167,7 +174,7 @@ static const char drop_session[] = CLEAR
 	"redis.pcall('SET', KEYS[2], '1', 'PX', ARGV[4]) "
 	"return {redis.call('SCARD', KEYS[1]), bad}";
 
-/* keys: index, live, tenants. args: tenant, P T:, P, now, tombstone's time to live, most at once; returns how many were due */
+/* keys: index, ended, tenants. args: tenant, P T:, P, now, tombstone's time to live, most at once; returns how many were due */
 static const char expire[] = CLEAR
 	"local now, parts = tonumber(ARGV[4]), 0 "
 	"local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[4], 'LIMIT', 0, ARGV[6]) "
@@ -178,7 +185,7 @@ static const char expire[] = CLEAR
 	"    redis.call('ZREM', KEYS[1], handle) "
 	"    redis.call('ZREM', KEYS[2], handle) "
 	"  elseif h[1] == 'SUBMITTED' or h[1] == 'RUNNING' then "
-	"    redis.call('ZADD', KEYS[2], " RUNNING_SCORE ", handle) "
+	"    redis.call('ZREM', KEYS[2], handle) "
 	"  elseif at > now then "
 	"    redis.call('ZADD', KEYS[2], h[2], handle) "
 	"  else "
@@ -192,7 +199,7 @@ static const char expire[] = CLEAR
 	"end "
 	"return #due";
 
-/* keys: index, live. args: P T:, handles… whose records were not found */
+/* keys: index, ended. args: P T:, handles… whose records were not found */
 static const char tidy[] =
 	"for i = 2, #ARGV do "
 	"  if redis.call('EXISTS', ARGV[1] .. 'statement:' .. ARGV[i]) == 0 then "
@@ -207,6 +214,7 @@ static const char renew[] = KEEP
 	"redis.call('PEXPIRE', KEYS[1], ARGV[2]) "
 	"redis.call('SET', KEYS[1], '1', 'PX', ARGV[2]) "
 	"redis.call('SADD', KEYS[3], ARGV[1]) "
+	"redis.call('SADD', KEYS[2], '.') " /* so that it never is empty, and keeps its time to live */
 	"keep(KEYS[2], ARGV[3]) keep(KEYS[3], ARGV[3]) "
 	"local cancel, scan = {}, redis.call('SSCAN', KEYS[2], ARGV[5], 'COUNT', 200) "
 	"for _, member in ipairs(scan[2]) do "
@@ -215,10 +223,10 @@ static const char renew[] = KEEP
 	"  local key = base .. 'statement:' .. (handle or '') "
 	"  local h = redis.pcall('HMGET', key, 'status', 'session_id', 'cancel') "
 	"  if h.err or (h[1] ~= 'SUBMITTED' and h[1] ~= 'RUNNING') then "
-	"    redis.call('SREM', KEYS[2], member) "
+	"    if member ~= '.' then redis.call('SREM', KEYS[2], member) end "
 	"  else "
 	"    redis.call('PEXPIRE', key, ARGV[3]) "
-	"    keep(base .. 'index', ARGV[3]) keep(base .. 'live', ARGV[3]) keep(ARGV[4] .. 'tenants', ARGV[3]) "
+	"    keep(base .. 'index', ARGV[3]) keep(base .. 'ended', ARGV[3]) keep(ARGV[4] .. 'tenants', ARGV[3]) "
 	"    if h[2] then "
 	"      keep(base .. 'session:' .. h[2] .. ':statements', ARGV[3]) keep(base .. 'session:' .. h[2] .. ':live', ARGV[3]) "
 	"    end "

@@ -16,7 +16,7 @@ static const struct stmt_backend on_redis = {
 struct heard {
 	pthread_mutex_t lock;
 	char last[256];
-	int canceled, changed, lost; /* lost: messages may have been */
+	int canceled, changed, lost, ended; /* lost: messages may have been; ended: what dead servers ran */
 };
 
 struct second {
@@ -32,6 +32,17 @@ static void on_cancel(void *arg, struct str tenant, struct str handle)
 	pthread_mutex_lock(&h->lock);
 	h->canceled++;
 	snprintf(h->last, sizeof(h->last), "%.*s %.*s", SARG(tenant), SARG(handle));
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void on_lost(void *arg, struct call *c, const struct stmt_record *r)
+{
+	struct heard *h = arg;
+
+	(void)c;
+	assert_true(r->state == STMT_FAILED && r->error->kind == ERR_SERVER_LOST && r->completed_ms > 0);
+	pthread_mutex_lock(&h->lock);
+	h->ended++;
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -62,7 +73,7 @@ static void second_open(struct stores *f, struct second *b, int64_t timeout_ms)
 {
 	struct redis_options o = redis_rig_options(&((struct redis_place *)f->place)->rig);
 	struct store_redis_options so = {.prefix = S("mayfly:statements:"), .server = S("second"), .tombstone_ms = TOMB_MS,
-					 .cancel = on_cancel, .changed = on_changed};
+					 .cancel = on_cancel, .changed = on_changed, .lost = on_lost};
 
 	*b = (struct second){.client = NULL};
 	pthread_mutex_init(&b->heard.lock, NULL);
@@ -199,7 +210,7 @@ static void what_is_swept_leaves_only_that_it_was_there(void **state)
 	assert_int_equal(keys_like(&f, "*:result:*"), 0);
 	assert_int_equal(keys_like(&f, "*:statement:*"), N);
 	assert_int_equal(keys_like(&f, "*acme:index"), 0);
-	assert_int_equal(keys_like(&f, "*acme:live"), 0);
+	assert_int_equal(keys_like(&f, "*acme:ended"), 0);
 	assert_int_equal(keys_like(&f, "*acme:session:*"), 0);
 	assert_int_equal(ASK(&f, S("SCARD"), S("mayfly:statements:tenants")).integer, 0);
 	stores_close(&f);
@@ -219,6 +230,7 @@ static void what_redis_forgot_itself_is_taken_out(void **state)
 	WORKS(&f, find(&f, &m, &r));
 	ASK(&f, S("PEXPIRE"), part_key(&f, &m, 0), S("1"));
 	REDIS_UNTIL(ASK(&f, S("EXISTS"), part_key(&f, &m, 0)).integer == 0);
+	r.first = S(""); /* had it not come along */
 	REFUSED(&f, f.s->ops->part(&f.c, f.s, &r, 0, &bytes), ERR_STORAGE);
 	ASK(&f, S("PEXPIRE"), key(&f, &m, "statement"), S("1"));
 	REDIS_UNTIL(ASK(&f, S("EXISTS"), key(&f, &m, "statement")).integer == 0);
@@ -227,7 +239,7 @@ static void what_redis_forgot_itself_is_taken_out(void **state)
 	assert_int_equal(ASK(&f, S("ZCARD"), S("mayfly:statements:acme:index")).integer, 2);
 	assert_int_equal(count_listed(&f, &any_filter), 1);
 	assert_int_equal(ASK(&f, S("ZCARD"), S("mayfly:statements:acme:index")).integer, 1);
-	assert_int_equal(ASK(&f, S("ZCARD"), S("mayfly:statements:acme:live")).integer, 1);
+	assert_int_equal(ASK(&f, S("ZCARD"), S("mayfly:statements:acme:ended")).integer, 1);
 	made_close(&m);
 	made_close(&other);
 	stores_close(&f);
@@ -394,7 +406,7 @@ static void many_sweep_what_a_dead_server_left(void **state)
 	enum { N = SWEEP_BATCH * 2 + 50 };
 	struct made *m = base_zalloc(sizeof(*m) * N);
 	struct stmt_store *both[2];
-	struct second b, c;
+	struct second b, c, d;
 	struct stores f, g;
 	int ended = 0;
 
@@ -409,9 +421,12 @@ static void many_sweep_what_a_dead_server_left(void **state)
 	}
 	ASK(&f, S("SADD"), arena_fmt(&f.arena, "%.*s:running", SARG(lease_key(&g))), S("no name"), S("acme gone"));
 	ASK(&f, S("DEL"), lease_key(&g));
-	both[0] = f.s;
+	second_open(&f, &d, 0);
+	both[0] = d.s;
 	both[1] = c.s;
 	race(sweep_it, both);
+	assert_int_equal(c.heard.ended + d.heard.ended, N); /* each told once */
+	second_close(&d);
 	for (int i = 0; i < N; i++)
 		expect_lost(&f, &m[i]);
 	/* Of every end there is one message; c hears those of f's. */
@@ -623,12 +638,13 @@ static void a_damaged_partition_is_told(void **state)
 		made_part(&m, 1000, i % 2 == 0, i);
 	made_succeed(&m);
 	WORKS(&f, end(&f, &m));
-	WORKS(&f, find(&f, &m, &r));
 	ASK(&f, S("APPEND"), part_key(&f, &m, 0), S("x"));
 	ASK(&f, S("SETRANGE"), part_key(&f, &m, 1), S("200"), S("damage"));
 	ASK(&f, S("DEL"), part_key(&f, &m, 2));
 	ASK(&f, S("RENAME"), part_key(&f, &m, 4), part_key(&f, &m, 3));
 	ASK(&f, S("LPUSH"), part_key(&f, &m, 4), S("x"));
+	WORKS(&f, find(&f, &m, &r));
+	assert_int_equal(r.first.n, 0);
 	for (int i = 0; i < 5; i++)
 		REFUSED(&f, f.s->ops->part(&f.c, f.s, &r, i, &bytes), ERR_STORAGE);
 	REFUSED(&f, f.s->ops->part(&f.c, f.s, &r, 5, &bytes), ERR_NOT_FOUND);
@@ -654,14 +670,16 @@ static void a_full_redis_refuses_and_keeps_nothing_of_it(void **state)
 	made_succeed(&m);
 	ASK(&f, S("CONFIG"), S("SET"), S("maxmemory-policy"), S("noeviction"));
 	ASK(&f, S("CONFIG"), S("SET"), S("maxmemory"), S("20mb")); /* full when some of it is written */
-	REFUSED(&f, end(&f, &m), ERR_UNAVAILABLE);
+	REFUSED(&f, end(&f, &m), ERR_QUOTA);
 	REDIS_UNTIL(keys_like(&f, "*staged*") == 0);
 	expect_state(&f, &m, STMT_SUBMITTED);
 	ASK(&f, S("CONFIG"), S("SET"), S("maxmemory"), S("1"));
 	make(&f, &fresh, "");
 	REFUSED(&f, add(&f, &fresh), ERR_UNAVAILABLE);
 	expect_missing(&f, &fresh);
-	REFUSED(&f, end(&f, &m), ERR_UNAVAILABLE);
+	made_fail(&fresh);
+	REFUSED(&f, end(&f, &fresh), ERR_QUOTA);
+	REFUSED(&f, end(&f, &m), ERR_QUOTA);
 	expect_parts(&f, &kept);
 	ASK(&f, S("PEXPIRE"), lease_key(&f), S("500"));
 	stmt_store_redis_renew(f.s); /* a lease is no new memory */
@@ -797,6 +815,35 @@ static bool no_bytes(void *arg, struct call *c, int i, struct engine_bytes **ret
 	return bytes_of(arg, c, i, ret);
 }
 
+/* A small first partition comes along with its record; larger ones, and all others, are asked for. */
+static void a_small_first_partition_comes_along(void **state)
+{
+	static const size_t sizes[] = {1, 1000, FIRST_BYTES, FIRST_BYTES + 1, 100000};
+	struct stores f;
+
+	(void)state;
+	ON_REDIS(&f);
+	for (size_t i = 0; i < COUNT_OF(sizes) * 2; i++) {
+		struct made m;
+		struct stmt_record r;
+
+		make(&f, &m, "s1");
+		WORKS(&f, add(&f, &m));
+		made_part(&m, sizes[i / 2], i % 2, (int)i);
+		made_part(&m, 10, false, 1);
+		made_succeed(&m);
+		WORKS(&f, end(&f, &m));
+		WORKS(&f, find(&f, &m, &r));
+		if (sizes[i / 2] <= 1000 || (i % 2 && sizes[i / 2] <= FIRST_BYTES))
+			expect_same_text(r.first, engine_bytes_str(m.bytes[0]));
+		else if (sizes[i / 2] > FIRST_BYTES * 2 || i % 2)
+			assert_int_equal(r.first.n, 0);
+		expect_parts(&f, &m);
+		made_close(&m);
+	}
+	stores_close(&f);
+}
+
 static void an_end_without_its_bytes_is_none(void **state)
 {
 	struct stores f;
@@ -841,6 +888,7 @@ int main(void)
 		cmocka_unit_test(scripts_are_known_again_after_a_restart),
 		cmocka_unit_test(an_end_whose_answer_was_lost_is_done_once),
 		cmocka_unit_test(partitions_lost_before_the_end_are_written_again),
+		cmocka_unit_test(a_small_first_partition_comes_along),
 		cmocka_unit_test(an_end_without_its_bytes_is_none),
 	};
 
