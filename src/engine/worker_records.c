@@ -200,10 +200,10 @@ static bool run_on(struct executor *x, struct task *t, struct records_file *f, c
 	ok = executor_runs(x, b.session) ? run_batch(&b, ask) : task_fails(t, "INTERRUPT", "Interrupted!");
 	executor_runs(x, NULL);
 	usable = !t->broken;
-	if (ok)
-		ok = records_settle(t, f);
-	else
+	if (!ok)
 		judge(&b);
+	else if (!records_settle(t, f))
+		t->broken = true; /* it is committed, but may not survive the machine */
 	if (ok)
 		t->end.rows = b.told ? b.told : b.changed;
 	rows_drop(&b.rows);
