@@ -17,6 +17,8 @@
 #include <sys/un.h>
 
 /* A slow but living server is waited for STRETCH times longer, as long as bytes come or go. */
+/* After WRITES_AHEAD callers have written, what others send waits for the first answer, and goes in one. */
+enum { WRITES_AHEAD = 4, LADEN = 256 * 1024 };
 enum { BACK_OFF_MIN_MS = 100, BACK_OFF_MAX_MS = 2000, PING_MS = 5000, STRETCH = 8, READS_A_TURN = 16, OUT_KEPT = 256 * 1024 };
 
 static int64_t now(const struct redis_conn *k)
@@ -52,6 +54,8 @@ static struct redis_exchange *cut_off(struct redis_conn *k)
 
 	pthread_mutex_lock(&k->lock);
 	k->up = k->awake = k->blocked = false;
+	k->ahead = 0;
+	atomic_store(&k->laden, false);
 	atomic_store(&k->usable, false);
 	while (*end)
 		end = &(*end)->next;
@@ -173,6 +177,8 @@ void redis_conn_turn(struct redis_conn *k)
 		k->moved_tick = now(k);
 	k->blocked = o == WIRE_FULL;
 	k->awake = false;
+	k->ahead = 0;
+	atomic_store_explicit(&k->laden, k->out.n - k->out_at > LADEN || redis_reader_laden(k, LADEN), memory_order_relaxed);
 	pthread_mutex_unlock(&k->lock);
 	if (o == WIRE_BROKEN || o == WIRE_ENDED)
 		redis_conn_lose(k, ERR_UNAVAILABLE, "%s", redis_wire_why(k, why));
@@ -207,8 +213,9 @@ bool redis_conn_send(struct redis_conn *k, struct redis_exchange *e, struct buf 
 		k->last = &e->next;
 		atomic_fetch_add(&k->waiting, 1);
 		append(k, made);
-		if (!k->awake && !k->blocked)
+		if (!k->awake && !k->blocked && k->ahead++ < WRITES_AHEAD)
 			wake = k->r->tls || write_out(k) != WIRE_SOME;
+		atomic_store_explicit(&k->laden, k->out.n - k->out_at > LADEN, memory_order_relaxed);
 		k->awake = k->awake || wake;
 	}
 	pthread_mutex_unlock(&k->lock);

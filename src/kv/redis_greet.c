@@ -142,7 +142,8 @@ static bool recent_and_alone(struct redis_conn *k, const struct redis_value *ser
 	else if (major < OLDEST_VERSION)
 		redis_conn_lose(k, ERR_INVALID_FIELD, "it is Redis %lld; %d is the oldest that is taken", (long long)major, OLDEST_VERSION);
 	else if (str_eq(mode, S("cluster")) || str_eq(mode, S("sentinel")))
-		redis_conn_lose(k, ERR_INVALID_FIELD, "it is a Redis %s; a single server is needed", str_eq(mode, S("cluster")) ? "Cluster" : "Sentinel");
+		redis_conn_lose(k, ERR_INVALID_FIELD, "it is a Redis %s; a single server is needed",
+				str_eq(mode, S("cluster")) ? "Cluster" : "Sentinel");
 	else {
 		pthread_mutex_lock(&k->r->lock);
 		snprintf(k->r->version, sizeof(k->r->version), "%.*s", SARG(version));

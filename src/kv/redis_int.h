@@ -20,7 +20,7 @@ typedef struct ssl_ctx_st SSL_CTX;
 struct redisReader;
 
 enum { REDIS_CONNECTIONS_MAX = 64, REDIS_WHY_MAX = 256, REDIS_READ = 64 * 1024, REDIS_ADDRESSES_MAX = 8 };
-/* Of one answer: all its bytes, and the structs that hold them; of one command; a line without an end; hints that wait to be sent. */
+/* Of one answer: all its bytes, and the structs that hold them; of one command; of a line without an end; of hints that wait. */
 enum { REDIS_ANSWER_MAX = 512 << 20, REDIS_COMMAND_MAX = 512 << 20, REDIS_LINE_MAX = 64 * 1024, REDIS_POSTS_MAX = 4 << 20 };
 
 /* What a URL says; in the arena of who parsed it. */
@@ -70,9 +70,11 @@ struct redis_conn {
 	bool up;                /* commands are taken */
 	bool awake;             /* the loop will look at `out` */
 	bool blocked;           /* the socket is full */
+	int ahead;              /* writes of callers since the loop last looked */
 	int fd;                 /* written by the loop */
 	atomic_bool usable;     /* what `up` is, for who chooses without the lock */
 	atomic_int waiting;     /* exchanges without an answer */
+	atomic_bool laden;      /* with so many bytes that others should go elsewhere */
 	/* the loop's */
 	enum conn_state state;
 	struct redis_exchange *flying; /* the oldest is answered next */
@@ -155,6 +157,7 @@ const char *redis_greet_cut_off(const struct redis_conn *k, char to[REDIS_WHY_MA
 /* redis_reply.c: answers as values. */
 struct redisReader *redis_reader_open(struct redis_conn *k);
 void redis_reader_close(struct redisReader *reader);
+bool redis_reader_laden(const struct redis_conn *k, size_t n); /* more than n bytes of an answer that is not whole */
 /* All that `bytes` complete. False: the connection is to be given up, `why` says it. */
 bool redis_reader_feed(struct redis_conn *k, struct str bytes, char why[REDIS_WHY_MAX]) NODISCARD;
 struct str redis_error_word(struct str text); /* OOM of "OOM command not allowed …", also from within a script */

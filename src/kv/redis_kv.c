@@ -1,6 +1,6 @@
 /* redis_kv.c - records in Redis, which servers share.
  *
- *   <prefix>record:<key>   hash: value, version, expires (ms since 1970 by the servers' clocks; 0 = never), with Redis's own expiry as well
+ *   <prefix>record:<key>   hash: value, version, expires (ms since 1970 by the servers' clocks; 0 = never); expires in Redis as well
  *   <prefix>names          sorted set of keys, all scores 0: for scans by prefix
  *   <prefix>expiries       sorted set of keys by `expires`: for sweeps
  *   <prefix>version        the last version given
@@ -142,9 +142,10 @@ static enum reading read_record(const struct redis_value *v, int64_t now, struct
 static bool redis_kv_get(struct call *c, struct kv *kv, struct str key, struct kv_record *ret)
 {
 	struct kv_redis *s = self(kv);
+	struct str name = record_name(c->arena, s, key);
 	struct redis_value v;
 
-	if (!redis_one(c, s->redis, REDIS_COMMAND(S("HMGET"), record_name(c->arena, s, key), S("value"), S("version"), S("expires")), &v))
+	if (!redis_one(c, s->redis, REDIS_COMMAND(S("HMGET"), name, S("value"), S("version"), S("expires")), &v))
 		return false;
 	switch (read_record(&v, clock_wall_ms(), ret)) {
 	case READ_RECORD:
@@ -221,10 +222,11 @@ static struct str behind(struct arena *a, struct str prefix)
 static bool names_below(struct call *c, struct kv_redis *s, struct str prefix, struct names *ret)
 {
 	struct str from = prefix.n ? joined(c->arena, S("["), prefix) : S("-"), to = behind(c->arena, prefix);
+	struct str page = number(c, NAMES_A_PAGE);
 	struct redis_value v = {.n = NAMES_A_PAGE};
 
 	while (v.n == NAMES_A_PAGE) {
-		if (!redis_one(c, s->redis, REDIS_COMMAND(S("ZRANGEBYLEX"), s->names, from, to, S("LIMIT"), S("0"), number(c, NAMES_A_PAGE)), &v))
+		if (!redis_one(c, s->redis, REDIS_COMMAND(S("ZRANGEBYLEX"), s->names, from, to, S("LIMIT"), S("0"), page), &v))
 			return false;
 		if (v.kind != REDIS_ARRAY)
 			return redis_failed(c, &v);

@@ -111,6 +111,11 @@ void redis_reader_close(struct redisReader *reader)
 		redisReaderFree(reader);
 }
 
+bool redis_reader_laden(const struct redis_conn *k, size_t n)
+{
+	return k->reader->len - k->reader->pos + k->answer_bytes > n;
+}
+
 /* --- exchanges --- */
 void redis_exchange_end(struct redis_exchange *e, const char *why)
 {

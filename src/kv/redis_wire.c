@@ -81,7 +81,9 @@ bool redis_wire_refused(const struct redis_conn *k)
 {
 	unsigned long e = ERR_peek_last_error();
 
-	return SSL_get_verify_result(k->ssl) != X509_V_OK || (ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_WRONG_VERSION_NUMBER);
+	if (SSL_get_verify_result(k->ssl) != X509_V_OK)
+		return true;
+	return ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_WRONG_VERSION_NUMBER;
 }
 
 const char *redis_wire_why(struct redis_conn *k, char to[REDIS_WHY_MAX])

@@ -25,7 +25,7 @@ static void note(void *arg)
 	m->t->in_order = m->t->in_order && m->i == m->t->last + 1;
 	m->t->last = m->i;
 	m->t->n++;
-	assert_true(exec_on_loop(m->t->loop));
+	assert_true(exec_on_loop(m->t->loop) && exec_on_any_loop());
 	free(m);
 }
 
@@ -51,7 +51,7 @@ static void posts_run_in_order_on_the_loop(void **state)
 	exec_call(t.loop, nothing, NULL);
 	assert_int_equal(t.n, N);
 	assert_true(t.in_order);
-	assert_false(exec_on_loop(t.loop));
+	assert_false(exec_on_loop(t.loop) || exec_on_any_loop());
 	exec_loop_stop(t.loop);
 	exec_loop_join(t.loop);
 	exec_loop_close(t.loop);
