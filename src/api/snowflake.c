@@ -191,12 +191,9 @@ bool api_get_statement(struct call *c, void *rooms, const struct http_req *in, s
 	return api_write_statement(c, in, out, st);
 }
 
-static bool cancel_if_there(struct call *c, struct api *a, const struct http_req *in)
+/* A handle that is unknown, or forgotten, is as good as canceled. */
+static bool is_nothing(struct call *c)
 {
-	struct stmt *st;
-
-	if (api_find(c, a, in, &st))
-		return api_check_owner(c, st) && statement_cancel(c, st);
 	if (c->err.kind != ERR_NOT_FOUND && c->err.kind != ERR_RESULT_EXPIRED)
 		return false;
 	call_forgive(c);
@@ -208,10 +205,15 @@ bool api_cancel_statement(struct call *c, void *rooms, const struct http_req *in
 {
 	struct str handle = http_param(in, 0);
 	struct json_out o = json_out(http_out(out));
+	struct stmt *st = NULL;
 
 	if (api_goes_to_pool(rooms, in, out))
 		return http_on_pool(out);
-	if (!cancel_if_there(c, rooms, in))
+	if (!api_find(c, rooms, in, &st) && !is_nothing(c))
+		return false;
+	if (st && statement_blocks(st) && !http_is_on_pool(out))
+		return http_on_pool(out);
+	if (st && (!api_check_owner(c, st) || !statement_cancel(c, st)))
 		return false;
 	api_json(out, 200);
 	json_begin_object(&o);
