@@ -198,11 +198,15 @@ static bool bury(struct call *c, struct store_redis *s, struct str owner, struct
 		if (store_redis_lost(c, s, &r))
 			return true;
 	}
-	if (c->err.kind == ERR_UNAVAILABLE)
-		return false;
-	if (c->err.kind == ERR_CONFLICT) { /* it lives again, or somebody else was first */
+	switch (c->err.kind) {
+	case ERR_CONFLICT: /* it lives again, or somebody else was first */
 		call_forgive(c);
 		return true;
+	case ERR_NOT_FOUND:
+	case ERR_STORAGE:
+		break;
+	default:
+		return false;
 	}
 	call_forgive(c);
 	return forget_member(c, s, running, member);
@@ -237,7 +241,7 @@ static bool sweep_owner(struct call *c, struct store_redis *s, struct str owner)
 			return true;
 		if (bury_some(c, s, owner, &left))
 			continue;
-		if (c->err.kind == ERR_UNAVAILABLE)
+		if (c->err.kind != ERR_STORAGE)
 			return false;
 		call_forgive(c); /* its set is something else */
 		left = false;

@@ -103,7 +103,7 @@ static bool settle(struct call *c, struct store_redis *s, const struct stmt_stor
 	if (!store_redis_lost(c, s, r)) {
 		if (c->err.kind != ERR_CONFLICT)
 			return false;
-		call_forgive(c);
+		call_forgive(c); /* it ended, or its owner lives again */
 	}
 	return store_redis_read(c, s, k, r, gone);
 }

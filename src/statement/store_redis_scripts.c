@@ -46,7 +46,7 @@
 /* keys: statement, index, ended, running, tenants [, session's set, live, closed]
  * args: now, handle, tenant, most of the tenant, of the session, RUNNING_MS, detached, fields…
  * What may be of another type is written before the statement: one that is left over of it is tidied away. */
-static const char add[] =
+static const char add[] = KEEP
 	"if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end "
 	"local most = tonumber(ARGV[4]) "
 	"if most > 0 then "
@@ -67,13 +67,12 @@ static const char add[] =
 	"redis.call('PEXPIRE', KEYS[1], ms) "
 	"if redis.call('PTTL', KEYS[2]) < ms then " /* now and then, and for the first */
 	"  redis.call('SADD', KEYS[5], ARGV[3]) "
-	"  for _, i in ipairs({2, 3, 5}) do redis.call('PEXPIRE', KEYS[i], ms + 3600000) end "
+	"  keep(KEYS[2], ms) keep(KEYS[3], ms) keep(KEYS[5], ms) "
 	"end "
 	"if KEYS[6] and redis.call('PTTL', named and KEYS[6] or KEYS[7]) < ms then "
 	"  local old = redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', ARGV[1], 'LIMIT', 0, 1000) "
 	"  if #old > 0 then redis.call('ZREM', KEYS[7], unpack(old)) redis.call('SREM', KEYS[6], unpack(old)) end "
-	"  redis.call('PEXPIRE', KEYS[6], ms + 3600000) "
-	"  redis.call('PEXPIRE', KEYS[7], ms + 3600000) "
+	"  keep(KEYS[6], ms) keep(KEYS[7], ms) "
 	"end "
 	"return 'ok'";
 
@@ -89,7 +88,7 @@ static const char started[] =
 /* keys: statement, index, ended, tenants, lease of its owner [, session's set, live, closed]
  * args: handle, tenant, owner, expires_at, time to live of the record, of a partition, P T:, staged:<id>:, how many are staged,
  * how many come with this, P, has all fields, detached, only without lease, who says so, words of fields, fields…, partitions… */
-static const char end[] =
+static const char end[] = KEEP
 	"local h = redis.call('HMGET', KEYS[1], 'status', 'gone', 'owner') "
 	"if h[2] then return 'gone' end "
 	"local known, named, ms = h[1], ARGV[13] == '0', tonumber(ARGV[5]) "
@@ -104,6 +103,11 @@ static const char end[] =
 	"for i = 0, nstaged - 1 do "
 	"  if redis.call('EXISTS', ARGV[7] .. ARGV[8] .. i) == 0 then return 'lost' end "
 	"end "
+	"local function leave() "
+	"  redis.pcall('SREM', ARGV[11] .. 'owner:' .. (h[3] or ARGV[3]) .. ':running', ARGV[2] .. ' ' .. ARGV[1]) "
+	"end "
+	"local leave_first = known and nstaged + nparts == 0 " /* an end without a result is for a full Redis, too */
+	"if leave_first then leave() end "
 	"if KEYS[6] then "
 	"  redis.call('ZADD', KEYS[7], ARGV[4], ARGV[1]) "
 	"  if not known and named then redis.call('SADD', KEYS[6], ARGV[1]) end "
@@ -120,12 +124,12 @@ static const char end[] =
 	"for i = 0, nparts - 1 do redis.call('SET', result .. i, ARGV[17 + words + i], 'PX', ARGV[6]) end "
 	"if redis.call('PTTL', KEYS[3]) < ms then "
 	"  redis.call('SADD', KEYS[4], ARGV[2]) "
-	"  for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ms + 3600000) end "
+	"  keep(KEYS[2], ms) keep(KEYS[3], ms) keep(KEYS[4], ms) "
 	"end "
 	"if KEYS[6] and redis.call('PTTL', named and KEYS[6] or KEYS[7]) < ms then "
-	"  for i = 6, 7 do redis.call('PEXPIRE', KEYS[i], ms + 3600000) end "
+	"  keep(KEYS[6], ms) keep(KEYS[7], ms) "
 	"end "
-	"redis.pcall('SREM', ARGV[11] .. 'owner:' .. (h[3] or ARGV[3]) .. ':running', ARGV[2] .. ' ' .. ARGV[1]) "
+	"if not leave_first then leave() end "
 	"redis.call('PUBLISH', ARGV[11] .. 'changed', ARGV[2] .. ' ' .. ARGV[1] .. ' ' .. ARGV[15]) "
 	"return 'ok'";
 

@@ -657,12 +657,14 @@ static void a_damaged_partition_is_told(void **state)
 
 static void a_full_redis_refuses_and_keeps_nothing_of_it(void **state)
 {
-	struct made m, kept, fresh;
+	struct made m, kept, fresh, running;
 	struct stores f;
 
 	(void)state;
 	ON_REDIS(&f);
 	made_kept(&f, &kept, "s1");
+	make(&f, &running, "s1");
+	WORKS(&f, add(&f, &running));
 	make(&f, &m, "s1");
 	WORKS(&f, add(&f, &m));
 	for (int i = 0; i < 20; i++)
@@ -681,6 +683,9 @@ static void a_full_redis_refuses_and_keeps_nothing_of_it(void **state)
 	REFUSED(&f, end(&f, &fresh), ERR_QUOTA);
 	REFUSED(&f, end(&f, &m), ERR_QUOTA);
 	expect_parts(&f, &kept);
+	made_fail(&running);
+	WORKS(&f, end(&f, &running)); /* that it has failed is little */
+	expect_record(&f, &running);
 	ASK(&f, S("PEXPIRE"), lease_key(&f), S("500"));
 	stmt_store_redis_renew(f.s); /* a lease is no new memory */
 	assert_true(ttl(&f, lease_key(&f)) > 500);
@@ -693,6 +698,7 @@ static void a_full_redis_refuses_and_keeps_nothing_of_it(void **state)
 	made_close(&m);
 	made_close(&kept);
 	made_close(&fresh);
+	made_close(&running);
 	stores_close(&f);
 }
 
