@@ -39,7 +39,7 @@ struct sending { /* a stream of this server and how far it was sent */
 	struct str name;                 /* as of struct stream; behind the struct */
 	struct list due;
 	int64_t sent;                    /* offset of the next item that Redis wants; the mirror's thread only */
-	int64_t due_ns;                  /* since when it is due */
+	int64_t due_ns;                  /* since when it is due; the lock's, as `due` */
 };
 struct server { /* another one */
 	struct str id;                   /* behind the struct */

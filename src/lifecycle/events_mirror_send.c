@@ -38,6 +38,7 @@ struct one { /* a stream in a batch */
 	struct str field;
 	int64_t first, next;             /* what the log has, now */
 	int64_t from, to;                /* of the batch */
+	int64_t due_ns;
 	int items;
 };
 struct batch {
@@ -122,8 +123,10 @@ static void take_due(struct batch *b)
 	struct events_mirror *m = b->m;
 
 	pthread_mutex_lock(&m->lock);
-	while (b->n < MIRROR_SEND_STREAMS && !list_empty(&m->due))
-		b->v[b->n++].s = LIST_ITEM(list_pop(&m->due), struct sending, due);
+	for (; b->n < MIRROR_SEND_STREAMS && !list_empty(&m->due); b->n++) {
+		b->v[b->n].s = LIST_ITEM(list_pop(&m->due), struct sending, due);
+		b->v[b->n].due_ns = b->v[b->n].s->due_ns;
+	}
 	m->stats.behind -= (uint64_t)b->n;
 	pthread_mutex_unlock(&m->lock);
 	for (int i = 0; i < b->n; i++)
@@ -312,7 +315,7 @@ static bool heed(struct batch *b, const struct redis_value *answer)
 		if (o->s->sent != o->to)
 			continue;
 		obs_add(OBS_M_MIRROR_SENT, o->items);
-		obs_observe(OBS_M_MIRROR_LAG, clock_mono_ns() - o->s->due_ns);
+		obs_observe(OBS_M_MIRROR_LAG, clock_mono_ns() - o->due_ns);
 		pthread_mutex_lock(&b->m->lock);
 		b->m->stats.sent += (uint64_t)o->items;
 		pthread_mutex_unlock(&b->m->lock);

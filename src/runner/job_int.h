@@ -154,6 +154,7 @@ struct jobs {
 	void *told_arg, *stopped_arg;
 	struct journal *journal;
 	_Atomic int64_t kept_ms, scanned_ms, swept_ms, written_ms;
+	_Atomic int64_t blind_ms;            /* mono: kv could not be reached then; 0 = never */
 };
 
 #include "runner/job_parts.h"

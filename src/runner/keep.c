@@ -343,12 +343,26 @@ static bool on_active(void *arg, struct str key, const struct kv_record *value)
 	return true;
 }
 
+static bool nothing(void *arg, struct str key, const struct kv_record *value)
+{
+	(void)arg;
+	(void)key;
+	(void)value;
+	return false;
+}
+
+/* While kv could not be reached nobody renewed, and leases ran out: whoever lives has time to renew first. */
 static void take_over_lost(struct call *c, struct runner *r)
 {
 	struct { struct call *c; struct runner *r; } at = {c, r};
+	int64_t now = clock_mono_ms(), blind = atomic_load(&r->jobs->blind_ms);
+	bool wait = blind && now - blind < JOB_RENEW_MS;
 
-	if (!kv_scan(c, r->o.kv, S("runner/active/"), on_active, &at))
-		call_forgive(c);
+	if (kv_scan(c, r->o.kv, S("runner/active/"), wait ? nothing : on_active, &at))
+		return;
+	if (c->err.kind == ERR_UNAVAILABLE)
+		atomic_store(&r->jobs->blind_ms, now);
+	call_forgive(c);
 }
 
 /* --- the scan: what the store has that this server does not know; at start what this server had --- */

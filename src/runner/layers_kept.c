@@ -1,9 +1,10 @@
 /* layers_kept.c - what of layers outlives the process besides themselves: pins, last uses, verdicts.
  *
- *   runner/layers/<tenant>/<id> = "<pinned until> <last used> <hits> <y|n|->"      wall ms; a record with a TTL
+ *   runner/layers/<place>/<tenant>/<id> = "<pinned until> <last used> <hits> <y|n|->"      wall ms; a record with a TTL
  *
  * A hit only marks its layer; a task on the pool writes. A record holds a quarter longer than the pin, so most hits write
- * nothing. Other servers may keep theirs under the same key: the later times win.
+ * nothing. <place> is this server, which alone has its jail's layers, or "dsn": servers on one PostgreSQL server have the same
+ * layers, and of their times the later win.
  */
 #include "runner/layers_int.h"
 
@@ -20,9 +21,16 @@ struct to_keep {
 	struct kept v;
 };
 
-static struct str record_key(struct arena *a, struct str layer)
+static struct str record_prefix(struct arena *a, const struct runner *r)
 {
-	return arena_fmt(a, "runner/layers/%.*s", SARG(layer));
+	struct str place = r->o.backend && runner_one_database(r) ? S("dsn") : r->o.server;
+
+	return arena_fmt(a, "runner/layers/%.*s/", SARG(place));
+}
+
+static struct str record_key(struct arena *a, const struct runner *r, struct str layer)
+{
+	return arena_fmt(a, "%.*s%.*s", SARG(record_prefix(a, r)), SARG(layer));
 }
 
 static bool read_kept(struct str text, struct kept *ret)
@@ -43,7 +51,7 @@ static bool read_kept(struct str text, struct kept *ret)
 
 static bool write_one(struct call *c, struct runner *r, const struct to_keep *k)
 {
-	struct str key = record_key(c->arena, k->key);
+	struct str key = record_key(c->arena, r, k->key);
 	struct kept v = k->v, before;
 	int64_t now = clock_wall_ms(), ttl = r->o.layer_ttl_s * 1000;
 	struct kv_record rec;
@@ -151,22 +159,28 @@ void layers_keep(struct runner *r)
 
 void layer_unkeep(struct call *c, struct runner *r, struct layer *l)
 {
-	if (r->o.kv && !kv_drop(c, r->o.kv, record_key(c->arena, l->key), KV_ANY))
+	if (r->o.kv && !kv_drop(c, r->o.kv, record_key(c->arena, r, l->key), KV_ANY))
 		call_forgive(c); /* its TTL ends it */
 }
 
 /* --- at open --- */
 
+struct taking {
+	struct layers *layers;
+	size_t prefix;
+};
+
 static bool take_up(void *arg, struct str key, const struct kv_record *rec)
 {
-	struct layers *ls = arg;
+	const struct taking *t = arg;
+	struct layers *ls = t->layers;
 	struct layer *l;
 	struct kept v;
 
 	if (!read_kept(rec->value, &v))
 		return true;
 	pthread_mutex_lock(&ls->lock);
-	l = map_get(&ls->by_key, str_tail(key, S("runner/layers/").n));
+	l = map_get(&ls->by_key, str_tail(key, t->prefix));
 	if (l) {
 		l->pinned_ms = l->kept_ms = v.pinned_ms;
 		l->used_ms = l->hits_ms = v.used_ms > l->created_ms ? v.used_ms : l->created_ms;
@@ -180,5 +194,8 @@ static bool take_up(void *arg, struct str key, const struct kv_record *rec)
 
 bool layers_kept(struct call *c, struct runner *r)
 {
-	return !r->o.kv || kv_scan(c, r->o.kv, S("runner/layers/"), take_up, r->layers);
+	struct str prefix = record_prefix(c->arena, r);
+	struct taking t = {r->layers, prefix.n};
+
+	return !r->o.kv || kv_scan(c, r->o.kv, prefix, take_up, &t);
 }

@@ -23,7 +23,7 @@
 struct faulty {
 	struct store store;
 	struct store *under;
-	int64_t appends, fail_at, part; /* fail_at: the nth append from now, 0 = none; part: bytes that are written all the same */
+	_Atomic int64_t appends, fail_at, part; /* fail_at: the nth append from now, 0 = none; part: bytes that are written all the same */
 	bool cut_fails;
 };
 

@@ -1,5 +1,6 @@
 /* job_records_test.c - what outlives the process and what other servers see: records, the journal, leases, take-over, TTLs. */
 #include "job_rig.h"
+#include "redis_rig.h"
 
 #include "faults.h"
 
@@ -19,6 +20,37 @@ static int close_rig(void **state)
 	faults.die_at = 0;
 	rig_close(g);
 	free(g);
+	return 0;
+}
+
+/* The same with the records of all servers in a real Redis. */
+static struct redis_rig redis;
+static struct redis *redis_client;
+
+static int open_redis_rig(void **state)
+{
+	struct redis_options o;
+	struct rig *g;
+
+	open_rig(state);
+	g = *state;
+	if (!redis_rig_program())
+		return 0;
+	redis_rig_open(&redis, (const char *const[]){"--appendonly", "yes", "--appendfsync", "always", NULL});
+	o = redis_rig_options(&redis);
+	redis_client = redis_rig_client(&g->c, &o);
+	g->kv->ops->close(g->kv);
+	g->kv = g->o.kv = kv_redis_open(redis_client, S("t:"));
+	return 0;
+}
+
+static int close_redis_rig(void **state)
+{
+	close_rig(state);
+	if (!redis_rig_program())
+		return 0;
+	redis_close(redis_client);
+	redis_rig_close(&redis);
 	return 0;
 }
 
@@ -586,6 +618,54 @@ static void a_request_id_is_one_job_on_all_servers(void **state)
 	rig_stop(&b);
 }
 
+/* --- Redis away --- */
+
+static void without_redis_nothing_is_lost(void **state)
+{
+	struct rig *g = *state;
+	struct job_ask named = rig_ask(g, "SELECT 1;", "SELECT 1;"), ask = rig_ask(g, "SELECT 1;", "SELECT 'gate';");
+	struct rig_server a, b;
+	struct job *running, *short_one, *again, *none = NULL;
+
+	REDIS_NEEDED();
+	named.request_id = S("fleet");
+	ask.timeout_ms = 3600000;
+	rig_start(g, &a, 1);
+	rig_start(g, &b, 2);
+	running = rig_create(g, &a, &ask);
+	assert_true(job_acknowledge(&g->c, running));
+	redis_rig_kill(&redis);
+	rig_refused(g, job_create(&g->c, a.runner, &named, &none), ERR_UNAVAILABLE);
+	short_one = rig_run(g, &a, "SELECT 1;", "SELECT 1;"); /* ends in its request: it needs no record of others */
+	assert_int_equal(job_status_of(short_one), JOB_COMPLETED);
+	for (int i = 0; i < 10; i++) {
+		clock_advance(JOB_LEASE_MS / 2);
+		rig_keep(&a, false);
+		rig_keep(&b, true);
+	}
+	assert_true(running->mine);
+	redis_rig_start(&redis);
+	REDIS_UNTIL(redis_up(redis_client));
+	rig_keep(&b, false); /* its lease ran out; who has it may renew first */
+	rig_keep(&a, false);
+	clock_advance(2 * JOB_RENEW_MS);
+	rig_keep(&a, false);
+	rig_keep(&b, true);
+	assert_true(running->mine);
+	assert_int_equal(world.heads, 2);
+	atomic_store(&world.let_go, a.runner);
+	rig_wait(running);
+	assert_int_equal(job_status_of(running), JOB_COMPLETED);
+	again = rig_create(g, &b, &named);
+	rig_wait(again);
+	assert_int_equal(job_status_of(again), JOB_COMPLETED);
+	job_unref(running);
+	job_unref(short_one);
+	job_unref(again);
+	rig_stop(&a);
+	rig_stop(&b);
+}
+
 /* --- TTLs --- */
 
 static void sweep_until_gone(struct rig_server *s, struct job *j)
@@ -859,6 +939,20 @@ int main(void)
 		T(lists_go_through_batches_newest_first),
 		T(what_a_batch_has_is_forgotten_here),
 		T(bodies_beyond_the_latest_are_read_from_their_records),
+#define R(name) cmocka_unit_test_setup_teardown(name, open_redis_rig, close_redis_rig)
+		R(what_waited_runs_after_a_restart),
+		R(a_job_in_parts_goes_on_after_a_restart),
+		R(parts_come_through_any_server_and_one_starts_it),
+		R(a_job_of_another_server_is_seen_and_canceled),
+		R(a_lost_server_s_job_is_run_once_more_and_its_late_end_is_not_written),
+		R(a_job_that_ends_two_servers_fails),
+		R(racing_servers_take_a_job_once),
+		R(where_kv_is_not_shared_servers_leave_each_other_s_jobs_alone),
+		R(a_request_id_is_one_job_on_all_servers),
+		R(a_job_goes_with_its_ttl_and_is_remembered_for_a_while),
+		R(an_extension_counts_on_every_server),
+		R(what_nobody_has_in_memory_expires_by_the_scan),
+		R(without_redis_nothing_is_lost),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

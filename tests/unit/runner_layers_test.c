@@ -495,7 +495,7 @@ static void test_hits_write_few_pins(void **state)
 	k->ask.pin_s = 3600;
 	assert_true(client_acquire(k));
 	client_let_go(k);
-	key = arena_fmt(&k->a, "runner/layers/acme/%s", k->steps[0].id);
+	key = arena_fmt(&k->a, "runner/layers/%.*s/acme/%s", SARG(g->r.o.server), k->steps[0].id);
 	assert_true(kv_get(&k->c, g->r.o.kv, key, &before));
 	for (int i = 0; i < 100; i++) {
 		assert_true(client_acquire(k));
