@@ -36,6 +36,8 @@ struct stmt *stmt_foreign(struct statements *s, const struct stmt_record *r)
 	if (!st)
 		return NULL;
 	st->foreign = true;
+	if (r->first.n && st->nparts > 0 && (int64_t)r->first.n == st->parts[0].stored)
+		st->parts[0].bytes = engine_bytes_copy(r->first); /* it came along; nothing counts it */
 	stmt_keep(st, &(struct stmt_place){.shared = true, .claim = r->claim, .owner = r->owner});
 	return st;
 }
@@ -56,6 +58,17 @@ bool stmt_find_shared(struct call *c, struct statements *s, struct str handle, s
 		return fail(c, ERR_STORAGE, "the record of statement %.*s is damaged", SARG(handle));
 	*ret = st;
 	return true;
+}
+
+/* This process has found its server dead, and ended it: so it tells of it. */
+void stmt_told_lost(void *room, struct call *c, const struct stmt_record *r)
+{
+	struct stmt *st = stmt_foreign(room, r);
+
+	(void)c;
+	if (st)
+		stmt_tell(st);
+	statement_unref(st);
 }
 
 /* --- looking again --- */

@@ -153,11 +153,10 @@ static void sweep(void *arg)
 
 /* --- the room --- */
 
-static struct keeping *keeping_new(struct statements *s, const struct stmt_stores *at)
+void stmt_keeping_new(struct statements *s)
 {
-	struct keeping *kg = base_zalloc(sizeof(*kg));
+	struct keeping *kg = s->keeping = base_zalloc(sizeof(*kg));
 
-	kg->at = *at;
 	kg->room = s;
 	pthread_mutex_init(&kg->lock, NULL);
 	pthread_cond_init(&kg->freed, NULL);
@@ -169,16 +168,15 @@ static struct keeping *keeping_new(struct statements *s, const struct stmt_store
 	kg->writers = exec_pool_open("stores", WRITERS, WRITES_QUEUED);
 	kg->tick = exec_timer_open(s->o.loop, on_tick, kg);
 	exec_timer_set(kg->tick, TICK_MS, TICK_MS);
-	return kg;
 }
 
-bool stmt_keeping_open(struct call *c, struct statements *s, const struct stmt_stores *at)
+bool stmt_keeping_open(struct call *c, struct statements *s)
 {
-	struct keeping *kg = s->keeping = keeping_new(s, at);
+	struct keeping *kg = s->keeping;
 
-	if (at->shared)
+	if (kg->at.shared)
 		lifecycle_every(s->o.lifecycle, RENEW_MS, renew, kg);
-	if (at->disk)
+	if (kg->at.disk)
 		lifecycle_every(s->o.lifecycle, s->o.cleanup_ms, sweep, kg);
 	return stmt_restart(c, s);
 }

@@ -82,8 +82,10 @@ struct keeping {
 };
 
 /* --- the room: keeping.c --- */
-/* Opens `s`, which keeps statements at `at`; takes the stores, also when it fails. */
-bool stmt_keeping_open(struct call *c, struct statements *s, const struct stmt_stores *at) NODISCARD;
+/* The room is to keep statements; before any store is opened, since messages may come from then on. */
+void stmt_keeping_new(struct statements *s);
+/* s->keeping->at has the stores: reads what they have. */
+bool stmt_keeping_open(struct call *c, struct statements *s) NODISCARD;
 void stmt_keeping_stop(struct statements *s);   /* nothing is written any more */
 void stmt_keeping_close(struct statements *s);
 bool stmt_keeping_idle(struct statements *s);
@@ -136,6 +138,7 @@ struct stmt *stmt_of_record(struct statements *s, const struct stmt_record *r); 
 void stmt_take_result(struct stmt *st, const struct stmt_record *r); /* columns, rows, parts; under its lock */
 
 /* --- foreign.c --- */
+void stmt_told_lost(void *room, struct call *c, const struct stmt_record *r);
 struct stmt *stmt_foreign(struct statements *s, const struct stmt_record *r); /* NULL: no well-formed record */
 bool stmt_find_shared(struct call *c, struct statements *s, struct str handle, struct stmt **ret) NODISCARD;
 bool stmt_record_visible(const struct call *c, const struct stmt_record *r);

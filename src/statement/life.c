@@ -61,7 +61,7 @@ bool stmt_started(struct stmt *st)
 	if (!moved)
 		return false;
 	stmt_changed(st);
-	if (st->kept)
+	if (st->kept && atomic_load(&st->kept->shared))
 		stmt_owe(st, DEBT_START, STARTED_AFTER_MS);
 	return true;
 }

@@ -85,6 +85,40 @@ static bool add_record(void *arg, struct call *c, const struct stmt_record *r)
 	return p->n <= p->f->limit;
 }
 
+/* Two lists, newest first, as one that names each once. */
+static void merge(struct call *c, struct page *p, const struct page *here)
+{
+	struct stmt **all = ARENA_ARRAY(c->arena, struct stmt *, (size_t)(p->n + here->n) + 1);
+	int i = 0, j = 0, k = 0, max = p->f->limit + 1;
+
+	while (i < p->n || j < here->n) {
+		int order = i == p->n ? -1 : j == here->n ? 1 : str_cmp(stmt_handle(p->v[i]), stmt_handle(here->v[j]));
+
+		if (order == 0)
+			statement_unref(here->v[j++]);
+		else
+			all[k++] = order > 0 ? p->v[i++] : here->v[j++];
+	}
+	p->n = k < max ? k : max;
+	for (i = 0; i < k; i++) {
+		if (i < max)
+			p->v[i] = all[i];
+		else
+			statement_unref(all[i]);
+	}
+}
+
+/* A store hears late of what runs here: those that run are listed as the map has them. */
+static void add_running(struct call *c, struct page *p)
+{
+	struct page here = {p->s, p->f, ARENA_ARRAY(c->arena, struct stmt *, (size_t)p->f->limit + 1), 0};
+
+	if (p->f->state != STMT_RUNNING)
+		return;
+	list_here(c, &here);
+	merge(c, p, &here);
+}
+
 /* False, without an error: what is here must do. */
 static bool list_shared(struct call *c, struct page *p, bool *ret_failed)
 {
@@ -94,8 +128,10 @@ static bool list_shared(struct call *c, struct page *p, bool *ret_failed)
 	*ret_failed = false;
 	if (!shared)
 		return false;
-	if (shared->ops->list(c, shared, &page, add_record, p))
+	if (shared->ops->list(c, shared, &page, add_record, p)) {
+		add_running(c, p);
 		return true;
+	}
 	while (p->n > 0)
 		statement_unref(p->v[--p->n]);
 	*ret_failed = c->err.kind != ERR_UNAVAILABLE || !p->s->o.keep_local;

@@ -49,9 +49,33 @@ struct statements *stmt_open(struct call *c, const struct statement_options *o)
 	return s;
 }
 
+static bool open_redis(struct call *c, struct statements *s, struct stmt_stores *at)
+{
+	const struct store_redis_options o = {
+		.redis = s->o.redis, .prefix = s->o.redis_prefix, .server = s->o.server, .tombstone_ms = TOMBSTONE_MS,
+		.cancel = stmt_told_cancel, .changed = stmt_told_changed, .lost = stmt_told_lost, .arg = s,
+	};
+
+	at->shared = stmt_store_redis(c, &o);
+	if (!at->shared)
+		return false;
+	at->owner = stmt_store_redis_owner(at->shared);
+	at->cancel = stmt_store_redis_cancel;
+	at->renew = stmt_store_redis_renew;
+	return true;
+}
+
 struct statements *statements_open(struct call *c, const struct statement_options *o)
 {
-	return stmt_open(c, o);
+	struct statements *s = stmt_open(c, o);
+
+	if (!s || !o->redis)
+		return s;
+	stmt_keeping_new(s);
+	if (open_redis(c, s, &s->keeping->at) && stmt_keeping_open(c, s))
+		return s;
+	statements_close(s);
+	return NULL;
 }
 
 void statements_stats(struct statements *s, struct statement_stats *ret)

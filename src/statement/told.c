@@ -26,7 +26,7 @@ static struct ending ending_of(struct stmt *st)
 	e = (struct ending){
 		.state = st->state, .kind = st->kind, .has_error = st->error != NULL, .told = !st->withdrawn,
 		.error = st->error ? st->error->kind : ERR_NONE, .rows = st->state == STMT_SUCCEEDED ? st->rows : 0,
-		.duration_ms = clock_mono_ms() - st->created_mono_ms,
+		.duration_ms = st->kept ? st->completed_ms - st->created_ms : clock_mono_ms() - st->created_mono_ms,
 	};
 	stmt_unlock(st);
 	return e;

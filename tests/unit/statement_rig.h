@@ -50,7 +50,7 @@ static void nothing(struct lease *l)
 
 static const struct lease_kind session_kind = {"session", nothing, nothing, nothing, nothing};
 
-static int begin(void **state)
+UNUSED static int begin(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct engine_options eo = {.max_workers = 2, .idle_ms = 1LL << 40, .cancel_grace_ms = 1LL << 40, .uid_base = 640000,
@@ -90,7 +90,7 @@ static void stop_loop(void *loop)
 	exec_loop_stop(loop);
 }
 
-static int end(void **state)
+UNUSED static int end(void **state)
 {
 	struct fixture *f = *state;
 
@@ -121,7 +121,7 @@ static struct stmt *submit(struct fixture *f, const struct stmt_ask *ask)
 	return st;
 }
 
-static struct stmt *submit_sql(struct fixture *f, const char *sql)
+UNUSED static struct stmt *submit_sql(struct fixture *f, const char *sql)
 {
 	return submit(f, &(struct stmt_ask){.sql = str_of(sql), .ttl_seconds = -1, .snowflake = true, .statements = 1});
 }
@@ -166,14 +166,14 @@ static struct stmt_view wait_end(struct stmt *st)
 	return v;
 }
 
-static void expect_error(struct fixture *f, bool ok, enum err_kind kind)
+UNUSED static void expect_error(struct fixture *f, bool ok, enum err_kind kind)
 {
 	assert_false(ok);
 	assert_int_equal(f->c.err.kind, kind);
 	call_forgive(&f->c);
 }
 
-static bool file_of(struct fixture *f, struct str handle)
+UNUSED static bool file_of(struct fixture *f, struct str handle)
 {
 	char path[256];
 

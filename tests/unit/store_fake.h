@@ -70,7 +70,7 @@ static bool fake_enter(struct call *c, struct fake *f, const enum err_kind *fail
 	return true;
 }
 
-static void fake_switch(struct fake *f, bool *what, bool on)
+UNUSED static void fake_switch(struct fake *f, bool *what, bool on)
 {
 	pthread_mutex_lock(&f->lock);
 	*what = on;
@@ -78,7 +78,7 @@ static void fake_switch(struct fake *f, bool *what, bool on)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static void fake_fails(struct fake *f, enum err_kind *what, enum err_kind kind, int times)
+UNUSED static void fake_fails(struct fake *f, enum err_kind *what, enum err_kind kind, int times)
 {
 	pthread_mutex_lock(&f->lock);
 	*what = kind;
@@ -86,7 +86,7 @@ static void fake_fails(struct fake *f, enum err_kind *what, enum err_kind kind, 
 	pthread_mutex_unlock(&f->lock);
 }
 
-static int fake_count(struct fake *f, const int *what)
+UNUSED static int fake_count(struct fake *f, const int *what)
 {
 	int n;
 
@@ -300,6 +300,11 @@ static bool fake_part(struct call *c, struct stmt_store *s, const struct stmt_re
 	return ok || fail(c, ERR_STORAGE, "a partition is missing");
 }
 
+static int fake_newer(const void *a, const void *b)
+{
+	return str_cmp(((const struct stmt_record *)b)->handle, ((const struct stmt_record *)a)->handle);
+}
+
 static bool fake_list(struct call *c, struct stmt_store *s, const struct stmt_store_page *p, stmt_record_fn *fn, void *arg)
 {
 	struct fake *f = fake_of(s);
@@ -319,6 +324,7 @@ static bool fake_list(struct call *c, struct stmt_store *s, const struct stmt_st
 		fake_get(c, row, &v[n++]);
 	}
 	fake_leave(s, S(""), false);
+	qsort(v, (size_t)n, sizeof(*v), fake_newer);
 	for (int i = 0; i < n && fn(arg, c, &v[i]); i++)
 		;
 	return true;
