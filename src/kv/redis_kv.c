@@ -3,8 +3,9 @@
  *   <prefix>record:<key>   hash: value, version, expires (ms since 1970 by the servers' clocks; 0 = never); expires in Redis as well
  *   <prefix>names          sorted set of keys, all scores 0: for scans by prefix
  *   <prefix>expiries       sorted set of keys by `expires`: for sweeps
- *   <prefix>version        the last version given
+ *   <prefix>version        the last version given, for a day
  *
+ * The sets live a minute longer than the longest of their records; for ever once one of those does, until they are empty.
  * Every change is one script. A version is the time of Redis in microseconds, or
  * the last one and 1 if that is more: it never comes again, not even after
  * Redis has lost everything. What expired, or was evicted, stays in the sets
@@ -43,14 +44,23 @@ static const char put_script[] =
 	"local fresh = math.max(last + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))\n"
 	"fresh = string.format('%.0f', fresh)\n"
 	"redis.call('HSET', KEYS[1], 'value', ARGV[4], 'version', fresh, 'expires', ARGV[5])\n"
-	"redis.call('SET', KEYS[4], fresh)\n"
-	"redis.call('ZADD', KEYS[2], 0, ARGV[3])\n"
+	"redis.call('SET', KEYS[4], fresh, 'PX', 86400000)\n"
+	"local function add(set, score)\n"
+	"  local left, ttl = redis.call('PTTL', set), tonumber(ARGV[6])\n"
+	"  redis.call('ZADD', set, score, ARGV[3])\n"
+	"  if ttl == 0 then\n"
+	"    redis.call('PERSIST', set)\n"
+	"  elseif left ~= -1 then\n"
+	"    redis.call('PEXPIRE', set, string.format('%.0f', math.max(left, ttl + 60000)))\n"
+	"  end\n"
+	"end\n"
+	"add(KEYS[2], 0)\n"
 	"if ARGV[5] == '0' then\n"
 	"  redis.call('PERSIST', KEYS[1])\n"
 	"  redis.call('ZREM', KEYS[3], ARGV[3])\n"
 	"else\n"
 	"  redis.call('PEXPIRE', KEYS[1], ARGV[6])\n"
-	"  redis.call('ZADD', KEYS[3], ARGV[5], ARGV[3])\n"
+	"  add(KEYS[3], ARGV[5])\n"
 	"end\n"
 	"return 1";
 

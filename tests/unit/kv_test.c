@@ -363,6 +363,25 @@ static void a_scan_by_prefix_sees_every_name(void **state)
 	end(&f);
 }
 
+/* What is not used any more leaves nothing behind, unless a record was meant to stay. */
+static void every_key_has_a_time_to_live_unless_a_record_has_none(void **state)
+{
+	static const char *const sets[] = {"names", "expiries", "version"};
+	struct fixture f;
+
+	(void)state;
+	REDIS_NEEDED();
+	begin(&f, of_redis);
+	assert_true(kv_put(&f.c, f.kv, S("long"), S(""), KV_ANY, 1000000));
+	assert_true(kv_put(&f.c, f.kv, S("short"), S(""), KV_ANY, 1000));
+	for (size_t i = 0; i < COUNT_OF(sets); i++)
+		assert_in_range(ask_redis(&f, REDIS_COMMAND(S("PTTL"), redis_name(&f, sets[i]))).integer, 1000000, 90000000);
+	assert_true(put(&f, "for ever", "") && kv_put(&f.c, f.kv, S("short"), S(""), KV_ANY, 1000));
+	assert_int_equal(ask_redis(&f, REDIS_COMMAND(S("PTTL"), redis_name(&f, "names"))).integer, -1);
+	assert_in_range(ask_redis(&f, REDIS_COMMAND(S("PTTL"), redis_name(&f, "expiries"))).integer, 1000000, 90000000);
+	end(&f);
+}
+
 static void versions_do_not_come_again_when_redis_lost_everything(void **state)
 {
 	uint64_t was;
@@ -611,6 +630,7 @@ int main(void)
 		cmocka_unit_test(what_is_none_of_ours_is_an_error_of_its_key_alone),
 		cmocka_unit_test(what_redis_forgot_is_forgotten_by_a_scan_and_a_sweep),
 		cmocka_unit_test(a_scan_by_prefix_sees_every_name),
+		cmocka_unit_test(every_key_has_a_time_to_live_unless_a_record_has_none),
 		cmocka_unit_test(versions_do_not_come_again_when_redis_lost_everything),
 		cmocka_unit_test(a_full_redis_is_unavailable_for_new_records_only),
 		cmocka_unit_test(without_redis_everything_is_unavailable_at_once),
