@@ -443,8 +443,7 @@ static void many_sweep_what_a_dead_server_left(void **state)
 /* --- a session that closes while statements come --- */
 
 struct adding {
-	struct stores *f;
-	struct second *b;
+	struct stores g; /* through the other server */
 	struct id made[4000];
 	int n;
 	atomic_bool stop;
@@ -453,17 +452,16 @@ struct adding {
 static void *add_more(void *arg)
 {
 	struct adding *t = arg;
-	struct stores g = through(t->f, t->b);
 	OWNS(arena) a = {0};
 	bool open = true;
 
-	call_open(&g.c, &a);
+	call_open(&t->g.c, &a);
 	while (open && t->n < 4000 && !atomic_load(&t->stop)) {
 		struct made m;
 
-		make(&g, &m, "s1");
-		open = add(&g, &m);
-		assert_true(open || g.c.err.kind == ERR_SESSION_CLOSED);
+		make(&t->g, &m, "s1");
+		open = add(&t->g, &m);
+		assert_true(open || t->g.c.err.kind == ERR_SESSION_CLOSED);
 		if (open)
 			t->made[t->n++] = m.id;
 		arena_reset(&a);
@@ -483,8 +481,7 @@ static void a_large_session_goes_while_another_adds(void **state)
 	(void)state;
 	ON_REDIS(&f);
 	second_open(&f, &b, 0);
-	t->f = &f;
-	t->b = &b;
+	t->g = through(&f, &b);
 	for (int i = 0; i < N; i++) {
 		make(&f, &m, "s1");
 		WORKS(&f, add(&f, &m));
