@@ -216,7 +216,7 @@ bool server_open_statements(struct server *s)
 		.kv = s->redis ? s->shared_keys : s->local_keys, .kv_local = s->local_keys,
 		.redis = s->redis, .redis_prefix = f->storage_redis_key_prefix, .server = s->identity.id,
 		.keep_local = has_type(s, "hybrid"), .degrade = has_type(s, "hybrid") && str_eq(f->storage_redis_on_loss, S("degraded")),
-		.default_persistent = str_eq(f->snowflake_default_session, S("persistent")),
+		.default_persistent = !has_type(s, "redis") && str_eq(f->snowflake_default_session, S("persistent")),
 		.cache_results = f->snowflake_result_cache, .log_sql = f->obs_log_sql,
 		.lifecycle = s->lifecycle, .events = f->events_statements ? s->events : NULL,
 		.cleanup_ms = f->storage_cleanup_interval_seconds * 1000,
