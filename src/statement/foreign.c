@@ -38,7 +38,7 @@ struct stmt *stmt_foreign(struct statements *s, const struct stmt_record *r)
 	st->foreign = true;
 	if (r->first.n && st->nparts > 0 && (int64_t)r->first.n == st->parts[0].stored)
 		st->parts[0].bytes = engine_bytes_copy(r->first); /* it came along; nothing counts it */
-	stmt_keep(st, &(struct stmt_place){.shared = true, .claim = r->claim, .owner = r->owner});
+	stmt_keep(st, &(struct stmt_place){.shared = true, .claim = r->claim, .owner = r->owner, .request = r->request_id});
 	return st;
 }
 

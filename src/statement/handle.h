@@ -54,10 +54,20 @@ struct session_use { /* of a session that has live handles */
 	char text[];
 };
 
+struct stmt_map {
+	struct stmt **v; /* NULL = free */
+	size_t cap;      /* a power of two, or 0 */
+	size_t n;
+};
+struct stmt *stmt_map_get(const struct stmt_map *m, struct str handle); /* NULL when absent */
+void stmt_map_put(struct stmt_map *m, struct stmt *st);
+void stmt_map_del(struct stmt_map *m, const struct stmt *st);           /* absent is fine */
+void stmt_map_close(struct stmt_map *m);
+
 enum { LATEST = 16 };
 struct shard {
 	pthread_mutex_t lock;
-	struct map map;               /* handle -> struct stmt */
+	struct stmt_map map;
 	struct columns *latest[LATEST]; /* the latest, by their hash */
 };
 
@@ -65,8 +75,11 @@ struct shard {
 struct running {
 	struct engine_task *task;
 	int64_t timeout_ms;
+	int64_t created_mono_ms;
 	int64_t stored_bytes;
 	int parts_cap;
+	uint32_t request_n;
+	char request[];             /* the correlation id of the call, for the event of its end */
 };
 
 /* Principals that may read it; replaced as a whole. */
@@ -103,7 +116,6 @@ struct stmt {
 	struct list in_memory;      /* tenants_lock: finished results with bytes in memory, oldest first */
 	struct lease lease;         /* timeout while it runs, TTL and tombstone after; owned by the session's */
 	int64_t created_ms, started_ms, completed_ms; /* wall */
-	int64_t created_mono_ms;
 	int64_t due_mono_ms;        /* of the lease */
 	struct part *parts;
 	int64_t rows, row_bytes, memory_bytes, spooled_bytes;
@@ -112,7 +124,7 @@ struct stmt {
 	struct stmt_error *error;   /* owned */
 	struct stmt_grants *grants; /* owned; NULL = none */
 	struct watcher *watchers;
-	uint32_t sql_n, principal_n, session_n, request_n; /* lengths of the texts in tail; request: the caller's id, for events */
+	uint32_t sql_n, principal_n, session_n; /* lengths of the texts in tail */
 	char tail[];
 };
 
@@ -157,10 +169,6 @@ static inline struct str stmt_principal(const struct stmt *st)
 static inline struct str stmt_session(const struct stmt *st)
 {
 	return (struct str){st->tail + st->sql_n + st->principal_n, st->session_n};
-}
-static inline struct str stmt_request(const struct stmt *st)
-{
-	return (struct str){st->tail + st->sql_n + st->principal_n + st->session_n, st->request_n};
 }
 static inline enum engine_form stmt_form(const struct stmt *st)
 {

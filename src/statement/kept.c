@@ -28,11 +28,12 @@ void stmt_keep(struct stmt *st, const struct stmt_place *p)
 
 	if (!disk && !shared)
 		return;
-	k = base_zalloc(sizeof(*k) + p->claim.n + p->owner.n);
+	k = base_zalloc(sizeof(*k) + p->claim.n + p->owner.n + p->request.n);
 	at = k->text;
 	k->st = st;
 	k->claim = str_copy_to(&at, p->claim);
 	k->owner = str_copy_to(&at, p->owner);
+	k->request = str_copy_to(&at, p->request);
 	atomic_init(&k->disk, disk);
 	atomic_init(&k->shared, shared);
 	list_init(&k->busy);

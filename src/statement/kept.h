@@ -61,7 +61,7 @@ struct kept {
 	struct stmt_error *error;   /* until it is settled; owned */
 	atomic_bool on_disk;        /* its end and result: the bytes can be read back */
 	int64_t bytes;              /* that only a store has; shard lock */
-	struct str claim, owner;    /* in text; owner: of another server's */
+	struct str claim, owner, request; /* in text; owner: of another server's */
 	char text[];
 };
 
@@ -113,7 +113,7 @@ bool stmt_run_soon(struct keeping *kg, exec_fn *fn, void *arg);
 struct stmt_place {
 	const struct stmt_scope *scope; /* of a submit; or NULL: */
 	bool disk, shared;
-	struct str claim, owner;
+	struct str claim, owner, request;
 };
 void stmt_keep(struct stmt *st, const struct stmt_place *p); /* nothing where no store has a place for it */
 void stmt_kept_free(struct kept *k);                         /* NULL is fine */

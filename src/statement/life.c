@@ -67,20 +67,28 @@ bool stmt_started(struct stmt *st)
 }
 
 /* Under the lock: everything that becomes true with the terminal state. */
-static struct running *enter_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
+static void enter_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 {
-	struct running *run = st->run;
-
 	st->state = (uint8_t)to;
 	st->error = error;
-	st->run = NULL;
 	if (to == STMT_SUCCEEDED)
 		st->progress = 1;
 	if (st->withdrawn)
-		return run;
+		return;
 	atomic_fetch_add(&st->room->ended[to], 1);
-	obs_observe(OBS_M_STATEMENT_SECONDS, (clock_mono_ms() - st->created_mono_ms) * 1000000);
-	return run;
+	if (st->run)
+		obs_observe(OBS_M_STATEMENT_SECONDS, (clock_mono_ms() - st->run->created_mono_ms) * 1000000);
+}
+
+static void forget_run(struct stmt *st)
+{
+	struct running *run;
+
+	stmt_lock(st);
+	run = st->run;
+	st->run = NULL;
+	stmt_unlock(st);
+	free(run);
 }
 
 static void after_end(struct stmt *st, enum stmt_state to, struct watcher *watchers, bool tell)
@@ -95,19 +103,18 @@ static void after_end(struct stmt *st, enum stmt_state to, struct watcher *watch
 	stmt_due(st, clock_mono_ms() + (st->kept ? stmt_expires_ms(st) - clock_wall_ms() : st->ttl_s * INT64_C(1000)));
 	if (tell)
 		stmt_tell(st);
+	forget_run(st);
 	watch_fire(watchers);
 }
 
 void stmt_settle(struct stmt *st, enum stmt_state to, struct stmt_error *error, bool tell)
 {
 	struct watcher *watchers;
-	struct running *run;
 
 	stmt_lock(st);
-	run = enter_end(st, to, error);
+	enter_end(st, to, error);
 	watchers = watch_take(&st->watchers, true);
 	stmt_unlock(st);
-	free(run);
 	after_end(st, to, watchers, tell);
 }
 
@@ -138,13 +145,12 @@ bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 {
 	struct watcher *watchers = NULL;
 	struct engine_task *task = NULL;
-	struct running *run = NULL;
 	bool first;
 
 	stmt_lock(st);
 	first = decide(st, to, &task);
 	if (first && !st->kept) {
-		run = enter_end(st, to, error);
+		enter_end(st, to, error);
 		watchers = watch_take(&st->watchers, true);
 	}
 	stmt_unlock(st);
@@ -153,7 +159,6 @@ bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 		return false;
 	}
 	let_engine_go(task, to);
-	free(run);
 	if (st->kept)
 		stmt_kept_end(st, to, error);
 	else

@@ -76,12 +76,11 @@ static void take_times(struct stmt *st, const struct stmt_record *r)
 	st->started_ms = r->started_ms;
 	st->completed_ms = r->completed_ms;
 	st->ttl_s = (int32_t)(ttl_ms < 0 ? 0 : ttl_ms / 1000 > INT32_MAX ? INT32_MAX : ttl_ms / 1000);
-	st->created_mono_ms = clock_mono_ms() - (clock_wall_ms() - r->created_ms);
 }
 
 struct stmt *stmt_of_record(struct statements *s, const struct stmt_record *r)
 {
-	const struct stmt_texts texts = {r->handle, r->sql, r->principal, r->session_id, r->request_id};
+	const struct stmt_texts texts = {r->handle, r->sql, r->principal, r->session_id};
 	struct stmt *st;
 
 	if (!id_valid(r->handle) || !tenant_name_valid(r->tenant) || r->state >= STMT_STATES || r->kind >= SQL_KIND_COUNT)

@@ -74,7 +74,7 @@ static bool enter_former(void *arg, struct call *c, const struct stmt_record *r)
 	if (!st)
 		return true;
 	f->found++;
-	stmt_keep(st, &(struct stmt_place){.disk = true, .shared = true, .claim = r->claim});
+	stmt_keep(st, &(struct stmt_place){.disk = true, .shared = true, .claim = r->claim, .request = r->request_id});
 	stmt_force_place(st);
 	stmt_enter(st);
 	claim_again(c, s, r);

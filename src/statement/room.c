@@ -111,7 +111,7 @@ void statements_cancel_all(struct statements *s)
 
 static void close_shard(struct shard *shard)
 {
-	map_close(&shard->map);
+	stmt_map_close(&shard->map);
 	for (int i = 0; i < LATEST; i++)
 		stmt_columns_unref(shard->latest[i]);
 	pthread_mutex_destroy(&shard->lock);

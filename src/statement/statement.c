@@ -37,7 +37,7 @@ void statement_unref(struct stmt *st)
 
 struct stmt *stmt_alloc(struct statements *s, const struct stmt_texts *t)
 {
-	struct stmt *st = base_zalloc(sizeof(*st) + t->sql.n + t->principal.n + t->session_id.n + t->request_id.n);
+	struct stmt *st = base_zalloc(sizeof(*st) + t->sql.n + t->principal.n + t->session_id.n);
 	char *at = st->tail;
 
 	INVARIANT(t->handle.n == ID_LEN && t->sql.n <= UINT32_MAX);
@@ -53,8 +53,14 @@ struct stmt *stmt_alloc(struct statements *s, const struct stmt_texts *t)
 	st->sql_n = (uint32_t)str_copy_to(&at, t->sql).n;
 	st->principal_n = (uint32_t)str_copy_to(&at, t->principal).n;
 	st->session_n = (uint32_t)str_copy_to(&at, t->session_id).n;
-	st->request_n = (uint32_t)str_copy_to(&at, t->request_id).n;
 	return st;
+}
+
+struct str stmt_request(const struct stmt *st)
+{
+	if (st->kept)
+		return st->kept->request;
+	return st->run ? str_from(st->run->request, st->run->request_n) : S("");
 }
 
 /* --- the map --- */
@@ -72,7 +78,7 @@ bool stmt_owns(const struct call *c, const struct stmt *st)
 void stmt_enter(struct stmt *st)
 {
 	stmt_lock(st);
-	map_put(&stmt_shard(st)->map, stmt_handle(st), stmt_ref(st));
+	stmt_map_put(&stmt_shard(st)->map, stmt_ref(st));
 	stmt_unlock(st);
 	atomic_fetch_add(&st->room->live, 1);
 }
@@ -83,7 +89,7 @@ struct stmt *stmt_get(struct statements *s, struct str handle)
 	struct stmt *st;
 
 	pthread_mutex_lock(&shard->lock);
-	st = map_get(&shard->map, handle);
+	st = stmt_map_get(&shard->map, handle);
 	if (st)
 		stmt_ref(st);
 	pthread_mutex_unlock(&shard->lock);
@@ -99,7 +105,7 @@ static enum found find_here(struct call *c, struct statements *s, struct str han
 	struct stmt *st;
 
 	pthread_mutex_lock(&shard->lock);
-	st = map_get(&shard->map, handle);
+	st = stmt_map_get(&shard->map, handle);
 	if (st)
 		found = !stmt_may_read(c, st) ? FOUND_HIDDEN : st->expired ? FOUND_EXPIRED : FOUND;
 	if (found == FOUND)
@@ -130,7 +136,7 @@ bool stmt_unlink(struct stmt *st)
 	first = !st->forgotten;
 	st->forgotten = true;
 	if (first)
-		map_del(&stmt_shard(st)->map, stmt_handle(st));
+		stmt_map_del(&stmt_shard(st)->map, st);
 	stmt_unlock(st);
 	if (!first)
 		return false;
@@ -148,7 +154,6 @@ struct stmt **stmt_all(struct statements *s, size_t *ret_n)
 {
 	size_t n = 0, cap = 0;
 	struct stmt **v = NULL;
-	struct map_slot slot;
 
 	for (int i = 0; i < SHARDS; i++) {
 		struct shard *shard = &s->shards[i];
@@ -156,8 +161,9 @@ struct stmt **stmt_all(struct statements *s, size_t *ret_n)
 		pthread_mutex_lock(&shard->lock);
 		cap += shard->map.n;
 		v = base_realloc(v, (cap + 1) * sizeof(*v));
-		for (size_t at = 0; map_next(&shard->map, &at, &slot);)
-			v[n++] = stmt_ref(slot.value);
+		for (size_t at = 0; at < shard->map.cap; at++)
+			if (shard->map.v[at])
+				v[n++] = stmt_ref(shard->map.v[at]);
 		pthread_mutex_unlock(&shard->lock);
 	}
 	*ret_n = n;

@@ -96,13 +96,14 @@ void stmt_places_close(struct statements *s);
 
 /* statement.c: handles in the map */
 struct stmt_texts { /* of a new one; copied */
-	struct str handle, sql, principal, session_id, request_id;
+	struct str handle, sql, principal, session_id;
 };
 struct stmt *stmt_alloc(struct statements *s, const struct stmt_texts *t); /* one reference; in no map and no list */
 void stmt_enter(struct stmt *st);           /* into the map, which takes a reference */
 /* Out of the map and of every list; the map's reference goes. False: somebody else did that. */
 bool stmt_unlink(struct stmt *st);
 struct stmt *stmt_get(struct statements *s, struct str handle); /* a reference, or NULL */
+struct str stmt_request(const struct stmt *st);                 /* the correlation id of its call; as long as it is not told */
 bool stmt_owns(const struct call *c, const struct stmt *st);    /* its principal, or an admin of its tenant */
 struct stmt **stmt_all(struct statements *s, size_t *ret_n);    /* references; free() it */
 

@@ -6,16 +6,19 @@
 static struct stmt *stmt_new(struct call *c, struct statements *s, const struct stmt_ask *ask)
 {
 	const struct id id = id_v7();
-	const struct stmt_texts texts = {id_str(&id), ask->sql, c->principal, ask->scope.session_id, c->request_id};
+	const struct stmt_texts texts = {id_str(&id), ask->sql, c->principal, ask->scope.session_id};
 	int64_t ttl = ask->ttl_seconds < 0 ? s->o.default_ttl_s : ask->ttl_seconds;
 	struct stmt *st = stmt_alloc(s, &texts);
 
-	st->run = base_zalloc(sizeof(*st->run));
+	st->run = base_zalloc(sizeof(*st->run) + c->request_id.n);
 	st->run->timeout_ms = ask->timeout_ms;
+	st->run->created_mono_ms = clock_mono_ms();
+	st->run->request_n = (uint32_t)c->request_id.n;
+	if (c->request_id.n)
+		memcpy(st->run->request, c->request_id.p, c->request_id.n);
 	st->snowflake = ask->snowflake;
 	st->null_text = ask->null_text;
 	st->created_ms = clock_wall_ms();
-	st->created_mono_ms = clock_mono_ms();
 	st->ttl_s = (int32_t)(ttl > s->o.max_ttl_s ? s->o.max_ttl_s : ttl);
 	st->detached = ask->scope.detached;
 	return st;
@@ -29,7 +32,7 @@ static void enter(struct stmt *st, int64_t timeout_ms)
 	atomic_fetch_add(&s->active, 1);
 	atomic_fetch_add(&s->submitted, 1);
 	if (timeout_ms)
-		stmt_due(st, st->created_mono_ms + timeout_ms);
+		stmt_due(st, st->run->created_mono_ms + timeout_ms);
 }
 
 /* --- idempotency: (tenant, principal, requestId) -> handle, as long as the statement --- */
@@ -229,7 +232,7 @@ static void place_in_stores(struct call *c, struct stmt *st, const struct stmt_a
 {
 	if (st->room->keeping)
 		stmt_keep(st, &(struct stmt_place){.scope = &ask->scope,
-						   .claim = ask->request_id.n ? request_key(c, ask->request_id) : S("")});
+						   .request = c->request_id, .claim = ask->request_id.n ? request_key(c, ask->request_id) : S("")});
 }
 
 /* One that has failed at once is recorded when the caller hears of it, where the stores can be reached. */

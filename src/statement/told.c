@@ -26,7 +26,7 @@ static struct ending ending_of(struct stmt *st)
 	e = (struct ending){
 		.state = st->state, .kind = st->kind, .has_error = st->error != NULL, .told = !st->withdrawn,
 		.error = st->error ? st->error->kind : ERR_NONE, .rows = st->state == STMT_SUCCEEDED ? st->rows : 0,
-		.duration_ms = st->kept ? st->completed_ms - st->created_ms : clock_mono_ms() - st->created_mono_ms,
+		.duration_ms = st->kept || !st->run ? st->completed_ms - st->created_ms : clock_mono_ms() - st->run->created_mono_ms,
 	};
 	stmt_unlock(st);
 	return e;
@@ -60,7 +60,7 @@ static void write_payload(struct buf *b, const struct stmt *st, const struct end
 	JSON_FIELD_TIME(&o, "created_at", st->created_ms);
 	JSON_FIELD_INT(&o, "duration_ms", e->duration_ms);
 	JSON_FIELD_INT(&o, "row_count", e->rows);
-	if (st->request_n)
+	if (stmt_request(st).n)
 		JSON_FIELD_TEXT(&o, "request_id", stmt_request(st));
 	if (e->has_error)
 		JSON_FIELD_TEXT(&o, "error_code", str_of(err_code(e->error)));

@@ -50,6 +50,9 @@ static void nothing(struct lease *l)
 
 static const struct lease_kind session_kind = {"session", nothing, nothing, nothing, nothing};
 
+/* Of the next begin(). */
+UNUSED static bool results_are_cached;
+
 UNUSED static int begin(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -57,6 +60,7 @@ UNUSED static int begin(void **state)
 				    .limits = engine_limits, .program = getenv("MAYFLY_BINARY")};
 	struct statement_options so = {.default_ttl_s = 3600, .max_ttl_s = 86400, .max_result_bytes = 64 << 20,
 				       .max_part_rows = 10000, .memory_bytes = 1 << 20, .max_per_session = 1000, .cleanup_ms = 300000,
+				       .cache_results = results_are_cached,
 				       .caps = caps_of, .arg = &f->caps};
 
 	assert_non_null(getenv("MAYFLY_BINARY")); /* else this program would be started as its own worker */
@@ -151,7 +155,7 @@ static void dropped(void *arg)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static struct stmt_view wait_end(struct stmt *st)
+UNUSED static struct stmt_view wait_end(struct stmt *st)
 {
 	struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 	struct stmt_view v;

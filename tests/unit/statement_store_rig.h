@@ -184,7 +184,7 @@ UNUSED static int on_hybrid(void **state)
 #define ON(type, name) {#name " on " #type, name, on_##type, rig_free, NULL}
 #define ON_ALL(name) ON(memory, name), ON(disk, name), ON(shared, name), ON(hybrid, name)
 
-static struct stmt *run(struct rig *r, struct node *n, const char *sql)
+UNUSED static struct stmt *run(struct rig *r, struct node *n, const char *sql)
 {
 	struct stmt *st = NULL;
 
@@ -220,7 +220,7 @@ UNUSED static struct stmt *found(struct rig *r, struct node *n, struct str handl
 	return st;
 }
 
-static enum stmt_state state_of(struct stmt *st)
+UNUSED static enum stmt_state state_of(struct stmt *st)
 {
 	struct stmt_view v;
 

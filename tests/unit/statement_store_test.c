@@ -472,13 +472,14 @@ static void lists_and_request_ids_are_of_all_servers(void **state)
 	struct rig *r = *state;
 	struct stmt_ask a = {.sql = S("create table shared_once (i int)"), .snowflake = true, .ttl_seconds = -1, .request_id = S("r"),
 			     .retry = true};
-	struct stmt *first = ask(r, r->a, &a), *second = ask(r, r->b, &a), *mine = run(r, r->b, "select 1"), **v;
+	struct stmt *first = ask(r, r->a, &a), *second = ask(r, r->b, &a), *mine, **v;
 	struct stmt_filter f = {.state = -1, .limit = 10};
 	struct str next;
 	int n;
 
 	ASSERT_SAME(stmt_handle(first), stmt_handle(second));
 	assert_int_equal(wait_end(second).state, STMT_SUCCEEDED);
+	mine = run(r, r->b, "select 1");
 	wait_end(mine);
 	assert_true(statement_list(&r->c, r->a->s, &f, &v, &n, &next));
 	assert_int_equal(n, 2);
