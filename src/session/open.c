@@ -59,8 +59,11 @@ static bool announce(struct call *c, struct session *se)
 
 	if (!event_head(c, s->o.events, EVENT_SESSION_LIFECYCLE, se->r.tenant, &open.at))
 		return record_failed(c, "reading the event log");
-	if (!record_create(c, s, &open))
+	if (!record_create(c, s, &open)) {
+		if (c->err.kind == ERR_UNAVAILABLE)
+			servers_orphan(s, record_key(c->arena, open.tenant, open.id));
 		return false;
+	}
 	if (session_tell(c, se, &(struct session_event){.event = S("opened")})) {
 		open.state = SESSION_OPEN;
 		if (open.persistent && !record_move(c, s, &open, TO(SESSION_OPENING)))
@@ -69,7 +72,8 @@ static bool announce(struct call *c, struct session *se)
 	}
 	err = c->err;
 	call_forgive(c);
-	(void)!kv_drop(c, s->o.kv, record_key(c->arena, open.tenant, open.id), KV_ANY); /* else a restart forgets it */
+	if (!kv_drop(c, s->o.kv, record_key(c->arena, open.tenant, open.id), KV_ANY)) /* else a restart forgets it */
+		servers_orphan(s, record_key(c->arena, open.tenant, open.id));
 	c->err = err;
 	return false;
 }

@@ -16,7 +16,8 @@
 
 #include <stdlib.h>
 
-enum { CHECKS = 3 /* beats after an absence in which somebody may still be ending its sessions */, LATER_MS = 60000 };
+enum { CHECKS = 3 /* beats after an absence in which somebody may still be ending its sessions */, LATER_MS = 60000,
+       ORPHANS_BYTES = 1 << 20 };
 
 struct seen { /* another server's record */
 	struct str id;           /* behind the struct */
@@ -63,6 +64,38 @@ static bool beat(struct call *c, struct sessions *s)
 		v->checks = CHECKS;
 	}
 	return kv_put(c, s->o.kv, key, text, KV_ANY, 0) && learn_version(c, s);
+}
+
+/* --- records of sessions that never were --- */
+void servers_orphan(struct sessions *s, struct str key)
+{
+	room_lock(s);
+	if (s->o.shared && s->orphans.n < ORPHANS_BYTES) {
+		buf_add(&s->orphans, key);
+		buf_addc(&s->orphans, '\n');
+	}
+	room_unlock(s);
+}
+
+static bool drop_orphans(struct call *c, struct sessions *s)
+{
+	OWNS(buf) keys = {0};
+	struct str rest;
+
+	room_lock(s);
+	keys = buf_take(&s->orphans);
+	room_unlock(s);
+	rest = buf_str(&keys);
+	while (rest.n) {
+		struct str key = str_cut(&rest, '\n');
+
+		if (kv_drop(c, s->o.kv, key, KV_ANY))
+			continue;
+		for (; key.n; key = str_cut(&rest, '\n'))
+			servers_orphan(s, key);
+		return false;
+	}
+	return true;
 }
 
 /* --- after an absence: what has become of our sessions --- */
@@ -325,7 +358,7 @@ void servers_beat(struct sessions *s)
 	bool ok;
 
 	call_open(&c, &a);
-	ok = beat(&c, s);
+	ok = beat(&c, s) && drop_orphans(&c, s);
 	if (ok && s->servers->checks > 0) {
 		ok = check_ours(&c, s);
 		s->servers->checks -= ok;

@@ -727,6 +727,7 @@ void sessions_close(struct sessions *s)
 		free(slot.value);
 	map_close(&s->tenants);
 	servers_leave(s);
+	buf_drop(&s->orphans);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

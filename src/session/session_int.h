@@ -126,6 +126,7 @@ struct sessions {
 	bool stopping;
 	int64_t awaited;             /* sessions that a shutdown waits for */
 	struct servers *servers;     /* of a shared kv; of whoever has `beating` */
+	struct buf orphans;          /* keys, a line each, of records that may have been made though that failed */
 	bool beating;
 	int64_t beat_ms;             /* mono: the next */
 	exec_fn *told;
@@ -181,6 +182,7 @@ void session_told_gone(const struct sessions *s, const struct record *r); /* it 
 bool servers_join(struct call *c, struct sessions *s) NODISCARD; /* from now on it counts as alive */
 void servers_beat(struct sessions *s);                 /* says so again, looks at the others; blocks; one at a time */
 void servers_leave(struct sessions *s);
+void servers_orphan(struct sessions *s, struct str key); /* it may be there, of a session that nobody was told of: it goes */
 struct session **session_all_open(struct sessions *s, size_t *ret_n); /* session.c; references; freed with free() */
 
 /* restart.c */
