@@ -6,9 +6,10 @@
 #define MAYFLY_STATEMENT_STORE_RIG_H
 
 #include "statement_rig.h"
+#include "redis_rig.h"
 #include "store_fake.h"
 
-enum type { MEMORY, DISK, SHARED, HYBRID, TYPES };
+enum type { MEMORY, DISK, SHARED, HYBRID, /* real ones: */ REDIS };
 
 struct node {
 	struct exec_loop *loop;
@@ -16,6 +17,8 @@ struct node {
 	struct lifecycle *lifecycle;
 	struct engine *engine;
 	struct kv *local;
+	struct redis *client;       /* with a real Redis */
+	struct kv *kv;              /* in it */
 	struct statements *s;
 	struct lease session;
 	struct store *store;
@@ -26,7 +29,8 @@ struct rig {
 	struct arena arena;
 	struct call c;
 	enum type type;
-	struct fake *disk, *shared; /* NULL: the type has none */
+	struct fake *disk, *shared; /* NULL: the type has none, or real ones: */
+	struct redis_rig *redis;
 	struct kv *kv;              /* of all servers */
 	struct statement_caps caps;
 	struct statement_options o; /* what a test wants different */
@@ -62,6 +66,18 @@ static void node_stores(struct rig *r, struct node *n, const struct statement_op
 	assert_true(stmt_keeping_open(&r->c, n->s));
 }
 
+static void node_real(struct rig *r, struct node *n, struct statement_options *o)
+{
+	const struct redis_options ro = redis_rig_options(r->redis);
+
+	o->redis = n->client = redis_rig_client(&r->c, &ro);
+	o->redis_prefix = S("t:statements:");
+	o->server = arena_fmt(&r->arena, "s%d", r->nodes++);
+	o->kv = n->kv = kv_redis_open(n->client, S("t:kv:"));
+	n->s = statements_open(&r->c, o);
+	assert_non_null(n->s);
+}
+
 static struct node *node_open(struct rig *r)
 {
 	struct node *n = calloc(1, sizeof(*n));
@@ -86,7 +102,10 @@ static struct node *node_open(struct rig *r)
 	n->engine = so.engine = engine_open(&r->c, &eo);
 	assert_non_null(n->engine);
 	so.keep_local = r->type == HYBRID;
-	node_stores(r, n, &so);
+	if (r->redis)
+		node_real(r, n, &so);
+	else
+		node_stores(r, n, &so);
 	exec_loop_start(n->loop);
 	return n;
 }
@@ -104,6 +123,10 @@ static void node_close(struct node *n)
 	events_close(n->events);
 	n->store->ops->close(n->store);
 	n->local->ops->close(n->local);
+	if (n->client) {
+		n->kv->ops->close(n->kv);
+		redis_close(n->client);
+	}
 	exec_loop_close(n->loop);
 	folder_remove(n->dir);
 	free(n);
@@ -135,6 +158,10 @@ static struct rig *rig_new(enum type type)
 					  .memory_bytes = 1 << 20, .max_per_session = 1000, .cleanup_ms = 300000,
 					  .default_persistent = true, .caps = caps_of, .arg = &r->caps};
 	r->kv = kv_memory_open(1000000);
+	if (type == REDIS) {
+		r->redis = calloc(1, sizeof(*r->redis));
+		redis_rig_open(r->redis, NULL);
+	}
 	r->disk = type == DISK || type == HYBRID ? fake_open() : NULL;
 	r->shared = type == SHARED || type == HYBRID ? fake_open() : NULL;
 	return r;
@@ -150,6 +177,9 @@ static int rig_free(void **state)
 		fake_forget(r->disk);
 	if (r->shared)
 		fake_forget(r->shared);
+	if (r->redis)
+		redis_rig_close(r->redis);
+	free(r->redis);
 	r->kv->ops->close(r->kv);
 	arena_close(&r->arena);
 	free(r);
@@ -180,9 +210,14 @@ UNUSED static int on_hybrid(void **state)
 {
 	return rig_open(state, HYBRID);
 }
+UNUSED static int on_redis(void **state)
+{
+	REDIS_NEEDED();
+	return rig_open(state, REDIS);
+}
 
 #define ON(type, name) {#name " on " #type, name, on_##type, rig_free, NULL}
-#define ON_ALL(name) ON(memory, name), ON(disk, name), ON(shared, name), ON(hybrid, name)
+#define ON_ALL(name) ON(memory, name), ON(disk, name), ON(shared, name), ON(hybrid, name), ON(redis, name)
 
 UNUSED static struct stmt *run(struct rig *r, struct node *n, const char *sql)
 {
