@@ -294,6 +294,7 @@ bool engine_catalog_run(struct call *c, struct engine_catalog *k, enum engine_ca
 	wire_put_catalog(&t->body, to ? &scope : NULL);
 	t->express = true;
 	t->drops = verb == ENGINE_CATALOG_DROP;
+	t->changes = verb != ENGINE_CATALOG_TABLES;
 	t->catalog = engine_catalog_ref(k);
 	t->to = to ? engine_catalog_ref(to) : NULL;
 	if (!task_queue(c, t, k->o.tenant))

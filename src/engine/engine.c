@@ -99,11 +99,26 @@ bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, 
 		catalog_scope(ask->catalog, &scope);
 		INVARIANT(str_eq(ask->tenant, catalog_tenant(ask->catalog)));
 	}
+	t->changes = ask->writes || ask->session_state;
 	wire_put_ask(&t->body, ask, ask->catalog ? &scope : NULL);
 	if (!task_queue(c, t, ask->tenant))
 		return false;
 	*ret = t;
 	return true;
+}
+
+bool engine_unchanging(struct engine *e, struct str tenant, uint64_t *ret)
+{
+	struct lane *lane;
+	bool still;
+
+	pthread_mutex_lock(&e->lock);
+	lane = lane_of(e, tenant);
+	still = lane->changing == 0;
+	if (still)
+		*ret = lane->changed;
+	pthread_mutex_unlock(&e->lock);
+	return still;
 }
 
 bool engine_to_parquet(struct call *c, struct engine *e, const struct engine_table *table, const struct engine_listener *l,

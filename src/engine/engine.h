@@ -57,6 +57,7 @@ struct engine_ask {
 	/* Sees nothing of the tenant: no table, view, macro or type; but files of its cache may be read. Without catalog,
 	 * helpers and writes. */
 	bool bare;
+	bool judge;             /* a SELECT: is it repeatable? */
 };
 
 /* --- how it ended --- */
@@ -75,6 +76,7 @@ struct engine_end {
 	struct str bad_bind;   /* not empty: the value of this bind could not be read; type in class */
 	int64_t row;           /* of an ingest: the row that does not fit, from 1; 0 else */
 	struct str column;     /* and its column; empty = the whole row */
+	bool repeatable;       /* of ask.judge: the same rows while nothing of the tenant's changes. False where in doubt */
 };
 /* What the worker tells of a task. The strs of columns and ended live during the call only. */
 struct engine_listener {
@@ -91,6 +93,8 @@ bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, 
 		void *arg, struct engine_task **ret) NODISCARD;
 /* Interrupts; ended() follows within engine.cancel_grace_seconds. After ended() nothing. Any thread. */
 void engine_cancel(struct engine_task *t);
+/* How often what a tenant's SQL sees may have changed, counted before ended() is told; false while such a task waits or runs. */
+bool engine_unchanging(struct engine *e, struct str tenant, uint64_t *ret) NODISCARD;
 /* Gives back engine_run's reference, at any time: the task goes on, and ended() still comes. */
 void engine_task_unref(struct engine_task *t);
 

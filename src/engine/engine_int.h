@@ -26,6 +26,8 @@ struct engine_task {
 	struct engine_catalog *catalog, *to; /* references; NULL = none */
 	bool express;     /* of a whole catalog: ahead of the statements */
 	bool drops;       /* it */
+	bool changes;     /* may change what the tenant's SQL sees */
+	bool repeatable;  /* so the worker says */
 	struct engine_feed *feed; /* of an ingest; NULL = none */
 	struct str file;  /* of a batch of records: one of a file at a time; points into name */
 	char *name;       /* owned */
@@ -42,6 +44,8 @@ struct lane {
 	struct list queue;
 	int queued, running;  /* statements; not what is express */
 	bool keeps;           /* its worker holds memory catalogs */
+	uint64_t changed; /* how often, see engine_unchanging() */
+	int changing;
 	struct engine_limits limits;
 	struct link *link;    /* on the loop; NULL = no worker */
 	bool has_worker, pump_posted;
@@ -84,6 +88,7 @@ void engine_empty_folder(struct engine *e, struct str tenant, const char *name);
 struct lane *lane_of(struct engine *e, struct str tenant); /* lock held; made when missing */
 void lane_add(struct lane *lane, struct engine_task *t);   /* lock held: to the queue's end; express ones before the others */
 void lane_remove(struct lane *lane, struct engine_task *t); /* lock held: from the queue */
+void lane_changed(struct lane *lane, int more_changing);   /* lock held */
 void lane_pump_all(struct engine *e);                      /* on the loop */
 void lane_pump(struct lane *lane);                         /* on the loop: start a worker, send what fits */
 void lane_fail_queue(struct lane *lane, const char *text); /* on the loop: every queued task ends LOST */

@@ -211,6 +211,7 @@ bool engine_ingest(struct call *c, struct engine *e, const struct engine_ingest 
 	f = feed_new(e->o.loop, in, arg, fds[0]);
 	t = task_new(e, WIRE_INGEST, l, arg);
 	t->fd = fds[1];
+	t->changes = true;
 	t->feed = f;
 	t->catalog = engine_catalog_ref(in->catalog);
 	catalog_scope(in->catalog, &w.catalog);

@@ -52,10 +52,18 @@ static struct list *behind_express(struct lane *lane)
 	return &lane->queue;
 }
 
+void lane_changed(struct lane *lane, int more_changing)
+{
+	lane->changed++;
+	lane->changing += more_changing;
+}
+
 void lane_add(struct lane *lane, struct engine_task *t)
 {
 	t->id = ++lane->engine->next_task;
 	t->lane = lane;
+	if (t->changes)
+		lane_changed(lane, 1);
 	list_add_tail(t->express ? behind_express(lane) : &lane->queue, &t->node);
 	count_queued(lane, t, 1);
 	pump_soon(lane);
@@ -71,6 +79,8 @@ void task_end(struct engine_task *t, const struct engine_end *end)
 {
 	pthread_mutex_lock(&t->engine->lock);
 	t->state = TASK_ENDED;
+	if (t->changes)
+		lane_changed(t->lane, -1);
 	pthread_mutex_unlock(&t->engine->lock);
 	if (t->feed)
 		feed_over(t->feed);

@@ -381,6 +381,7 @@ static bool hear_end(struct link *k, struct engine_task *t, struct str body)
 	if (in.bad || outcome > ENGINE_FULL || outcome == ENGINE_LOST || end.row < 0 || !usage_ok(&usage))
 		return bad_packet(k, "end");
 	end.outcome = outcome;
+	end.repeatable = t->repeatable && outcome == ENGINE_OK;
 	list_del(&t->node);
 	count_running(k, t, -1);
 	k->since_ms = clock_mono_ms();
@@ -409,6 +410,9 @@ static bool hear_task(struct link *k, const struct wire_head *h, struct str body
 		t->listener->progress(t->arg, wire_get_u32(&in) / 1000.0);
 		return !in.bad || bad_packet(k, "progress");
 	}
+	case WIRE_REPEATABLE:
+		t->repeatable = true;
+		return true;
 	case WIRE_END:
 		return hear_end(k, t, body);
 	default:
@@ -554,6 +558,9 @@ static void link_died(struct link *k)
 	close(k->control);
 	if (!k->dismissed)
 		kill_worker(k);
+	pthread_mutex_lock(&k->engine->lock);
+	lane_changed(k->lane, 0); /* sessions in its memory are gone */
+	pthread_mutex_unlock(&k->engine->lock);
 	end_sent(k, text);
 	give_back_unsent(k);
 	lose_catalogs(k);

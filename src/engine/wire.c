@@ -195,7 +195,8 @@ bool wire_get_ingest(struct call *c, struct str body, struct wire_ingest *ret)
 
 /* --- engine_ask --- */
 enum ask_flag {
-	ASK_NULL_TEXT = 1, ASK_SESSION_STATE = 2, ASK_HELPERS = 4, ASK_NAMED = 8, ASK_WRITES = 16, ASK_OUTLIVES = 32, ASK_BARE = 64
+	ASK_NULL_TEXT = 1, ASK_SESSION_STATE = 2, ASK_HELPERS = 4, ASK_NAMED = 8, ASK_WRITES = 16, ASK_OUTLIVES = 32, ASK_BARE = 64,
+	ASK_JUDGE = 128
 };
 
 static uint8_t ask_flags(const struct engine_ask *ask)
@@ -209,6 +210,7 @@ static uint8_t ask_flags(const struct engine_ask *ask)
 	flags |= ask->writes ? ASK_WRITES : 0U;
 	flags |= ask->outlives ? ASK_OUTLIVES : 0U;
 	flags |= ask->bare ? ASK_BARE : 0U;
+	flags |= ask->judge ? ASK_JUDGE : 0U;
 	return (uint8_t)flags;
 }
 
@@ -273,6 +275,7 @@ static bool get_ask(struct call *c, struct wire_in *in, struct engine_ask *ask)
 		.writes = flags & ASK_WRITES,
 		.outlives = flags & ASK_OUTLIVES,
 		.bare = flags & ASK_BARE,
+		.judge = flags & ASK_JUDGE,
 	};
 	ask->max_result_bytes = wire_get_i64(in);
 	ask->max_part_rows = wire_get_i64(in);

@@ -44,6 +44,7 @@ enum wire_kind {
 	WIRE_END,       /* u8 outcome, i64 rows, i64 position, text class, text text, text bad_bind, i64 row, text column,
 	                 * i64 tables, i64 rows, i64 bytes: the catalog after a task that may have changed it; tables -1: unknown */
 	WIRE_FATAL,     /* text; task 0: the worker could not start, or DuckDB is broken; it exits */
+	WIRE_REPEATABLE, /* nothing; before the END of a statement with ask.judge */
 };
 struct wire_head {
 	uint64_t task;

@@ -647,6 +647,7 @@ int engine_worker_main(int argc, char **argv)
 	w.nexecutors = w.o.concurrent + 1;
 	w.executors = base_zalloc(sizeof(*w.executors) * (size_t)w.nexecutors);
 	w.catalogs = catalogs_open();
+	w.repeats = repeats_open();
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_mutex_init(&w.opening, NULL);
 	pthread_cond_init(&w.wants, NULL);

@@ -182,6 +182,7 @@ bool parts_rows(struct parts *p, struct task *t, struct column *cols, int n, duc
 bool parts_end(struct parts *p, struct task *t) NODISCARD; /* the last partition, maybe empty */
 bool parts_bytes(struct parts *p, struct task *t, const struct wire_part *head, struct str bytes) NODISCARD;
 void parts_columns(struct parts *p, struct task *t, struct str packed);
+void parts_repeatable(struct parts *p, struct task *t);
 void parts_finish(struct parts *p, struct task *t); /* END, and all that was waiting */
 
 /* --- worker_run.c, worker_parquet.c --- */
@@ -224,6 +225,11 @@ void run_catalog(struct executor *x, struct task *t, struct str body);
 /* --- worker_ingest.c --- */
 /* fd: see WIRE_INGEST; closed here. The body is read with wire_get_ingest; t->scope is set by it. */
 void run_ingest(struct executor *x, struct task *t, struct str body, int fd);
+
+/* --- worker_repeat.c: would a SELECT that has just run give the same rows again, while nothing changes? --- */
+struct repeats;
+struct repeats *repeats_open(void);
+bool statement_repeatable(struct executor *x, struct task *t, struct session *s);
 
 /* --- worker_records.c: batches on files of the server's own --- */
 struct records;

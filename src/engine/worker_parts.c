@@ -272,6 +272,12 @@ static struct str cut(struct str s)
 	return str_head(s, n);
 }
 
+void parts_repeatable(struct parts *p, struct task *t)
+{
+	packer_wait(p);
+	put_record(p, t->id, WIRE_REPEATABLE, (struct str){NULL, 0}, (struct str){NULL, 0});
+}
+
 void parts_finish(struct parts *p, struct task *t)
 {
 	OWNS(buf) body = {0};

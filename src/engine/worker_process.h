@@ -12,6 +12,7 @@ struct worker {
 	int wake;                     /* eventfd: an executor got work while control slept */
 	pthread_mutex_t lock;
 	struct catalogs *catalogs;
+	struct repeats *repeats;
 	struct records *records;      /* NULL: this worker runs statements */
 	struct executor *executors;
 	int nexecutors;               /* one more than statements at once: for what is done with a whole catalog */

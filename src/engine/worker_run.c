@@ -314,6 +314,8 @@ static void run_in(struct executor *x, struct task *t, struct session *s)
 	executor_runs(x, NULL);
 	if (t->end.outcome == ENGINE_FAILED && executor_canceled(x) && !t->broken)
 		t->end.outcome = ENGINE_INTERRUPTED;
+	if (t->end.outcome == ENGINE_OK && t->ask.judge && statement_repeatable(x, t, s))
+		parts_repeatable(&x->parts, t);
 	if (t->end.outcome == ENGINE_OK && t->ask.counts == ENGINE_STATUS)
 		session_forget(s);
 }

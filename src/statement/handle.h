@@ -78,6 +78,9 @@ struct running {
 	int64_t created_mono_ms;
 	int64_t stored_bytes;
 	int parts_cap;
+	bool cacheable;             /* its result may be given again: under this key, while this is the version */
+	uint64_t cache_version;
+	unsigned char cache_key[SHA256_LEN];
 	uint32_t request_n;
 	char request[];             /* the correlation id of the call, for the event of its end */
 };
@@ -139,6 +142,7 @@ struct statements {
 	_Atomic int64_t memory_bytes, spooled_bytes;
 	_Atomic int64_t live, expired, active;
 	_Atomic uint64_t submitted, ended[STMT_STATES];
+	struct cache *cache;        /* NULL = results are not given again */
 	struct keeping *keeping;    /* the stores; NULL = memory alone. See kept.h */
 };
 

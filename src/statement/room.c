@@ -38,6 +38,7 @@ struct statements *stmt_open(struct call *c, const struct statement_options *o)
 		pthread_mutex_init(&s->shards[i].lock, NULL);
 	pthread_mutex_init(&s->tenants_lock, NULL);
 	list_init(&s->in_memory);
+	s->cache = o->cache_results ? stmt_cache_open() : NULL;
 	if (asprintf(&s->spool_dir, "%.*s/spool", SARG(o->data_dir)) < 0)
 		s->spool_dir = NULL;
 	INVARIANT(s->spool_dir);
@@ -90,6 +91,8 @@ void statements_stats(struct statements *s, struct statement_stats *ret)
 	};
 	if (s->keeping)
 		stmt_keeping_stats(s, ret);
+	if (s->cache)
+		stmt_cache_stats(s->cache, ret);
 }
 
 bool statements_idle(struct statements *s)
@@ -133,6 +136,7 @@ void statements_close(struct statements *s)
 	stmt_keeping_close(s);
 	for (int i = 0; i < SHARDS; i++)
 		close_shard(&s->shards[i]);
+	stmt_cache_close(s->cache);
 	stmt_places_close(s);
 	pthread_mutex_destroy(&s->tenants_lock);
 	free(s->spool_dir);

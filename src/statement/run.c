@@ -101,6 +101,8 @@ static void on_ended(void *arg, const struct engine_end *end)
 	if (end->outcome == ENGINE_OK || missing) {
 		count_changes(st, end->rows);
 		shape(st, end->rows, missing);
+		if (end->repeatable)
+			stmt_cache_keep(st);
 		stmt_end(st, STMT_SUCCEEDED, NULL);
 	} else {
 		stmt_end(st, end->outcome == ENGINE_INTERRUPTED ? STMT_CANCELED : STMT_FAILED, stmt_error_of_engine(st, end));

@@ -74,6 +74,14 @@ void stmt_drop_results(struct stmt *st);  /* shard lock not held */
 /* A reference to the bytes of partition i as stored. Blocks when it is spooled. */
 bool stmt_stored_part(struct call *c, struct stmt *st, int i, struct engine_bytes **ret, bool *ret_gzip) NODISCARD;
 
+/* cache.c: results that are given again */
+struct cache *stmt_cache_open(void);
+void stmt_cache_close(struct cache *k); /* NULL is fine */
+void stmt_cache_stats(struct cache *k, struct statement_stats *ret);
+/* True: the statement has ended with a former result. False: it runs, and may be kept when the engine says it is repeatable. */
+bool stmt_cache_answers(const struct call *c, struct stmt *st, const struct stmt_ask *ask, struct compiled *k);
+void stmt_cache_keep(struct stmt *st); /* before it ends */
+
 /* serve.c: partition i of a finished statement, plain; blocks */
 struct plain_part {
 	struct str text; /* borrows from the two below */

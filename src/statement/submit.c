@@ -192,6 +192,8 @@ static bool start(struct call *c, struct stmt *st, const struct stmt_ask *ask)
 	stmt_lock(st);
 	st->kind = (uint8_t)k.class.kind;
 	stmt_unlock(st);
+	if (ok && stmt_cache_answers(c, st, ask, &k))
+		return true;
 	if (ok) {
 		engine_limits_of(st->room, &k.ask);
 		return give_to_engine(c, st, &k);
