@@ -127,7 +127,6 @@ static void take_due(struct batch *b)
 		b->v[b->n].s = LIST_ITEM(list_pop(&m->due), struct sending, due);
 		b->v[b->n].due_ns = b->v[b->n].s->due_ns;
 	}
-	m->stats.behind -= (uint64_t)b->n;
 	pthread_mutex_unlock(&m->lock);
 	for (int i = 0; i < b->n; i++)
 		b->v[i].field = field_of(b->c->arena, b->v[i].s->name);
@@ -329,6 +328,7 @@ static void put_back(struct batch *b, bool ok)
 	struct events_mirror *m = b->m;
 
 	pthread_mutex_lock(&m->lock);
+	m->stats.behind -= (uint64_t)b->n; /* until now they were */
 	for (int i = 0; i < b->n; i++) {
 		struct one *o = &b->v[i];
 
