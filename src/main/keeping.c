@@ -195,8 +195,8 @@ static void keeper_limits(void *arg, struct str tenant, struct engine_limits *re
 static bool open_keeper(struct server *s)
 {
 	const struct conf *f = &s->conf;
-	const struct engine_options o = {
-		.loop = s->loops[0], .data_dir = str_of(in_data_folder(s, "statements")), .max_workers = 1, .idle_ms = KEEPER_IDLE_MS,
+	struct engine_options o = {
+		.data_dir = str_of(in_data_folder(s, "statements")), .max_workers = 1, .idle_ms = KEEPER_IDLE_MS,
 		.cancel_grace_ms = f->engine_cancel_grace_seconds * 1000,
 		.uid_base = f->engine_uid_base ? (uid_t)(f->engine_uid_base + f->engine_max_workers) : 0,
 		.require_sandbox = str_eq(f->engine_sandbox, S("require")), .records = true, .limits = keeper_limits,
@@ -204,8 +204,29 @@ static bool open_keeper(struct server *s)
 
 	if (has_type(s, "redis"))
 		return true;
+	o.loop = s->keeper_loop = exec_loop_open("keeper");
 	s->keeper = engine_open(&s->call, &o);
+	if (s->keeper)
+		exec_loop_start(s->keeper_loop);
 	return s->keeper != NULL;
+}
+
+static void keeper_has_stopped(void *arg)
+{
+	struct server *s = arg;
+
+	exec_loop_stop(s->keeper_loop);
+}
+
+static void close_keeper(struct server *s)
+{
+	if (s->keeper) {
+		engine_stop(s->keeper, keeper_has_stopped, s);
+		exec_loop_join(s->keeper_loop);
+		engine_close(s->keeper);
+	}
+	if (s->keeper_loop)
+		exec_loop_close(s->keeper_loop);
 }
 
 bool server_open_statements(struct server *s)
@@ -240,6 +261,7 @@ void server_close_statements(struct server *s)
 	tell_of_redis(s, NULL);
 	if (s->statements)
 		statements_close(s->statements);
+	close_keeper(s);
 }
 
 /* --- the banner --- */

@@ -312,8 +312,6 @@ void server_close_rooms(struct server *s)
 	server_close_statements(s);
 	if (s->engine)
 		engine_close(s->engine);
-	if (s->keeper)
-		engine_close(s->keeper);
 	if (s->tenants)
 		tenant_close(s->tenants);
 	if (s->mirror)

@@ -47,6 +47,7 @@ struct server {
 	struct events_mirror *mirror; /* NULL: other servers neither tell nor are told */
 	struct engine *engine;
 	struct engine *keeper;   /* runs no user's SQL: keeps statements in DuckDB files; NULL with type redis */
+	struct exec_loop *keeper_loop; /* its own: it works from before the server serves until the statements are closed */
 	struct tenants *tenants;
 	struct statements *statements;
 	struct sessions *sessions;

@@ -5,7 +5,7 @@
 
 enum { STOP_TICK_MS = 50, SESSIONS_STOP_MS = 10000 };
 
-static void on_engines_stopped(void *arg)
+static void on_engine_stopped(void *arg)
 {
 	struct server *s = arg;
 
@@ -13,17 +13,6 @@ static void on_engines_stopped(void *arg)
 	s->stop_timer = NULL;
 	for (int i = s->nloops - 1; i >= 0; i--)
 		exec_loop_stop(s->loops[i]);
-}
-
-/* The keeper goes last: it may have to write how the others' statements ended. */
-static void on_engine_stopped(void *arg)
-{
-	struct server *s = arg;
-
-	if (s->keeper)
-		engine_stop(s->keeper, on_engines_stopped, s);
-	else
-		on_engines_stopped(s);
 }
 
 static void on_drained(void *arg)
