@@ -42,6 +42,24 @@ struct stmt *stmt_foreign(struct statements *s, const struct stmt_record *r)
 	return st;
 }
 
+/* Forgotten here, and the store does not know yet? */
+static bool is_dropped_here(struct call *c, struct statements *s, struct str handle)
+{
+	struct keeping *kg = s->keeping;
+	bool found = false;
+
+	if (c->err.kind != ERR_UNAVAILABLE)
+		return false;
+	pthread_mutex_lock(&kg->lock);
+	LIST_EACH(&kg->busy, it) {
+		const struct kept *k = LIST_ITEM(it, struct kept, busy);
+
+		found = found || (k->dropped && str_eq(handle, stmt_handle(k->st)));
+	}
+	pthread_mutex_unlock(&kg->lock);
+	return found;
+}
+
 bool stmt_find_shared(struct call *c, struct statements *s, struct str handle, struct stmt **ret)
 {
 	struct stmt_store *shared = s->keeping->at.shared;
@@ -49,8 +67,12 @@ bool stmt_find_shared(struct call *c, struct statements *s, struct str handle, s
 	struct stmt_record r;
 	struct stmt *st;
 
-	if (!shared->ops->find(c, shared, &key, &r))
-		return false;
+	if (!shared->ops->find(c, shared, &key, &r)) {
+		if (!is_dropped_here(c, s, handle))
+			return false;
+		call_forgive(c);
+		return fail(c, ERR_NOT_FOUND, "no statement %.*s", SARG(handle));
+	}
 	if (!stmt_record_visible(c, &r))
 		return fail(c, ERR_NOT_FOUND, "no statement %.*s", SARG(handle));
 	st = str_eq(r.handle, handle) ? stmt_foreign(s, &r) : NULL;

@@ -187,7 +187,7 @@ bool stmt_keeping_idle(struct statements *s)
 	bool idle;
 
 	pthread_mutex_lock(&kg->lock);
-	idle = (!kg->nbusy && list_empty(&kg->gone) && !kg->dropping) || (kg->at.shared && !atomic_load(&kg->up));
+	idle = !kg->nbusy && list_empty(&kg->gone) && !kg->dropping;
 	pthread_mutex_unlock(&kg->lock);
 	return idle;
 }

@@ -13,9 +13,7 @@
 
 static bool wants_disk(const struct statements *s, const struct stmt_scope *scope)
 {
-	if (!scope->session_id.n || scope->detached)
-		return s->o.default_persistent;
-	return scope->persistent;
+	return scope->persistent || ((!scope->session_id.n || scope->detached) && s->o.default_persistent);
 }
 
 void stmt_keep(struct stmt *st, const struct stmt_place *p)
@@ -264,6 +262,14 @@ static void spoil(struct call *c, struct stmt *st, const struct stmt_store *stor
 	stmt_drop_results(st);
 }
 
+/* It is not here any more; what the store says of it, if anything, is what everybody hears. */
+static void leave(struct stmt *st)
+{
+	if (atomic_load(&st->kept->disk))
+		stmt_owe(st, DEBT_DISK_DROP, 0);
+	stmt_unlink(st);
+}
+
 /* Somebody else has ended it: so it did. */
 static void adopt_record(struct stmt *st, const struct stmt_record *r)
 {
@@ -289,7 +295,7 @@ static bool is_mine(struct stmt *st, const struct stmt_record *r)
 	stmt_lock(st);
 	same_time = r->completed_ms == st->completed_ms;
 	stmt_unlock(st);
-	return st->kept->settled || (same_time && r->state == st->kept->to && str_eq(r->owner, st->room->keeping->at.owner));
+	return same_time && r->state == (st->kept->settled ? st->state : st->kept->to);
 }
 
 static bool is_unknown(const struct call *c)
@@ -306,7 +312,11 @@ static bool adopt(struct call *c, struct stmt *st)
 	if (shared->ops->find(c, shared, &key, &r)) {
 		if (!fsm_terminal(stmt_fsm, r.state))
 			return false;
-		if (!is_mine(st, &r))
+		if (is_mine(st, &r))
+			return true;
+		if (st->kept->settled) /* it went on without that store */
+			leave(st);
+		else
 			adopt_record(st, &r);
 		return true;
 	}
@@ -314,10 +324,10 @@ static bool adopt(struct call *c, struct stmt *st)
 		return false;
 	st->kept->gone = true;
 	atomic_store(&st->kept->shared, false);
-	if (atomic_load(&st->kept->disk))
-		stmt_owe(st, DEBT_DISK_DROP, 0);
 	if (st->kept->settled)
-		stmt_unlink(st);
+		leave(st);
+	else if (atomic_load(&st->kept->disk))
+		stmt_owe(st, DEBT_DISK_DROP, 0);
 	return true;
 }
 

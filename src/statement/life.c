@@ -73,6 +73,8 @@ static void enter_end(struct stmt *st, enum stmt_state to, struct stmt_error *er
 	st->error = error;
 	if (to == STMT_SUCCEEDED)
 		st->progress = 1;
+	else if (st->kept) /* no store keeps it: it is unknown on every server */
+		st->progress = -1;
 	if (st->withdrawn)
 		return;
 	atomic_fetch_add(&st->room->ended[to], 1);

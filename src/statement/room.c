@@ -66,14 +66,21 @@ static bool open_redis(struct call *c, struct statements *s, struct stmt_stores 
 	return true;
 }
 
+static bool open_duckdb(struct call *c, struct statements *s, struct stmt_stores *at)
+{
+	at->disk = stmt_store_duckdb(c, &(struct store_duckdb_options){.engine = s->o.records});
+	return at->disk != NULL;
+}
+
 struct statements *statements_open(struct call *c, const struct statement_options *o)
 {
 	struct statements *s = stmt_open(c, o);
 
-	if (!s || !o->redis)
+	if (!s || !(o->records || o->redis))
 		return s;
 	stmt_keeping_new(s);
-	if (open_redis(c, s, &s->keeping->at) && stmt_keeping_open(c, s))
+	if ((!o->redis || open_redis(c, s, &s->keeping->at)) && (!o->records || open_duckdb(c, s, &s->keeping->at)) &&
+	    stmt_keeping_open(c, s))
 		return s;
 	statements_close(s);
 	return NULL;

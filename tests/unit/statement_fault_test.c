@@ -11,6 +11,16 @@ static void set_down(struct rig *r, bool down)
 	statements_redis_changed(r->a->s, !down);
 }
 
+static bool is_ending(struct stmt *st)
+{
+	bool ending;
+
+	stmt_lock(st);
+	ending = st->ending;
+	stmt_unlock(st);
+	return ending;
+}
+
 /* --- adding --- */
 
 static void what_cannot_be_added_is_refused_and_leaves_nothing(void **state)
@@ -61,7 +71,7 @@ static void an_end_that_is_not_recorded_has_not_come(void **state)
 	UNTIL(statements_idle(r->a->s));
 	fake_fails(r->shared, &r->shared->end_fails, ERR_UNAVAILABLE, -1);
 	st = run(r, r->a, "select 40 + 2");
-	UNTIL(st->ending);
+	UNTIL(is_ending(st));
 	assert_true(statement_cancel(&r->c, st)); /* too late: it has a result */
 	for (int i = 0; i < 30; i++) {
 		usleep(10000);
@@ -226,7 +236,7 @@ static void a_cancel_waits_for_a_store_that_hangs_and_then_holds(void **state)
 	UNTIL(state_of(h.st) == STMT_RUNNING);
 	fake_switch(f, &f->hang, true);
 	assert_int_equal(pthread_create(&thread, NULL, cancel_in_vain, &h), 0);
-	UNTIL(fake_count(f, &f->hanging) > 0 && h.st->ending);
+	UNTIL(fake_count(f, &f->hanging) > 0 && is_ending(h.st));
 	assert_false(fsm_terminal(stmt_fsm, state_of(h.st)));
 	clock_advance(10000000);
 	lifecycle_sweep_all(r->a->lifecycle); /* no timeout, no TTL of what is ending */
@@ -349,10 +359,11 @@ static void a_degraded_hybrid_goes_on_and_hands_over_later(void **state)
 	gone = run(r, r->a, "select 8");
 	wait_end(gone);
 	assert_true(statement_forget(&r->c, gone));
+	assert_true(wrong(r, statement_find(&r->c, r->a->s, stmt_handle(gone), &again), ERR_NOT_FOUND));
 	statements_stats(r->a->s, &stats);
 	assert_true(stats.degraded && !stats.unavailable);
 	assert_true(stats.owed >= 3);
-	assert_true(statements_idle(r->a->s)); /* a drain does not wait for who may never come back */
+	assert_false(statements_idle(r->a->s)); /* a drain waits, as long as it may */
 	assert_null(fake_row(r->shared, stmt_handle(during)));
 	set_down(r, false);
 	UNTIL((statements_stats(r->a->s, &stats), stats.owed == 0) && statements_idle(r->a->s));
@@ -387,7 +398,8 @@ static void one_that_began_degraded_is_added_while_it_runs(void **state)
 static void a_replay_never_overwrites_an_end(void **state)
 {
 	struct rig *r = *state;
-	struct stmt *st = run(r, r->a, FOREVER);
+	struct stmt *st = run(r, r->a, FOREVER), *again;
+	struct stmt_view v;
 
 	UNTIL(state_of(st) == STMT_RUNNING);
 	set_down(r, true);
@@ -397,6 +409,10 @@ static void a_replay_never_overwrites_an_end(void **state)
 	set_down(r, false);
 	UNTIL(statements_idle(r->a->s));
 	assert_int_equal(fake_row(r->shared, stmt_handle(st))->r.error->kind, ERR_SERVER_LOST);
+	again = found(r, r->a, stmt_handle(st)); /* and what the store says is what everybody hears, here as well */
+	statement_view(again, &v);
+	assert_int_equal(v.error->kind, ERR_SERVER_LOST);
+	statement_unref(again);
 	statement_unref(st);
 }
 

@@ -212,7 +212,6 @@ UNUSED static int on_hybrid(void **state)
 }
 UNUSED static int on_redis(void **state)
 {
-	REDIS_NEEDED();
 	return rig_open(state, REDIS);
 }
 
