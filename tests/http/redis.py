@@ -111,10 +111,10 @@ class Redis:
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
 
-    def full(self, room=0):
-        """No memory but what is in use and `room` more; what needs more is refused."""
+    def full(self):
+        """No memory for anything new."""
         self.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
-        self.command("CONFIG", "SET", "maxmemory", max(1, int(self.info("memory")["used_memory"]) + room))
+        self.command("CONFIG", "SET", "maxmemory", 1)
 
     def roomy(self):
         self.command("CONFIG", "SET", "maxmemory", 0)

@@ -5,13 +5,15 @@ import uuid
 
 import pytest
 
-from handles import LONG, MIXED, PARTS, gone, items, known, raw_parts, rows_of, seen, start_long, without_request_ids
+from handles import LONG, MIXED, PARTS, before_all_ends, gone, items, known, raw_parts, rows_of, seen, start_long, without_request_ids
 from mayfly import Client, Server, in_parallel, unique, until
 from redis import storage_settings
 from session import STATEMENTS, Session, listed, problem
 
 KINDS = {  # name: type, statements without a session, storage of sessions
     "memory": ("session", "memory", "memory"),
+    "redis": ("redis", "memory", "memory"),
+    "hybrid": ("hybrid", "memory", "memory"),
 }
 
 
@@ -212,8 +214,7 @@ def test_readers_race_the_sweeper_and_see_all_or_nothing(own):
         client.advance(61)
         mark = len(reads)
         until(lambda: len(reads) > mark + 100, "some reads after the end")
-        over.set()
-    in_parallel(turn, *[lambda h=h: read(h) for h in handles])
+    in_parallel(lambda: before_all_ends(turn, over), *[lambda h=h: read(h) for h in handles])
     assert not bad, bad[:3]
     assert reads.count(200) and reads.count(400)
 
@@ -357,6 +358,15 @@ def test_every_end_is_told_on_the_audit_topic_without_literals(caller):
         "done": "succeeded", "failed": "failed", "canceled": "canceled"}
     assert found[canceled]["duration_ms"] >= 0 and secret not in str(found)
     assert [i["payload"]["id"] for i in listed(caller, topic=STATEMENTS)].count(canceled) == 1
+
+
+def test_the_text_is_told_where_it_is_configured(own):
+    client = own(obs__log_sql="true").client
+    handle = client.run("select 'a literal that is told'")["handle"]
+
+    def told():
+        return [i["payload"] for i in listed(client, topic=STATEMENTS) if i["payload"]["id"] == handle]
+    assert "a literal that is told" in str(until(told, "the audit event"))
 
 
 # --- tenants, and SQL that looks for the store ---
