@@ -131,7 +131,9 @@ static bool send_piece(struct http_req *r)
 	static const char last[] = "0\r\n\r\n";
 
 	r->nbufs = 0;
-	if (r->piece.n && r->res.framed && r->more != HTTP_BROKEN) {
+	if (r->more == HTTP_BROKEN) /* half a piece could pass for the end of the body */
+		buf_clear(&r->piece);
+	if (r->piece.n && r->res.framed) {
 		frame_piece(r);
 	} else if (r->piece.n) {
 		r->bufs[0].base = r->piece.p;
