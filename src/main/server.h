@@ -46,7 +46,6 @@ struct server {
 	struct events *events;
 	struct events_mirror *mirror; /* NULL: other servers neither tell nor are told */
 	struct engine *engine;
-	struct exec_loop *keeper_loop; /* the keeper's: it runs before the others, since what is kept is read at start */
 	struct engine *keeper;   /* runs no user's SQL: keeps statements in DuckDB files; NULL with type redis */
 	struct exec_loop *keeper_loop; /* its own: it works from before the server serves until the statements are closed */
 	struct tenants *tenants;
@@ -82,7 +81,6 @@ bool server_open_redis(struct server *s) NODISCARD;
 bool server_open_records(struct server *s) NODISCARD;
 bool server_open_statements(struct server *s) NODISCARD;
 void server_close_statements(struct server *s);
-void server_close_keeper(struct server *s);     /* after it */
 void server_close_records(struct server *s); /* and Redis */
 void server_print_keeping(struct server *s); /* a line of the banner */
 
