@@ -71,3 +71,16 @@ def test_every_call_on_a_handle_is_refused_while_redis_is_gone(redis, fleet):
               client.get(f"/v1/statements/{handle}/events"), client.request("POST", f"/v1/statements/{handle}/grants", {"principal": "*"}),
               client.request("DELETE", f"/v1/statements/{handle}/grants/x")):
         assert a.status == 503 and a.json["code"] == "unavailable" and a.headers["Retry-After"], a
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-ndjson"])
+def test_a_result_that_cannot_be_begun_is_an_error_and_no_stream(redis, fleet, accept):
+    server = fleet("redis").start()
+    server.expected.append(": 500 storage_error")
+    client = server.client
+    handle = client.run("select md5(i::text) as a from range(20000) t(i)")["handle"]
+    assert client.result(handle, accept).status == 200
+    assert redis.command("DEL", f"mayfly:statements:default:result:{handle}:0") == 1
+    a = client.result(handle, accept)
+    assert a.status == 500 and a.json["code"] == "storage_error" and a.type == "application/problem+json", a
+    assert client.document(handle).json["status"] == "SUCCEEDED"
