@@ -257,7 +257,7 @@ class Server:
     def workers(self):
         """Process ids of the engine workers that live now."""
         pids = set()
-        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+        for task in os.listdir(f"/proc/{self.process.pid}/task") if self.process.poll() is None else ():
             with contextlib.suppress(OSError):
                 with open(f"/proc/{self.process.pid}/task/{task}/children", encoding="ascii") as children:
                     pids.update(map(int, children.read().split()))

@@ -260,7 +260,7 @@ def test_a_redis_that_is_too_old_is_refused_at_start(tmp_path):
     old = Impostor(b"+PONG\r\n", info=b"$%d\r\n%s\r\n" % (len(OLD), OLD))
     try:
         for kind in KINDS:
-                assert re.search(r"Redis 3\b", refusal(kind, f"redis://127.0.0.1:{old.port}", tmp_path))
+            assert re.search(r"Redis 3\b", refusal(kind, f"redis://127.0.0.1:{old.port}", tmp_path))
     finally:
         old.close()
 
@@ -341,6 +341,25 @@ def test_a_field_that_was_tampered_with_is_no_crash(pair, one_redis, field, valu
         assert client.result(other).json["rows"] == [[2]]
 
 
+def cut_short(client, path):
+    """What had begun well when it broke: its chunks are whole, and none is the last."""
+    with client.server.socket() as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/csv\r\nX-Mayfly-Tenant: {client.headers['X-Mayfly-Tenant']}\r\n\r\n".encode())
+        got = b""
+        with contextlib.suppress(OSError):
+            while piece := s.recv(1 << 16):
+                got += piece
+    head, _, body = got.partition(b"\r\n\r\n")
+    if b" 500 " in head.splitlines()[0]:
+        return True
+    assert b"Transfer-Encoding: chunked" in head, head
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        assert re.fullmatch(b"[0-9a-f]+", size) and int(size, 16) > 0, size[:100]
+        body = body[int(size, 16) + 2:]
+    return True
+
+
 @pytest.mark.parametrize("how", ["gone", "another's", "text", "empty", "list", "cut"])
 def test_a_missing_or_foreign_batch_is_an_error_of_that_handle_alone(pair, one_redis, how):
     a, b = pair
@@ -359,6 +378,7 @@ def test_a_missing_or_foreign_batch_is_an_error_of_that_handle_alone(pair, one_r
         assert client.status(handle).status == 200
         page = client.status(handle, partition=1)
         assert page.status in (422, 500) and "code" in page.json and "ROW" not in page.text, page
+        assert cut_short(client, f"/v1/statements/{handle}/result")
         assert seen(client, other) == whole
     one_redis.command("DEL", key)
 

@@ -156,6 +156,17 @@ def test_a_replay_never_overwrites_a_terminal_state(split, proxy, redis):
     assert redis.command("HGET", f"{PREFIX}default:statement:{running[0]}", "status") == b"FAILED"
 
 
+def test_a_drain_hands_over_what_is_owed(split, proxy):
+    a, b, _ = split
+    cut(a, proxy)
+    made = [a.client.run(PARTS)["handle"]] + [a.client.run(f"select {i}")["handle"] for i in range(20)]
+    whole = [seen(a.client, h) for h in made]
+    a.terminate()
+    proxy.mend()
+    assert a.process.wait(30) == 0
+    assert [seen(b.client, h) for h in made] == whole
+
+
 def test_a_drain_without_redis_ends_all_the_same(split, proxy):
     a, _, servers = split
     cut(a, proxy)
@@ -163,6 +174,24 @@ def test_a_drain_without_redis_ends_all_the_same(split, proxy):
     began = time.monotonic()
     assert a.stop() == 0
     assert time.monotonic() - began < 20
+
+
+def test_a_degraded_server_with_durable_handles_owes_them_after_a_crash(fleet, redis, proxy):
+    """Acknowledged means durable: DuckDB has what Redis has not seen yet."""
+    servers = fleet("hybrid", on_loss="degraded", snowflake_api__default_session="persistent")
+    servers.url = proxy.url
+    a = servers.start()
+    servers.url = redis.url()
+    b = servers.start()
+    cut(a, proxy)
+    made = [a.client.run(PARTS)["handle"], a.client.run("select 2")["handle"]]
+    whole = [seen(a.client, h) for h in made]
+    servers.kill(a)
+    proxy.mend()
+    again = servers.again(a)
+    assert [seen(again.client, h) for h in made] == whole
+    until(lambda: all(b.client.document(h).status == 200 for h in made), "what is owed to reach Redis")
+    assert [seen(b.client, h) for h in made] == whole
 
 
 def test_many_statements_while_the_wire_flaps_end_in_one_truth(split, proxy):

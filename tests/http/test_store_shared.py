@@ -49,7 +49,8 @@ def test_submit_on_a_poll_on_b_page_from_c(three):
 def test_failures_and_changes_are_told_alike(three):
     a = three[0]
     handles = [a.native("select * from nope").json["handle"], a.submit("selec 1").json["statementHandle"],
-               a.submit(f"create table {unique('t')}(a int)").json["statementHandle"], a.submit("select 1 as a where false").json["statementHandle"]]
+               a.submit(f"create table {unique('t')}(a int)").json["statementHandle"], a.submit("select 1 as a where false").json["statementHandle"],
+               a.submit(LONG, timeout=1).json["statementHandle"]]
     for handle in handles:
         looks = [(seen(client, handle), without_request_ids(client.status(handle))) for client in three]
         assert looks[0] == looks[1] == looks[2]
