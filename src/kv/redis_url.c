@@ -5,7 +5,8 @@
 
 enum { DEFAULT_PORT = 6379, DATABASE_MAX = 1 << 20 };
 
-static const char forms[] = "redis://[[user]:password@]host[:port][/database], rediss://… or unix:/path[?db=N]";
+static const char forms[] =
+	"redis://[[user]:password@]host[:port][/database], rediss://…, unix:/path[?db=N] or unix://[user]:password@/path[?db=N]";
 
 static bool malformed(struct call *c, const char *what)
 {
@@ -44,18 +45,6 @@ static bool read_number(struct str s, int64_t most, int *ret)
 	return true;
 }
 
-static bool read_unix(struct call *c, struct str rest, struct redis_url *ret)
-{
-	struct str path = str_cut(&rest, '?');
-
-	if (path.n == 0 || path.p[0] != '/' || path.n >= sizeof(((struct sockaddr_un *)0)->sun_path))
-		return malformed(c, "has a path of a socket that is not absolute, or too long");
-	if (rest.p && (!str_starts(rest, S("db=")) || !read_number(str_tail(rest, 3), DATABASE_MAX, &ret->database)))
-		return malformed(c, "has something else than db=N behind the ?");
-	ret->path = ret->shown = arena_dup(c->arena, path);
-	return true;
-}
-
 /* "[user]:password"; a name alone is no password. */
 static bool read_user(struct call *c, struct str s, struct redis_url *ret)
 {
@@ -76,6 +65,26 @@ static size_t last_of(struct str s, char ch)
 	while (i > 0 && s.p[i - 1] != ch)
 		i--;
 	return i; /* behind it; 0 = none */
+}
+
+/* "/path[?db=N]", and behind "//" what a redis:// URL has in front of its host. */
+static bool read_unix(struct call *c, struct str rest, struct redis_url *ret)
+{
+	struct str path = str_cut(&rest, '?');
+
+	if (str_starts(path, S("//"))) {
+		size_t at = last_of(path, '@');
+
+		if (at && !read_user(c, str_from(path.p + 2, at - 3), ret))
+			return false;
+		path = str_tail(path, at ? at : 2);
+	}
+	if (path.n == 0 || path.p[0] != '/' || path.n >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return malformed(c, "has a path of a socket that is not absolute, or too long");
+	if (rest.p && (!str_starts(rest, S("db=")) || !read_number(str_tail(rest, 3), DATABASE_MAX, &ret->database)))
+		return malformed(c, "has something else than db=N behind the ?");
+	ret->path = ret->shown = arena_dup(c->arena, path);
+	return true;
 }
 
 static bool read_host(struct call *c, struct str s, struct redis_url *ret)

@@ -59,12 +59,14 @@ static void urls_are_read_to_the_letter(void **state)
 	static const char *const good[] = {
 		"redis://h", "redis://h:1", "redis://h/0", "redis://h/", "redis://:pw@h:6379/15", "redis://user:p%40%2F%25@h", "rediss://h",
 		"redis://[::1]:7/2", "redis://u:p@ss/w@[::1]", "unix:/tmp/s", "unix:/tmp/s?db=3",
+		"unix:///tmp/s", "unix://:pw@/tmp/s?db=3", "unix://user:p%3F@/tmp/s", "unix:/tmp/a@b",
 	};
 	static const char *const bad[] = {
 		"", "h:6379", "http://h", "redis:/h", "redis://", "redis://:1", "redis://h:", "redis://h:0", "redis://h:65536", "redis://h:x",
 		"redis://h/x", "redis://h/-1", "redis://h/1/2", "redis://secret@h", "redis://u:@h", "redis://:secret%4@h", "redis://:secret%zz@h",
 		"redis://[::1", "redis://[::1]x", "redis://h?x=1", "redis://a b", "unix:tmp/s", "unix:", "unix:/s?db=", "unix:/s?secret=1",
-		"redis://h:1:2", "redis://99999999999/99999999999",
+		"redis://h:1:2", "unix://tmp/s", "unix://secret@/tmp/s", "unix://@/tmp/s", "unix://:secret@tmp/s", "unix://:secret?@/s",
+		"redis://99999999999/99999999999",
 	};
 	struct fixture f;
 
@@ -122,6 +124,12 @@ static void passwords_users_and_databases(void **state)
 	assert_str_equal(taken(&f, &o), "in 3");
 	o.url = arena_fmt(&f.arena, "redis://:secret@localhost:%d", port);
 	assert_int_equal(taken(&f, &o).n, 0);
+	o.url = arena_fmt(&f.arena, "unix://:secret@%s?db=3", f.server.socket);
+	assert_str_equal(taken(&f, &o), "in 3");
+	o.url = arena_fmt(&f.arena, "unix://a%%2Fb:p%%40%%20%%25@%s?db=3", f.server.socket);
+	assert_str_equal(taken(&f, &o), "in 3");
+	o.url = arena_fmt(&f.arena, "unix:%s?db=3", f.server.socket);
+	refused(&f, &o, ERR_INVALID_FIELD, "wants a password, and the URL has none");
 	end(&f);
 }
 
