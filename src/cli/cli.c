@@ -1,6 +1,7 @@
 /* cli.c - the verbs, their help, and how a failed call ends a run. */
 #include "cli/cli_int.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 
@@ -298,6 +299,17 @@ static const struct cli_verb *choose(int argc, char **argv)
 	return find_verb(name);
 }
 
+/* Exit code of a verb that may have printed to a full disk. */
+static int when_written(int code)
+{
+	bool flushed = fflush(stdout) == 0;
+
+	if (flushed && !ferror(stdout))
+		return code;
+	fprintf(stderr, "mayfly: the output cannot be written%s%s\n", flushed ? "" : ": ", flushed ? "" : strerror(errno));
+	return code == CLI_OK || code == CLI_INTERRUPTED ? CLI_FAILED : code;
+}
+
 int cli_main(int argc, char **argv)
 {
 	const struct cli_verb *v = choose(argc, argv);
@@ -306,12 +318,12 @@ int cli_main(int argc, char **argv)
 
 	call_open(&c, &arena);
 	if (v && asks_help(argc, argv))
-		return run_help(&c, v, 1, argv + 1);
+		return when_written(run_help(&c, v, 1, argv + 1));
 	if (!v || !v->run) {
 		if (argc > 1)
 			fprintf(stderr, "mayfly: there is no verb %s\n", argv[1]);
 		print_verbs(stderr);
 		return CLI_USAGE;
 	}
-	return v->run(&c, v, argc - 2, argv + 2);
+	return when_written(v->run(&c, v, argc - 2, argv + 2));
 }

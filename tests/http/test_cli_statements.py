@@ -1,10 +1,12 @@
 """Live: `mayfly statements` against a real server."""
 import json
+import os
+import subprocess
 import threading
 
 import pytest
 
-from mayfly import mayfly, unique, until
+from mayfly import BINARY, PATIENCE, mayfly, unique, until
 
 SLOW = "SELECT count(*) FROM range(100000000000) t(i) WHERE hash(i) = 1"
 
@@ -95,6 +97,15 @@ def test_no_server_and_odd_handles(cli):
     assert mayfly("statements", env={"MAYFLY_URL": "http://127.0.0.1:9"}).returncode == 3
     for handle in ("../sessions", "a b", "%2e%2e", "ü"):
         assert "not_found" in mayfly("statements", "show", handle, env=cli.env).stderr
+
+
+def test_output_that_cannot_be_written_is_told(cli):
+    handle = cli.client.run("SELECT i FROM range(50000) t(i)")["handle"]
+    for args in (["list"], ["show", handle], ["result", handle, "--format", "csv"], ["result", handle]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([BINARY, "statements", *args], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE * 2,
+                                  env={**os.environ, **cli.env}, check=False)
+        assert done.returncode == 1 and done.stderr.startswith("mayfly: the output cannot be written"), (args, done)
 
 
 def test_help():
