@@ -19,6 +19,8 @@ enum json_kind { JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_INT, JSON_KIND_REAL, 
 
 /* The document in `text`, which must be one object: else ERR_INVALID_JSON with line and column. */
 bool json_read_object(struct call *c, struct str text, const json_node **ret) NODISCARD;
+/* The same of at most so many values. */
+bool json_read_object_within(struct call *c, struct str text, int values, const json_node **ret) NODISCARD;
 /* The same of a client's request: of at most JSON_MAX_VALUES values. */
 bool json_read_body(struct call *c, struct str text, const json_node **ret) NODISCARD;
 /* Any document. */

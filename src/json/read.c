@@ -99,6 +99,11 @@ bool json_read_object(struct call *c, struct str text, const json_node **ret)
 	return read_object(c, text, INT_MAX, ret);
 }
 
+bool json_read_object_within(struct call *c, struct str text, int values, const json_node **ret)
+{
+	return read_object(c, text, values, ret);
+}
+
 bool json_read_body(struct call *c, struct str text, const json_node **ret)
 {
 	return read_object(c, text, JSON_MAX_VALUES, ret);

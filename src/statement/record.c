@@ -12,7 +12,7 @@
 
 #include "json/json.h"
 
-enum { METADATA_VERSION = 1, CELLS_OF_A_PART = 4 };
+enum { METADATA_VERSION = 1, CELLS_OF_A_PART = 4, VALUES_MAX = PARTS_MAX * CELLS_OF_A_PART + 1000 };
 
 /* --- writing --- */
 
@@ -273,7 +273,7 @@ bool stmt_metadata_read(struct call *c, struct str text, struct stmt_record *ret
 	const json_node *o;
 	char why[sizeof(c->err.text)];
 
-	if (json_read_object(c, text, &o) && read_plain(c, o, &r) && read_columns(c, o, &r) && read_parts(c, o, &r) &&
+	if (json_read_object_within(c, text, VALUES_MAX, &o) && read_plain(c, o, &r) && read_columns(c, o, &r) && read_parts(c, o, &r) &&
 	    read_error(c, o, &r)) {
 		*ret = r;
 		return true;
