@@ -91,21 +91,40 @@ static bool is_there(struct call *c, const struct stmt *st)
 	return fail(c, ERR_STORAGE, "the store has a statement %.*s already", ID_LEN, st->handle);
 }
 
-static bool add_shared(struct call *c, struct stmt *st, const struct stmt_record *r)
+/* A store that is known to be away is not asked, so that nothing is owed to it but by who was on his way when it left. */
+static bool ask_shared(struct call *c, struct stmt *st, const struct stmt_record *r, bool *ret_maybe_there)
 {
 	struct statements *s = st->room;
 	struct stmt_store *shared = s->keeping->at.shared;
 	struct statement_caps caps;
+	struct err why;
 
+	*ret_maybe_there = false;
+	if (!atomic_load(&s->keeping->up))
+		return fail(c, ERR_UNAVAILABLE, "Redis cannot be reached");
 	s->o.caps(s->o.arg, c->tenant, &caps);
 	if (shared->ops->add(c, shared, r, &(struct stmt_store_limits){caps.max_statements, s->o.max_per_session}))
 		return true;
-	if (goes_on_alone(c, s)) {
+	*ret_maybe_there = c->err.kind == ERR_UNAVAILABLE;
+	why = c->err;
+	if (why.kind == ERR_QUOTA)
+		why.kind = ERR_UNAVAILABLE;
+	call_forgive(c);
+	return fail_as(c, &why);
+}
+
+static bool add_shared(struct call *c, struct stmt *st, const struct stmt_record *r)
+{
+	bool maybe_there;
+
+	if (ask_shared(c, st, r, &maybe_there))
+		return true;
+	if (goes_on_alone(c, st->room)) {
 		stmt_late(st->kept);
 		stmt_owe(st, DEBT_ADD, BACKOFF_MIN_MS);
 		return true;
 	}
-	atomic_store(&st->kept->shared, c->err.kind == ERR_UNAVAILABLE); /* then it may be there */
+	atomic_store(&st->kept->shared, maybe_there);
 	return is_there(c, st);
 }
 
@@ -134,33 +153,35 @@ bool stmt_add(struct call *c, struct stmt *st)
 	return ok;
 }
 
-/* The key of its request, claimed while there was nobody to ask: the first one stays. */
-static void claim_late(struct call *c, struct stmt *st)
+/* The key of its request, claimed while there was nobody to ask, or forgotten: the first one stays. */
+static void claim_again(struct call *c, struct stmt *st)
 {
 	struct statements *s = st->room;
 	int64_t ttl = TOMBSTONE_MS + s->o.max_ttl_s * 1000;
 
-	if (!st->kept->late || !st->kept->claim.n)
+	if (!st->kept->claim.n)
 		return;
 	if (!kv_put(c, s->o.kv, st->kept->claim, stmt_handle(st), KV_ABSENT, ttl))
 		call_forgive(c);
 }
 
-static bool pay_add(struct call *c, struct stmt *st)
+static bool add_running(struct call *c, struct stmt *st)
 {
 	struct stmt_store *shared = st->room->keeping->at.shared;
 	struct stmt_record r;
 
-	if (stmt_owes(st->kept, DEBT_END)) /* which adds it */
-		return true;
 	stmt_record_of(c, st, &r);
 	r.state = STMT_SUBMITTED;
 	r.completed_ms = r.expires_ms = 0;
-	if (shared->ops->add(c, shared, &r, &(struct stmt_store_limits){0, 0})) {
-		claim_late(c, st);
-		return true;
-	}
-	return c->err.kind == ERR_CONFLICT;
+	if (!shared->ops->add(c, shared, &r, &(struct stmt_store_limits){0, 0}))
+		return false;
+	claim_again(c, st);
+	return true;
+}
+
+static bool pay_add(struct call *c, struct stmt *st)
+{
+	return stmt_owes(st->kept, DEBT_END) || add_running(c, st) || c->err.kind == ERR_CONFLICT; /* an end adds it, too */
 }
 
 static bool pay_start(struct call *c, struct stmt *st)
@@ -347,7 +368,8 @@ static bool pay_end(struct call *c, struct stmt *st)
 		return true;
 	record_of_end(c, st, &r);
 	if (shared->ops->end(c, shared, &r, bytes_of, st)) {
-		claim_late(c, st);
+		if (k->late)
+			claim_again(c, st);
 		leave_if_kept_elsewhere(st);
 		return true;
 	}
@@ -479,6 +501,21 @@ static void follow_drop(struct stmt *st)
 	stmt_unlink(st);
 }
 
+/* It runs here, and the store does not know it: the store has forgotten it, or knows that it was dropped. */
+static bool add_or_follow(struct call *c, struct stmt *st)
+{
+	call_forgive(c);
+	if (stmt_owes(st->kept, DEBT_END)) /* which finds out */
+		return true;
+	if (add_running(c, st)) {
+		stmt_owe(st, DEBT_START, 0);
+		return true;
+	}
+	if (c->err.kind == ERR_CONFLICT || c->err.kind == ERR_SESSION_CLOSED)
+		follow_drop(st);
+	return c->err.kind != ERR_UNAVAILABLE && c->err.kind != ERR_QUOTA;
+}
+
 /* What has become of it elsewhere; what the store lacks is written. */
 static bool pay_look(struct call *c, struct stmt *st)
 {
@@ -496,12 +533,10 @@ static bool pay_look(struct call *c, struct stmt *st)
 	}
 	if (!is_unknown(c))
 		return c->err.kind != ERR_UNAVAILABLE;
-	if (st->kept->settled)
-		stmt_owe(st, DEBT_END, 0); /* which finds out whether it was dropped, or never there */
-	else if (st->kept->late)
-		stmt_owe(st, DEBT_ADD, 0);
-	else
-		follow_drop(st);
+	if (!st->kept->settled)
+		return add_or_follow(c, st);
+	stmt_late(st->kept);
+	stmt_owe(st, DEBT_END, 0); /* which finds out whether it was dropped, or never there */
 	return true;
 }
 

@@ -5,8 +5,8 @@
  * with each type of storage. All of a store blocks: never on a loop. A record's
  * terminal state never changes; who comes second gets ERR_CONFLICT.
  *
- * ERR_UNAVAILABLE: the store cannot be reached or is full, what was asked may
- * have been done or not; ERR_STORAGE: it is damaged or refuses, this record
+ * ERR_UNAVAILABLE: the store cannot be reached, what was asked may have been
+ * done or not; ERR_STORAGE: it is damaged or refuses, this record
  * alone is meant.
  */
 #ifndef MAYFLY_STATEMENT_STORE_H
@@ -65,7 +65,8 @@ struct stmt_store {
 struct stmt_store_ops {
 	const char *name;
 	bool shared;                /* other servers read and write it */
-	/* SUBMITTED, durable when it returns. ERR_CONFLICT: the handle is there. */
+	/* SUBMITTED, durable when it returns. ERR_CONFLICT: the handle is there, or was dropped; ERR_QUOTA: the store lives and takes
+	 * nothing for now: it is not there. */
 	bool (*add)(struct call *c, struct stmt_store *s, const struct stmt_record *r, const struct stmt_store_limits *most);
 	bool (*started)(struct call *c, struct stmt_store *s, const struct stmt_record *r); /* RUNNING; need not be durable */
 	/* Its end: parts first, then the state by compare-and-set; adds it where it is not there (`add` was lost, or never came). All or

@@ -124,6 +124,23 @@ static bool add_refused(struct call *c, struct str word, const struct stmt_recor
 	return refused(c, word, r->handle);
 }
 
+bool store_redis_refuses(const struct call *c)
+{
+	return c->err.kind == ERR_UNAVAILABLE && str_starts(str_of(c->err.text), S("Redis: "));
+}
+
+/* It is not there: who hears that owes nothing. */
+static bool add_failed(struct call *c)
+{
+	struct err why = c->err;
+
+	if (!store_redis_refuses(c))
+		return false;
+	why.kind = ERR_QUOTA;
+	call_forgive(c);
+	return fail_as(c, &why);
+}
+
 static bool add(struct call *c, struct stmt_store *st, const struct stmt_record *r, const struct stmt_store_limits *most)
 {
 	struct store_redis *s = store_redis_of(st);
@@ -131,7 +148,7 @@ static bool add(struct call *c, struct stmt_store *st, const struct stmt_record 
 	struct str word;
 
 	if (!store_redis_leased(c, s))
-		return false;
+		return add_failed(c);
 	args_open(&a);
 	args_key(&a, statement_key(c, s, r->tenant, r->handle));
 	args_key(&a, tenant_key(c, s, r->tenant, "index"));
@@ -147,7 +164,9 @@ static bool add(struct call *c, struct stmt_store *st, const struct stmt_record 
 	args_int(c, &a, RUNNING_MS);
 	args_int(c, &a, r->detached);
 	hash_add(c, &a, r);
-	return store_redis_word(c, s, SCRIPT_ADD, &a, &word) && (str_eq(word, S("ok")) || add_refused(c, word, r, most));
+	if (!store_redis_word(c, s, SCRIPT_ADD, &a, &word))
+		return add_failed(c);
+	return str_eq(word, S("ok")) || add_refused(c, word, r, most);
 }
 
 static bool started(struct call *c, struct stmt_store *st, const struct stmt_record *r)

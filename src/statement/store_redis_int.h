@@ -81,6 +81,8 @@ void args_int(struct call *c, struct script_args *a, int64_t v);
 void args_session(struct call *c, const struct store_redis *s, struct script_args *a, const struct stmt_record *r);
 bool store_redis_run(struct call *c, struct store_redis *s, enum script which, const struct script_args *a,
 		     struct redis_value *ret) NODISCARD;
+/* Did Redis answer, and refuse for now (it is full, loads, is a replica)? Then nothing was done. */
+bool store_redis_refuses(const struct call *c);
 /* The same of a script that answers with one word. */
 bool store_redis_word(struct call *c, struct store_redis *s, enum script which, const struct script_args *a,
 		      struct str *ret) NODISCARD;

@@ -42,8 +42,8 @@ static void tell_cancels(struct store_redis *s, const struct redis_value *v)
 			s->o.cancel(s->o.arg, k.tenant, k.handle);
 }
 
-/* A batch of what this server runs; the cursor of the next, "0" when that was all. */
-static bool renew_some(struct call *c, struct store_redis *s, struct str cursor, struct str *ret_next)
+/* A batch of what this server runs; *cursor: of the next, "0" when that was all. Sets *new when Redis did not know the owner. */
+static bool renew_some(struct call *c, struct store_redis *s, struct str *cursor, bool *new)
 {
 	struct script_args a = {0};
 	struct redis_value v;
@@ -55,13 +55,14 @@ static bool renew_some(struct call *c, struct store_redis *s, struct str cursor,
 	args_int(c, &a, LEASE_MS);
 	args_int(c, &a, RUNNING_MS);
 	args_text(&a, s->prefix);
-	args_text(&a, cursor);
+	args_text(&a, *cursor);
 	if (!store_redis_run(c, s, SCRIPT_RENEW, &a, &v))
 		return false;
-	if (v.kind != REDIS_ARRAY || v.n != 2)
+	if (v.kind != REDIS_ARRAY || v.n != 3)
 		return fail(c, ERR_STORAGE, "Redis answers a script with what it cannot answer");
 	tell_cancels(s, &v.items[1]);
-	*ret_next = v.items[0].text;
+	*cursor = v.items[0].text;
+	*new = *new || v.items[2].integer;
 	return true;
 }
 
@@ -69,12 +70,14 @@ static bool renew_all(struct call *c, struct store_redis *s)
 {
 	int64_t now = clock_mono_ms();
 	struct str cursor = S("0");
+	bool new = false;
 
 	do {
-		if (!renew_some(c, s, cursor, &cursor))
+		if (!renew_some(c, s, &cursor, &new))
 			return false;
 	} while (!str_eq(cursor, S("0")));
-	atomic_store(&s->renewed_ms, now);
+	if (atomic_exchange(&s->renewed_ms, now) && new && s->o.changed) /* Redis lost what it knew, or others took this server for dead */
+		s->o.changed(s->o.arg, S(""), S(""));
 	return true;
 }
 

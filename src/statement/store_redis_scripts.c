@@ -213,12 +213,13 @@ static const char tidy[] =
 	"end "
 	"return 'ok'";
 
-/* keys: lease, running, owners. args: owner, LEASE_MS, RUNNING_MS, P, cursor; returns the next cursor and what to cancel */
+/* keys: lease, running, owners. args: owner, LEASE_MS, RUNNING_MS, P, cursor; returns the next cursor, what to cancel, and
+ * whether nothing was known of the owner */
 static const char renew[] = KEEP
 	"redis.call('PEXPIRE', KEYS[1], ARGV[2]) "
 	"redis.call('SET', KEYS[1], '1', 'PX', ARGV[2]) "
 	"redis.call('SADD', KEYS[3], ARGV[1]) "
-	"redis.call('SADD', KEYS[2], '.') " /* so that it never is empty, and keeps its time to live */
+	"local new = redis.call('SADD', KEYS[2], '.') " /* so that it never is empty, and keeps its time to live */
 	"keep(KEYS[2], ARGV[3]) keep(KEYS[3], ARGV[3]) "
 	"local cancel, scan = {}, redis.call('SSCAN', KEYS[2], ARGV[5], 'COUNT', 200) "
 	"for _, member in ipairs(scan[2]) do "
@@ -237,7 +238,7 @@ static const char renew[] = KEEP
 	"    if h[3] then cancel[#cancel + 1] = member end "
 	"  end "
 	"end "
-	"return {scan[1], cancel}";
+	"return {scan[1], cancel, new}";
 
 /* keys: statement, lease of its owner. args: channel of its owner, message */
 static const char cancel[] =

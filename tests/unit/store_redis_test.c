@@ -674,7 +674,7 @@ static void a_full_redis_refuses_and_keeps_nothing_of_it(void **state)
 	expect_state(&f, &m, STMT_SUBMITTED);
 	ASK(&f, S("CONFIG"), S("SET"), S("maxmemory"), S("1"));
 	make(&f, &fresh, "");
-	REFUSED(&f, add(&f, &fresh), ERR_UNAVAILABLE);
+	REFUSED(&f, add(&f, &fresh), ERR_QUOTA);
 	expect_missing(&f, &fresh);
 	made_fail(&fresh);
 	REFUSED(&f, end(&f, &fresh), ERR_QUOTA);
