@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { THREADS_MAX = 256, HANDLES = 10000, SQL_BYTES = 100, METADATA_BYTES = 300, RESULT_BYTES = 200 };
+enum { THREADS_MAX = 256, HANDLES = 2000, SQL_BYTES = 100, METADATA_BYTES = 300, RESULT_BYTES = 200 };
 
 struct sizes {
 	char sql[SQL_BYTES + 1], metadata[METADATA_BYTES + 1], result[RESULT_BYTES + 1];
