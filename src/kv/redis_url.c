@@ -89,7 +89,7 @@ static bool read_unix(struct call *c, struct str rest, struct redis_url *ret)
 
 static bool read_host(struct call *c, struct str s, struct redis_url *ret)
 {
-	struct str host = s, port = {0};
+	struct str host, port = {0};
 	size_t end;
 
 	if (s.n && s.p[0] == '[') {
