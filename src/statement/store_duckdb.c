@@ -54,7 +54,7 @@ static struct duck_work work_of(struct engine_step *steps, int n, bool make)
 /* Handles are unguessable: what is there after a batch was lost is what that batch put there. */
 static void may_be_there(struct duck_work *w)
 {
-	w->steps[0].must_change = false;
+	duck_insert_again(&w->steps[0]);
 }
 
 static bool op_add(struct call *c, struct stmt_store *store, const struct stmt_record *r, const struct stmt_store_limits *most)
@@ -190,16 +190,46 @@ static bool is_there(struct call *c, const struct ending *e)
 	return same || fail_as(c, &conflict);
 }
 
-static bool write_end(struct call *c, const struct ending *e, const struct str *rows)
+/* It runs, or is not there. */
+static bool not_ended(struct call *c, const struct ending *e)
 {
-	struct engine_step step = duck_end_of(c, e->r, rows);
+	struct engine_step step = duck_select(c, e->r->handle);
+	struct stmt_record there;
+	struct duck_rows rows;
+	enum duck_left left;
+
+	if (!duck_read(c, e->s, e->f, &step, &rows)) {
+		if (c->err.kind != ERR_NOT_FOUND)
+			return false;
+		call_forgive(c);
+		return true;
+	}
+	if (rows.n == 0)
+		return true;
+	if (rows.ncells != DUCK_CELLS || !duck_record(c, e->f, rows.cells, &there, &left))
+		return c->err.kind ? false : fail(c, ERR_STORAGE, "the row of statement %.*s is damaged", SARG(e->r->handle));
+	return (left == DUCK_LIVE && !fsm_terminal(stmt_fsm, there.state)) ||
+	       fail(c, ERR_CONFLICT, "statement %.*s has ended", SARG(e->r->handle));
+}
+
+static bool write_step(struct call *c, const struct ending *e, struct engine_step step)
+{
 	struct duck_work w = work_of(&step, 1, true);
 
-	if (!duck_write(c, e->s, e->f, &w, NULL) && !(c->err.kind == ERR_CONFLICT && w.alone && is_there(c, e)))
-		return false;
-	if (e->r->expires_ms)
+	return duck_write(c, e->s, e->f, &w, NULL) || (c->err.kind == ERR_CONFLICT && w.alone && is_there(c, e));
+}
+
+static bool write_end(struct call *c, const struct ending *e, const struct str *rows)
+{
+	bool ok = write_step(c, e, duck_end_of(c, e->r, rows));
+
+	if (!ok && c->err.kind == ERR_CONFLICT) {
+		call_forgive(c);
+		ok = not_ended(c, e) && write_step(c, e, duck_ended(c, e->r, rows));
+	}
+	if (ok && e->r->expires_ms)
 		due(e->s, e->f, e->r->expires_ms);
-	return true;
+	return ok;
 }
 
 static bool end_inline(struct call *c, const struct ending *e)
@@ -293,28 +323,6 @@ static void leave_ending(struct duck_store *s, struct duck_file *f, struct str h
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Batches of an end that is there already are not written over. */
-static bool not_ended(struct call *c, const struct ending *e)
-{
-	struct engine_step step = duck_select(c, e->r->handle);
-	struct stmt_record there;
-	struct duck_rows rows;
-	enum duck_left left;
-
-	if (!duck_read(c, e->s, e->f, &step, &rows)) {
-		if (c->err.kind != ERR_NOT_FOUND)
-			return false;
-		call_forgive(c);
-		return true;
-	}
-	if (rows.n == 0)
-		return true;
-	if (rows.ncells != DUCK_CELLS || !duck_record(c, e->f, rows.cells, &there, &left))
-		return c->err.kind ? false : fail(c, ERR_STORAGE, "the row of statement %.*s is damaged", SARG(e->r->handle));
-	return (left == DUCK_LIVE && !fsm_terminal(stmt_fsm, there.state)) ||
-	       fail(c, ERR_CONFLICT, "statement %.*s has ended", SARG(e->r->handle));
-}
-
 /* What is left in batches goes now, or when the file is swept. */
 static void drop_orphans(const struct ending *e)
 {
@@ -335,7 +343,7 @@ static bool end_in_batches(struct call *c, const struct ending *e)
 	bool ok;
 
 	enter_ending(e->s, e->f, e->r->handle);
-	ok = not_ended(c, e);
+	ok = not_ended(c, e); /* batches of an end that is there are not written over */
 	if (ok) {
 		ok = write_batches(c, e) && write_end(c, e, NULL);
 		if (!ok)

@@ -416,7 +416,7 @@ bool duck_fail(struct call *c, const struct duck_file *f, const struct duck_end 
 		return fail(c, ERR_UNAVAILABLE, "the file %s of the statement store did not answer", f->name);
 	if (strcmp(end->class, "Missing") == 0)
 		return fail(c, ERR_NOT_FOUND, "no statement is stored there");
-	if (strcmp(end->class, "Conflict") == 0)
+	if (strcmp(end->class, "Conflict") == 0 || strcmp(end->class, "Constraint") == 0)
 		return fail(c, ERR_CONFLICT, "the stored statement is in another state");
 	if (strcmp(end->class, "Full") == 0)
 		return fail(c, ERR_QUOTA, "the statement is too large for the file %s of the statement store", f->name);

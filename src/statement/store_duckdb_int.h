@@ -95,10 +95,13 @@ bool duck_read(struct call *c, struct duck_store *s, struct duck_file *f, const 
 extern const struct engine_step duck_tables[]; /* that make a new file's tables */
 extern const int duck_ntables;
 #define DUCK_DROPPED "DROPPED" /* status of a handle that is remembered only */
-struct engine_step duck_insert(struct call *c, const struct stmt_record *r); /* SUBMITTED, where there is none */
+/* SUBMITTED; fails where there is one. ON CONFLICT costs four times as much: it is for what seldom is. */
+struct engine_step duck_insert(struct call *c, const struct stmt_record *r);
+void duck_insert_again(struct engine_step *s); /* and now leaves what is there */
 struct engine_step duck_started(struct call *c, const struct stmt_record *r);
-/* The end, where there is none yet; `rows` NULL: none, or in batches. */
+/* The end of one that is there and runs; `rows` NULL: none, or in batches. */
 struct engine_step duck_end_of(struct call *c, const struct stmt_record *r, const struct str *rows);
+struct engine_step duck_ended(struct call *c, const struct stmt_record *r, const struct str *rows); /* also where it is not there */
 struct engine_step duck_batch(struct call *c, struct str handle, int i, struct str bytes);
 struct engine_step duck_orphans(struct call *c, struct str handle); /* batches without an end; empty: of all */
 struct engine_step duck_select(struct call *c, struct str handle);

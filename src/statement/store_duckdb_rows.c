@@ -90,18 +90,20 @@ struct str duck_grants_text(struct call *c, const struct str *v, int n)
 
 /* --- writing --- */
 
+#define INSERT \
+	"INSERT INTO statements (handle, session_id, sql, status, created_at, result_metadata, principal, owner, grants) " \
+	"VALUES (?, ?, ?, ?, make_timestamp_ms(?), ?, ?, ?, ?)"
+
 struct engine_step duck_insert(struct call *c, const struct stmt_record *r)
 {
-	struct engine_step s = STEP_OF(
-		c,
-		"INSERT INTO statements (handle, session_id, sql, status, created_at, result_metadata, principal, owner, grants) "
-		"VALUES (?, ?, ?, ?, make_timestamp_ms(?), ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		text_cell(r->handle), text_cell(r->session_id), text_cell(r->sql), text_cell(state_name(r->state)), int_cell(r->created_ms),
-		text_cell(metadata(c, r)), text_cell(r->principal), text_cell(r->owner),
-		text_cell(duck_grants_text(c, r->grants, r->ngrants)));
+	return STEP_OF(c, INSERT, text_cell(r->handle), text_cell(r->session_id), text_cell(r->sql), text_cell(state_name(r->state)),
+		       int_cell(r->created_ms), text_cell(metadata(c, r)), text_cell(r->principal), text_cell(r->owner),
+		       text_cell(duck_grants_text(c, r->grants, r->ngrants)));
+}
 
-	s.must_change = true;
-	return s;
+void duck_insert_again(struct engine_step *s)
+{
+	s->sql = S(INSERT " ON CONFLICT DO NOTHING");
 }
 
 struct engine_step duck_started(struct call *c, const struct stmt_record *r)
@@ -113,6 +115,23 @@ struct engine_step duck_started(struct call *c, const struct stmt_record *r)
 }
 
 struct engine_step duck_end_of(struct call *c, const struct stmt_record *r, const struct str *rows)
+{
+	struct str none = S("");
+	struct engine_step s = STEP_OF(
+		c,
+		"UPDATE statements SET status = ?, started_at = make_timestamp_ms(?), completed_at = make_timestamp_ms(?), "
+		"error_message = ?, error_code = ?, result_row_count = ?, result_metadata = ?, result_rows = ?, "
+		"expires_at = make_timestamp_ms(?) WHERE handle = ? AND status IN ('SUBMITTED', 'RUNNING')",
+		text_cell(state_name(r->state)), time_cell(r->started_ms), time_cell(r->completed_ms),
+		words(r->error ? r->error->text : none), words(r->error ? str_of(err_code(r->error->kind)) : none), int_cell(r->rows),
+		text_cell(metadata(c, r)), rows ? bytes_cell(*rows) : (struct engine_cell){.kind = ENGINE_CELL_NULL},
+		time_cell(r->expires_ms), text_cell(r->handle));
+
+	s.must_change = true;
+	return s;
+}
+
+struct engine_step duck_ended(struct call *c, const struct stmt_record *r, const struct str *rows)
 {
 	struct str none = S("");
 	struct engine_step s = STEP_OF(

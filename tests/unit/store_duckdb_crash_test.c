@@ -8,7 +8,7 @@
 
 #define SESSION "0192f0c0-0000-7000-8000-00000000abcd"
 
-enum { ROUNDS = SANITIZED ? 4 : 10, WRITERS = 6, ACKS_MAX = 20000 };
+enum { ROUNDS = SANITIZED ? 3 : 6, WRITERS = 6, ACKS_MAX = 20000 };
 
 /* What a child tells when the store has told it: whole in one write, so that a kill does not tear it. */
 enum { ADDED, ENDED, DROPPED };
@@ -38,7 +38,7 @@ static void write_one(const struct writer *w, struct call *c, int i)
 {
 	struct stmt_record r = duck_rig_record(w->g, c, "acme", i % 3 ? "" : SESSION);
 	struct stmt_store_key k = duck_rig_key(&r);
-	bool large = (i + w->number) % 32 == 5;
+	bool large = (i + w->number) % 48 == 5;
 
 	if (!duck_rig_add(w->g, c, &r))
 		_exit(4);
@@ -174,7 +174,7 @@ static int one_life(struct duck_rig *g, struct ack *acks, int round)
 		_exit(8);
 	}
 	close(pipe_fds[1]);
-	n = read_acks(pipe_fds[0], acks, 40 + round * 7, 60000);
+	n = read_acks(pipe_fds[0], acks, 25 + round * 9, 60000);
 	assert_true(n > 0);
 	n += read_acks(pipe_fds[0], acks + n, ACKS_MAX / 2, 13 * round); /* and at any moment after that */
 	assert_int_equal(kill(child, SIGKILL), 0);
@@ -247,7 +247,7 @@ static void *live_through(void *arg)
 		call_open(&c, &arena);
 		r = duck_rig_record(l->g, &c, "acme", i % 2 ? SESSION : "");
 		if (duck_rig_add(l->g, &c, &r)) {
-			duck_rig_succeed(l->g, &c, &r, i % 8 == 3 ? 11 : 2, i % 8 == 3 ? 1 << 20 : 300);
+			duck_rig_succeed(l->g, &c, &r, i % 32 == 3 ? 11 : 2, i % 32 == 3 ? 1 << 20 : 300);
 			if (duck_rig_end(l->g, &c, &r))
 				keep(l, &r, ENDED);
 			else
@@ -274,7 +274,7 @@ static void workers_may_be_killed_at_any_moment(void **state)
 		v[i] = (struct lived){.g = &g, .over = &over, .number = i};
 		assert_int_equal(pthread_create(&v[i].thread, NULL, live_through, &v[i]), 0);
 	}
-	for (int64_t until = clock_mono_ms() + (SANITIZED ? 4000 : 8000); clock_mono_ms() < until;) {
+	for (int64_t until = clock_mono_ms() + (SANITIZED ? 3000 : 5000); clock_mono_ms() < until;) {
 		pid_t worker = duck_rig_worker();
 
 		if (worker > 0 && kill(worker, SIGKILL) == 0)
