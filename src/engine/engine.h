@@ -49,6 +49,7 @@ struct engine_ask {
 	struct str timezone;    /* empty = UTC */
 	int64_t max_result_bytes, max_part_rows; /* 0 = no limit */
 	int64_t first_part_bytes; /* the first partition closes here; later ones double */
+	bool first_part_whole;  /* and it has any number of rows */
 	struct str tenant;
 	/* of a statement inside a session; NULL = the tenant's own database alone */
 	struct engine_catalog *catalog;

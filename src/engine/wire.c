@@ -223,6 +223,7 @@ void wire_put_ask(struct buf *b, const struct engine_ask *ask, const struct wire
 	wire_i64(b, ask->max_result_bytes);
 	wire_i64(b, ask->max_part_rows);
 	wire_i64(b, ask->first_part_bytes);
+	wire_u8(b, ask->first_part_whole);
 	wire_text(b, ask->timezone);
 	wire_text(b, ask->sql);
 	wire_u32(b, (uint32_t)ask->nbinds);
@@ -280,6 +281,7 @@ static bool get_ask(struct call *c, struct wire_in *in, struct engine_ask *ask)
 	ask->max_result_bytes = wire_get_i64(in);
 	ask->max_part_rows = wire_get_i64(in);
 	ask->first_part_bytes = wire_get_i64(in);
+	ask->first_part_whole = wire_get_u8(in) != 0;
 	ask->timezone = wire_get_text(in);
 	ask->sql = wire_get_text(in);
 	return get_binds(c, in, flags & ASK_NAMED, ask) && in->p == in->end;

@@ -212,7 +212,9 @@ static bool too_large(struct task *t)
 
 static bool part_full(const struct parts *p, const struct task *t)
 {
-	return p->row_bytes >= p->part_limit || (t->ask.max_part_rows > 0 && p->rows >= t->ask.max_part_rows);
+	bool any_rows = t->ask.max_part_rows <= 0 || (t->ask.first_part_whole && p->closed == 0);
+
+	return p->row_bytes >= p->part_limit || (!any_rows && p->rows >= t->ask.max_part_rows);
 }
 
 static bool put_row(struct parts *p, struct task *t, const struct column *cols, int n, idx_t row)

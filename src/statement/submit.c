@@ -164,8 +164,7 @@ static void engine_limits_of(const struct statements *s, struct engine_ask *ask)
 	ask->max_result_bytes = s->o.max_result_bytes;
 	ask->max_part_rows = s->o.max_part_rows;
 	ask->first_part_bytes = s->o.whole_first ? INLINE_RESULT_BYTES : FIRST_PART_BYTES;
-	if (s->o.whole_first)
-		ask->max_part_rows = 0;
+	ask->first_part_whole = s->o.whole_first;
 }
 
 /* Errors that are the statement's own: it is recorded as FAILED with a handle. */

@@ -501,6 +501,8 @@ def test_with_whole_first_partitions_a_small_result_is_one_answer(server):
     client = server(snowflake_api__first_partition="whole").client
     a = client.submit("select i as n, 'row-' || i as s from range(20000) t(i)")
     assert len(a.json["data"]) == 20000 and links(a) == [("first", 0), ("last", 0)]
+    info = client.submit("select repeat('z', 1000) as t, i from range(31000) t(i)").json["resultSetMetaData"]["partitionInfo"]
+    assert len(info) == 4 and sum(p["rowCount"] for p in info) == 31000 and all(p["rowCount"] <= 10000 for p in info[1:])
 
 
 # --- 11.5: cancel ---

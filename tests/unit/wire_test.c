@@ -69,7 +69,8 @@ static struct engine_ask an_ask(const struct str *names)
 {
 	return (struct engine_ask){.sql = S("select ?, ?, ?"), .binds = some_binds, .bind_names = names, .nbinds = 3,
 		.form = ENGINE_NATIVE, .counts = ENGINE_UPDATED, .null_text = true, .helpers = true,
-		.timezone = S("Europe/Paris"), .max_result_bytes = 1 << 20, .max_part_rows = 1000, .first_part_bytes = 77};
+		.timezone = S("Europe/Paris"), .max_result_bytes = 1 << 20, .max_part_rows = 1000, .first_part_bytes = 77,
+		.first_part_whole = true};
 }
 
 static void a_statement_survives_the_wire(void **state)
@@ -98,6 +99,7 @@ static void a_statement_survives_the_wire(void **state)
 	assert_int_equal(back.max_result_bytes, 1 << 20);
 	assert_int_equal(back.max_part_rows, 1000);
 	assert_int_equal(back.first_part_bytes, 77);
+	assert_true(back.first_part_whole);
 	buf_drop(&b);
 }
 
