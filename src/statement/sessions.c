@@ -161,6 +161,7 @@ void statements_session_gone(struct statements *s, struct str tenant, struct str
 	at = g->text;
 	g->tenant = str_copy_to(&at, tenant);
 	g->session_id = str_copy_to(&at, session_id);
+	forget_here(s, g);
 	pthread_mutex_lock(&kg->lock);
 	list_add_tail(&kg->gone, &g->link);
 	start(kg);

@@ -294,3 +294,16 @@ def test_hybrid_reads_its_own_after_a_crash_without_redis_knowing(both, durable)
     assert seen(b.client, handle) == whole
     until(lambda: b.client.document(running).json["completed_at"], "what ran to have failed", 30)
     assert b.client.document(running).json["error"]["code"] in ("server_restarted", "server_lost")
+
+
+def test_a_session_that_ends_takes_its_statements_at_once_also_after_a_restart(fleet):
+    servers = fleet("session")
+    server = servers.start()
+    sessions = [server.client.request("POST", "/v1/sessions", {"storage": "persistent"}).json["session_id"] for _ in range(6)]
+    handles = [server.client.run("select 1", session_id=s)["handle"] for s in sessions]
+    servers.kill(server)
+    client = servers.again(server).client
+    for session, handle in zip(sessions, handles):
+        assert client.document(handle).status == 200
+        assert client.request("DELETE", f"/v1/sessions/{session}").status == 200
+        assert client.document(handle).status == 404
