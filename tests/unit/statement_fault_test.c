@@ -44,6 +44,33 @@ static void what_cannot_be_added_is_refused_and_leaves_nothing(void **state)
 	statement_unref(st);
 }
 
+static void expect_refused_and_not_owed(struct rig *r)
+{
+	struct statement_stats stats;
+	struct stmt *st;
+
+	assert_true(wrong(r, statement_submit(&r->c, r->a->s, &(struct stmt_ask){.sql = S("select 1"), .ttl_seconds = -1}, &st),
+			  ERR_UNAVAILABLE));
+	UNTIL(statements_idle(r->a->s));
+	statements_stats(r->a->s, &stats);
+	assert_int_equal(stats.owed, 0);
+	assert_int_equal(stats.live, 0);
+	assert_int_equal(r->shared->n, 0);
+}
+
+static void what_is_refused_while_the_store_is_away_is_not_owed_to_it(void **state)
+{
+	struct rig *r = *state;
+
+	set_down(r, true);
+	for (int i = 0; i < 20; i++)
+		expect_refused_and_not_owed(r);
+	set_down(r, false);
+	fake_fails(r->shared, &r->shared->add_fails, ERR_QUOTA, 1); /* it answers, and takes nothing */
+	expect_refused_and_not_owed(r);
+	statement_unref(run(r, r->a, "select 1"));
+}
+
 static void what_the_second_store_refuses_the_first_one_drops(void **state)
 {
 	struct rig *r = *state;
@@ -163,6 +190,38 @@ static void one_dropped_elsewhere_goes(void **state)
 	assert_true(wrong(r, statement_find(&r->c, r->a->s, handle, &again), ERR_NOT_FOUND));
 	if (r->disk)
 		assert_true(fake_row(r->disk, handle)->dropped);
+}
+
+static bool has_row(struct rig *r, struct str handle, enum stmt_state state)
+{
+	struct fake_row *row;
+	bool has;
+
+	pthread_mutex_lock(&r->shared->lock);
+	row = fake_row(r->shared, handle);
+	has = row && row->r.state == state;
+	pthread_mutex_unlock(&r->shared->lock);
+	return has;
+}
+
+static void one_that_the_store_forgot_runs_on_and_is_told_again(void **state)
+{
+	struct rig *r = *state;
+	struct stmt *st = run(r, r->a, FOREVER);
+	struct str handle = copy(r, stmt_handle(st));
+
+	UNTIL(has_row(r, handle, STMT_RUNNING));
+	pthread_mutex_lock(&r->shared->lock);
+	fake_row(r->shared, handle)->r.handle = S("forgotten");
+	pthread_mutex_unlock(&r->shared->lock);
+	assert_false(has_row(r, handle, STMT_RUNNING));
+	stmt_told_changed(r->a->s, S(""), S(""));
+	UNTIL(has_row(r, handle, STMT_RUNNING));
+	assert_int_equal(state_of(st), STMT_RUNNING);
+	assert_true(statement_cancel(&r->c, st));
+	assert_int_equal(wait_end(st).state, STMT_CANCELED);
+	assert_true(has_row(r, handle, STMT_CANCELED));
+	statement_unref(st);
 }
 
 static void a_full_store_fails_the_statement_and_says_so(void **state)
@@ -561,6 +620,10 @@ int main(void)
 		ON(shared, what_was_ended_elsewhere_stops_here),
 		ON(shared, one_dropped_elsewhere_goes),
 		ON(hybrid, one_dropped_elsewhere_goes),
+		ON(shared, one_that_the_store_forgot_runs_on_and_is_told_again),
+		ON(hybrid, one_that_the_store_forgot_runs_on_and_is_told_again),
+		ON(shared, what_is_refused_while_the_store_is_away_is_not_owed_to_it),
+		ON(hybrid, what_is_refused_while_the_store_is_away_is_not_owed_to_it),
 		ON(disk, a_full_store_fails_the_statement_and_says_so),
 		ON(shared, a_full_store_fails_the_statement_and_says_so),
 		ON(hybrid, a_full_store_fails_the_statement_and_says_so),
