@@ -302,6 +302,7 @@ static void adopt_record(struct stmt *st, const struct stmt_record *r)
 	k->adopted = true;
 	stmt_drop_results(st);
 	stmt_lock(st);
+	st->started_ms = r->started_ms;
 	st->completed_ms = r->completed_ms;
 	if (r->state == STMT_SUCCEEDED)
 		stmt_take_result(st, r);
