@@ -181,9 +181,9 @@ static bool select_rows(struct call *c, struct duck_store *s, const struct duck_
 
 /* --- a file's tables --- */
 
-static bool is_text(const struct duck_rows *rows, int i, const char *text)
+static bool is_text(const struct duck_rows *rows, int i, int column, const char *text)
 {
-	const struct engine_cell *cell = &rows->cells[i * rows->ncells];
+	const struct engine_cell *cell = &rows->cells[i * rows->ncells + column];
 
 	return cell->kind == ENGINE_CELL_TEXT && str_eq(cell->s, str_of(text));
 }
@@ -191,23 +191,29 @@ static bool is_text(const struct duck_rows *rows, int i, const char *text)
 static bool has(const struct duck_rows *rows, const char *table)
 {
 	for (int i = 0; i < rows->n; i++)
-		if (is_text(rows, i, table))
+		if (is_text(rows, i, 0, table))
 			return true;
 	return false;
 }
 
+/* The file says whose it is: another tenant's, under this one's name, is refused. */
 static void make_tables(struct call *c, struct duck_store *s, const struct duck_file *f, struct duck_end *end)
 {
-	struct engine_records_ask ask = {.file = str_of(f->name), .steps = duck_tables, .nsteps = duck_ntables, .make = true};
+	const struct engine_cell whose[] = {{.kind = ENGINE_CELL_INT, .integer = DUCK_LAYOUT},
+					    {.kind = ENGINE_CELL_TEXT, .s = str_of(f->name)}};
+	struct engine_step *steps = ARENA_ARRAY(c->arena, struct engine_step, (size_t)duck_ntables + 1);
+	const struct engine_records_ask ask = {.file = str_of(f->name), .steps = steps, .nsteps = duck_ntables + 1, .make = true};
 	struct pieces none;
 
+	memcpy(steps, duck_tables, sizeof(*steps) * (size_t)duck_ntables);
+	steps[duck_ntables] = (struct engine_step){.sql = S("INSERT INTO mayfly VALUES (?, ?)"), .binds = whose, .nbinds = COUNT_OF(whose)};
 	run_ask(c, s, &ask, end, &none);
 	free_pieces(&none);
 }
 
 static void check_layout(struct call *c, struct duck_store *s, const struct duck_file *f, struct duck_end *end)
 {
-	const struct engine_step step = {.sql = S("SELECT layout FROM mayfly")};
+	const struct engine_step step = {.sql = S("SELECT layout, file FROM mayfly")};
 	struct duck_rows rows;
 
 	if (!select_rows(c, s, f, &step, end, &rows))
@@ -216,6 +222,8 @@ static void check_layout(struct call *c, struct duck_store *s, const struct duck
 		end_is(end, "Foreign", "its table mayfly does not name a layout");
 	else if (rows.cells[0].integer > DUCK_LAYOUT)
 		end_is(end, "Foreign", "it has the layout of a newer version");
+	else if (!is_text(&rows, 0, 1, f->name))
+		end_is(end, "Foreign", "it was made under another name, for another tenant or session");
 }
 
 /* Whether the file has our tables; where it is new, or was left empty by a crash, and may be made, they are made. */

@@ -13,8 +13,7 @@
 
 #define STEP(text) {.sql = S_INIT(text)}
 const struct engine_step duck_tables[] = {
-	STEP("CREATE TABLE mayfly (layout INTEGER NOT NULL)"),
-	STEP("INSERT INTO mayfly VALUES (1)"),
+	STEP("CREATE TABLE mayfly (layout INTEGER NOT NULL, file VARCHAR NOT NULL)"),
 	STEP("CREATE TABLE statements (handle VARCHAR PRIMARY KEY, session_id VARCHAR NOT NULL, sql VARCHAR NOT NULL, "
 	     "status VARCHAR NOT NULL, created_at TIMESTAMP NOT NULL, started_at TIMESTAMP, completed_at TIMESTAMP, "
 	     "error_message VARCHAR, error_code VARCHAR, result_row_count BIGINT, result_metadata JSON, result_rows BLOB, "

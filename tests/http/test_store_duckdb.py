@@ -3,6 +3,7 @@ import contextlib
 import glob
 import os
 import re
+import shutil
 import signal
 import threading
 import uuid
@@ -250,6 +251,29 @@ def damage(path, how):
             f.write(now)
         if os.path.exists(wal):
             os.unlink(wal)
+
+
+def test_another_tenants_file_shows_nothing_of_it(durable):
+    """Somebody copied a file over another: it says whose it is, and is refused."""
+    a = durable.start()
+    mine, theirs = Client(a, tenant="mine"), Client(a, tenant="theirs")
+    handle = theirs.run("select 'a secret of theirs' as a")["handle"]
+    mine.run("select 1")
+    source, target = tenant_file(a, "theirs"), tenant_file(a, "mine")
+    a.workers()
+    a.kill()
+    for end in ("", ".wal"):
+        if os.path.exists(source + end):
+            shutil.copy(source + end, target + end)
+        elif os.path.exists(target + end):
+            os.unlink(target + end)
+    b = durable.start()
+    b.expected += ["cannot be read", "another name"]
+    mine, theirs = Client(b, tenant="mine"), Client(b, tenant="theirs")
+    assert gone(mine, handle) and items(mine) == []
+    refused = mine.native("select 1")
+    assert refused.status == 500 and "mine.db" in refused.json["detail"], refused
+    assert theirs.result(handle).json["rows"] == [["a secret of theirs"]]
 
 
 def test_strange_names_in_the_folder_are_left_alone(durable):
