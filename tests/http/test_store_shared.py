@@ -245,7 +245,7 @@ def test_tenants_never_meet(trio, three):
             assert client.native("select 1", session_id=session.id).status == 404
         assert items(client) == [] and items(client, session_id=session.id) == []
     assert other[1].submit("select 'other' as a", query=query).json["statementHandle"] != mine
-    assert b.document(running).json["status"] == "RUNNING"
+    until(lambda: b.document(running).json["status"] == "RUNNING", "it to be known as running")
     b.forget(running)
 
 
