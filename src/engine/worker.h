@@ -74,6 +74,8 @@ bool task_failed_by_duckdb(struct task *t, const char *message); /* as JSON, or 
 
 /* --- worker_duckdb.c: the instance and its sessions --- */
 bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret) NODISCARD;
+/* An instance with these n settings; every one must be there. */
+bool database_open_with(struct call *c, const char *name, const char *const settings[][2], size_t n, duckdb_database *ret) NODISCARD;
 /* In memory, with `share` of ten parts of the worker's memory. */
 bool database_open_instance(struct call *c, const struct worker_options *o, int share, duckdb_database *ret) NODISCARD;
 bool database_query(struct call *c, duckdb_connection con, const char *sql) NODISCARD;

@@ -101,6 +101,22 @@ static bool attach_helper(struct call *c, duckdb_connection con)
 }
 
 /* --- opening --- */
+bool database_open_with(struct call *c, const char *name, const char *const settings[][2], size_t n, duckdb_database *ret)
+{
+	duckdb_config config;
+	char *error = NULL;
+	bool ok = duckdb_create_config(&config) == DuckDBSuccess;
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = duckdb_set_config(config, settings[i][0], settings[i][1]) == DuckDBSuccess ||
+		     fail(c, ERR_INTERNAL, "DuckDB has no setting %s", settings[i][0]);
+	if (ok && duckdb_open_ext(name, ret, config, &error) != DuckDBSuccess)
+		ok = fail(c, ERR_INTERNAL, "%s", error ? error : "DuckDB could not be opened");
+	duckdb_free(error);
+	duckdb_destroy_config(&config);
+	return ok;
+}
+
 bool database_open_instance(struct call *c, const struct worker_options *o, int share, duckdb_database *ret)
 {
 	const char *memory = arena_fmt(c->arena, "%lldB", (long long)(o->memory / 10 * share)).p;
@@ -113,18 +129,8 @@ bool database_open_instance(struct call *c, const struct worker_options *o, int 
 		{"allow_persistent_secrets", "false"},
 		{"allow_community_extensions", "false"},
 	};
-	duckdb_config config;
-	char *error = NULL;
-	bool ok = duckdb_create_config(&config) == DuckDBSuccess;
 
-	for (size_t i = 0; ok && i < COUNT_OF(settings); i++)
-		ok = duckdb_set_config(config, settings[i][0], settings[i][1]) == DuckDBSuccess ||
-		     fail(c, ERR_INTERNAL, "DuckDB has no setting %s", settings[i][0]);
-	if (ok && duckdb_open_ext(":memory:", ret, config, &error) != DuckDBSuccess)
-		ok = fail(c, ERR_INTERNAL, "%s", error ? error : "DuckDB could not be opened");
-	duckdb_free(error);
-	duckdb_destroy_config(&config);
-	return ok;
+	return database_open_with(c, ":memory:", settings, COUNT_OF(settings), ret);
 }
 
 enum { LOCK_WAIT_MS = 10000, LOCK_POLL_MS = 20 };

@@ -81,18 +81,8 @@ static bool open_instance(struct call *c, const struct records *r, const char *n
 		{"allow_persistent_secrets", "false"},
 		{"enable_external_access", "false"},
 	};
-	duckdb_config config;
-	char *error = NULL;
-	bool ok = duckdb_create_config(&config) == DuckDBSuccess;
 
-	for (size_t i = 0; ok && i < COUNT_OF(settings); i++)
-		ok = duckdb_set_config(config, settings[i][0], settings[i][1]) == DuckDBSuccess ||
-		     fail(c, ERR_INTERNAL, "DuckDB has no setting %s", settings[i][0]);
-	if (ok && duckdb_open_ext(name, ret, config, &error) != DuckDBSuccess)
-		ok = fail(c, ERR_INTERNAL, "%s", error ? error : "DuckDB could not be opened");
-	duckdb_free(error);
-	duckdb_destroy_config(&config);
-	return ok;
+	return database_open_with(c, name, settings, COUNT_OF(settings), ret);
 }
 
 static bool query(struct records_file *f, const char *sql)

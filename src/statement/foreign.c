@@ -138,16 +138,6 @@ static void see_nothing(struct stmt *st)
 	free(error);
 }
 
-static bool has_ended(struct stmt *st)
-{
-	bool ended;
-
-	stmt_lock(st);
-	ended = fsm_terminal(stmt_fsm, st->state);
-	stmt_unlock(st);
-	return ended;
-}
-
 static void look_at(struct stmt *st)
 {
 	const struct stmt_store_key key = stmt_key(st);
@@ -160,7 +150,7 @@ static void look_at(struct stmt *st)
 		see(st, &r);
 	else if (c.err.kind == ERR_NOT_FOUND || c.err.kind == ERR_RESULT_EXPIRED)
 		see_nothing(st);
-	if (has_ended(st))
+	if (stmt_has_ended(st))
 		stmt_foreign_unwatch(st);
 }
 
@@ -213,7 +203,7 @@ void stmt_look_soon(struct keeping *kg)
 void stmt_foreign_watch(struct stmt *st)
 {
 	struct keeping *kg = st->room->keeping;
-	bool ended = has_ended(st);
+	bool ended = stmt_has_ended(st);
 
 	pthread_mutex_lock(&kg->lock);
 	if (!ended && !kg->closing && !list_linked(&st->kept->watched)) {
@@ -251,7 +241,7 @@ bool stmt_foreign_cancel(struct call *c, struct stmt *st)
 	struct keeping *kg = st->room->keeping;
 	struct stmt_record r;
 
-	if (has_ended(st))
+	if (stmt_has_ended(st))
 		return true;
 	stmt_record_of(c, st, &r);
 	if (kg->at.cancel(c, kg->at.shared, &r))

@@ -429,12 +429,7 @@ unsigned stmt_drop_debt(const struct kept *k)
 
 void stmt_drop_if_under_way(struct stmt *st)
 {
-	bool ended;
-
-	stmt_lock(st);
-	ended = fsm_terminal(stmt_fsm, st->state);
-	stmt_unlock(st);
-	if (!ended)
+	if (!stmt_has_ended(st))
 		stmt_owe(st, stmt_drop_debt(st->kept), 0);
 }
 

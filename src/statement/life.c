@@ -47,6 +47,16 @@ void stmt_changed(struct stmt *st)
 	watch_fire(w);
 }
 
+bool stmt_has_ended(struct stmt *st)
+{
+	bool ended;
+
+	stmt_lock(st);
+	ended = fsm_terminal(stmt_fsm, st->state);
+	stmt_unlock(st);
+	return ended;
+}
+
 bool stmt_started(struct stmt *st)
 {
 	bool moved;

@@ -42,6 +42,7 @@ struct statements *stmt_open(struct call *c, const struct statement_options *o) 
 
 /* life.c: the one owner of every move */
 bool stmt_started(struct stmt *st);
+bool stmt_has_ended(struct stmt *st); /* for everybody; takes its lock */
 /* Decides how it ends; takes `error`. False when that was decided before. In memory alone it has ended then; else it
  * ends by stmt_settle(), when the stores know. */
 bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error);
