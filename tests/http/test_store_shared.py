@@ -216,8 +216,8 @@ def test_nothing_of_the_result_stays_in_redis_past_its_time(three, one_redis):
     a = three[0]
     handle = a.run("select 'a value that is short-lived' as a", ttl_seconds=1)["handle"]
     tenant = a.headers["X-Mayfly-Tenant"]
-    until(lambda: not one_redis.keys(f"{PREFIX}{tenant}:result:*"), "Redis to drop the result", 5)
-    until(lambda: all(client.document(handle).status == 410 for client in three), "all servers to know", 5)
+    until(lambda: not one_redis.keys(f"{PREFIX}{tenant}:result:*"), "Redis to drop the result")
+    until(lambda: all(client.document(handle).status == 410 for client in three), "all servers to know")
     for client in three:
         assert client.status(handle).json["code"] == "000710" and items(client) == []
     key = f"{PREFIX}{tenant}:statement:{handle}"
