@@ -102,7 +102,7 @@ static bool read_parameters(struct call *c, const json_node *body, struct stmt_a
 		return true;
 	for (void *it = NULL; json_each(o, &it, &name, &value);) {
 		if (str_ieq(name, S("TIMEZONE")) && json_kind(value) == JSON_KIND_TEXT)
-			ask->timezone = json_text(value);
+			ask->parameters.timezone = json_text(value);
 		if (str_ieq(name, S("USE_CACHED_RESULT")))
 			ask->no_cache = is_false(value);
 		if (str_ieq(name, S("MULTI_STATEMENT_COUNT")) && !read_count(c, value, &ask->statements))

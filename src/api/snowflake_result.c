@@ -30,6 +30,8 @@ static const struct {
 	[ENGINE_T_JSON] = {"variant", -1, -1, -1, -1},
 	[ENGINE_T_LIST] = {"array", -1, -1, -1, -1},
 	[ENGINE_T_STRUCT] = {"object", -1, -1, -1, -1},
+	[ENGINE_T_OBJECT] = {"object", -1, -1, -1, -1},
+	[ENGINE_T_ARRAY] = {"array", -1, -1, -1, -1},
 };
 
 static void put_or_null(struct json_out *o, struct str key, int64_t v)

@@ -1,7 +1,8 @@
 /* columns.c - values that outlive the wire: packed columns and counted bytes.
  *
  * Shared by both sides. Packed: u32 n, then for each column text name, text
- * type, and one byte each of kind, precision, scale and nullable.
+ * type, one byte each of kind, precision, scale and flags, and what the flags
+ * say that follows: i64 length, texts database, schema, table.
  */
 #include "engine/engine.h"
 #include "engine/wire.h"
@@ -12,6 +13,19 @@
 
 enum { COLUMN_LEAST = 4 + 4 + 4, PRECISION_MAX = 38 };
 
+enum column_flag { COLUMN_NULLABLE = 1, COLUMN_EXACT = 2, COLUMN_LENGTH = 4, COLUMN_ORIGIN = 8, COLUMN_FLAGS = 15 };
+
+static uint8_t column_flags(const struct engine_column *k)
+{
+	unsigned flags = 0;
+
+	flags |= k->nullable ? COLUMN_NULLABLE : 0U;
+	flags |= k->exact ? COLUMN_EXACT : 0U;
+	flags |= k->length ? COLUMN_LENGTH : 0U;
+	flags |= k->table.n ? COLUMN_ORIGIN : 0U;
+	return (uint8_t)flags;
+}
+
 void engine_pack_columns(const struct engine_column *v, int n, struct buf *out)
 {
 	wire_u32(out, (uint32_t)n);
@@ -21,19 +35,37 @@ void engine_pack_columns(const struct engine_column *v, int n, struct buf *out)
 		wire_u8(out, (uint8_t)v[i].kind);
 		wire_u8(out, (uint8_t)v[i].precision);
 		wire_u8(out, (uint8_t)v[i].scale);
-		wire_u8(out, v[i].nullable);
+		wire_u8(out, column_flags(&v[i]));
+		if (v[i].length)
+			wire_i64(out, v[i].length);
+		if (!v[i].table.n)
+			continue;
+		wire_text(out, v[i].database);
+		wire_text(out, v[i].schema);
+		wire_text(out, v[i].table);
 	}
 }
 
 static bool column_get(struct wire_in *in, struct engine_column *ret)
 {
 	struct str name = wire_get_text(in), type = wire_get_text(in);
-	uint8_t kind = wire_get_u8(in), precision = wire_get_u8(in), scale = wire_get_u8(in), nullable = wire_get_u8(in);
+	uint8_t kind = wire_get_u8(in), precision = wire_get_u8(in), scale = wire_get_u8(in), flags = wire_get_u8(in);
+	bool exact = flags & COLUMN_EXACT;
 
-	if (in->bad || kind >= ENGINE_T_COUNT || precision > PRECISION_MAX || scale > precision || nullable > 1)
+	if (in->bad || kind >= ENGINE_T_COUNT || precision > PRECISION_MAX || scale > (exact ? PRECISION_MAX : precision) ||
+	    flags > COLUMN_FLAGS)
 		return false;
-	*ret = (struct engine_column){name, type, (enum engine_type)kind, precision, scale, nullable};
-	return str_is_utf8(name) && str_is_utf8(type);
+	*ret = (struct engine_column){.name = name, .type = type, .kind = (enum engine_type)kind, .precision = precision,
+				      .scale = scale, .exact = exact, .nullable = flags & COLUMN_NULLABLE};
+	if (flags & COLUMN_LENGTH)
+		ret->length = wire_get_i64(in);
+	if (flags & COLUMN_ORIGIN) {
+		ret->database = wire_get_text(in);
+		ret->schema = wire_get_text(in);
+		ret->table = wire_get_text(in);
+	}
+	return !in->bad && ret->length >= 0 && str_is_utf8(name) && str_is_utf8(type) && str_is_utf8(ret->database) &&
+	       str_is_utf8(ret->schema) && str_is_utf8(ret->table);
 }
 
 static bool columns_get(struct call *c, struct wire_in *in, struct engine_column **ret, int *ret_n)

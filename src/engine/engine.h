@@ -30,17 +30,51 @@ enum engine_bind_type { /* the specification, section 3 */
 struct engine_bind {
 	enum engine_bind_type type;
 	struct str value; /* text as the specification writes it; decimal digits for INT and DOUBLE */
+	const struct str *values; /* ask.batch of them, p NULL = NULL; NULL = `value` for every row */
 };
 enum engine_counts { /* what the statement's own row count means */
 	ENGINE_ROWS,      /* rows of a result */
 	ENGINE_INSERTED, ENGINE_UPDATED, ENGINE_DELETED, /* a counter: rows changed */
+	ENGINE_MERGED,    /* a MERGE: the worker adds RETURNING merge_action and counts */
 	ENGINE_STATUS,    /* DDL: no rows */
+};
+enum engine_verb {
+	ENGINE_SQL,       /* runs `steps`, then `sql` */
+	/* these two need no connection of their own; `sql` is empty and the database is context.database */
+	ENGINE_CREATE_DATABASE, ENGINE_DROP_DATABASE,
+	ENGINE_USE,       /* are context.database and context.schema there? */
+};
+struct engine_context {  /* where names are looked up on the Snowflake surface; empty = MAYFLY, PUBLIC */
+	struct str database, schema; /* in any case */
+	bool create_missing; /* what is not there is made first; else names are looked up nowhere */
+};
+enum engine_format { /* of the wire text of a type (specification, section 2.1); an empty one is as section 5.1 says */
+	ENGINE_FORMAT_DATE, ENGINE_FORMAT_TIME, ENGINE_FORMAT_NTZ, ENGINE_FORMAT_LTZ, ENGINE_FORMAT_TZ, ENGINE_FORMAT_BINARY, ENGINE_FORMATS
+};
+struct engine_sql {
+	struct str sql;
+	enum engine_counts counts;
 };
 struct engine_ask {
 	struct str sql;                  /* one statement in DuckDB's dialect */
 	const struct engine_bind *binds; /* placeholder i+1 */
 	const struct str *bind_names;    /* NULL, or the name of binds[i] where it is named */
 	int nbinds;
+	/* Array binds: how many rows, 0 = none. With `set_based` the text reads them from mayfly_binds(), columns "1", "2", …;
+	 * else it runs once a row. All in one transaction. */
+	int64_t batch;
+	bool set_based;
+	const struct engine_sql *steps; /* before `sql`, which is the last one, in one transaction; binds are for all */
+	int nsteps;
+	enum engine_verb verb;
+	bool if_exists, if_not_exists, or_replace; /* of the verb */
+	struct engine_context context;   /* with helpers */
+	struct str formats[ENGINE_FORMATS];
+	/* Statements of one number share a connection, in the order given, until engine_script_end(); 0 = none. Where a later one
+	 * finds no connection, its worker has ended: ENGINE_LOST. */
+	uint64_t script;
+	bool script_begins;
+	bool commits_before;    /* DDL: a transaction that is open in the script is committed first */
 	enum engine_form form;
 	enum engine_counts counts;
 	bool null_text;         /* SQL NULL as the string "null" (nullable=false) */
@@ -48,6 +82,7 @@ struct engine_ask {
 	bool helpers;           /* the helper catalog (Snowflake functions, operators) is on the search path */
 	struct str timezone;    /* empty = UTC */
 	int64_t max_result_bytes, max_part_rows; /* 0 = no limit */
+	int64_t max_rows;       /* further rows are left out; 0 = no limit */
 	int64_t first_part_bytes; /* the first partition closes here; later ones double */
 	bool first_part_whole;  /* and it has any number of rows */
 	struct str tenant;
@@ -70,7 +105,9 @@ enum engine_outcome {
 };
 struct engine_end {
 	enum engine_outcome outcome;
-	int64_t rows;          /* of the result, or changed */
+	int64_t rows;          /* of the result, or changed by `sql` */
+	int64_t inserted, updated, deleted; /* by all steps, as their counts say */
+	const int64_t *step_rows; /* by each step, ask.nsteps of them; NULL = none */
 	struct str class;      /* DuckDB's error class, "Catalog", "Binder", … */
 	struct str text;       /* its message, one or more lines */
 	int64_t position;      /* byte offset in sql, or -1 */
@@ -96,6 +133,8 @@ bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, 
 void engine_cancel(struct engine_task *t);
 /* How often what a tenant's SQL sees may have changed, counted before ended() is told; false while such a task waits or runs. */
 bool engine_unchanging(struct engine *e, struct str tenant, uint64_t *ret) NODISCARD;
+/* The connection of a script goes, an open transaction is rolled back. Once its last statement has ended; any thread, never blocks. */
+void engine_script_end(struct engine *e, struct str tenant, uint64_t script);
 /* Gives back engine_run's reference, at any time: the task goes on, and ended() still comes. */
 void engine_task_unref(struct engine_task *t);
 

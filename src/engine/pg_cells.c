@@ -248,8 +248,8 @@ const struct pg_cells *pg_cells_text(struct arena *a, const PGresult *res, struc
 
 struct str pg_cells_copy_columns(struct arena *a, bool binary)
 {
-	const struct engine_column text = {S("copy"), S("VARCHAR"), ENGINE_T_TEXT, 0, 0, true};
-	const struct engine_column bytes = {S("copy"), S("BLOB"), ENGINE_T_BLOB, 0, 0, true};
+	const struct engine_column text = {.name = S("copy"), .type = S("VARCHAR"), .kind = ENGINE_T_TEXT, .nullable = true};
+	const struct engine_column bytes = {.name = S("copy"), .type = S("BLOB"), .kind = ENGINE_T_BLOB, .nullable = true};
 
 	return packed(a, binary ? &bytes : &text, 1);
 }

@@ -15,14 +15,18 @@ enum engine_type { /* how a cell is written; the exact SQL type is text */
 	ENGINE_T_JSON,                   /* DuckDB's JSON, VARIANT */
 	ENGINE_T_LIST,                   /* LIST, ARRAY */
 	ENGINE_T_STRUCT,                 /* STRUCT, MAP, UNION */
+	ENGINE_T_OBJECT, ENGINE_T_ARRAY, /* JSON that a column declares as Snowflake's OBJECT, ARRAY */
 	ENGINE_T_COUNT
 };
 struct engine_column {
 	struct str name;
 	struct str type;       /* DuckDB's name: "DECIMAL(10,2)", "VARCHAR[]" */
 	enum engine_type kind;
-	int precision, scale;  /* of DECIMAL; 0 else */
+	int precision, scale;  /* of DECIMAL; in Snowflake's form also of whole numbers, and the scale of times, where known; else 0 */
 	bool nullable;         /* false only where it is known */
+	bool exact;            /* precision and scale are said, also where they are 0 */
+	int64_t length;        /* of texts and bytes in Snowflake's form: declared characters, bytes; 0 = not known */
+	struct str database, schema, table; /* whose column it is, in Snowflake's form; empty = nobody's */
 };
 /* Columns are stored and sent packed; ret borrows from `packed`. Checks every byte. */
 bool engine_columns(struct call *c, struct str packed, struct engine_column **ret, int *ret_n) NODISCARD;

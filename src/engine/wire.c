@@ -196,10 +196,11 @@ bool wire_get_ingest(struct call *c, struct str body, struct wire_ingest *ret)
 /* --- engine_ask --- */
 enum ask_flag {
 	ASK_NULL_TEXT = 1, ASK_SESSION_STATE = 2, ASK_HELPERS = 4, ASK_NAMED = 8, ASK_WRITES = 16, ASK_OUTLIVES = 32, ASK_BARE = 64,
-	ASK_JUDGE = 128
+	ASK_JUDGE = 128, ASK_SET_BASED = 256, ASK_IF_EXISTS = 512, ASK_IF_NOT_EXISTS = 1024, ASK_OR_REPLACE = 2048, ASK_CREATE_MISSING = 4096,
+	ASK_SCRIPT_BEGINS = 8192, ASK_COMMITS_BEFORE = 16384, ASK_FLAGS = 32767
 };
 
-static uint8_t ask_flags(const struct engine_ask *ask)
+static uint32_t ask_flags(const struct engine_ask *ask)
 {
 	unsigned flags = 0;
 
@@ -211,7 +212,29 @@ static uint8_t ask_flags(const struct engine_ask *ask)
 	flags |= ask->outlives ? ASK_OUTLIVES : 0U;
 	flags |= ask->bare ? ASK_BARE : 0U;
 	flags |= ask->judge ? ASK_JUDGE : 0U;
-	return (uint8_t)flags;
+	flags |= ask->set_based ? ASK_SET_BASED : 0U;
+	flags |= ask->if_exists ? ASK_IF_EXISTS : 0U;
+	flags |= ask->if_not_exists ? ASK_IF_NOT_EXISTS : 0U;
+	flags |= ask->or_replace ? ASK_OR_REPLACE : 0U;
+	flags |= ask->context.create_missing ? ASK_CREATE_MISSING : 0U;
+	flags |= ask->script_begins ? ASK_SCRIPT_BEGINS : 0U;
+	flags |= ask->commits_before ? ASK_COMMITS_BEFORE : 0U;
+	return flags;
+}
+
+static void put_bind(struct buf *b, const struct engine_bind *v, int64_t batch)
+{
+	wire_u8(b, (uint8_t)v->type);
+	wire_u8(b, v->values != NULL);
+	if (!v->values) {
+		wire_text(b, v->value);
+		return;
+	}
+	for (int64_t i = 0; i < batch; i++) {
+		wire_u8(b, v->values[i].p != NULL);
+		if (v->values[i].p)
+			wire_text(b, v->values[i]);
+	}
 }
 
 void wire_put_ask(struct buf *b, const struct engine_ask *ask, const struct wire_catalog *k)
@@ -219,20 +242,60 @@ void wire_put_ask(struct buf *b, const struct engine_ask *ask, const struct wire
 	wire_put_catalog(b, k);
 	wire_u8(b, (uint8_t)ask->form);
 	wire_u8(b, (uint8_t)ask->counts);
-	wire_u8(b, ask_flags(ask));
+	wire_u8(b, (uint8_t)ask->verb);
+	wire_u32(b, ask_flags(ask));
 	wire_i64(b, ask->max_result_bytes);
 	wire_i64(b, ask->max_part_rows);
 	wire_i64(b, ask->first_part_bytes);
 	wire_u8(b, ask->first_part_whole);
+	wire_i64(b, ask->max_rows);
 	wire_text(b, ask->timezone);
+	wire_text(b, ask->context.database);
+	wire_text(b, ask->context.schema);
+	for (int i = 0; i < ENGINE_FORMATS; i++)
+		wire_text(b, ask->formats[i]);
+	wire_i64(b, (int64_t)ask->script);
 	wire_text(b, ask->sql);
+	wire_u32(b, (uint32_t)ask->nsteps);
+	for (int i = 0; i < ask->nsteps; i++) {
+		wire_u8(b, (uint8_t)ask->steps[i].counts);
+		wire_text(b, ask->steps[i].sql);
+	}
+	wire_i64(b, ask->batch);
 	wire_u32(b, (uint32_t)ask->nbinds);
 	for (int i = 0; i < ask->nbinds; i++) {
-		wire_u8(b, (uint8_t)ask->binds[i].type);
-		wire_text(b, ask->binds[i].value);
+		put_bind(b, &ask->binds[i], ask->batch);
 		if (ask->bind_names)
 			wire_text(b, ask->bind_names[i]);
 	}
+}
+
+/* Each value is at least a byte: what cannot be there is not allocated. */
+static bool get_values(struct call *c, struct wire_in *in, int64_t n, const struct str **ret)
+{
+	struct str *v;
+
+	if (n < 1 || n > in->end - in->p)
+		return false;
+	v = ARENA_ARRAY(c->arena, struct str, (size_t)n);
+	for (int64_t i = 0; i < n && !in->bad; i++)
+		v[i] = wire_get_u8(in) ? wire_get_text(in) : (struct str){0};
+	*ret = v;
+	return !in->bad;
+}
+
+static bool get_bind(struct call *c, struct wire_in *in, int64_t batch, struct engine_bind *ret)
+{
+	uint8_t type = wire_get_u8(in);
+	bool many = wire_get_u8(in) != 0;
+
+	if (in->bad || type >= ENGINE_B_COUNT)
+		return false;
+	*ret = (struct engine_bind){.type = (enum engine_bind_type)type};
+	if (many)
+		return get_values(c, in, batch, &ret->values);
+	ret->value = wire_get_text(in);
+	return !in->bad;
 }
 
 static bool get_binds(struct call *c, struct wire_in *in, bool named, struct engine_ask *ask)
@@ -241,17 +304,14 @@ static bool get_binds(struct call *c, struct wire_in *in, bool named, struct eng
 	struct engine_bind *binds;
 	struct str *names;
 
-	/* A bind is at least five bytes: what cannot be there is not allocated. */
-	if (in->bad || n > (size_t)(in->end - in->p) / 5)
+	/* A bind is at least three bytes: what cannot be there is not allocated. */
+	if (in->bad || n > (size_t)(in->end - in->p) / 3)
 		return false;
 	binds = ARENA_ARRAY(c->arena, struct engine_bind, n);
 	names = named ? ARENA_ARRAY(c->arena, struct str, n) : NULL;
 	for (uint32_t i = 0; i < n; i++) {
-		uint8_t type = wire_get_u8(in);
-
-		if (type >= ENGINE_B_COUNT)
+		if (!get_bind(c, in, ask->batch, &binds[i]))
 			return false;
-		binds[i] = (struct engine_bind){(enum engine_bind_type)type, wire_get_text(in)};
 		if (named)
 			names[i] = wire_get_text(in);
 	}
@@ -261,30 +321,69 @@ static bool get_binds(struct call *c, struct wire_in *in, bool named, struct eng
 	return !in->bad;
 }
 
+static bool get_steps(struct call *c, struct wire_in *in, struct engine_ask *ask)
+{
+	uint32_t n = wire_get_u32(in);
+	struct engine_sql *steps;
+
+	if (in->bad || n > (size_t)(in->end - in->p) / 5)
+		return false;
+	steps = ARENA_ARRAY(c->arena, struct engine_sql, n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t counts = wire_get_u8(in);
+
+		if (counts > ENGINE_STATUS)
+			return false;
+		steps[i] = (struct engine_sql){.counts = (enum engine_counts)counts, .sql = wire_get_text(in)};
+	}
+	ask->steps = steps;
+	ask->nsteps = (int)n;
+	return !in->bad;
+}
+
+static void get_flags(uint32_t flags, struct engine_ask *ask)
+{
+	ask->null_text = flags & ASK_NULL_TEXT;
+	ask->session_state = flags & ASK_SESSION_STATE;
+	ask->helpers = flags & ASK_HELPERS;
+	ask->writes = flags & ASK_WRITES;
+	ask->outlives = flags & ASK_OUTLIVES;
+	ask->bare = flags & ASK_BARE;
+	ask->judge = flags & ASK_JUDGE;
+	ask->set_based = flags & ASK_SET_BASED;
+	ask->if_exists = flags & ASK_IF_EXISTS;
+	ask->if_not_exists = flags & ASK_IF_NOT_EXISTS;
+	ask->or_replace = flags & ASK_OR_REPLACE;
+	ask->context.create_missing = flags & ASK_CREATE_MISSING;
+	ask->script_begins = flags & ASK_SCRIPT_BEGINS;
+	ask->commits_before = flags & ASK_COMMITS_BEFORE;
+}
+
 static bool get_ask(struct call *c, struct wire_in *in, struct engine_ask *ask)
 {
-	uint8_t form = wire_get_u8(in), counts = wire_get_u8(in), flags = wire_get_u8(in);
+	uint8_t form = wire_get_u8(in), counts = wire_get_u8(in), verb = wire_get_u8(in);
+	uint32_t flags = wire_get_u32(in);
 
-	if (form > ENGINE_NATIVE || counts > ENGINE_STATUS)
+	if (form > ENGINE_NATIVE || counts > ENGINE_STATUS || verb > ENGINE_USE || flags > ASK_FLAGS)
 		return false;
-	*ask = (struct engine_ask){
-		.form = (enum engine_form)form,
-		.counts = (enum engine_counts)counts,
-		.null_text = flags & ASK_NULL_TEXT,
-		.session_state = flags & ASK_SESSION_STATE,
-		.helpers = flags & ASK_HELPERS,
-		.writes = flags & ASK_WRITES,
-		.outlives = flags & ASK_OUTLIVES,
-		.bare = flags & ASK_BARE,
-		.judge = flags & ASK_JUDGE,
-	};
+	*ask = (struct engine_ask){.form = (enum engine_form)form, .counts = (enum engine_counts)counts, .verb = (enum engine_verb)verb};
+	get_flags(flags, ask);
 	ask->max_result_bytes = wire_get_i64(in);
 	ask->max_part_rows = wire_get_i64(in);
 	ask->first_part_bytes = wire_get_i64(in);
 	ask->first_part_whole = wire_get_u8(in) != 0;
+	ask->max_rows = wire_get_i64(in);
 	ask->timezone = wire_get_text(in);
+	ask->context.database = wire_get_text(in);
+	ask->context.schema = wire_get_text(in);
+	for (int i = 0; i < ENGINE_FORMATS; i++)
+		ask->formats[i] = wire_get_text(in);
+	ask->script = (uint64_t)wire_get_i64(in);
 	ask->sql = wire_get_text(in);
-	return get_binds(c, in, flags & ASK_NAMED, ask) && in->p == in->end;
+	if (!get_steps(c, in, ask))
+		return false;
+	ask->batch = wire_get_i64(in);
+	return ask->batch >= 0 && get_binds(c, in, flags & ASK_NAMED, ask) && in->p == in->end;
 }
 
 bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret, struct wire_catalog *ret_k)

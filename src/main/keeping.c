@@ -244,6 +244,7 @@ bool server_open_statements(struct server *s)
 		.default_ttl_s = f->storage_default_ttl_seconds, .max_ttl_s = f->storage_max_ttl_seconds,
 		.max_result_bytes = f->storage_max_result_size_mb * 1024 * 1024, .max_part_rows = f->storage_result_batch_size,
 		.max_per_session = f->storage_max_statements_per_session,
+		.max_children = f->snowflake_max_multi_statements, .create_missing = f->snowflake_create_missing_namespaces,
 		.memory_bytes = f->statements_memory_bytes, .whole_first = str_eq(f->snowflake_first_partition, S("whole")),
 		.caps = tenant_statement_caps, .arg = &s->conf,
 	};

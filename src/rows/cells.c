@@ -275,7 +275,7 @@ static struct convert_layout layout_of(const struct engine_column *col, bool pre
 
 	return (struct convert_layout){
 		.pretty = pretty,
-		.undefined = col->kind != ENGINE_T_JSON,
+		.undefined = col->kind != ENGINE_T_JSON && col->kind != ENGINE_T_OBJECT && col->kind != ENGINE_T_ARRAY,
 		.leaf = !e ? NULL : pretty ? element_inner : element_native,
 		.arg = e,
 	};
@@ -316,6 +316,8 @@ static const struct kind {
 	[ENGINE_T_TIMESTAMP] = {timestamp_native, timestamp_snowflake, false},
 	[ENGINE_T_TIMESTAMPTZ] = {timestamptz_native, timestamptz_snowflake, false},
 	[ENGINE_T_JSON] = {nested_native, nested_snowflake, false},
+	[ENGINE_T_OBJECT] = {nested_native, nested_snowflake, false},
+	[ENGINE_T_ARRAY] = {nested_native, nested_snowflake, false},
 	[ENGINE_T_LIST] = {nested_native, nested_snowflake, false},
 	[ENGINE_T_STRUCT] = {nested_native, nested_snowflake, false},
 };

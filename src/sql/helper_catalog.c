@@ -12,15 +12,10 @@
 	"ELSE system.main." f "(a, b) END"
 
 static const char *const statements[] = {
-	NOT_BY_ZERO("\"/\""),
-	NOT_BY_ZERO("\"%\""),
-	NOT_BY_ZERO("mod"),
-	"CREATE MACRO _sf.main.div0(a, b) AS CASE WHEN b = 0 AND a IS NOT NULL THEN 0 ELSE system.main.\"/\"(a, b) END",
-	"CREATE MACRO _sf.main.iff(c, a, b) AS CASE WHEN c THEN a ELSE b END",
-	"CREATE MACRO _sf.main.nvl(a, b) AS coalesce(a, b)",
-	"CREATE MACRO _sf.main.zeroifnull(a) AS coalesce(a, 0)",
-	"CREATE MACRO _sf.main.equal_null(a, b) AS a IS NOT DISTINCT FROM b",
-	"CREATE MACRO _sf.main.parse_json(a) AS json(a)",
+#include "sql/helper_values.def"
+#include "sql/helper_dates.def"
+#include "sql/helper_json.def"
+#include "sql/helper_metadata.def"
 	NULL,
 };
 

@@ -247,17 +247,18 @@ static bool make_plan(struct writer *w, struct sql_span s)
 	return true;
 }
 
-bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_rewrite *ret)
+bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_context *x,
+			   struct sql_rewrite *ret)
 {
 	struct writer w = {.c = c, .t = t, .budget = NAME_BUDGET + t->text.n};
 	bool ok;
 
-	INVARIANT(t->dialect == SQL_SNOWFLAKE && s.from <= s.to);
+	INVARIANT(x && t->dialect == SQL_SNOWFLAKE && s.from <= s.to);
 	if (s.from < s.to)
 		(void)buf_room(&w.out, (t->v[s.to - 1].at - t->v[s.from].at) * 2 + 256);
 	ok = make_plan(&w, s) && write_all(&w, s);
 	if (ok)
-		*ret = (struct sql_rewrite){arena_dup(c->arena, buf_str(&w.out)), w.marks.v, w.marks.n, w.nnames, w.names, NULL};
+		*ret = (struct sql_rewrite){arena_dup(c->arena, buf_str(&w.out)), w.marks.v, w.marks.n, w.nnames, w.names, NULL, {0}};
 	map_close(&w.seen);
 	buf_drop(&w.out);
 	return ok;

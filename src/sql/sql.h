@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "sql/script.h"
+#include "sql/snowflake.h"
 #include "sql/tokens.h"
 
 /* --- classification: by the first words, comments ignored --- */
@@ -55,20 +56,17 @@ struct sql_gate {
  * names used as tables (FROM 'x.csv', FROM "x.parquet"). */
 bool sql_gate(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_gate *g) NODISCARD;
 
-/* --- Snowflake to DuckDB --- */
+/* A text written again, with pairs (offset in text, offset in source), rising, that carry positions of errors back. */
+struct sql_mark { size_t out, in; };
 struct sql_rewrite {
 	struct str text;          /* for DuckDB */
-	/* pairs (offset in text, offset in source), rising, to carry error positions back */
 	const struct sql_mark *marks;
 	int nmarks;
 	int placeholders;         /* how many distinct ones */
 	const struct str *names;  /* of placeholder i+1: "1", "2", … or the name; names[i] */
 	const char *const *catalogs; /* of sessions, that the scope let through, for the gate's; NULL-terminated or NULL */
+	struct sql_snowflake sf;  /* of sql_rewrite_snowflake() */
 };
-struct sql_mark { size_t out, in; };
-/* Fails with ERR_SQL: unknown statement 001003, $1 and $name 000002, X'…' that is not hexadecimal.
- * CALL f(…) becomes SELECT f(…). */
-bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_rewrite *ret) NODISCARD;
 size_t sql_source_position(const struct sql_rewrite *r, size_t at_out);
 
 /* --- inside a session (contract, section 2) --- */
@@ -94,10 +92,6 @@ bool sql_template(struct call *c, struct str text, struct str table, struct str 
 		  struct str *ret) NODISCARD;
 /* Letters, digits, `_`, at most `max`, not beginning with a digit or __eph_: ERR_INVALID_NAME, ERR_NAME_TOO_LONG. */
 bool sql_name_check(struct call *c, struct str name, size_t max) NODISCARD;
-
-/* What to run, in order, to fill a catalog attached as `_sf`; NULL-terminated. Put `_sf.main`
- * behind the caller's schema on the search path of Snowflake statements. */
-const char *const *sql_helper_statements(void);
 
 /* --- saved SQL (contract, section 3) --- */
 struct sql_variable_use {

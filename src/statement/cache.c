@@ -101,7 +101,7 @@ static void key_of(const struct call *c, const struct stmt_ask *ask, unsigned ch
 	put(&b, c->tenant);
 	put(&b, c->principal);
 	put(&b, ask->scope.session_id);
-	put(&b, ask->timezone);
+	put(&b, ask->parameters.timezone);
 	put(&b, str_from((const char *)flags, sizeof(flags)));
 	put(&b, str_from((const char *)&ask->statements, sizeof(ask->statements)));
 	put(&b, ask->sql);

@@ -97,7 +97,7 @@ static bool bind_by_rewrite(struct call *c, const struct stmt_ask *ask, const st
 
 		if (!b)
 			return no_bind(c, t, rw->names[i]);
-		v[i] = (struct engine_bind){b->type, b->value};
+		v[i] = (struct engine_bind){.type = b->type, .value = b->value};
 	}
 	ret->binds = v;
 	ret->nbinds = rw->placeholders;
@@ -111,7 +111,7 @@ static void bind_as_given(struct call *c, const struct stmt_ask *ask, struct eng
 	struct str *names = ARENA_ARRAY(c->arena, struct str, (size_t)ask->nbinds + 1);
 
 	for (int i = 0; i < ask->nbinds; i++) {
-		v[i] = (struct engine_bind){ask->binds[i].type, ask->binds[i].value};
+		v[i] = (struct engine_bind){.type = ask->binds[i].type, .value = ask->binds[i].value};
 		names[i] = ask->binds[i].name;
 	}
 	ret->binds = v;
@@ -237,7 +237,7 @@ static bool compile_snowflake(struct call *c, const struct stmt_ask *ask, const 
 	struct sql_tokens run;
 	struct sql_rewrite rw;
 
-	if (!at_source(c, &scoped->rewrite, sql_rewrite_snowflake(c, &scoped->tokens, scoped->span, &rw)))
+	if (!at_source(c, &scoped->rewrite, sql_rewrite_snowflake(c, &scoped->tokens, scoped->span, &(const struct sql_context){0}, &rw)))
 		return false;
 	if (!at_source(c, &scoped->rewrite, at_source(c, &rw, gate_text(c, ask, scoped, rw.text, &run))))
 		return false;
@@ -262,7 +262,7 @@ static void fill_ask(struct call *c, const struct stmt_ask *ask, struct compiled
 	ret->ask.counts = counts_of(ask, &ret->class);
 	ret->ask.null_text = ask->null_text;
 	ret->ask.session_state = ret->class.session_state;
-	ret->ask.timezone = ask->timezone;
+	ret->ask.timezone = ask->parameters.timezone;
 	ret->ask.catalog = ask->scope.catalog;
 	ret->ask.writes = ret->class.writes;
 	ret->ask.outlives = ask->scope.detached;

@@ -226,7 +226,7 @@ static int64_t source_position(struct call *c, const struct stmt *st, const stru
 	if (!sql_split(c, t, &spans, &n) || n != 1 || !stmt_scoped(c, t, spans[0], &scope, &scoped))
 		return -1;
 	if (t->dialect == SQL_SNOWFLAKE) {
-		if (!sql_rewrite_snowflake(c, &scoped.tokens, scoped.span, &rw))
+		if (!sql_rewrite_snowflake(c, &scoped.tokens, scoped.span, &(const struct sql_context){0}, &rw))
 			return -1;
 		position = (int64_t)sql_source_position(&rw, (size_t)position);
 	}

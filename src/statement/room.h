@@ -40,6 +40,8 @@ struct statement_options {
 	int64_t cleanup_ms;         /* between sweeps of the keys */
 	int64_t max_result_bytes, max_part_rows, memory_bytes;
 	int64_t max_per_session;    /* live handles of one named session: ERR_TOO_MANY beyond */
+	int64_t max_children;       /* statements of one multi-statement request */
+	bool create_missing;        /* databases and schemas that a request names are made when they are not there */
 	bool whole_first;           /* the first partition holds a result under 10 MB */
 	void (*caps)(void *arg, struct str tenant, struct statement_caps *ret);
 	void *arg;

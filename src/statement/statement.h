@@ -37,6 +37,15 @@ struct stmt_bind {
 	struct str name; /* "1", "2", … or the name */
 	enum engine_bind_type type;
 	struct str value;
+	const struct str *values; /* of a batch: ask.batch of them, p NULL = NULL; else NULL */
+};
+struct stmt_parameters {       /* of the request and of ALTER SESSION */
+	struct str timezone, query_tag;
+	struct str formats[ENGINE_FORMATS]; /* the wire text of a type; empty = the usual */
+	int64_t rows_per_resultset; /* 0 = all */
+};
+struct stmt_context {          /* Snowflake surface: exact names first, then in upper case; empty = MAYFLY, PUBLIC, none, none */
+	struct str database, schema, warehouse, role;
 };
 struct stmt_scope {            /* of a named session; zeroed = the principal's default session */
 	struct str session_id;
@@ -51,10 +60,12 @@ struct stmt_ask {
 	bool snowflake;            /* dialect, form and errors of /api/v2; else DuckDB's */
 	const struct stmt_bind *binds;
 	int nbinds;
+	int64_t batch;             /* rows of array binds; 0 = none */
+	struct stmt_parameters parameters;
+	struct stmt_context context;
 	bool null_text;
 	bool retry;                /* request_id may have been seen: then that handle is the answer */
 	struct str request_id;     /* idempotency key; empty = none */
-	struct str timezone;
 	int64_t statements;        /* how many the text must hold, 0 = any; natively it is one */
 	int64_t timeout_ms;        /* 0 = none */
 	int64_t ttl_seconds;       /* -1 = default; clamped to the maximum */
@@ -81,6 +92,7 @@ void statement_unref(struct stmt *st); /* NULL is fine */
 struct stmt_counts {
 	int64_t inserted, updated, deleted;
 };
+enum { STMT_CHILDREN_MAX = 100000 }; /* snowflake_api.max_multi_statements is at most this */
 struct stmt_view { /* one consistent look; texts live as long as the reference */
 	struct str handle, tenant, session_id, sql;
 	enum stmt_state state;
@@ -91,6 +103,8 @@ struct stmt_view { /* one consistent look; texts live as long as the reference *
 	int parts;
 	int64_t rows, row_bytes;  /* of the result */
 	struct stmt_counts counts;
+	struct str children;      /* handles of the statements of a multi-statement request, ID_LEN each, once SUCCEEDED; else empty */
+	struct str query_tag;
 	const struct stmt_error *error; /* FAILED and CANCELED */
 };
 void statement_view(struct stmt *st, struct stmt_view *ret);

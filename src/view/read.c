@@ -519,7 +519,7 @@ static bool gated(struct call *c, struct str sql, struct str client)
 void read_select(struct view_op *op, struct str sql, struct select_read *ret, op_step *next)
 {
 	struct reading *r = ARENA_NEW(&op->arena, struct reading);
-	const struct engine_bind bind = {ENGINE_B_TEXT, sql};
+	const struct engine_bind bind = {.type = ENGINE_B_TEXT, .value = sql};
 	const struct engine_ask ask = {.sql = S("SELECT json_serialize_sql($1::VARCHAR)::VARCHAR"), .binds = &bind, .nbinds = 1,
 				       .form = ENGINE_NATIVE, .counts = ENGINE_ROWS, .bare = true, .max_result_bytes = TREE_MAX};
 

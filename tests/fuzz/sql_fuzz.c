@@ -27,7 +27,7 @@ static void check_rewrite(struct call *c, const struct sql_tokens *t, struct sql
 	struct sql_rewrite r;
 	struct sql_tokens again;
 
-	if (!sql_rewrite_snowflake(c, t, s, &r)) {
+	if (!sql_rewrite_snowflake(c, t, s, &(const struct sql_context){0}, &r)) {
 		call_forgive(c);
 		return;
 	}

@@ -388,7 +388,7 @@ static void no_rows_are_one_file(void **state)
 static void values_are_bound_by_name(void **state)
 {
 	struct fixture *f = *state;
-	const struct engine_bind binds[] = {{ENGINE_B_INT, S("3")}, {ENGINE_B_TEXT, S("it's")}};
+	const struct engine_bind binds[] = {{.type = ENGINE_B_INT, .value = S("3")}, {.type = ENGINE_B_TEXT, .value = S("it's")}};
 	const struct str names[] = {S("least"), S("word")};
 	struct engine_export x = export_of("SELECT i, $word AS w FROM range(5) t(i) WHERE i >= CAST($least AS BIGINT) ORDER BY i");
 	struct engine_file *v;
@@ -831,7 +831,7 @@ static void a_bare_statement_sees_nothing_of_the_tenant(void **state)
 static void one_bare_statement_leaves_nothing_to_the_next(void **state)
 {
 	struct fixture *f = *state;
-	const struct engine_bind binds[] = {{ENGINE_B_INT, S("7")}};
+	const struct engine_bind binds[] = {{.type = ENGINE_B_INT, .value = S("7")}};
 	const struct str names[] = {S("x")};
 	struct engine_ask ask = {.sql = S("SELECT $x + 1 AS n"), .tenant = S("acme"), .form = ENGINE_NATIVE, .binds = binds, .bind_names = names,
 				 .nbinds = 1, .bare = true, .first_part_bytes = 1000};

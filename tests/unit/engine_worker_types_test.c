@@ -369,7 +369,7 @@ static void binds_go_in_as_their_types_or_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bounds); i++) {
 		const struct bound *v = &bounds[i];
-		const struct engine_bind bind = {v->type, str_of(v->value)};
+		const struct engine_bind bind = {.type = v->type, .value = str_of(v->value)};
 		struct engine_ask ask = asking("SELECT ? AS v, typeof(?1) AS t", ENGINE_NATIVE);
 		char want[256];
 		OWNS(answer) a;
@@ -394,7 +394,7 @@ static void binds_go_in_as_their_types_or_are_refused(void **state)
 
 static void binds_are_found_by_place_and_by_name(void **state)
 {
-	const struct engine_bind binds[] = {{ENGINE_B_FIXED, S("1")}, {ENGINE_B_TEXT, S("two")}};
+	const struct engine_bind binds[] = {{.type = ENGINE_B_FIXED, .value = S("1")}, {.type = ENGINE_B_TEXT, .value = S("two")}};
 	const struct str names[] = {S_INIT("one"), S_INIT("Two")};
 	struct engine_ask ask = asking("SELECT $two, $one, $two", ENGINE_NATIVE);
 
@@ -440,7 +440,7 @@ static void a_cached_statement_takes_binds_of_other_types(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 4; i++) {
-		const struct engine_bind binds[] = {{i % 2 ? ENGINE_B_TEXT : ENGINE_B_FIXED, i % 2 ? S("abc") : S("41")}};
+		const struct engine_bind binds[] = {{.type = i % 2 ? ENGINE_B_TEXT : ENGINE_B_FIXED, .value = i % 2 ? S("abc") : S("41")}};
 		struct engine_ask ask = asking("SELECT ? AS v", ENGINE_NATIVE);
 		OWNS(answer) a;
 

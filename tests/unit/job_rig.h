@@ -201,7 +201,7 @@ static bool take_one(_Atomic int *left)
 
 static void rig_answer(struct call *c, bool large, bool loud, struct pg_answer *a)
 {
-	static const struct engine_column column = {S_INIT("n"), S_INIT("BIGINT"), ENGINE_T_INT, 0, 0, true};
+	static const struct engine_column column = {.name = S_INIT("n"), .type = S_INIT("BIGINT"), .kind = ENGINE_T_INT, .nullable = true};
 	static const struct pg_notice notice = {.severity = S_INIT("NOTICE"), .sqlstate = "00000", .message = S_INIT("secret notice")};
 	OWNS(buf) columns = {0}, rows = {0};
 

@@ -187,7 +187,7 @@ static void deep_nesting_takes_no_stack(void **state)
 	call_open(&c, &a);
 	assert_true(sql_lex(&c, SQL_SNOWFLAKE, buf_str(&text), &t));
 	assert_true(sql_gate(&c, &t, (struct sql_span){0, t.n}, &g));
-	assert_true(sql_rewrite_snowflake(&c, &t, (struct sql_span){0, t.n}, &r));
+	assert_true(sql_rewrite_snowflake(&c, &t, (struct sql_span){0, t.n}, &(const struct sql_context){0}, &r));
 	assert_true(r.text.n < 10 * text.n);
 	buf_drop(&text);
 }
@@ -216,7 +216,7 @@ static void repetition_costs_no_more_than_its_length(void **state)
 			buf_addc(&text, ')');
 		call_open(&c, &a);
 		assert_true(sql_lex(&c, SQL_SNOWFLAKE, buf_str(&text), &t));
-		(void)!sql_rewrite_snowflake(&c, &t, (struct sql_span){0, t.n}, &r);
+		(void)!sql_rewrite_snowflake(&c, &t, (struct sql_span){0, t.n}, &(const struct sql_context){0}, &r);
 		call_forgive(&c);
 		(void)!sql_gate(&c, &t, (struct sql_span){0, t.n}, &g);
 		buf_drop(&text);
@@ -496,7 +496,7 @@ static void expect_rewrites(const struct pair *v, size_t n)
 	struct bench b;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!cut(&b, SQL_SNOWFLAKE, v[i].in) || !sql_rewrite_snowflake(&b.c, &b.t, b.s[0], &r))
+		if (!cut(&b, SQL_SNOWFLAKE, v[i].in) || !sql_rewrite_snowflake(&b.c, &b.t, b.s[0], &(const struct sql_context){0}, &r))
 			BROKEN("%s: %s", v[i].in, b.c.err.text);
 		assert_string_equal(arena_cstr(&b.arena, r.text), v[i].out);
 		done(&b);
@@ -575,7 +575,7 @@ static void placeholders_are_numbered_by_their_names(void **state)
 
 	(void)state;
 	assert_true(cut(&b, SQL_SNOWFLAKE, "values (?, :n, ?1, :2, :1, '?', :n)"));
-	assert_true(sql_rewrite_snowflake(&b.c, &b.t, b.s[0], &r));
+	assert_true(sql_rewrite_snowflake(&b.c, &b.t, b.s[0], &(const struct sql_context){0}, &r));
 	assert_str_equal(r.text, "VALUES ($1, $2, $3 1, $3, $1, '?', $2)");
 	assert_int_equal(r.placeholders, 3);
 	assert_str_equal(r.names[0], "1");
@@ -593,7 +593,7 @@ static void a_position_is_carried_back_to_the_source(void **state)
 
 	(void)state;
 	assert_true(cut(&b, SQL_SNOWFLAKE, source));
-	assert_true(sql_rewrite_snowflake(&b.c, &b.t, b.s[0], &r));
+	assert_true(sql_rewrite_snowflake(&b.c, &b.t, b.s[0], &(const struct sql_context){0}, &r));
 	at = str_search(r.text, S("NO_SUCH"));
 	assert_int_equal(sql_source_position(&r, at), (size_t)(strstr(source, "no_such") - source));
 	assert_int_equal(sql_source_position(&r, at + 3), (size_t)(strstr(source, "no_such") - source) + 3);
@@ -619,7 +619,7 @@ static void what_cannot_be_rewritten_is_said(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		assert_true(cut(&b, SQL_SNOWFLAKE, cases[i].text));
-		assert_false(sql_rewrite_snowflake(&b.c, &b.t, b.s[0], &r));
+		assert_false(sql_rewrite_snowflake(&b.c, &b.t, b.s[0], &(const struct sql_context){0}, &r));
 		assert_string_equal(b.c.err.text, cases[i].message);
 		assert_string_equal(b.c.err.native, cases[i].native);
 		done(&b);

@@ -176,8 +176,8 @@ static void beside_a_write_that_runs_every_select_runs(void **state)
 static void each_context_has_results_of_its_own(void **state)
 {
 	struct fixture *f = *state;
-	const struct stmt_bind one[] = {{S("1"), ENGINE_B_FIXED, S("1")}}, two[] = {{S("1"), ENGINE_B_FIXED, S("2")}},
-			       text[] = {{S("1"), ENGINE_B_TEXT, S("1")}};
+	const struct stmt_bind one[] = {{.name = S("1"), .type = ENGINE_B_FIXED, .value = S("1")}}, two[] = {{.name = S("1"), .type = ENGINE_B_FIXED, .value = S("2")}},
+			       text[] = {{.name = S("1"), .type = ENGINE_B_TEXT, .value = S("1")}};
 	struct stmt_ask ask = plain("select ?, count(*) from range(5)"), other;
 
 	ask.binds = one;
@@ -194,7 +194,7 @@ static void each_context_has_results_of_its_own(void **state)
 	} while (0)
 	OTHERWISE(other.binds = two);
 	OTHERWISE(other.binds = text);
-	OTHERWISE(other.timezone = S("Europe/Paris"));
+	OTHERWISE(other.parameters.timezone = S("Europe/Paris"));
 	OTHERWISE(other.null_text = true);
 	OTHERWISE(other.snowflake = false);
 	OTHERWISE(other.sql = S("select ?, count(*) from range(6)"));

@@ -225,7 +225,7 @@ static void no_text_names_the_catalog_of_a_session(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		const struct stmt_bind bind = {S("1"), ENGINE_B_TEXT, str_of(rows[i].raised)};
+		const struct stmt_bind bind = {.name = S("1"), .type = ENGINE_B_TEXT, .value = str_of(rows[i].raised)};
 		struct stmt *st = submit(f, &(struct stmt_ask){.sql = S("select error(?)"), .ttl_seconds = -1, .binds = &bind, .nbinds = 1});
 		struct stmt_view v = wait_end(st);
 

@@ -63,7 +63,7 @@ static void a_record_cut_short_is_refused_at_every_length(void **state)
 }
 
 static const struct engine_bind some_binds[] = {
-	{ENGINE_B_FIXED, {"12.50", 5}}, {ENGINE_B_NULL, {NULL, 0}}, {ENGINE_B_TEXT, {"a\0b", 3}}};
+	{.type = ENGINE_B_FIXED, .value = {"12.50", 5}}, {.type = ENGINE_B_NULL}, {.type = ENGINE_B_TEXT, .value = {"a\0b", 3}}};
 
 static struct engine_ask an_ask(const struct str *names)
 {
@@ -175,8 +175,8 @@ static void a_catalog_has_one_shape_of_name(void **state)
 
 static void columns_are_packed_and_every_byte_is_checked(void **state)
 {
-	const struct engine_column v[] = {{S("N"), S("DECIMAL(10,2)"), ENGINE_T_DECIMAL, 10, 2, true},
-					  {S(""), S("VARCHAR[]"), ENGINE_T_LIST, 0, 0, false}};
+	const struct engine_column v[] = {{.name = S("N"), .type = S("DECIMAL(10,2)"), .kind = ENGINE_T_DECIMAL, .precision = 10, .scale = 2, .nullable = true},
+					  {.name = S(""), .type = S("VARCHAR[]"), .kind = ENGINE_T_LIST, .nullable = false}};
 	struct engine_column *back;
 	struct buf b = {0};
 	OWNS(arena) a = {0};
@@ -194,7 +194,9 @@ static void columns_are_packed_and_every_byte_is_checked(void **state)
 	assert_int_equal(back[1].kind, ENGINE_T_LIST);
 	for (size_t cut = 0; cut < b.n; cut++)
 		assert_false(engine_columns(&c, str_head(buf_str(&b), cut), &back, &n));
-	b.p[b.n - 1] = 2; /* nullable is neither 0 nor 1 */
+	b.p[b.n - 1] = 16; /* no flag */
+	assert_false(engine_columns(&c, buf_str(&b), &back, &n));
+	b.p[b.n - 1] = 4; /* a length, and nothing behind */
 	assert_false(engine_columns(&c, buf_str(&b), &back, &n));
 	b.p[b.n - 1] = 0;
 	b.p[b.n - 4] = (char)ENGINE_T_COUNT;
