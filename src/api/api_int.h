@@ -50,6 +50,8 @@ bool api_result_ttl(struct call *c, const struct http_req *in, int64_t *ret_seco
 
 /* snowflake.c */
 http_handler api_post_statement, api_post_statement_done, api_get_statement, api_cancel_statement;
+/* snowflake_read.c */
+bool api_read_statement(struct call *c, struct api *a, const struct http_req *in, struct stmt_ask *ret) NODISCARD;
 /* snowflake_result.c */
 bool api_write_statement(struct call *c, const struct http_req *in, struct http_res *out, struct stmt *st);
 bool api_write_partition(struct call *c, const struct http_req *in, struct http_res *out, struct stmt *st, struct str n);

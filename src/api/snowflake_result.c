@@ -157,6 +157,18 @@ static void add_encoded(struct buf *b, struct str s)
 	}
 }
 
+/* Of a multi-statement request: the handles of its statements, in order. */
+static void write_children(struct json_out *o, struct str children)
+{
+	if (!children.n)
+		return;
+	json_key(o, S("statementHandles"));
+	json_begin_array(o);
+	for (size_t at = 0; at + ID_LEN <= children.n; at += ID_LEN)
+		json_put_text(o, str_from(children.p + at, ID_LEN));
+	json_end_array(o);
+}
+
 static void write_tail(struct json_out *o, const struct stmt_view *v, struct str request_id)
 {
 	OWNS(buf) url = {0};
@@ -166,6 +178,7 @@ static void write_tail(struct json_out *o, const struct stmt_view *v, struct str
 	buf_lit(&url, "?requestId=");
 	add_encoded(&url, request_id);
 	JSON_FIELD_TEXT(o, "code", S("090001"));
+	write_children(o, v->children);
 	JSON_FIELD_TEXT(o, "statementStatusUrl", buf_str(&url));
 	JSON_FIELD_TEXT(o, "requestId", request_id);
 	JSON_FIELD_TEXT(o, "sqlState", S("00000"));

@@ -71,6 +71,7 @@ struct stmt_ask {
 	int64_t ttl_seconds;       /* -1 = default; clamped to the maximum */
 	bool read_only;            /* one SELECT, else ERR_READ_ONLY */
 	bool no_cache;             /* USE_CACHED_RESULT = false */
+	const struct err *refused; /* what is wrong with what came beside the text: the statement fails of it; NULL = nothing */
 	struct stmt_scope scope;
 };
 /* Do submitting, finding and listing touch a store? Then they block, and are called on a pool. Where this is false,

@@ -185,8 +185,8 @@ static bool belongs_to_statement(const struct call *c, const struct stmt_ask *as
 
 static bool start(struct call *c, struct stmt *st, const struct stmt_ask *ask)
 {
-	struct compiled k;
-	bool ok = stmt_compile(c, ask, &k);
+	struct compiled k = {.class.kind = SQL_UNKNOWN};
+	bool ok = ask->refused ? fail_as(c, ask->refused) : stmt_compile(c, ask, &k);
 
 	stmt_lock(st);
 	st->kind = (uint8_t)k.class.kind;
