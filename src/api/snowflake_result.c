@@ -32,6 +32,7 @@ static const struct {
 	[ENGINE_T_STRUCT] = {"object", -1, -1, -1, -1},
 	[ENGINE_T_OBJECT] = {"object", -1, -1, -1, -1},
 	[ENGINE_T_ARRAY] = {"array", -1, -1, -1, -1},
+	[ENGINE_T_TIMESTAMP_TZ] = {"timestamp_tz", 0, 9, -1, -1},
 };
 
 static void put_or_null(struct json_out *o, struct str key, int64_t v)

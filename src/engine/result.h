@@ -16,6 +16,7 @@ enum engine_type { /* how a cell is written; the exact SQL type is text */
 	ENGINE_T_LIST,                   /* LIST, ARRAY */
 	ENGINE_T_STRUCT,                 /* STRUCT, MAP, UNION */
 	ENGINE_T_OBJECT, ENGINE_T_ARRAY, /* JSON that a column declares as Snowflake's OBJECT, ARRAY */
+	ENGINE_T_TIMESTAMP_TZ,           /* an instant and its offset from UTC */
 	ENGINE_T_COUNT
 };
 struct engine_column {

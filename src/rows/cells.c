@@ -186,6 +186,8 @@ TIME_CELL(timestamp_native, convert_epoch_to_iso(s->raw, fraction_digits(s->col)
 TIME_CELL(timestamp_snowflake, convert_iso_to_epoch(s->raw, out))
 TIME_CELL(timestamptz_native, put_instant(s->raw, out))
 TIME_CELL(timestamptz_snowflake, convert_iso_to_epoch(without_zone(s->raw), out))
+TIME_CELL(zoned_native, convert_zoned_to_iso(s->raw, out))
+TIME_CELL(zoned_snowflake, convert_iso_to_zoned(s->raw, out))
 
 /* --- nested values: JSON, natively in place, in Snowflake's form as text in a string --- */
 /* What some types look like inside the JSON text of a Snowflake cell: numbers are bare, instants have a blank. */
@@ -315,6 +317,7 @@ static const struct kind {
 	[ENGINE_T_TIMETZ] = {same_text, same_text, false},
 	[ENGINE_T_TIMESTAMP] = {timestamp_native, timestamp_snowflake, false},
 	[ENGINE_T_TIMESTAMPTZ] = {timestamptz_native, timestamptz_snowflake, false},
+	[ENGINE_T_TIMESTAMP_TZ] = {zoned_native, zoned_snowflake, false},
 	[ENGINE_T_JSON] = {nested_native, nested_snowflake, false},
 	[ENGINE_T_OBJECT] = {nested_native, nested_snowflake, false},
 	[ENGINE_T_ARRAY] = {nested_native, nested_snowflake, false},

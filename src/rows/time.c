@@ -7,7 +7,8 @@
  */
 #include "rows/rows_int.h"
 
-enum { NANOS = 1000000000, DAY = 86400, SECOND_DIGITS = 18, YEAR_DIGITS = 11, HOUR_DIGITS = 2 };
+enum { NANOS = 1000000000, DAY = 86400, SECOND_DIGITS = 18, YEAR_DIGITS = 11, HOUR_DIGITS = 2, FRACTION_MAX = 9 };
+enum { ZONE_ZERO = 1440 }; /* what Snowflake adds to an offset in minutes */
 
 struct instant {
 	int64_t seconds; /* since 1970, or since midnight; rounded down */
@@ -40,21 +41,30 @@ static bool take_digits(struct str *s, size_t least, size_t most, int64_t *ret)
 }
 
 /* ".25" or nothing. */
-static bool take_fraction(struct str *s, int64_t *ret_nanos)
+static bool take_places(struct str *s, int64_t *ret_nanos, int *ret_digits)
 {
-	int64_t v = 0, digits = 0;
+	int64_t v = 0;
+	int digits = 0;
 
 	if (take(s, '.')) {
 		size_t before = s->n;
 
-		if (!take_digits(s, 1, 9, &v))
+		if (!take_digits(s, 1, FRACTION_MAX, &v))
 			return false;
-		digits = (int64_t)(before - s->n);
+		digits = (int)(before - s->n);
 	}
-	while (v && digits++ < 9)
+	*ret_digits = digits;
+	while (v && digits++ < FRACTION_MAX)
 		v *= 10;
 	*ret_nanos = v;
 	return true;
+}
+
+static bool take_fraction(struct str *s, int64_t *ret_nanos)
+{
+	int digits;
+
+	return take_places(s, ret_nanos, &digits);
 }
 
 static bool is_infinity(struct str s)
@@ -95,7 +105,17 @@ static void put_padded(struct buf *out, int64_t v, int width)
 	out->n += (size_t)width;
 }
 
-static void put_seconds(struct buf *out, struct instant t)
+static void put_fraction(struct buf *out, int64_t nanos, int digits)
+{
+	if (digits == 0)
+		return;
+	for (int i = digits; i < FRACTION_MAX; i++)
+		nanos /= 10;
+	buf_addc(out, '.');
+	put_padded(out, nanos, digits);
+}
+
+static void put_seconds_to(struct buf *out, struct instant t, int digits)
 {
 	bool negative = t.seconds < 0;
 
@@ -106,8 +126,12 @@ static void put_seconds(struct buf *out, struct instant t)
 	if (negative)
 		buf_addc(out, '-');
 	buf_i64(out, negative ? -t.seconds : t.seconds);
-	buf_addc(out, '.');
-	put_padded(out, t.nanos, 9);
+	put_fraction(out, t.nanos, digits);
+}
+
+static void put_seconds(struct buf *out, struct instant t)
+{
+	put_seconds_to(out, t, FRACTION_MAX);
 }
 
 /* --- ISO texts --- */
@@ -160,25 +184,22 @@ static void put_clock(struct buf *out, int64_t seconds)
 	put_padded(out, seconds % 60, 2);
 }
 
-static void put_fraction(struct buf *out, int64_t nanos, int digits)
-{
-	if (digits == 0)
-		return;
-	for (int i = digits; i < 9; i++)
-		nanos /= 10;
-	buf_addc(out, '.');
-	put_padded(out, nanos, digits);
-}
-
-static bool take_clock(struct str *s, struct instant *ret)
+static bool take_clock_to(struct str *s, struct instant *ret, int *ret_digits)
 {
 	int64_t hour, minute, second;
 
 	if (!take_digits(s, HOUR_DIGITS, HOUR_DIGITS, &hour) || !take(s, ':') || !take_digits(s, 2, 2, &minute) ||
-	    !take(s, ':') || !take_digits(s, 2, 2, &second) || !take_fraction(s, &ret->nanos))
+	    !take(s, ':') || !take_digits(s, 2, 2, &second) || !take_places(s, &ret->nanos, ret_digits))
 		return false;
 	ret->seconds = hour * 3600 + minute * 60 + second;
 	return hour <= 24 && minute < 60 && second < 60;
+}
+
+static bool take_clock(struct str *s, struct instant *ret)
+{
+	int digits;
+
+	return take_clock_to(s, ret, &digits);
 }
 
 /* --- dates --- */
@@ -262,5 +283,75 @@ bool convert_iso_to_epoch(struct str iso, struct buf *out)
 		return false;
 	t.seconds += days * DAY;
 	put_seconds(out, t);
+	return true;
+}
+
+/* --- instants with an offset: how many places the fraction has, tells the text --- */
+static bool take_offset(struct str *s, int64_t *ret_minutes)
+{
+	bool negative = s->n && s->p[0] == '-';
+	int64_t hours, minutes;
+
+	if (!negative && (s->n == 0 || s->p[0] != '+'))
+		return false;
+	*s = str_tail(*s, 1);
+	if (!take_digits(s, 2, 2, &hours) || !take(s, ':') || !take_digits(s, 2, 2, &minutes) || minutes > 59)
+		return false;
+	*ret_minutes = negative ? -(hours * 60 + minutes) : hours * 60 + minutes;
+	return hours * 60 + minutes <= ZONE_ZERO;
+}
+
+static void put_offset(struct buf *out, int64_t minutes)
+{
+	int64_t size = minutes < 0 ? -minutes : minutes;
+
+	buf_addc(out, minutes < 0 ? '-' : '+');
+	put_padded(out, size / 60, 2);
+	buf_addc(out, ':');
+	put_padded(out, size % 60, 2);
+}
+
+static int places_of(struct str number)
+{
+	size_t point = str_find(number, '.');
+
+	return point == number.n ? 0 : (int)(number.n - point - 1);
+}
+
+static int64_t day_of(int64_t seconds)
+{
+	return seconds / DAY - (seconds % DAY < 0);
+}
+
+bool convert_zoned_to_iso(struct str zoned, struct buf *out)
+{
+	struct str rest = zoned, epoch = str_cut(&rest, ' ');
+	struct instant t;
+	int64_t zone, days;
+
+	if (!read_seconds(epoch, &t) || !str_to_i64(rest, &zone) || zone < 0 || zone > 2 * ZONE_ZERO)
+		return false;
+	t.seconds += (zone - ZONE_ZERO) * 60;
+	days = day_of(t.seconds);
+	put_civil(out, days);
+	buf_addc(out, 'T');
+	put_clock(out, t.seconds - days * DAY);
+	put_fraction(out, t.nanos, places_of(epoch));
+	put_offset(out, zone - ZONE_ZERO);
+	return true;
+}
+
+bool convert_iso_to_zoned(struct str iso, struct buf *out)
+{
+	int64_t days, zone;
+	struct instant t;
+	int digits;
+
+	if (!take_civil(&iso, &days) || !take(&iso, 'T') || !take_clock_to(&iso, &t, &digits) || !take_offset(&iso, &zone) || iso.n)
+		return false;
+	t.seconds += days * DAY - zone * 60;
+	put_seconds_to(out, t, digits);
+	buf_addc(out, ' ');
+	buf_i64(out, zone + ZONE_ZERO);
 	return true;
 }

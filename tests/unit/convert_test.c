@@ -189,6 +189,20 @@ static void instants_change_on_both_sides_of_1970(void **state)
 	snowflake(ENGINE_T_TIMESTAMP, "TIMESTAMP", "\"2024-02-29T13:05:07.250000+02:00\"", NO);
 }
 
+static void instants_keep_their_offset(void **state)
+{
+	(void)state;
+	both(ENGINE_T_TIMESTAMP_TZ, "TIMESTAMP_TZ", "\"1709211907.250000000 1560\"", "\"2024-02-29T15:05:07.250000000+02:00\"");
+	both(ENGINE_T_TIMESTAMP_TZ, "TIMESTAMP_TZ", "\"-0.500000000 960\"", "\"1969-12-31T15:59:59.500000000-08:00\"");
+	both(ENGINE_T_TIMESTAMP_TZ, "TIMESTAMP_TZ(3)", "\"0.001 1440\"", "\"1970-01-01T00:00:00.001+00:00\"");
+	both(ENGINE_T_TIMESTAMP_TZ, "TIMESTAMP_TZ(0)", "\"-86400 1110\"", "\"1969-12-30T18:30:00-05:30\"");
+	native(ENGINE_T_TIMESTAMP_TZ, "TIMESTAMP_TZ", "\"0.000000000\"", NO);
+	native(ENGINE_T_TIMESTAMP_TZ, "TIMESTAMP_TZ", "\"0.000000000 2881\"", NO);
+	native(ENGINE_T_TIMESTAMP_TZ, "TIMESTAMP_TZ", "\"0.000000000 -1\"", NO);
+	snowflake(ENGINE_T_TIMESTAMP_TZ, "TIMESTAMP_TZ", "\"1970-01-01T00:00:00Z\"", NO);
+	snowflake(ENGINE_T_TIMESTAMP_TZ, "TIMESTAMP_TZ", "\"1970-01-01T00:00:00+01:60\"", NO);
+}
+
 static void json_is_laid_out_in_a_string_and_compact_here(void **state)
 {
 	(void)state;
@@ -589,7 +603,8 @@ static void a_partition_comes_in_the_other_form(void **state)
 static const char every_kind[] =
 	"[\"true\",\"-12\",\"1701411834604692317316873037158841057\",\"1.50\",\"inf\",\"t\\u00e9\\n\",\"6f1e3c1a\",\"1 day\","
 	"\"00FF\",\"-735160\",\"47107.250000000\",\"01:02:03+00\",\"-0.500000000\",\"infinity\","
-	"\"{\\n  \\\"a\\\": [\\n    1e5\\n  ]\\n}\",\"[\\n  undefined,\\n  1\\n]\",\"{\\n  \\\"k\\\": \\\"v\\\"\\n}\"]";
+	"\"{\\n  \\\"a\\\": [\\n    1e5\\n  ]\\n}\",\"[\\n  undefined,\\n  1\\n]\",\"{\\n  \\\"k\\\": \\\"v\\\"\\n}\","
+	"\"{}\",\"[]\",\"-0.500000000 960\"]";
 
 static uint32_t next_random(uint32_t *seed)
 {
@@ -685,6 +700,7 @@ int main(void)
 		cmocka_unit_test(dates_are_days_in_every_era),
 		cmocka_unit_test(times_are_seconds),
 		cmocka_unit_test(instants_change_on_both_sides_of_1970),
+		cmocka_unit_test(instants_keep_their_offset),
 		cmocka_unit_test(json_is_laid_out_in_a_string_and_compact_here),
 		cmocka_unit_test(elements_of_lists_change_by_their_type),
 		cmocka_unit_test(nesting_has_a_limit),
