@@ -208,6 +208,8 @@ static void object_of(struct call *c, const struct sql_tokens *t, int i, int to,
 		return;
 	k->object = upper(c->arena, t->v[i].text);
 	i++;
+	if (str_eq(k->object, S("SESSION")))
+		return;
 	if (!k->if_exists)
 		exists(t, &i, k);
 	if (i >= to || !is_name(&t->v[i]) || sql_is(t, i, "on"))
@@ -238,7 +240,7 @@ static bool touches_session(struct call *c, const struct sql_tokens *t, int from
 
 void head_of(struct call *c, const struct sql_tokens *t, struct sql_span s, struct sql_head *ret)
 {
-	bool runs = true;
+	bool runs = true, session;
 	int i = s.from;
 
 	*ret = (struct sql_head){.explain = sql_is(t, i, "explain")};
@@ -248,8 +250,10 @@ void head_of(struct call *c, const struct sql_tokens *t, struct sql_span s, stru
 	ret->class.kind = kind_at(t, i, s.to, &ret->word);
 	if (ret->class.kind >= SQL_CREATE && ret->class.kind <= SQL_COMMENT)
 		object_of(c, t, i, s.to, ret);
-	ret->class.writes = runs && kinds[ret->class.kind].writes;
-	ret->class.session_state = kinds[ret->class.kind].session_state || ret->class.temporary || touches_session(c, t, i, s.to);
+	session = ret->class.kind == SQL_ALTER && str_eq(ret->class.object, S("SESSION"));
+	ret->class.writes = runs && kinds[ret->class.kind].writes && !session;
+	ret->class.session_state =
+		session || kinds[ret->class.kind].session_state || ret->class.temporary || touches_session(c, t, i, s.to);
 }
 
 bool unknown_statement(struct call *c, const struct sql_tokens *t, const struct sql_head *h, int to)

@@ -212,13 +212,18 @@ static const struct rule *rule_for(const struct rule *rules, size_t n, struct st
 	return NULL;
 }
 
-/* The catalog of a dotted name of tokens [i, end]; `full` says how many parts name one. */
-static bool check_catalog(const struct walk *w, int i, int end, int full)
+bool sql_reserved_database(struct str name)
+{
+	return in_list(name, reserved) || str_istarts(name, S(SQL_EPHEMERAL));
+}
+
+/* The catalog of a dotted name of tokens [i, end]. All of an instance are the tenant's own, but for those of
+ * sessions and the reserved ones. */
+static bool check_catalog(const struct walk *w, int i, int end)
 {
 	struct str first = name_of(w, i);
-	int parts = (end - i) / 2 + 1;
 
-	if (parts < 2 || in_list(first, w->g->catalogs) || (parts < full && !in_list(first, reserved)))
+	if (end == i || in_list(first, w->g->catalogs) || !sql_reserved_database(first))
 		return true;
 	return refuse(w, i, "The catalog", first, "");
 }
@@ -320,7 +325,7 @@ static bool check_function(const struct walk *w, int i, int end)
 	if (r)
 		return refuse(w, end, "The function", name, r->reason);
 	return (!w->space || check_space_function(w, end, name)) && check_naming(w, end, name) && check_effects(w, end, name) &&
-	       check_catalog(w, i, end, INT32_MAX);
+	       check_catalog(w, i, end);
 }
 
 static bool like_a_file(struct str name)
@@ -359,7 +364,7 @@ static bool check_table(const struct walk *w, int i, int end)
 		return refuse(w, i, "The file", name, "tables are named, not files");
 	if (w->space && end > i)
 		return refuse(w, i, "The catalog", name_of(w, i), "tables of the space are named alone");
-	return check_catalog(w, i, end, 3);
+	return check_catalog(w, i, end);
 }
 
 /* --- where a table may stand --- */
@@ -480,7 +485,7 @@ static bool check_reserved(const struct walk *w, int i, int end)
 			return refuse(w, j, "The name", name, "names that begin with " SQL_EPHEMERAL " are reserved");
 	}
 	if (qualified && in_list(name_of(w, i), made_up))
-		return check_catalog(w, i, end, INT32_MAX);
+		return check_catalog(w, i, end);
 	return true;
 }
 
@@ -574,14 +579,14 @@ static bool check_token(struct walk *w, int *i)
 	return true;
 }
 
-/* The name of a CREATE, DROP, ALTER or COMMENT; schemas have a part less. */
+/* The name of a CREATE, DROP, ALTER or COMMENT. */
 static bool check_object(const struct walk *w)
 {
 	const struct sql_head *h = &w->head;
 
 	if (h->name_to == h->name_from)
 		return true;
-	return check_catalog(w, h->name_from, h->name_to - 1, str_eq(h->class.object, S("SCHEMA")) ? 2 : 3);
+	return check_catalog(w, h->name_from, h->name_to - 1);
 }
 
 static int deepest(const struct sql_tokens *t, struct sql_span s)

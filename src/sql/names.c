@@ -89,12 +89,10 @@ static int alias_of(const struct sql_tokens *t, int from, int end)
 	return sql_is(t, last - 1, "as") || bare_alias(t, from, last) ? last : -1;
 }
 
-/* CURRENT_DATE and its kin name themselves; under an alias of that name DuckDB would take the word for the alias. */
+/* Functions without brackets name themselves; under an alias of that name DuckDB would take the word for the alias. */
 static bool is_value_function(const struct sql_token *k)
 {
-	static const char *const words[] = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp",
-					    "current_user", "session_user", "user", "current_role", "current_catalog",
-					    "current_schema", NULL};
+	static const char *const words[] = {"session_user", "user", "current_role", "current_catalog", "current_schema", NULL};
 
 	return word_in(k, words);
 }

@@ -1,23 +1,11 @@
 /* rewrite.c - a Snowflake statement written again for DuckDB, token by token.
  *
- * What is to be done where is planned first (names.c, types.c); what the plan
- * does not touch passes through, with unquoted words in upper case, strings
- * decoded and comments gone. Not here: the rest of Snowflake's grammar and
- * functions.
+ * What is to be done where is planned first (names.c, types.c, dialect_*.c);
+ * what the plan does not touch passes through, with unquoted words in upper
+ * case, strings decoded and comments gone. Statements that become several, or
+ * none, have writers of their own (statement_for).
  */
 #include "sql/rewrite_int.h"
-
-struct writer {
-	struct call *c;
-	const struct sql_tokens *t;
-	struct plan plan;
-	struct buf out;
-	struct marks marks;
-	struct map seen;         /* placeholder name -> its number */
-	struct str *names;
-	int nnames, capnames, questions;
-	size_t named, budget;    /* bytes of result names */
-};
 
 enum { NAME_BUDGET = 64 * 1024 }; /* at least */
 
@@ -43,10 +31,15 @@ static void mark(struct writer *w, size_t in)
 	mark_add(w->c->arena, &w->marks, w->out.n, in);
 }
 
-static bool unsupported(struct writer *w, const struct sql_token *k)
+bool unsupported(struct call *c, const struct sql_token *k, struct str what)
 {
-	fail_at(w->c, ERR_SQL, (int)k->at + 1, "Unsupported feature '%.*s'.", SARG(str_head(k->text, 100)));
-	return fail_state(w->c, "0A000", "000002");
+	fail_at(c, ERR_SQL, (int)k->at + 1, "Unsupported feature '%.*s'.", SARG(str_head(what, 100)));
+	return fail_state(c, "0A000", "000002");
+}
+
+bool unexpected_token(struct call *c, const struct sql_tokens *t, int i, int to)
+{
+	return syntax_error(c, t->text, t->v[i].at, i < to ? t->v[i].text : S("<EOF>"));
 }
 
 /* $1 and $name are columns and session variables there, parameters in DuckDB. */
@@ -56,7 +49,7 @@ static bool write_word(struct writer *w, const struct sql_token *k)
 	char *to;
 
 	if (k->text.p[0] == '$')
-		return unsupported(w, k);
+		return unsupported(w->c, k, k->text);
 	if (quoted)
 		buf_addc(&w->out, '"');
 	to = buf_room(&w->out, k->text.n);
@@ -95,7 +88,7 @@ static bool write_string(struct writer *w, const struct sql_token *k)
 	if (ascii_lower(k->text.p[0]) == 'x')
 		return write_binary(w, k, value);
 	if (str_find(value, '\0') < value.n)
-		return unsupported(w, k);
+		return unsupported(w->c, k, k->text);
 	sql_quote_literal(&w->out, value);
 	return true;
 }
@@ -150,7 +143,7 @@ static bool write_alias(struct writer *w, int i)
 	if (!sql_is(w->t, i - 1, "as"))
 		buf_lit(&w->out, "AS ");
 	if (w->t->v[i].kind == SQL_WORD && w->t->v[i].text.p[0] == '$')
-		return unsupported(w, &w->t->v[i]);
+		return unsupported(w->c, &w->t->v[i], w->t->v[i].text);
 	sql_quote_name(&w->out, sql_name_of(w->c->arena, SQL_SNOWFLAKE, &w->t->v[i]));
 	return true;
 }
@@ -160,6 +153,8 @@ static void write_gap(struct writer *w, int i)
 {
 	const struct sql_token *k = &w->t->v[i], *before = k - 1;
 
+	if (w->out.n == 0 || w->out.p[w->out.n - 1] == ' ')
+		return;
 	if (i > w->plan.from && (before->at + before->text.n < k->at || (before->kind != SQL_PUNCT && k->kind != SQL_PUNCT)))
 		buf_addc(&w->out, ' ');
 }
@@ -184,15 +179,11 @@ static bool write_token(struct writer *w, const struct sql_token *k)
 	return true;
 }
 
-/* Writes token *i, or the several that make a type. */
-static bool write_next(struct writer *w, int *i)
+/* Token *i, or the several that make a type. */
+static bool write_plain(struct writer *w, int *i)
 {
 	int at = *i, todo = w->plan.todo[at - w->plan.from];
 
-	if (todo & PLAN_NAME)
-		write_as(w, w->plan.named[at - w->plan.from]);
-	write_gap(w, at);
-	mark(w, w->t->v[at].at);
 	*i = at + 1;
 	if (todo & PLAN_ALIAS)
 		return write_alias(w, at);
@@ -204,6 +195,68 @@ static bool write_next(struct writer *w, int *i)
 			return true;
 	}
 	return write_token(w, &w->t->v[at]);
+}
+
+static void write_pieces(struct writer *w, const struct edit_piece *p)
+{
+	for (; p; p = p->next)
+		buf_add(&w->out, p->text);
+}
+
+static bool write_edited(struct writer *w, int *i)
+{
+	const struct edit *e = edit_at(&w->plan, *i);
+	bool ok = true;
+
+	if (e->before || e->behind || !e->instead.p || e->instead.n)
+		write_gap(w, *i);
+	write_pieces(w, e->before);
+	mark(w, w->t->v[*i].at);
+	if (e->instead.p) {
+		buf_add(&w->out, e->instead);
+		*i = e->resume;
+	} else {
+		ok = write_plain(w, i);
+	}
+	write_pieces(w, e->behind);
+	return ok;
+}
+
+static void write_name(struct writer *w, int at)
+{
+	if (!(w->plan.todo[at - w->plan.from] & PLAN_NAME))
+		return;
+	write_as(w, w->plan.named[at - w->plan.from]);
+	w->plan.todo[at - w->plan.from] &= (unsigned char)~PLAN_NAME;
+}
+
+bool write_span(struct writer *w, int from, int to)
+{
+	bool ok = true;
+
+	for (int i = from; ok && i < to;) {
+		if (i > from)
+			write_name(w, i);
+		if (w->plan.todo[i - w->plan.from] & PLAN_EDIT) {
+			ok = write_edited(w, &i);
+			continue;
+		}
+		write_gap(w, i);
+		mark(w, w->t->v[i].at);
+		ok = write_plain(w, &i);
+	}
+	if (ok)
+		write_name(w, to);
+	return ok;
+}
+
+struct str write_cut(struct writer *w)
+{
+	struct str text = arena_dup(w->c->arena, buf_str(&w->out));
+
+	w->out.n = 0;
+	w->marks.n = 0;
+	return text;
 }
 
 /* CALL f(…) answers one row: SELECT f(…) AS "F". */
@@ -220,48 +273,81 @@ static int write_call(struct writer *w, struct sql_span s)
 	return s.from + 1;
 }
 
-static bool write_all(struct writer *w, struct sql_span s)
-{
-	int i = write_call(w, s);
-
-	while (i < s.to)
-		if (!write_next(w, &i))
-			return false;
-	if (w->plan.todo[s.to - s.from] & PLAN_NAME)
-		write_as(w, w->plan.named[s.to - s.from]);
-	return true;
-}
-
-static bool make_plan(struct writer *w, struct sql_span s)
+static bool make_plan(struct writer *w, const struct sql_head *h, struct sql_span s)
 {
 	size_t n = (size_t)(s.to - s.from) + 1;
+
+	w->plan.from = s.from;
+	w->plan.to = s.to;
+	w->plan.head = h;
+	w->plan.todo = arena_zalloc(w->c->arena, n);
+	w->plan.named = arena_alloc(w->c->arena, n * sizeof(struct sql_span));
+	plan_names(&w->plan);
+	plan_types(&w->plan, h);
+	return plan_words(&w->plan);
+}
+
+static bool write_statement(struct writer *w, struct sql_span s)
+{
 	struct sql_head h;
+	statement_fn *own;
 
 	head_of(w->c, w->t, s, &h);
+	if (!refuse_unsupported(w->c, w->t, &h))
+		return false;
 	if (h.class.kind == SQL_UNKNOWN)
 		return unknown_statement(w->c, w->t, &h, s.to);
-	w->plan = (struct plan){w->t, s.from, s.to, arena_zalloc(w->c->arena, n),
-				arena_alloc(w->c->arena, n * sizeof(struct sql_span))};
-	plan_names(&w->plan);
-	plan_types(&w->plan, &h);
+	if (!make_plan(w, &h, s))
+		return false;
+	own = session_statement(&h);
+	return own ? own(w, &h, s) : write_span(w, write_call(w, s), s.to);
+}
+
+static bool rewrite(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_context *x, struct sql_rewrite *ret)
+{
+	struct writer w = {.c = c, .t = t, .plan = {.c = c, .t = t, .x = x}, .budget = NAME_BUDGET + t->text.n};
+	bool ok;
+
+	if (s.from < s.to)
+		(void)buf_room(&w.out, (t->v[s.to - 1].at - t->v[s.from].at) * 2 + 256);
+	ok = write_statement(&w, s);
+	if (ok)
+		*ret = (struct sql_rewrite){.text = arena_dup(c->arena, buf_str(&w.out)), .marks = w.marks.v, .nmarks = w.marks.n,
+					    .placeholders = w.nnames, .names = w.names, .sf = w.sf};
+	map_close(&w.seen);
+	buf_drop(&w.out);
+	return ok;
+}
+
+/* The text with names in place of IDENTIFIER(…) is what is written again; positions lead back through it. */
+static bool rewrite_spliced(struct call *c, const struct sql_rewrite *spliced, const struct sql_context *x, struct sql_rewrite *ret)
+{
+	struct sql_mark *marks;
+	struct sql_tokens t;
+	bool ok = sql_lex(c, SQL_SNOWFLAKE, spliced->text, &t) && rewrite(c, &t, (struct sql_span){0, t.n}, x, ret);
+
+	if (!ok) {
+		if (c->err.position > 0)
+			c->err.position = (int)sql_source_position(spliced, (size_t)c->err.position - 1) + 1;
+		return false;
+	}
+	marks = arena_alloc(c->arena, sizeof(*marks) * ((size_t)ret->nmarks + 1));
+	for (int i = 0; i < ret->nmarks; i++)
+		marks[i] = (struct sql_mark){ret->marks[i].out, sql_source_position(spliced, ret->marks[i].in)};
+	ret->marks = marks;
 	return true;
 }
 
 bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_context *x,
 			   struct sql_rewrite *ret)
 {
-	struct writer w = {.c = c, .t = t, .budget = NAME_BUDGET + t->text.n};
-	bool ok;
+	struct sql_rewrite spliced;
+	bool changed;
 
 	INVARIANT(x && t->dialect == SQL_SNOWFLAKE && s.from <= s.to);
-	if (s.from < s.to)
-		(void)buf_room(&w.out, (t->v[s.to - 1].at - t->v[s.from].at) * 2 + 256);
-	ok = make_plan(&w, s) && write_all(&w, s);
-	if (ok)
-		*ret = (struct sql_rewrite){arena_dup(c->arena, buf_str(&w.out)), w.marks.v, w.marks.n, w.nnames, w.names, NULL, {0}};
-	map_close(&w.seen);
-	buf_drop(&w.out);
-	return ok;
+	if (!splice_identifiers(c, t, s, x, &spliced, &changed))
+		return false;
+	return changed ? rewrite_spliced(c, &spliced, x, ret) : rewrite(c, t, s, x, ret);
 }
 
 size_t sql_source_position(const struct sql_rewrite *r, size_t at_out)

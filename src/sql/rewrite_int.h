@@ -15,14 +15,41 @@ enum {
 	PLAN_NAME = 1,  /* a select item ends before this token: name it after its text */
 	PLAN_ALIAS = 2, /* this token is the alias of a select item */
 	PLAN_TYPE = 4,  /* a type begins here */
+	PLAN_EDIT = 8,  /* edit_at() says what */
+};
+
+struct edit_piece {
+	struct str text;
+	struct edit_piece *next;
+};
+struct edit {
+	struct edit_piece *before;            /* written before the token, in this order */
+	struct edit_piece *behind, *last;     /* and behind it, or behind what stands instead of it */
+	struct str instead;                   /* p NULL: the token itself */
+	int resume;                           /* with `instead`: the first token behind what it replaces */
 };
 
 struct plan {
+	struct call *c;
 	const struct sql_tokens *t;
+	const struct sql_context *x;
+	const struct sql_head *head;
 	int from, to;
 	unsigned char *todo;     /* by token - from; one more than tokens */
 	struct sql_span *named;  /* what a PLAN_NAME names */
+	int *edit_of;            /* with PLAN_EDIT: index in edits */
+	struct edit *edits;
+	int nedits, capedits;
 };
+
+/* --- edits (edit.c): texts live as long as the call's arena --- */
+/* Before what earlier ones put there: the later wraps the earlier. Behind: after what earlier ones put there. */
+void edit_before(struct plan *p, int i, struct str text);
+void edit_behind(struct plan *p, int i, struct str text);
+void edit_wrap(struct plan *p, int from, int last, struct str before, struct str behind);
+/* Tokens [from, to) become `text`, which may be empty. What is planned for those behind `from` is lost. */
+void edit_replace(struct plan *p, int from, int to, struct str text);
+const struct edit *edit_at(const struct plan *p, int i);
 
 /* Result names: of every select list in the span. */
 void plan_names(struct plan *p);
@@ -33,5 +60,41 @@ void name_text(struct arena *a, const struct sql_tokens *t, struct sql_span s, s
 void plan_types(struct plan *p, const struct sql_head *h);
 /* Writes DuckDB's name of the type at token `i`; returns the token behind it, or `i` when it stays as it is. */
 int write_type(const struct sql_tokens *t, int i, int to, struct buf *out);
+
+/* Words and operators that mean something else there (dialect_words.c). */
+bool plan_words(struct plan *p) NODISCARD;
+
+/* --- writing (rewrite.c) --- */
+struct writer {
+	struct call *c;
+	const struct sql_tokens *t;
+	struct plan plan;
+	struct buf out;
+	struct marks marks;
+	struct map seen;         /* placeholder name -> its number */
+	struct str *names;
+	int nnames, capnames, questions;
+	size_t named, budget;    /* bytes of result names */
+	struct sql_snowflake sf;
+	int bound;               /* columns of mayfly_binds() where the text reads them; 0 = none */
+};
+/* Tokens [from, to) as planned, and the name of an item that ends there. */
+bool write_span(struct writer *w, int from, int to) NODISCARD;
+/* What was written so far becomes a text of its own; writing begins anew. */
+struct str write_cut(struct writer *w);
+
+/* --- statements of their own kind: they write all, or set w->sf --- */
+typedef bool statement_fn(struct writer *w, const struct sql_head *h, struct sql_span s);
+/* NULL: written token by token (dialect_session.c). */
+statement_fn *session_statement(const struct sql_head *h);
+/* ERR_SQL 000002 for what cannot work (dialect_refuse.c). */
+bool refuse_unsupported(struct call *c, const struct sql_tokens *t, const struct sql_head *h) NODISCARD;
+bool unsupported(struct call *c, const struct sql_token *k, struct str what);
+/* The syntax error at token `i`, or at the end of the statement. */
+bool unexpected_token(struct call *c, const struct sql_tokens *t, int i, int to);
+
+/* $x and IDENTIFIER(…) where names stand (dialect_context.c). */
+bool splice_identifiers(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_context *x, struct sql_rewrite *ret,
+			bool *ret_changed) NODISCARD;
 
 #endif

@@ -44,7 +44,7 @@ void sql_classify(struct call *c, const struct sql_tokens *t, struct sql_span s,
 
 /* --- the gate: the contract, section 0, "SQL gate" --- */
 struct sql_gate {
-	const char *const *catalogs; /* the caller's catalogs, NULL-terminated; others are refused when named */
+	const char *const *catalogs; /* the caller's catalogs, NULL-terminated; of others the reserved and those of sessions are refused when named */
 	/* One SELECT (views, session queries); ERR_READ_ONLY else. Without catalogs it is one over a space's tables: nothing
 	 * qualified, no rows but theirs and of values, nothing of catalogs, connections or settings. */
 	bool select_only;

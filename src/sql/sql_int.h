@@ -44,6 +44,9 @@ void head_of(struct call *c, const struct sql_tokens *t, struct sql_span s, stru
 bool unknown_statement(struct call *c, const struct sql_tokens *t, const struct sql_head *h, int to);
 /* First token behind the list of common table expressions that begins at `i`. */
 
+/* Names that no database of a tenant may have, in any case: the instance's own catalogs, and those of sessions. */
+bool sql_reserved_database(struct str name);
+
 /* The bytes a SQL_STRING stands for. */
 struct str string_value(struct arena *a, enum sql_dialect d, struct str text);
 

@@ -1,0 +1,65 @@
+/* dialect_words.c - finds the words of a statement that have rules, and lets each rule plan its edits. */
+#include "sql/dialect_int.h"
+
+static const struct word_rule {
+	struct str word;
+	word_fn *fn;
+	intptr_t arg;
+} rules[] = {
+#define WORD(name, fn, arg) {S_INIT(name), fn, arg},
+#include "sql/dialect_words.def"
+#undef WORD
+};
+
+/* As memcmp of `word` in lower case with a rule's word. */
+static int compare(struct str word, struct str rule)
+{
+	size_t n = word.n < rule.n ? word.n : rule.n;
+
+	for (size_t i = 0; i < n; i++) {
+		int d = (unsigned char)ascii_lower(word.p[i]) - (unsigned char)rule.p[i];
+
+		if (d)
+			return d;
+	}
+	return word.n < rule.n ? -1 : word.n > rule.n;
+}
+
+static const struct word_rule *rule_of(struct str word)
+{
+	size_t low = 0, high = COUNT_OF(rules);
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int d = compare(word, rules[middle].word);
+
+		if (d == 0)
+			return &rules[middle];
+		if (d < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+static bool plan_word(struct plan *p, int i)
+{
+	const struct sql_token *k = &p->t->v[i];
+	const struct word_rule *r;
+
+	if (k->text.p[0] == '$')
+		return word_dollar(p, i);
+	if (i > p->from && is_punct(k - 1, '.'))
+		return true;
+	r = rule_of(k->text);
+	return !r || r->fn(p, i, r->arg);
+}
+
+bool plan_words(struct plan *p)
+{
+	for (int i = p->from; i < p->to; i++)
+		if (p->t->v[i].kind == SQL_WORD && !plan_word(p, i))
+			return false;
+	return true;
+}

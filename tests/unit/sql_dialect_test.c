@@ -1,0 +1,179 @@
+/* sql_dialect_test.c - Snowflake's dialect as DuckDB's: what is written, what is said to do without text, what is refused. */
+#include "sql_rig.h"
+
+static bool known(void *arg, struct str name, struct str *ret_text)
+{
+	(void)arg;
+	if (str_eq(name, S("N")))
+		return true;
+	*ret_text = str_eq(name, S("T")) ? S("db1.t1") : str_eq(name, S("BAD")) ? S("a; drop table b") : (struct str){0};
+	return ret_text->p != NULL;
+}
+
+static const struct sql_context context = {
+	.database = S_INIT("SHOP"), .schema = S_INIT("O'K"), .user = S_INIT("ME"), .last_query = S_INIT("01-2"), .variable = known,
+};
+
+static bool written(struct bench *b, const char *text, struct sql_rewrite *ret)
+{
+	return cut(b, SQL_SNOWFLAKE, text) && b->n == 1 && sql_rewrite_snowflake(&b->c, &b->t, b->s[0], &context, ret);
+}
+
+static void expect(const struct pair *v, size_t n)
+{
+	struct sql_rewrite r;
+	struct bench b;
+
+	for (size_t i = 0; i < n; i++) {
+		struct buf all = {0};
+
+		if (!written(&b, v[i].in, &r))
+			BROKEN("%s: %s", v[i].in, b.c.err.text);
+		for (int k = 0; k < r.sf.nsteps; k++) {
+			buf_add(&all, r.sf.steps[k].text);
+			buf_lit(&all, "; ");
+		}
+		buf_add(&all, r.text);
+		assert_string_equal(buf_cstr(&all), v[i].out);
+		buf_drop(&all);
+		done(&b);
+	}
+}
+
+struct refused {
+	const char *text, *message, *native;
+};
+
+static void expect_refused(const struct refused *v, size_t n)
+{
+	struct sql_rewrite r;
+	struct bench b;
+
+	for (size_t i = 0; i < n; i++) {
+		if (written(&b, v[i].text, &r))
+			BROKEN("%s: %.*s", v[i].text, SARG(r.text));
+		assert_string_equal(b.c.err.text, v[i].message);
+		assert_string_equal(b.c.err.native, v[i].native);
+		done(&b);
+	}
+}
+
+static void what_a_statement_is_written_in_becomes_literals(void **state)
+{
+	static const struct pair cases[] = {
+		{"select current_database(), Current_Schema() s", "SELECT 'SHOP' AS \"CURRENT_DATABASE()\", 'O''K' AS \"S\""},
+		{"select current_user, current_user()", "SELECT 'ME' AS \"CURRENT_USER\", 'ME' AS \"CURRENT_USER()\""},
+		{"select current_warehouse()", "SELECT CAST(NULL AS VARCHAR) AS \"CURRENT_WAREHOUSE()\""},
+		{"select last_query_id(), last_query_id(-1)", "SELECT '01-2' AS \"LAST_QUERY_ID()\", '01-2' AS \"LAST_QUERY_ID(-1)\""},
+		{"select t.current_user, current_database from t", "SELECT T.CURRENT_USER AS \"CURRENT_USER\", CURRENT_DATABASE AS \"CURRENT_DATABASE\" FROM T"},
+		{"select current_timestamp, current_date()", "SELECT CURRENT_TIMESTAMP() AS \"CURRENT_TIMESTAMP\", CURRENT_DATE() AS \"CURRENT_DATE()\""},
+		{"select $n + $t", "SELECT getvariable('N') + getvariable('T') AS \"$N + $T\""},
+		{"select $1, v.$2 from v", "SELECT #1 AS \"$1\", V.COLUMN2 AS \"$2\" FROM V"},
+		{"select * from identifier('a.\"b c\"') where identifier($t).x = 1", "SELECT * FROM A.\"b c\" WHERE DB1.T1.X = 1"},
+		{"drop table identifier($t)", "DROP TABLE DB1.T1"},
+		{"set x = 1 + 1", "SET VARIABLE \"X\" = 1 + 1"},
+		{"set (a, b) = (1, 'x')", "SET VARIABLE \"A\" = 1; SET VARIABLE \"B\" = 'x'"},
+		{"set (a, b) = (select 1, 2)",
+		 "SET VARIABLE \"A\" = (SELECT c1 FROM (SELECT 1 AS \"1\", 2 AS \"2\") AS q(c1, c2)); "
+		 "SET VARIABLE \"B\" = (SELECT c2 FROM (SELECT 1 AS \"1\", 2 AS \"2\") AS q(c1, c2))"},
+		{"unset x", "RESET VARIABLE \"X\""},
+		{"unset (x, y)", "RESET VARIABLE \"X\"; RESET VARIABLE \"Y\""},
+		{"begin", "BEGIN TRANSACTION"},
+		{"begin work name a", "BEGIN TRANSACTION"},
+		{"start transaction", "BEGIN TRANSACTION"},
+		{"commit work", "COMMIT"},
+		{"rollback", "ROLLBACK"},
+		{"create or replace transient schema db.s with managed access comment = 'x'", "DROP SCHEMA IF EXISTS \"DB\".\"S\" CASCADE; CREATE SCHEMA \"DB\".\"S\""},
+		{"create schema if not exists s", "CREATE SCHEMA IF NOT EXISTS \"S\""},
+		{"drop schema if exists s", "DROP SCHEMA IF EXISTS \"S\" CASCADE"},
+		{"drop schema s restrict", "DROP SCHEMA \"S\""},
+	};
+
+	(void)state;
+	expect(cases, COUNT_OF(cases));
+}
+
+static void statements_without_text_say_what_changes(void **state)
+{
+	static const struct {
+		const char *text;
+		enum sql_does does;
+		const char *database, *schema, *name, *value;
+		int settings;
+	} cases[] = {
+		{"use database a", SQL_DOES_USE, "A", "PUBLIC", "", "", 0},
+		{"use a", SQL_DOES_USE, "A", "PUBLIC", "", "", 0},
+		{"use schema \"s\"", SQL_DOES_USE, "", "s", "", "", 0},
+		{"use schema a.b", SQL_DOES_USE, "A", "B", "", "", 0},
+		{"use a.b", SQL_DOES_USE, "A", "B", "", "", 0},
+		{"use schema identifier($t)", SQL_DOES_USE, "DB1", "T1", "", "", 0},
+		{"use warehouse w", SQL_DOES_USE_NAME, "", "", "WAREHOUSE", "W", 1},
+		{"use role r", SQL_DOES_USE_NAME, "", "", "ROLE", "R", 1},
+		{"use secondary roles all", SQL_DOES_USE_NAME, "", "", "SECONDARY ROLES", "ALL", 1},
+		{"create or replace transient database if not exists d comment = 'x'", SQL_DOES_CREATE_DATABASE, "D", "", "", "", 0},
+		{"drop database if exists \"d\" cascade", SQL_DOES_DROP_DATABASE, "d", "", "", "", 0},
+		{"alter session set timezone = 'UTC' autocommit = false, week_start=-1", SQL_DOES_SET_PARAMETERS, "", "", "TIMEZONE", "UTC", 3},
+		{"alter session unset a, b", SQL_DOES_SET_PARAMETERS, "", "", "A", "", 2},
+		{"set x = -1.5", SQL_DOES_SET_VARIABLES, "", "", "X", "-1.5", 1},
+		{"set x = TRUE", SQL_DOES_SET_VARIABLES, "", "", "X", "true", 1},
+		{"set x = (select 1)", SQL_DOES_SET_VARIABLES, "", "", "X", "", 1},
+	};
+	struct sql_rewrite r;
+	struct bench b;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		if (!written(&b, cases[i].text, &r))
+			BROKEN("%s: %s", cases[i].text, b.c.err.text);
+		assert_int_equal(r.sf.does, cases[i].does);
+		assert_str_equal(r.sf.database, cases[i].database);
+		assert_str_equal(r.sf.schema, cases[i].schema);
+		assert_int_equal(r.sf.nsettings, cases[i].settings);
+		if (cases[i].settings) {
+			assert_str_equal(r.sf.settings[0].name, cases[i].name);
+			assert_str_equal(r.sf.settings[0].value, cases[i].value);
+		}
+		done(&b);
+	}
+}
+
+static void what_cannot_work_is_refused_by_its_kind(void **state)
+{
+	static const struct refused cases[] = {
+		{"create stage s", "Unsupported feature 'STAGE'.", "000002"},
+		{"create or replace file format f type = csv", "Unsupported feature 'FILE FORMAT'.", "000002"},
+		{"drop warehouse w", "Unsupported feature 'WAREHOUSE'.", "000002"},
+		{"alter user u set x = 1", "Unsupported feature 'USER'.", "000002"},
+		{"create procedure p() returns int as 'x'", "Unsupported feature 'PROCEDURE'.", "000002"},
+		{"grant role a to user b", "Unsupported feature 'GRANT'.", "000002"},
+		{"copy into t from @s", "Unsupported feature 'COPY INTO'.", "000002"},
+		{"execute immediate 'select 1'", "Unsupported feature 'EXECUTE IMMEDIATE'.", "000002"},
+		{"begin select 1", "Unsupported feature 'SNOWFLAKE SCRIPTING'.", "000002"},
+		{"undrop table t", "Unsupported feature 'UNDROP'.", "000002"},
+		{"create external table t (a int)", "Unsupported feature 'EXTERNAL TABLE'.", "000002"},
+		{"create database d clone e", "Unsupported feature 'CLONE'.", "000002"},
+		{"select *\nfrom identifier($q)", "SQL compilation error: error line 2 at position 16\nSession variable '$Q' does not exist", "002211"},
+		{"select * from identifier(?)", "Unsupported feature 'IDENTIFIER of a bind variable'.", "000002"},
+		{"select * from identifier($bad)", "SQL compilation error:\nsyntax error line 1 at position 25 unexpected '$bad'.", "001003"},
+		{"use a.b.c", "SQL compilation error:\nsyntax error line 1 at position 7 unexpected '.'.", "001003"},
+		{"use", "SQL compilation error:\nsyntax error line 1 at position 3 unexpected '<EOF>'.", "001003"},
+		{"set x", "SQL compilation error:\nsyntax error line 1 at position 5 unexpected '<EOF>'.", "001003"},
+		{"use database Mutable", "The catalog MUTABLE is not allowed here", "003001"},
+		{"create database \"__eph_1\"", "The catalog __eph_1 is not allowed here", "003001"},
+		{"drop database _sf", "The catalog _SF is not allowed here", "003001"},
+	};
+
+	(void)state;
+	expect_refused(cases, COUNT_OF(cases));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_a_statement_is_written_in_becomes_literals),
+		cmocka_unit_test(statements_without_text_say_what_changes),
+		cmocka_unit_test(what_cannot_work_is_refused_by_its_kind),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
