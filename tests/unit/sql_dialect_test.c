@@ -167,12 +167,87 @@ static void what_cannot_work_is_refused_by_its_kind(void **state)
 	expect_refused(cases, COUNT_OF(cases));
 }
 
+/* --- origins --- */
+static void describe_item(struct buf *b, const struct sql_item *item)
+{
+	static const char *const kinds[] = {"other", "column", "star", "count", "integer", "decimal", "text", "placeholder"};
+
+	buf_fmt(b, "%s", kinds[item->kind]);
+	if (item->kind == SQL_ITEM_COLUMN)
+		buf_fmt(b, " %.*s", SARG(item->name));
+	if (item->kind == SQL_ITEM_COLUMN || item->kind == SQL_ITEM_STAR)
+		buf_fmt(b, " of %d", item->source);
+	if (item->kind == SQL_ITEM_INTEGER || item->kind == SQL_ITEM_DECIMAL)
+		buf_fmt(b, " %d,%d", item->precision, item->scale);
+	if (item->kind == SQL_ITEM_TEXT)
+		buf_fmt(b, " %d", (int)item->length);
+	if (item->kind == SQL_ITEM_PLACEHOLDER)
+		buf_fmt(b, " %d", item->placeholder);
+}
+
+static const char *described(struct bench *b, struct buf *out)
+{
+	struct sql_origins o;
+
+	buf_clear(out);
+	if (!sql_origins(&b->c, &b->t, b->s[0], &o))
+		return "nothing";
+	for (int i = 0; i < o.nitems; i++) {
+		buf_add(out, i ? S("; ") : S(""));
+		describe_item(out, &o.items[i]);
+	}
+	for (int i = 0; i < o.nsources; i++) {
+		const struct sql_source *s = &o.sources[i];
+
+		buf_fmt(out, " | %.*s.%.*s.%.*s %.*s%s", SARG(s->parts[0]), SARG(s->parts[1]), SARG(s->parts[2]), SARG(s->alias),
+			s->nullable ? " nullable" : "");
+	}
+	return buf_cstr(out);
+}
+
+static void columns_are_traced_to_their_tables(void **state)
+{
+	static const struct pair cases[] = {
+		{"SELECT A AS \"A\", T.B AS \"x\" FROM T", "column A of 0; column B of 0 | ..T T"},
+		{"SELECT A, U.B, 1 FROM D.S.T JOIN \"U\" ON T.A = U.A WHERE A > 1", "column A of -1; column B of 1; integer 1,0 | D.S.T T | ..U U"},
+		{"SELECT X.A, Y.A FROM T AS X LEFT JOIN T Y ON LEFT(X.A, 1) = Y.A", "column A of 0; column A of 1 | ..T X | ..T Y nullable"},
+		{"SELECT * FROM A RIGHT JOIN B ON TRUE FULL OUTER JOIN C ON TRUE", "star of -1 | ..A A nullable | ..B B nullable | ..C C nullable"},
+		{"SELECT T.*, COUNT(*), COUNT(DISTINCT A) OVER (PARTITION BY B) FROM T, U", "star of 0; count; count | ..T T | ..U U"},
+		{"SELECT 42 AS \"42\", -1.50, 'h\xC3\xA9', $2, NULL, 1e3, 0.5, A + 1", "integer 2,0; decimal 3,2; text 2; placeholder 2; other; other; decimal 2,1; other"},
+		{"SELECT A, X.A, COUNT(*) FROM (SELECT 1) AS X, T", "other; other; count | .. X | ..T T"},
+		{"WITH C AS (SELECT 1) SELECT C.A, T.A FROM C, T", "other; column A of 1 | .. C | ..T T"},
+		{"SELECT T.A FROM RANGE(3) R, T", "column A of 1 | .. R | ..T T"},
+		{"SELECT A FROM T GROUP BY ROLLUP (A)", "column A of 0 | ..T T nullable"},
+		{"SELECT S.T.A, D.S.T.B, X.Y FROM D.S.T", "column A of 0; column B of 0; other | D.S.T T"},
+		{"SELECT * FROM (SELECT 1) AS X", "nothing"},
+		{"SELECT * FROM A JOIN B USING (I)", "nothing"},
+		{"SELECT A FROM A JOIN B USING (I)", "column A of -1 | ..A A | ..B B"},
+		{"SELECT * EXCLUDE (A) FROM T", "nothing"},
+		{"SELECT A FROM T UNION SELECT A FROM T", "nothing"},
+		{"SELECT A * 2, COUNT(*) + 1 FROM T", "other; other | ..T T"},
+		{"INSERT INTO T VALUES (1)", "nothing"},
+		{"SELECT", "nothing"},
+		{"SELECT 1 FROM", "integer 1,0 | .. "},
+	};
+	struct buf out = {0};
+	struct bench b;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		assert_true(cut(&b, SQL_DUCKDB, cases[i].in));
+		assert_string_equal(described(&b, &out), cases[i].out);
+		done(&b);
+	}
+	buf_drop(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_statement_is_written_in_becomes_literals),
 		cmocka_unit_test(statements_without_text_say_what_changes),
 		cmocka_unit_test(what_cannot_work_is_refused_by_its_kind),
+		cmocka_unit_test(columns_are_traced_to_their_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
