@@ -102,6 +102,13 @@ static void key_of(const struct call *c, const struct stmt_ask *ask, unsigned ch
 	put(&b, c->principal);
 	put(&b, ask->scope.session_id);
 	put(&b, ask->parameters.timezone);
+	for (int i = 0; i < ENGINE_FORMATS; i++)
+		put(&b, ask->parameters.formats[i]);
+	put(&b, str_from((const char *)&ask->parameters.rows_per_resultset, sizeof(ask->parameters.rows_per_resultset)));
+	put(&b, ask->context.database);
+	put(&b, ask->context.schema);
+	put(&b, ask->context.warehouse);
+	put(&b, ask->context.role);
 	put(&b, str_from((const char *)flags, sizeof(flags)));
 	put(&b, str_from((const char *)&ask->statements, sizeof(ask->statements)));
 	put(&b, ask->sql);

@@ -212,25 +212,15 @@ static int64_t position_of_name(struct call *c, const struct sql_tokens *t, stru
 	return -1;
 }
 
-/* An offset in the text that ran, carried back through the rewritings (done again: only errors pay). */
-static int64_t source_position(struct call *c, const struct stmt *st, const struct sql_tokens *t, int64_t position)
+/* An offset in the text that ran, carried back to the client's. */
+static int64_t source_position(struct stmt *st, int64_t position)
 {
-	const struct sql_scope scope = {st->session_n ? stmt_catalog_name(c->arena, stmt_session(st)) : S(""), true};
-	struct stmt_scoped scoped;
-	struct sql_span *spans;
-	struct sql_rewrite rw;
-	int n;
+	int64_t at;
 
-	if (position < 0)
-		return position;
-	if (!sql_split(c, t, &spans, &n) || n != 1 || !stmt_scoped(c, t, spans[0], &scope, &scoped))
-		return -1;
-	if (t->dialect == SQL_SNOWFLAKE) {
-		if (!sql_rewrite_snowflake(c, &scoped.tokens, scoped.span, &(const struct sql_context){0}, &rw))
-			return -1;
-		position = (int64_t)sql_source_position(&rw, (size_t)position);
-	}
-	return (int64_t)sql_source_position(&scoped.rewrite, (size_t)position);
+	stmt_lock(st);
+	at = st->run ? stmt_origin(st->run->origins, position) : -1;
+	stmt_unlock(st);
+	return at;
 }
 
 static bool find_place(struct call *c, struct stmt *st, int64_t position, struct str name, struct place *ret)
@@ -240,7 +230,7 @@ static bool find_place(struct call *c, struct stmt *st, int64_t position, struct
 
 	if (!sql_lex(c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, stmt_sql(st), &t))
 		return false;
-	position = source_position(c, st, &t, position);
+	position = source_position(st, position);
 	if (position < 0)
 		position = position_of_name(c, &t, name);
 	if (position < 0 || (size_t)position > st->sql_n) /* a worker's word */
@@ -374,9 +364,25 @@ static struct stmt_error *sql_error(struct stmt *st, const struct engine_end *en
 	return e;
 }
 
-bool stmt_error_is_missing(const struct engine_end *end)
+/* BEGIN where a transaction is open, and COMMIT or ROLLBACK where none is, change nothing. */
+static bool is_open_or_not(const struct stmt *st, const struct engine_end *end)
 {
-	return end->outcome == ENGINE_FAILED && str_eq(str_of(row_of(end->class, end->text)->native), S("002003"));
+	if (!st->snowflake || !str_eq(end->class, S("TransactionContext")))
+		return false;
+	if (st->kind == SQL_BEGIN)
+		return holds(end->text, "within a transaction");
+	return (st->kind == SQL_COMMIT || st->kind == SQL_ROLLBACK) && holds(end->text, "no transaction is active");
+}
+
+bool stmt_error_is_forgiven(const struct stmt *st, const struct engine_end *end)
+{
+	struct str native;
+
+	if (end->outcome != ENGINE_FAILED)
+		return false;
+	native = str_of(row_of(end->class, end->text)->native);
+	return (st->may_be_missing && str_eq(native, S("002003"))) || (st->may_be_there && str_eq(native, S("002002"))) ||
+	       is_open_or_not(st, end);
 }
 
 static struct stmt_error *error_of(struct stmt *st, const struct engine_end *end)

@@ -74,6 +74,9 @@ struct shard {
 /* What only one that runs needs. */
 struct running {
 	struct engine_task *task;
+	struct stmt *child;         /* of a script: the statement that runs now; a reference */
+	struct stmt_origins *origins; /* owned; NULL = the text runs as it is, or nothing is known */
+	struct stmt_shape *shape;   /* owned; NULL = the usual one */
 	int64_t timeout_ms;
 	int64_t created_mono_ms;
 	int64_t stored_bytes;
@@ -91,6 +94,12 @@ struct stmt_grants {
 	struct str v[];
 };
 
+/* Handles of the statements of a multi-statement request, ID_LEN each. */
+struct stmt_children {
+	size_t n; /* bytes */
+	char handles[];
+};
+
 struct stmt {
 	atomic_int refs;
 	uint8_t shard_at;           /* of the room's shards */
@@ -104,6 +113,7 @@ struct stmt {
 	bool ending;                /* how it ends is decided; with stores, `state` follows when they know */
 	bool status_shape;          /* answers with a status text, not a counter */
 	bool may_be_missing;        /* DROP IF EXISTS: an object that does not exist is no error */
+	bool may_be_there;          /* CREATE IF NOT EXISTS: nor is one that does */
 	uint8_t counting;           /* enum engine_counts */
 	uint8_t kind;               /* enum sql_kind */
 	uint8_t state;              /* enum stmt_state */
@@ -122,12 +132,13 @@ struct stmt {
 	int64_t due_mono_ms;        /* of the lease */
 	struct part *parts;
 	int64_t rows, row_bytes, memory_bytes, spooled_bytes;
-	int64_t changed;            /* rows inserted, updated or deleted, as `counting` says */
+	struct stmt_counts counts;
+	struct stmt_children *children; /* owned; NULL = none */
 	struct columns *columns;      /* NULL = not known, or none */
 	struct stmt_error *error;   /* owned */
 	struct stmt_grants *grants; /* owned; NULL = none */
 	struct watcher *watchers;
-	uint32_t sql_n, principal_n, session_n; /* lengths of the texts in tail */
+	uint32_t sql_n, principal_n, session_n, tag_n; /* lengths of the texts in tail */
 	char tail[];
 };
 
@@ -173,6 +184,14 @@ static inline struct str stmt_principal(const struct stmt *st)
 static inline struct str stmt_session(const struct stmt *st)
 {
 	return (struct str){st->tail + st->sql_n + st->principal_n, st->session_n};
+}
+static inline struct str stmt_query_tag(const struct stmt *st)
+{
+	return (struct str){st->tail + st->sql_n + st->principal_n + st->session_n, st->tag_n};
+}
+static inline struct str stmt_children(const struct stmt *st) /* lives as long as a reference once it has succeeded */
+{
+	return st->children ? (struct str){st->children->handles, st->children->n} : (struct str){0};
 }
 static inline enum engine_form stmt_form(const struct stmt *st)
 {

@@ -100,7 +100,7 @@ static void forget_run(struct stmt *st)
 	run = st->run;
 	st->run = NULL;
 	stmt_unlock(st);
-	free(run);
+	stmt_running_free(run);
 }
 
 static void after_end(struct stmt *st, enum stmt_state to, struct watcher *watchers, bool tell)

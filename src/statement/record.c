@@ -80,6 +80,9 @@ void stmt_metadata_text(const struct stmt_record *r, struct buf *out)
 	JSON_FIELD_TEXT(&o, "kind", str_of(sql_kind_name(r->kind)));
 	if (r->request_id.n)
 		JSON_FIELD_TEXT(&o, "request_id", r->request_id);
+	put_bytes(&o, S("\"query_tag\":"), r->query_tag);
+	if (r->children.n)
+		JSON_FIELD_TEXT(&o, "children", r->children);
 	put_bytes(&o, S("\"claim\":"), r->claim); /* names what a client chose, in any bytes */
 	put_flag(&o, S("\"snowflake\":"), r->snowflake);
 	put_flag(&o, S("\"null_text\":"), r->null_text);
@@ -236,6 +239,21 @@ static bool read_error(struct call *c, const json_node *o, struct stmt_record *r
 	       damaged(c, "error");
 }
 
+static bool read_children(struct call *c, const json_node *o, struct stmt_record *r)
+{
+	struct str v = {0};
+
+	if (!json_want_text(c, o, "children", &v))
+		return false;
+	if (v.n % ID_LEN || v.n / ID_LEN > STMT_CHILDREN_MAX)
+		return damaged(c, "children");
+	for (size_t at = 0; at < v.n; at += ID_LEN)
+		if (!id_valid(str_from(v.p + at, ID_LEN)))
+			return damaged(c, "children");
+	r->children = v;
+	return true;
+}
+
 static bool read_plain(struct call *c, const json_node *o, struct stmt_record *r)
 {
 	struct str kind = {0};
@@ -243,7 +261,7 @@ static bool read_plain(struct call *c, const json_node *o, struct stmt_record *r
 
 	if (!json_want_int(c, o, "version", METADATA_VERSION, METADATA_VERSION, &version) ||
 	    !json_want_text(c, o, "kind", &kind) || !json_want_text(c, o, "request_id", &r->request_id) ||
-	    !read_bytes(c, o, "claim", &r->claim) ||
+	    !read_bytes(c, o, "claim", &r->claim) || !read_bytes(c, o, "query_tag", &r->query_tag) || !read_children(c, o, r) ||
 	    !json_want_bool(c, o, "snowflake", &r->snowflake) || !json_want_bool(c, o, "null_text", &r->null_text) ||
 	    !json_want_bool(c, o, "detached", &r->detached) || !json_want_bool(c, o, "status_shape", &r->status_shape) ||
 	    !json_want_int(c, o, "ttl_ms", 0, INT64_MAX, &r->ttl_ms) ||

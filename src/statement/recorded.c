@@ -32,17 +32,35 @@ void stmt_record_of(struct call *c, struct stmt *st, struct stmt_record *ret)
 	stmt_lock(st);
 	*ret = (struct stmt_record){
 		.handle = stmt_handle(st), .tenant = str_of(st->tenant->name), .principal = stmt_principal(st),
-		.session_id = stmt_session(st), .request_id = stmt_request(st), .sql = stmt_sql(st),
+		.session_id = stmt_session(st), .request_id = stmt_request(st), .sql = stmt_sql(st), .query_tag = stmt_query_tag(st), .children = stmt_children(st),
 		.owner = st->foreign ? k->owner : st->room->keeping->at.owner, .claim = k->claim,
 		.snowflake = st->snowflake, .null_text = st->null_text, .detached = st->detached, .status_shape = st->status_shape,
 		.kind = st->kind, .state = st->state, .created_ms = st->created_ms, .started_ms = st->started_ms,
 		.completed_ms = st->completed_ms, .expires_ms = st->completed_ms ? stmt_expires_ms(st) : 0,
 		.ttl_ms = st->ttl_s * INT64_C(1000), .timeout_ms = st->run ? st->run->timeout_ms : 0, .error = st->error,
-		.counts = stmt_counts(st), .columns = stmt_columns(st), .rows = st->rows, .row_bytes = st->row_bytes,
+		.counts = st->counts, .columns = stmt_columns(st), .rows = st->rows, .row_bytes = st->row_bytes,
 		.nparts = st->nparts, .parts = parts_of(c, st),
 		.grants = grants_of(c, st), .ngrants = st->grants ? st->grants->n : 0,
 	};
 	stmt_unlock(st);
+}
+
+static void take_children(struct stmt *st, struct str handles)
+{
+	free(st->children);
+	st->children = stmt_children_new(handles);
+}
+
+struct stmt_children *stmt_children_new(struct str handles)
+{
+	struct stmt_children *v;
+
+	if (!handles.n)
+		return NULL;
+	v = base_alloc(sizeof(*v) + handles.n);
+	v->n = handles.n;
+	memcpy(v->handles, handles.p, handles.n);
+	return v;
 }
 
 void stmt_take_result(struct stmt *st, const struct stmt_record *r)
@@ -53,11 +71,8 @@ void stmt_take_result(struct stmt *st, const struct stmt_record *r)
 		stmt_set_columns(st, r->columns);
 	st->rows = r->rows;
 	st->row_bytes = r->row_bytes;
-	st->counting = (uint8_t)(r->counts.inserted  ? ENGINE_INSERTED
-				 : r->counts.updated ? ENGINE_UPDATED
-				 : r->counts.deleted ? ENGINE_DELETED
-						     : ENGINE_ROWS);
-	st->changed = r->counts.inserted + r->counts.updated + r->counts.deleted;
+	st->counts = r->counts;
+	take_children(st, r->children);
 	st->nparts = n;
 	st->parts = n ? base_zalloc(sizeof(*st->parts) * (size_t)n) : NULL;
 	for (int i = 0; i < n; i++) {
@@ -80,7 +95,7 @@ static void take_times(struct stmt *st, const struct stmt_record *r)
 
 struct stmt *stmt_of_record(struct statements *s, const struct stmt_record *r)
 {
-	const struct stmt_texts texts = {r->handle, r->sql, r->principal, r->session_id};
+	const struct stmt_texts texts = {r->handle, r->sql, r->principal, r->session_id, r->query_tag};
 	struct stmt *st;
 
 	if (!id_valid(r->handle) || !tenant_name_valid(r->tenant) || r->state >= STMT_STATES || r->kind >= SQL_KIND_COUNT)

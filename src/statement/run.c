@@ -67,40 +67,29 @@ static void on_progress(void *arg, double fraction)
 	stmt_changed(st);
 }
 
-struct stmt_counts stmt_counts(const struct stmt *st)
+static void count_changes(struct stmt *st, const struct engine_end *end)
 {
-	return (struct stmt_counts){
-		.inserted = st->counting == ENGINE_INSERTED ? st->changed : 0,
-		.updated = st->counting == ENGINE_UPDATED ? st->changed : 0,
-		.deleted = st->counting == ENGINE_DELETED ? st->changed : 0,
-	};
-}
+	struct stmt_counts n = {end->inserted, end->updated, end->deleted};
 
-static void count_changes(struct stmt *st, int64_t n)
-{
+	if (!n.inserted && !n.updated && !n.deleted) {
+		n.inserted = st->counting == ENGINE_INSERTED ? end->rows : 0;
+		n.updated = st->counting == ENGINE_UPDATED ? end->rows : 0;
+		n.deleted = st->counting == ENGINE_DELETED ? end->rows : 0;
+	}
 	stmt_lock(st);
 	if (!stmt_over(st))
-		st->changed = n;
+		st->counts = n;
 	stmt_unlock(st);
-}
-
-/* What Snowflake shows where DuckDB shows nothing. */
-static void shape(struct stmt *st, int64_t n, bool missing)
-{
-	if (st->status_shape)
-		stmt_shape_status(st, missing);
-	else if (st->snowflake && st->counting != ENGINE_ROWS)
-		stmt_shape_counter(st, n);
 }
 
 static void on_ended(void *arg, const struct engine_end *end)
 {
 	struct stmt *st = arg;
-	bool missing = st->may_be_missing && stmt_error_is_missing(end);
+	bool forgiven = stmt_error_is_forgiven(st, end);
 
-	if (end->outcome == ENGINE_OK || missing) {
-		count_changes(st, end->rows);
-		shape(st, end->rows, missing);
+	if (end->outcome == ENGINE_OK || forgiven) {
+		count_changes(st, end);
+		stmt_shape(st, end, forgiven);
 		if (end->repeatable)
 			stmt_cache_keep(st);
 		stmt_end(st, STMT_SUCCEEDED, NULL);

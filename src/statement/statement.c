@@ -24,9 +24,20 @@ static void stmt_free(struct stmt *st)
 	stmt_kept_free(st->kept);
 	free(st->grants);
 	free(st->error);
-	free(st->run);
+	free(st->children);
+	stmt_running_free(st->run);
 	watch_drop(st->watchers);
 	free(st);
+}
+
+void stmt_running_free(struct running *run)
+{
+	if (!run)
+		return;
+	statement_unref(run->child);
+	free(run->origins);
+	free(run->shape);
+	free(run);
 }
 
 void statement_unref(struct stmt *st)
@@ -37,7 +48,7 @@ void statement_unref(struct stmt *st)
 
 struct stmt *stmt_alloc(struct statements *s, const struct stmt_texts *t)
 {
-	struct stmt *st = base_zalloc(sizeof(*st) + t->sql.n + t->principal.n + t->session_id.n);
+	struct stmt *st = base_zalloc(sizeof(*st) + t->sql.n + t->principal.n + t->session_id.n + t->query_tag.n);
 	char *at = st->tail;
 
 	INVARIANT(t->handle.n == ID_LEN && t->sql.n <= UINT32_MAX);
@@ -53,6 +64,7 @@ struct stmt *stmt_alloc(struct statements *s, const struct stmt_texts *t)
 	st->sql_n = (uint32_t)str_copy_to(&at, t->sql).n;
 	st->principal_n = (uint32_t)str_copy_to(&at, t->principal).n;
 	st->session_n = (uint32_t)str_copy_to(&at, t->session_id).n;
+	st->tag_n = (uint32_t)str_copy_to(&at, t->query_tag).n;
 	return st;
 }
 
@@ -257,7 +269,8 @@ void statement_view(struct stmt *st, struct stmt_view *v)
 		.state = st->state, .created_ms = st->created_ms, .started_ms = st->started_ms,
 		.completed_ms = ended ? st->completed_ms : 0, .expires_ms = ended ? stmt_expires_ms(st) : 0,
 		.progress = st->progress, .form = stmt_form(st), .columns = stmt_columns(st), .parts = st->nparts,
-		.rows = st->rows, .row_bytes = st->row_bytes, .counts = stmt_counts(st), .error = st->error,
+		.rows = st->rows, .row_bytes = st->row_bytes, .counts = st->counts, .error = st->error,
+		.children = st->state == STMT_SUCCEEDED ? stmt_children(st) : S(""), .query_tag = stmt_query_tag(st),
 	};
 	stmt_unlock(st);
 }

@@ -7,32 +7,64 @@
 #include "statement/handle.h"
 
 /* compile.c: SQL text to what an engine runs */
+struct stmt_world {            /* what a statement is written in: of its request, changed by the script that it is in */
+	struct stmt_context context;
+	struct stmt_parameters parameters;
+	bool (*variable)(void *arg, struct str name, struct str *ret_text); /* as in struct sql_context */
+	void *arg;
+	struct str session, last_query;
+	bool script;               /* one of several: transactions, USE and the like are fine */
+};
+struct stmt_text {             /* statement `i` of `n` in a text */
+	const struct sql_tokens *tokens;
+	const struct sql_span *spans;
+	int n, i;
+};
 struct compiled {
 	struct engine_ask ask;
 	struct sql_class class;
+	struct sql_rewrite outer, inner; /* the scope's, and Snowflake's: marks and sf */
+	bool moved;                /* outer says something */
+	bool at_once;              /* nothing runs: it has succeeded */
 };
 /* ret->class is known also for many that fail. */
-bool stmt_compile(struct call *c, const struct stmt_ask *ask, struct compiled *ret) NODISCARD;
+bool stmt_compile(struct call *c, const struct stmt_ask *ask, const struct stmt_world *w, const struct stmt_text *text,
+		  struct compiled *ret) NODISCARD;
+bool stmt_lex(struct call *c, const struct stmt_ask *ask, struct sql_tokens *ret_tokens,
+	      struct stmt_text *ret) NODISCARD; /* i = 0 */
+struct stmt_world stmt_world_of(const struct stmt_ask *ask);
+
+/* parameters.c: ALTER SESSION */
+bool stmt_parameters_check(struct call *c, const struct sql_snowflake *sf) NODISCARD;
+/* `usual`: what UNSET goes back to. Texts are copied. */
+void stmt_parameters_apply(struct arena *a, const struct sql_snowflake *sf, const struct stmt_parameters *usual,
+			   struct stmt_parameters *v);
+
+/* binds.c: placeholders and their values */
+bool stmt_bind_by_rewrite(struct call *c, const struct stmt_ask *ask, const struct sql_tokens *t, const struct sql_rewrite *rw,
+			  struct engine_ask *ret) NODISCARD;
+/* Native parameters: a list by position, an object by name; the engine finds what is missing. */
+void stmt_bind_as_given(struct call *c, const struct stmt_ask *ask, struct engine_ask *ret);
 /* The catalog of a session, "__eph_<32 hex>". */
 struct str stmt_catalog_name(struct arena *a, struct str session_id);
-/* The client's tokens with the names of its session put in. */
-struct stmt_scoped {
-	struct sql_rewrite rewrite;
-	struct sql_tokens tokens;   /* of rewrite.text */
-	struct sql_span span;
-	bool moved;                 /* the text is another one */
-};
-bool stmt_scoped(struct call *c, const struct sql_tokens *t, struct sql_span span, const struct sql_scope *scope,
-		 struct stmt_scoped *ret) NODISCARD;
 static inline bool stmt_drops_if_exists(const struct sql_class *k)
 {
 	return k->kind == SQL_DROP && k->if_exists && k->leaf.n > 0;
 }
+static inline bool stmt_creates_if_not_exists(const struct sql_class *k)
+{
+	return k->kind == SQL_CREATE && k->if_not_exists && k->leaf.n > 0;
+}
+
+/* origins.c: where what runs stood in the client's text, kept as long as it runs */
+struct stmt_origins *stmt_origins_of(const struct compiled *k);
+int64_t stmt_origin(const struct stmt_origins *o, int64_t position); /* NULL o: -1 */
 
 /* errors.c: what clients are told */
 struct stmt_error *stmt_error_of_call(const struct call *c); /* a failed compile */
 struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end);
-bool stmt_error_is_missing(const struct engine_end *end); /* the object of the statement does not exist */
+/* Does IF EXISTS, IF NOT EXISTS, or the state of the transaction make this error none? */
+bool stmt_error_is_forgiven(const struct stmt *st, const struct engine_end *end);
 struct stmt_error *stmt_error_simple(enum err_kind kind, int64_t timeout_ms);
 struct stmt_error *stmt_error_of_store(enum err_kind kind, struct str text); /* natively; ERR_STORAGE, ERR_SERVER_RESTARTED */
 struct stmt_error *stmt_error_copy(const struct stmt_error *e);              /* NULL for NULL */
@@ -63,8 +95,12 @@ extern const struct engine_listener stmt_listener;
 void stmt_tell(struct stmt *st); /* posts the event of its end */
 
 /* shapes.c: result of statements that have none of their own (specification, section 10) */
-void stmt_shape_counter(struct stmt *st, int64_t n);
-void stmt_shape_status(struct stmt *st, bool missing); /* missing: DROP IF EXISTS found nothing */
+struct stmt_shape;
+void stmt_shape_plan(struct stmt *st, const struct compiled *k); /* before it runs: what it will be, and where its text came from */
+/* `forgiven`: it failed of what IF EXISTS, IF NOT EXISTS or the state of a transaction makes no error. */
+void stmt_shape(struct stmt *st, const struct engine_end *end, bool forgiven);
+void stmt_shape_children(struct stmt *st);
+void stmt_succeed_at_once(struct stmt *st);
 
 /* results.c */
 bool stmt_add_part(struct stmt *st, const struct engine_part *p); /* takes p->bytes */
@@ -105,16 +141,19 @@ void stmt_places_close(struct statements *s);
 
 /* statement.c: handles in the map */
 struct stmt_texts { /* of a new one; copied */
-	struct str handle, sql, principal, session_id;
+	struct str handle, sql, principal, session_id, query_tag;
 };
 struct stmt *stmt_alloc(struct statements *s, const struct stmt_texts *t); /* one reference; in no map and no list */
 void stmt_enter(struct stmt *st);           /* into the map, which takes a reference */
 /* Out of the map and of every list; the map's reference goes. False: somebody else did that. */
 bool stmt_unlink(struct stmt *st);
+void stmt_running_free(struct running *run); /* NULL is fine */
 struct stmt *stmt_get(struct statements *s, struct str handle); /* a reference, or NULL */
 struct str stmt_request(const struct stmt *st);                 /* the correlation id of its call; as long as it is not told */
 bool stmt_owns(const struct call *c, const struct stmt *st);    /* its principal, or an admin of its tenant */
 struct stmt **stmt_all(struct statements *s, size_t *ret_n);    /* references; free() it */
+
+struct stmt_children *stmt_children_new(struct str handles);    /* recorded.c; NULL for none */
 
 /* lists.c */
 bool stmt_passes(struct stmt *st, const struct stmt_filter *f);
@@ -127,6 +166,5 @@ struct stmt_grants *stmt_grants_of(const struct str *v, int n); /* NULL for none
 struct columns *stmt_columns_new(struct str packed);
 void stmt_columns_unref(struct columns *sh);                        /* NULL is fine */
 void stmt_set_columns(struct stmt *st, struct str packed);      /* under its lock; nothing when they are known */
-struct stmt_counts stmt_counts(const struct stmt *st);
 
 #endif

@@ -26,7 +26,8 @@ struct stmt_record {
 	struct str request_id;      /* the correlation id of the call, for events */
 	struct str owner;           /* server that runs it, "<id>/<incarnation>" */
 	struct str claim;           /* key in the kv that its idempotency key claims; empty = none; kept, not read by stores */
-	struct str sql;
+	struct str sql, query_tag;
+	struct str children;        /* handles, ID_LEN each; empty = none */
 	bool snowflake, null_text, detached, status_shape;
 	enum sql_kind kind;
 	enum stmt_state state;

@@ -6,7 +6,7 @@
 static struct stmt *stmt_new(struct call *c, struct statements *s, const struct stmt_ask *ask)
 {
 	const struct id id = id_v7();
-	const struct stmt_texts texts = {id_str(&id), ask->sql, c->principal, ask->scope.session_id};
+	const struct stmt_texts texts = {id_str(&id), ask->sql, c->principal, ask->scope.session_id, ask->parameters.query_tag};
 	int64_t ttl = ask->ttl_seconds < 0 ? s->o.default_ttl_s : ask->ttl_seconds;
 	struct stmt *st = stmt_alloc(s, &texts);
 
@@ -145,11 +145,7 @@ static bool give_to_engine(struct call *c, struct stmt *st, struct compiled *k)
 {
 	struct engine_task *task;
 
-	stmt_lock(st);
-	st->counting = (uint8_t)k->ask.counts;
-	st->status_shape = st->snowflake && (k->ask.counts == ENGINE_STATUS || k->class.kind == SQL_TRUNCATE);
-	st->may_be_missing = st->snowflake && stmt_drops_if_exists(&k->class);
-	stmt_unlock(st);
+	stmt_shape_plan(st, k);
 	stmt_ref(st); /* the engine's, until ended() */
 	if (!engine_run(c, st->room->o.engine, &k->ask, &stmt_listener, st, &task)) {
 		statement_unref(st);
@@ -165,6 +161,7 @@ static void engine_limits_of(const struct statements *s, struct engine_ask *ask)
 	ask->max_part_rows = s->o.max_part_rows;
 	ask->first_part_bytes = s->o.whole_first ? INLINE_RESULT_BYTES : FIRST_PART_BYTES;
 	ask->first_part_whole = s->o.whole_first;
+	ask->context.create_missing = s->o.create_missing;
 }
 
 /* Errors that are the statement's own: it is recorded as FAILED with a handle. */
@@ -183,14 +180,47 @@ static bool belongs_to_statement(const struct call *c, const struct stmt_ask *as
 	}
 }
 
+static bool count_is_right(struct call *c, const struct stmt_ask *ask, int n)
+{
+	if (!ask->snowflake && n > 1) {
+		fail(c, ERR_SQL, "one statement is expected, %d were given", n);
+		return fail_state(c, "42601", "000008");
+	}
+	if (!ask->snowflake || !ask->statements || ask->statements == n)
+		return true;
+	fail(c, ERR_SQL, "Actual statement count %d did not match the desired statement count %lld.", n, (long long)ask->statements);
+	return fail_state(c, "0A000", "000008");
+}
+
+static bool compile(struct call *c, const struct stmt_ask *ask, struct compiled *ret)
+{
+	const struct stmt_world world = stmt_world_of(ask);
+	struct sql_tokens tokens;
+	struct stmt_text text;
+
+	if (ask->refused)
+		return fail_as(c, ask->refused);
+	if (!stmt_lex(c, ask, &tokens, &text) || !count_is_right(c, ask, text.n))
+		return false;
+	if (text.n == 1)
+		return stmt_compile(c, ask, &world, &text, ret);
+	fail(c, ERR_SQL, "Unsupported feature 'multi-statement requests'.");
+	return fail_state(c, "0A000", "000002");
+}
+
 static bool start(struct call *c, struct stmt *st, const struct stmt_ask *ask)
 {
 	struct compiled k = {.class.kind = SQL_UNKNOWN};
-	bool ok = ask->refused ? fail_as(c, ask->refused) : stmt_compile(c, ask, &k);
+	bool ok = compile(c, ask, &k);
 
 	stmt_lock(st);
 	st->kind = (uint8_t)k.class.kind;
 	stmt_unlock(st);
+	if (ok && k.at_once) {
+		stmt_shape_plan(st, &k);
+		stmt_succeed_at_once(st);
+		return true;
+	}
 	if (ok && stmt_cache_answers(c, st, ask, &k))
 		return true;
 	if (ok) {

@@ -60,6 +60,8 @@ static void write_payload(struct buf *b, const struct stmt *st, const struct end
 	JSON_FIELD_TIME(&o, "created_at", st->created_ms);
 	JSON_FIELD_INT(&o, "duration_ms", e->duration_ms);
 	JSON_FIELD_INT(&o, "row_count", e->rows);
+	if (st->tag_n)
+		JSON_FIELD_TEXT(&o, "query_tag", stmt_query_tag(st));
 	if (stmt_request(st).n)
 		JSON_FIELD_TEXT(&o, "request_id", stmt_request(st));
 	if (e->has_error)
