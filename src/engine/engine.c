@@ -75,6 +75,8 @@ bool task_queue(struct call *c, struct engine_task *t, struct str tenant)
 		refused = ERR_UNAVAILABLE;
 	else if (!t->express && lane->queued + lane->running >= lane->limits.queued + lane->limits.concurrent)
 		refused = ERR_TOO_MANY;
+	else if (t->script_begins && !script_open(lane, t->script))
+		refused = ERR_QUOTA;
 	if (!refused) {
 		catalog_task_begun(t);
 		lane_add(lane, t);
@@ -84,6 +86,8 @@ bool task_queue(struct call *c, struct engine_task *t, struct str tenant)
 		return true;
 	engine_task_unref(t);
 	engine_task_unref(t);
+	if (refused == ERR_QUOTA)
+		return fail(c, ERR_TOO_MANY, "tenants.open_scripts: so many requests of several statements run already");
 	return refused == ERR_TOO_MANY ? fail(c, refused, "the tenant's queue of statements is full")
 				       : fail(c, refused, "no engine worker can be had now: engine.max_workers tenants run");
 }
@@ -99,7 +103,10 @@ bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, 
 		catalog_scope(ask->catalog, &scope);
 		INVARIANT(str_eq(ask->tenant, catalog_tenant(ask->catalog)));
 	}
-	t->changes = ask->writes || ask->session_state;
+	t->changes = ask->writes || ask->session_state || ask->verb == ENGINE_CREATE_DATABASE || ask->verb == ENGINE_DROP_DATABASE;
+	t->changes = t->changes || ask->script; /* a transaction of several statements ends with any of them */
+	t->script = ask->script;
+	t->script_begins = ask->script && ask->script_begins;
 	wire_put_ask(&t->body, ask, ask->catalog ? &scope : NULL);
 	if (!task_queue(c, t, ask->tenant))
 		return false;
@@ -365,8 +372,10 @@ void engine_close(struct engine *e)
 {
 	struct map_slot slot;
 
-	for (size_t i = 0; map_next(&e->lanes, &i, &slot);)
+	for (size_t i = 0; map_next(&e->lanes, &i, &slot);) {
+		scripts_close(slot.value);
 		free(slot.value);
+	}
 	map_close(&e->lanes);
 	exec_timer_close(e->tick);
 	pthread_mutex_destroy(&e->lock);

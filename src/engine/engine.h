@@ -71,7 +71,8 @@ struct engine_ask {
 	struct engine_context context;   /* with helpers */
 	struct str formats[ENGINE_FORMATS];
 	/* Statements of one number share a connection, in the order given, until engine_script_end(); 0 = none. Where a later one
-	 * finds no connection, its worker has ended: ENGINE_LOST. */
+	 * finds no connection, its worker has ended: ENGINE_LOST. The connection keeps its worker. BEGIN in a transaction, COMMIT and
+	 * ROLLBACK outside of one are fine. */
 	uint64_t script;
 	bool script_begins;
 	bool commits_before;    /* DDL: a transaction that is open in the script is committed first */
@@ -101,13 +102,15 @@ enum engine_outcome {
 	ENGINE_OK, ENGINE_FAILED, ENGINE_INTERRUPTED, ENGINE_TOO_LARGE,
 	ENGINE_LOST,           /* the worker ended */
 	ENGINE_GONE,           /* the catalog is not there any more, or is being dropped */
-	ENGINE_FULL,           /* a limit of the catalog: class is "tables", "rows" or "bytes" */
+	ENGINE_FULL,           /* a limit of the catalog: class is "tables", "rows" or "bytes"; or of the tenant: "databases" */
 };
 struct engine_end {
 	enum engine_outcome outcome;
 	int64_t rows;          /* of the result, or changed by `sql` */
 	int64_t inserted, updated, deleted; /* by all steps, as their counts say */
-	const int64_t *step_rows; /* by each step, ask.nsteps of them; NULL = none */
+	const int64_t *step_rows; /* by each step, nsteps of them; NULL = none */
+	int nsteps;
+	bool nowhere;          /* ask.context is not there, and was not to be made: names without a database are found nowhere */
 	struct str class;      /* DuckDB's error class, "Catalog", "Binder", … */
 	struct str text;       /* its message, one or more lines */
 	int64_t position;      /* byte offset in sql, or -1 */
@@ -133,7 +136,8 @@ bool engine_run(struct call *c, struct engine *e, const struct engine_ask *ask, 
 void engine_cancel(struct engine_task *t);
 /* How often what a tenant's SQL sees may have changed, counted before ended() is told; false while such a task waits or runs. */
 bool engine_unchanging(struct engine *e, struct str tenant, uint64_t *ret) NODISCARD;
-/* The connection of a script goes, an open transaction is rolled back. Once its last statement has ended; any thread, never blocks. */
+/* The connection of a script goes, an open transaction is rolled back. Once its last statement has ended, for each script whose
+ * first one was queued; any thread, never blocks. */
 void engine_script_end(struct engine *e, struct str tenant, uint64_t script);
 /* Gives back engine_run's reference, at any time: the task goes on, and ended() still comes. */
 void engine_task_unref(struct engine_task *t);
@@ -154,6 +158,8 @@ struct engine_limits { /* of one tenant */
 	int threads;     /* DuckDB's, for heavy statements */
 	int concurrent;  /* statements at once */
 	int queued;      /* beyond these: ERR_TOO_MANY */
+	int scripts;     /* open at once; beyond these: ERR_TOO_MANY */
+	int databases;   /* beside the tenant's own; beyond these: ENGINE_FULL */
 };
 struct engine_options {
 	struct exec_loop *loop;

@@ -28,6 +28,8 @@ struct engine_task {
 	bool drops;       /* it */
 	bool changes;     /* may change what the tenant's SQL sees */
 	bool repeatable;  /* so the worker says */
+	uint64_t script;  /* 0 = none */
+	bool script_begins;
 	struct engine_feed *feed; /* of an ingest; NULL = none */
 	struct str file;  /* of a batch of records: one of a file at a time; points into name */
 	char *name;       /* owned */
@@ -50,6 +52,8 @@ struct lane {
 	struct link *link;    /* on the loop; NULL = no worker */
 	bool has_worker, pump_posted;
 	bool no_old_exports;  /* those of an earlier server are gone */
+	struct list scripts;  /* open ones */
+	int nscripts;
 	char name[64];
 };
 
@@ -96,6 +100,14 @@ void lane_take_back(struct lane *lane, struct engine_task *t); /* on the loop: a
 void task_end(struct engine_task *t, const struct engine_end *end); /* on the loop, lock not held */
 void task_end_lost(struct engine_task *t, const char *text);
 
+/* scripts.c: which worker has a script's connection */
+bool script_open(struct lane *lane, uint64_t number);         /* lock held; false: there are too many */
+void script_close(struct lane *lane, uint64_t number);        /* lock held; not there is fine */
+bool script_admit(const struct engine_task *t);               /* on the loop, at the head of its queue: may it be sent? */
+void script_sent(struct lane *lane, uint64_t number, uint64_t generation); /* lock held */
+void scripts_lost(struct lane *lane, uint64_t generation);    /* lock held */
+void scripts_close(struct lane *lane);                        /* with its engine */
+
 /* catalog.c */
 enum admit { ADMIT_SEND, ADMIT_EMPTY /* OK, no tables */, ADMIT_GONE, ADMIT_LOST };
 enum admit catalog_admit(const struct engine_task *t);       /* at the head of its queue */
@@ -124,6 +136,8 @@ bool link_takes(const struct link *k, const struct engine_task *t); /* may it ru
 void link_send(struct link *k, struct engine_task *t);      /* takes it into link.sent */
 void link_cancel(struct link *k, struct engine_task *t);
 void link_quit(struct link *k);
+void link_script_end(struct link *k, uint64_t script, uint64_t generation); /* that the link of this generation had */
+uint64_t link_generation(const struct link *k);
 void link_tick(struct link *k, int64_t now_ms);             /* grace, idleness */
 
 #endif

@@ -13,6 +13,7 @@ struct lane *lane_of(struct engine *e, struct str tenant)
 	lane->tenant = str_from(lane->name, tenant.n);
 	lane->engine = e;
 	list_init(&lane->queue);
+	list_init(&lane->scripts);
 	e->o.limits(e->o.arg, lane->tenant, &lane->limits);
 	map_put(&e->lanes, lane->tenant, lane);
 	return lane;
@@ -222,6 +223,11 @@ static bool advance(struct lane *lane, struct engine_task *t)
 	if (a != ADMIT_SEND) {
 		take(lane, t, TASK_ENDED);
 		catalog_end(t, a);
+		return true;
+	}
+	if (!script_admit(t)) {
+		take(lane, t, TASK_ENDED);
+		task_end_lost(t, "the engine worker that held the script's connection has ended");
 		return true;
 	}
 	if (!lane->link) {

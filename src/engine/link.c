@@ -28,6 +28,7 @@ struct link {
 	int nsent, nexpress, ningests, nexports, slot; /* of nsent: express ones, uploads, exports */
 	uint64_t generation;
 	struct list catalogs;   /* in its memory: while there are any it is neither stopped nor renewed */
+	int nscripts;           /* open in it: likewise */
 	enum link_state state;
 	bool greeted, dismissed; /* it was ready once; it was told to go */
 	bool short_of_memory;    /* a statement found none: a fresh process has its memory in one piece */
@@ -58,9 +59,20 @@ enum link_state link_state(const struct link *k)
 	return k->state;
 }
 
+uint64_t link_generation(const struct link *k)
+{
+	return k->generation;
+}
+
+/* Does it have what would be lost with it? */
+static bool holds(const struct link *k)
+{
+	return !list_empty(&k->catalogs) || k->nscripts > 0;
+}
+
 int64_t link_idle_since(const struct link *k)
 {
-	return k->state == LINK_READY && k->nsent == 0 && list_empty(&k->catalogs) ? k->since_ms : 0;
+	return k->state == LINK_READY && k->nsent == 0 && !holds(k) ? k->since_ms : 0;
 }
 
 /* The worker has one executor more than statements at once. */
@@ -90,10 +102,10 @@ bool link_takes(const struct link *k, const struct engine_task *t)
 	return (t->kind != WIRE_INGEST || k->ningests < most) && (t->kind != WIRE_EXPORT || k->nexports < most);
 }
 
-static void keeps_catalogs(struct link *k)
+static void tell_holds(struct link *k)
 {
 	pthread_mutex_lock(&k->engine->lock);
-	k->lane->keeps = !list_empty(&k->catalogs);
+	k->lane->keeps = holds(k);
 	pthread_mutex_unlock(&k->engine->lock);
 }
 
@@ -169,8 +181,14 @@ static void task_sent(struct link *k, struct engine_task *t)
 		catalog_sent(t->catalog, k->generation, &k->catalogs);
 	if (t->to)
 		catalog_sent(t->to, k->generation, &k->catalogs);
-	if (t->catalog)
-		keeps_catalogs(k);
+	if (t->script_begins) {
+		k->nscripts++;
+		pthread_mutex_lock(&k->engine->lock);
+		script_sent(k->lane, t->script, k->generation);
+		pthread_mutex_unlock(&k->engine->lock);
+	}
+	if (t->catalog || t->script_begins)
+		tell_holds(k);
 	t->listener->started(t->arg);
 }
 
@@ -225,6 +243,23 @@ void link_cancel(struct link *k, struct engine_task *t)
 	}
 	t->kill_at_ms = clock_mono_ms() + k->engine->o.cancel_grace_ms;
 	send_control(k, WIRE_CANCEL, t->id, NULL);
+}
+
+static void renew_when_short(struct link *k)
+{
+	if (k->short_of_memory && k->nsent == 0 && !holds(k))
+		link_quit(k);
+}
+
+void link_script_end(struct link *k, uint64_t script, uint64_t generation)
+{
+	if (!k || k->generation != generation || k->state == LINK_DEAD)
+		return;
+	send_control(k, WIRE_SCRIPT_END, script, NULL);
+	k->nscripts--;
+	k->since_ms = clock_mono_ms();
+	tell_holds(k);
+	renew_when_short(k);
 }
 
 void link_quit(struct link *k)
@@ -361,12 +396,33 @@ static void hear_usage(struct link *k, struct engine_task *t, bool ok, const str
 		catalog_used(t->to ? t->to : t->catalog, u);
 	if (t->drops && ok && u->tables == 0) {
 		catalog_dropped(t->catalog);
-		keeps_catalogs(k);
+		tell_holds(k);
 	}
+}
+
+static bool hear_counts(struct arena *a, struct wire_in *in, struct engine_end *end)
+{
+	int64_t *rows;
+	uint32_t n;
+
+	end->inserted = wire_get_i64(in);
+	end->updated = wire_get_i64(in);
+	end->deleted = wire_get_i64(in);
+	end->nowhere = wire_get_u8(in) != 0;
+	n = wire_get_u32(in);
+	if (in->bad || n > WIRE_STEPS_MAX || end->inserted < 0 || end->updated < 0 || end->deleted < 0)
+		return false;
+	rows = n ? ARENA_ARRAY(a, int64_t, n) : NULL;
+	for (uint32_t i = 0; i < n; i++)
+		rows[i] = wire_get_i64(in);
+	end->step_rows = rows;
+	end->nsteps = (int)n;
+	return !in->bad && in->p == in->end;
 }
 
 static bool hear_end(struct link *k, struct engine_task *t, struct str body)
 {
+	OWNS(arena) a = {0};
 	struct wire_in in = wire_in(body);
 	struct engine_usage usage;
 	unsigned outcome = wire_get_u8(&in);
@@ -378,7 +434,8 @@ static bool hear_end(struct link *k, struct engine_task *t, struct str body)
 	end.row = wire_get_i64(&in);
 	end.column = wire_get_text(&in);
 	usage = wire_get_usage(&in);
-	if (in.bad || outcome > ENGINE_FULL || outcome == ENGINE_LOST || end.row < 0 || !usage_ok(&usage))
+	if (!hear_counts(&a, &in, &end) || outcome > ENGINE_FULL || (outcome == ENGINE_LOST && !t->script) || end.row < 0 ||
+	    !usage_ok(&usage))
 		return bad_packet(k, "end");
 	end.outcome = outcome;
 	end.repeatable = t->repeatable && outcome == ENGINE_OK;
@@ -388,8 +445,7 @@ static bool hear_end(struct link *k, struct engine_task *t, struct str body)
 	k->short_of_memory = k->short_of_memory || str_eq(end.class, S("Out of Memory"));
 	hear_usage(k, t, outcome == ENGINE_OK, &usage);
 	task_end(t, &end);
-	if (k->short_of_memory && k->nsent == 0 && list_empty(&k->catalogs))
-		link_quit(k);
+	renew_when_short(k);
 	return true;
 }
 
@@ -541,7 +597,7 @@ static void lose_catalogs(struct link *k)
 
 	while ((it = list_pop(&k->catalogs)) != NULL)
 		catalog_lost(it);
-	keeps_catalogs(k);
+	tell_holds(k);
 }
 
 /* The socket is closed or cannot be trusted: nothing more is heard. The process is reaped in on_exit. */
@@ -560,6 +616,8 @@ static void link_died(struct link *k)
 		kill_worker(k);
 	pthread_mutex_lock(&k->engine->lock);
 	lane_changed(k->lane, 0); /* sessions in its memory are gone */
+	scripts_lost(k->lane, k->generation);
+	k->nscripts = 0;
 	pthread_mutex_unlock(&k->engine->lock);
 	end_sent(k, text);
 	give_back_unsent(k);
@@ -665,7 +723,7 @@ static bool start_process(struct call *c, struct link *k, const int child_fds[2]
 {
 	const struct engine_limits *l = &k->lane->limits;
 	const char *cache;
-	const char *argv[24];
+	const char *argv[26];
 	struct exec_child_spec spec = {.file = k->engine->exe, .fds = {-1, -1, -1, child_fds[0], child_fds[1]}, .nfds = 5};
 	int n = 0;
 
@@ -683,6 +741,8 @@ static bool start_process(struct call *c, struct link *k, const int child_fds[2]
 	argv[n++] = arena_fmt(c->arena, "%d", l->threads).p;
 	argv[n++] = "--concurrent";
 	argv[n++] = arena_fmt(c->arena, "%d", l->concurrent).p;
+	argv[n++] = "--databases";
+	argv[n++] = arena_fmt(c->arena, "%d", l->databases).p;
 	if (k->engine->report.own_uid) {
 		argv[n++] = "--uid";
 		argv[n++] = arena_fmt(c->arena, "%u", (unsigned)(k->engine->o.uid_base + (uid_t)k->slot)).p;

@@ -326,7 +326,7 @@ static bool get_steps(struct call *c, struct wire_in *in, struct engine_ask *ask
 	uint32_t n = wire_get_u32(in);
 	struct engine_sql *steps;
 
-	if (in->bad || n > (size_t)(in->end - in->p) / 5)
+	if (in->bad || n > WIRE_STEPS_MAX || n > (size_t)(in->end - in->p) / 5)
 		return false;
 	steps = ARENA_ARRAY(c->arena, struct engine_sql, n);
 	for (uint32_t i = 0; i < n; i++) {

@@ -21,7 +21,7 @@
 #include <sys/types.h>
 
 enum { WIRE_JOBS_FD = 3, WIRE_CONTROL_FD = 4, WIRE_INLINE = 48 * 1024, WIRE_PACKET = 64 * 1024, WIRE_WINDOW = 8,
-       WIRE_BODY_MAX = 1 << 30, WIRE_COLUMNS_MAX = 4 << 20 };
+       WIRE_BODY_MAX = 1 << 30, WIRE_COLUMNS_MAX = 4 << 20, WIRE_STEPS_MAX = 1000 };
 
 enum wire_kind {
 	/* down, jobs */
@@ -36,13 +36,15 @@ enum wire_kind {
 	WIRE_CANCEL,    /* nothing */
 	WIRE_ACK,       /* u32: this many more parts of the task were stored */
 	WIRE_QUIT,      /* nothing; task 0: finish, checkpoint, exit */
+	WIRE_SCRIPT_END, /* nothing; the head's task is the script's number: its connection goes */
 	/* up */
 	WIRE_HELLO,     /* text version, u8 landlock, u8 seccomp, u8 rlimits; task 0; once, when ready */
 	WIRE_COLUMNS,   /* packed columns */
 	WIRE_PART,      /* struct wire_part, then the bytes (or in_fd: only bytes, the struct in the packet) */
 	WIRE_PROGRESS,  /* u32: per mille */
 	WIRE_END,       /* u8 outcome, i64 rows, i64 position, text class, text text, text bad_bind, i64 row, text column,
-	                 * i64 tables, i64 rows, i64 bytes: the catalog after a task that may have changed it; tables -1: unknown */
+	                 * i64 tables, i64 rows, i64 bytes: the catalog after a task that may have changed it; tables -1: unknown,
+	                 * i64 inserted, i64 updated, i64 deleted, u8 nowhere, u32 n, then n times i64: rows of each step */
 	WIRE_FATAL,     /* text; task 0: the worker could not start, or DuckDB is broken; it exits */
 	WIRE_REPEATABLE, /* nothing; before the END of a statement with ask.judge */
 };

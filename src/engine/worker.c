@@ -30,6 +30,7 @@ enum {
 	HEAVY_MS = 20,    /* a statement that runs longer is worth DuckDB's other threads */
 	EXECUTORS_MAX = 256,
 	THREADS_MAX = 256,
+	DATABASES_MAX = 400,
 };
 
 /* --- what executors ask --- */
@@ -131,6 +132,30 @@ bool executor_canceled(struct executor *x)
 	canceled = x->canceled;
 	pthread_mutex_unlock(&x->w->lock);
 	return canceled;
+}
+
+static void add_ms(struct timespec *at, int64_t ms)
+{
+	at->tv_sec += ms / 1000;
+	at->tv_nsec += ms % 1000 * 1000000L;
+	at->tv_sec += at->tv_nsec / 1000000000L;
+	at->tv_nsec %= 1000000000L;
+}
+
+bool executor_pause(struct executor *x, int64_t ms)
+{
+	struct timespec until;
+	bool ok;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	add_ms(&until, ms);
+	pthread_mutex_lock(&x->w->lock);
+	while (!x->canceled)
+		if (pthread_cond_timedwait(&x->news, &x->w->lock, &until) == ETIMEDOUT)
+			break;
+	ok = !x->canceled;
+	pthread_mutex_unlock(&x->w->lock);
+	return ok;
 }
 
 bool executor_window(struct executor *x)
@@ -394,6 +419,9 @@ static void control_record(struct worker *w, const struct wire_head *h, struct s
 	case WIRE_QUIT:
 		w->quitting = true;
 		break;
+	case WIRE_SCRIPT_END:
+		scripts_end(w->scripts, h->task);
+		break;
 	default:
 		_exit(WORKER_EXIT_BAD_PACKET);
 	}
@@ -564,6 +592,10 @@ static bool number_option(const char *name, const char *value, struct worker_opt
 		o->threads = (int)n;
 		return true;
 	}
+	if (strcmp(name, "--databases") == 0 && number(value, 0, DATABASES_MAX, &n)) {
+		o->databases = (int)n;
+		return true;
+	}
 	if (strcmp(name, "--concurrent") == 0 && number(value, 1, EXECUTORS_MAX, &n)) {
 		o->concurrent = (int)n;
 		return true;
@@ -648,6 +680,9 @@ int engine_worker_main(int argc, char **argv)
 	w.executors = base_zalloc(sizeof(*w.executors) * (size_t)w.nexecutors);
 	w.catalogs = catalogs_open();
 	w.repeats = repeats_open();
+	w.scripts = scripts_open();
+	if (!w.scripts)
+		die(S("no thread for scripts"));
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_mutex_init(&w.opening, NULL);
 	pthread_cond_init(&w.wants, NULL);

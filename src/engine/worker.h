@@ -35,7 +35,7 @@ struct worker_options {
 	const char *cache;   /* a folder to read from, absolute; NULL = none */
 	int64_t memory, temp;
 	uid_t uid;           /* 0 = stay */
-	int threads, concurrent;
+	int threads, concurrent, databases;
 	bool require_sandbox, no_rlimit_as;
 	bool records;        /* keeps files of the server's own, and nothing else */
 };
@@ -64,6 +64,7 @@ struct task {
 	struct catalog *catalog;   /* entered */
 	struct engine_end end;     /* texts in the arena */
 	struct engine_usage usage; /* of the catalog after it; tables -1: unknown */
+	struct change *change; /* the script's transaction, open or not; NULL: not of a script */
 	size_t prefix;         /* bytes put before ask.sql when it was prepared */
 	bool broken;           /* DuckDB cannot go on */
 };
@@ -190,8 +191,11 @@ void parts_finish(struct parts *p, struct task *t); /* END, and all that was wai
 /* --- worker_run.c, worker_parquet.c --- */
 bool task_execute(struct task *t, duckdb_prepared_statement st, duckdb_result *ret) NODISCARD; /* a SELECT streams */
 bool task_fetch(struct task *t, duckdb_result *r, duckdb_data_chunk *ret) NODISCARD;           /* *ret NULL: that was all */
-void run_statement(struct executor *x, struct task *t);
+bool statement_run(struct executor *x, struct task *t, struct session *s) NODISCARD; /* ask.sql alone */
 void run_parquet(struct executor *x, struct task *t, struct str body);
+
+/* --- worker_change.c: transactions around statements --- */
+void run_statement(struct executor *x, struct task *t);
 
 /* --- worker_export.c, worker_export_stats.c: a SELECT's rows as Parquet files --- */
 void run_export(struct executor *x, struct task *t, struct str body);
@@ -204,9 +208,10 @@ bool export_describe(struct task *t, duckdb_connection con, duckdb_result *r, st
  *
  * A task of a catalog (t->scope) enters it, gets a connection whose default it is, and leaves it. Until then a
  * drop waits for it, or cancels it: executor_canceled() turns true and a wait on the connection is interrupted. */
-struct change { /* a transaction that may change the catalog */
+struct change { /* a transaction; one of a catalog holds its limits */
 	struct session *session;     /* NULL: not open */
 	uint64_t version;            /* of the catalog when it began */
+	struct buf touched;          /* of several statements: see catalog_note() */
 };
 bool catalog_enter(struct executor *x, struct task *t, bool outlives) NODISCARD; /* attaches it when need be */
 void catalog_leave(struct executor *x, struct task *t, struct session *s);       /* s goes back, to be used again; NULL is fine */
@@ -217,12 +222,23 @@ void catalog_rollback(struct change *ch);                                       
 bool catalog_fits(struct executor *x, struct task *t, const struct engine_usage *more) NODISCARD;
 /* COMMIT within the limits, and t->usage; else ROLLBACK and t->end. What `sql` may have changed is measured; … */
 bool catalog_commit(struct executor *x, struct task *t, struct change *ch, struct str sql) NODISCARD;
+/* … or, with an empty `sql`, by all statements noted. A statement is noted when it has run. */
+void catalog_note(struct executor *x, struct task *t, struct change *ch, struct str sql);
 /* … or so many rows and bytes came to one table. */
 bool catalog_commit_rows(struct executor *x, struct task *t, struct change *ch, const struct engine_usage *more,
 			 struct str table) NODISCARD;
 struct catalogs *catalogs_open(void);
 /* --- worker_verbs.c --- */
 void run_catalog(struct executor *x, struct task *t, struct str body);
+
+/* --- worker_scripts.c: connections that several statements share --- */
+struct scripts;
+struct scripts *scripts_open(void); /* NULL: no thread */
+struct session *script_enter(struct executor *x, struct task *t); /* of ask.script; sets t->change; NULL: t->end says why */
+void script_leave(struct executor *x, struct session *s);
+void scripts_end(struct scripts *all, uint64_t number); /* never waits */
+bool scripts_in_catalog(struct executor *x, const struct catalog *k);
+void scripts_leave_catalog(struct executor *x, const struct catalog *k);
 
 /* --- worker_ingest.c --- */
 /* fd: see WIRE_INGEST; closed here. The body is read with wire_get_ingest; t->scope is set by it. */
@@ -279,6 +295,7 @@ void executor_interrupt_others(struct executor *x, const struct catalog *k);
 /* From here on a cancel interrupts con; NULL: no longer. False when it was canceled before. */
 bool executor_runs(struct executor *x, const struct session *s);
 bool executor_canceled(struct executor *x);
+bool executor_pause(struct executor *x, int64_t ms); /* false: canceled */
 /* Room for one more part in the window; false: canceled. */
 bool executor_window(struct executor *x);
 void worker_send(struct str packet, int fd); /* ends the process when the server is gone */

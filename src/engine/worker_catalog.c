@@ -167,7 +167,7 @@ bool catalog_detach(struct executor *x, struct catalog *k)
 }
 
 /* Marks a file that nobody is in as busy, where there are too many. Lock held. */
-static struct catalog *pick_file(struct catalogs *all)
+static struct catalog *pick_file(struct executor *x, struct catalogs *all)
 {
 	struct catalog *oldest = NULL;
 	struct map_slot slot;
@@ -177,7 +177,8 @@ static struct catalog *pick_file(struct catalogs *all)
 	for (size_t i = 0; map_next(&all->all, &i, &slot);) {
 		struct catalog *k = slot.value;
 
-		if (k->persistent && k->attached && !k->busy && k->users == 0 && (!oldest || k->used < oldest->used))
+		if (k->persistent && k->attached && !k->busy && k->users == 0 && (!oldest || k->used < oldest->used) &&
+		    !scripts_in_catalog(x, k))
 			oldest = k;
 	}
 	if (oldest)
@@ -192,7 +193,7 @@ static void make_place(struct executor *x)
 	bool ok;
 
 	pthread_mutex_lock(&all->lock);
-	k = pick_file(all);
+	k = pick_file(x, all);
 	pthread_mutex_unlock(&all->lock);
 	if (!k)
 		return;

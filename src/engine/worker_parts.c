@@ -294,6 +294,13 @@ void parts_finish(struct parts *p, struct task *t)
 	wire_i64(&body, t->end.row);
 	wire_text(&body, cut(t->end.column));
 	wire_put_usage(&body, &t->usage);
+	wire_i64(&body, t->end.inserted);
+	wire_i64(&body, t->end.updated);
+	wire_i64(&body, t->end.deleted);
+	wire_u8(&body, t->end.nowhere);
+	wire_u32(&body, (uint32_t)t->end.nsteps);
+	for (int i = 0; i < t->end.nsteps; i++)
+		wire_i64(&body, t->end.step_rows[i]);
 	put_record(p, t->id, WIRE_END, (struct str){NULL, 0}, buf_str(&body));
 	flush(p);
 	if (p->text.cap > PART_MAX * 2) /* one long row should not be kept for ever */

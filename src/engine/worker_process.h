@@ -13,6 +13,7 @@ struct worker {
 	pthread_mutex_t lock;
 	struct catalogs *catalogs;
 	struct repeats *repeats;
+	struct scripts *scripts;
 	struct records *records;      /* NULL: this worker runs statements */
 	struct executor *executors;
 	int nexecutors;               /* one more than statements at once: for what is done with a whole catalog */

@@ -162,13 +162,27 @@ bool task_fetch(struct task *t, duckdb_result *r, duckdb_data_chunk *ret)
 	return !error || task_failed_by_duckdb(t, error);
 }
 
+static bool enough(const struct executor *x, const struct task *t)
+{
+	return t->ask.max_rows > 0 && x->parts.total_rows >= t->ask.max_rows;
+}
+
+/* Rows beyond those that were asked for. */
+static void leave_out(const struct executor *x, const struct task *t, duckdb_data_chunk chunk)
+{
+	int64_t left = t->ask.max_rows - x->parts.total_rows;
+
+	if (t->ask.max_rows > 0 && (int64_t)duckdb_data_chunk_get_size(chunk) > left)
+		duckdb_data_chunk_set_size(chunk, (idx_t)left);
+}
+
 static bool send_rows(struct executor *x, struct task *t, duckdb_result *r)
 {
 	int n = (int)duckdb_column_count(r);
 	OWNS(buf) packed = {0};
 	duckdb_data_chunk chunk;
 	struct column *cols;
-	bool ok;
+	bool ok = true;
 
 	if (!columns_of(t, r, &cols))
 		return false;
@@ -178,7 +192,8 @@ static bool send_rows(struct executor *x, struct task *t, duckdb_result *r)
 				  packed.n, WIRE_COLUMNS_MAX);
 	parts_columns(&x->parts, t, buf_str(&packed));
 	parts_begin(&x->parts, t);
-	while ((ok = task_fetch(t, r, &chunk)) && chunk) {
+	while (!enough(x, t) && (ok = task_fetch(t, r, &chunk)) && chunk) {
+		leave_out(x, t, chunk);
 		ok = parts_rows(&x->parts, t, cols, n, chunk);
 		duckdb_destroy_data_chunk(&chunk);
 		if (!ok)
@@ -187,17 +202,49 @@ static bool send_rows(struct executor *x, struct task *t, duckdb_result *r)
 	return ok && parts_end(&x->parts, t);
 }
 
+/* RETURNING merge_action: what became of each row. */
+static void count_actions(struct task *t, duckdb_data_chunk chunk)
+{
+	const duckdb_string_t *v = duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
+	idx_t n = duckdb_data_chunk_get_size(chunk);
+
+	for (idx_t i = 0; i < n; i++) {
+		duckdb_string_t action = v[i];
+		char first = duckdb_string_t_length(action) ? *duckdb_string_t_data(&action) : '\0';
+
+		t->end.inserted += first == 'I';
+		t->end.updated += first == 'U';
+		t->end.deleted += first == 'D';
+	}
+	t->end.rows += (int64_t)n;
+}
+
+static void count_changed(struct task *t, int64_t rows)
+{
+	t->end.rows = rows;
+	if (t->ask.counts == ENGINE_INSERTED)
+		t->end.inserted += rows;
+	else if (t->ask.counts == ENGINE_UPDATED)
+		t->end.updated += rows;
+	else if (t->ask.counts == ENGINE_DELETED)
+		t->end.deleted += rows;
+}
+
 /* A counter is the only cell of the result. */
 static bool count_changes(struct task *t, duckdb_result *r)
 {
-	bool counter = duckdb_result_return_type(*r) == DUCKDB_RESULT_TYPE_CHANGED_ROWS;
+	bool counter = duckdb_result_return_type(*r) == DUCKDB_RESULT_TYPE_CHANGED_ROWS && t->ask.counts != ENGINE_STATUS;
+	bool actions = t->ask.counts == ENGINE_MERGED && duckdb_column_type(r, 0) == DUCKDB_TYPE_VARCHAR;
 	duckdb_data_chunk chunk;
 
+	t->end.rows = 0;
 	if (!task_fetch(t, r, &chunk))
 		return false;
-	if (chunk && counter && t->ask.counts != ENGINE_STATUS && duckdb_data_chunk_get_size(chunk) > 0)
-		t->end.rows = *(int64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
+	if (chunk && counter && duckdb_data_chunk_get_size(chunk) > 0)
+		count_changed(t, *(int64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0)));
 	while (chunk) {
+		if (actions)
+			count_actions(t, chunk);
 		duckdb_destroy_data_chunk(&chunk);
 		if (!task_fetch(t, r, &chunk))
 			return false;
@@ -237,7 +284,7 @@ static bool run_prepared(struct executor *x, struct task *t, duckdb_prepared_sta
 	return ok;
 }
 
-static bool run_on(struct executor *x, struct task *t, struct session *s)
+bool statement_run(struct executor *x, struct task *t, struct session *s)
 {
 	duckdb_prepared_statement st;
 	bool kept, ok;
@@ -248,103 +295,4 @@ static bool run_on(struct executor *x, struct task *t, struct session *s)
 	if (!kept)
 		duckdb_destroy_prepare(&st);
 	return ok;
-}
-
-/* What a statement is that changes something other than rows. */
-static void classify(struct task *t, struct sql_class *ret)
-{
-	struct sql_tokens tokens;
-
-	*ret = (struct sql_class){.kind = SQL_INSERT};
-	if (t->ask.counts != ENGINE_STATUS && t->ask.counts != ENGINE_ROWS)
-		return;
-	if (sql_lex(&t->call, SQL_DUCKDB, t->ask.sql, &tokens)) {
-		sql_classify(&t->call, &tokens, (struct sql_span){0, tokens.n}, ret);
-		return;
-	}
-	call_forgive(&t->call);
-	ret->kind = SQL_UNKNOWN; /* DuckDB says what is wrong */
-}
-
-/* DuckDB refuses these in a transaction, or they are none of its business. */
-static bool stands_alone(const struct sql_class *k)
-{
-	static const enum sql_kind kinds[] = {SQL_VACUUM, SQL_ANALYZE, SQL_CHECKPOINT, SQL_PRAGMA, SQL_BEGIN, SQL_COMMIT,
-					      SQL_ROLLBACK, SQL_USE, SQL_SET, SQL_RESET, SQL_SHOW, SQL_UNKNOWN};
-
-	for (size_t i = 0; i < COUNT_OF(kinds); i++)
-		if (k->kind == kinds[i])
-			return true;
-	return false;
-}
-
-static bool makes_function(const struct sql_class *k)
-{
-	return (k->kind == SQL_CREATE || k->kind == SQL_EXPLAIN) &&
-	       (str_eq(k->object, S("MACRO")) || str_eq(k->object, S("FUNCTION")));
-}
-
-/* All of it within the catalog's limits, or nothing. */
-static bool run_change(struct executor *x, struct task *t, struct session *s)
-{
-	struct change ch;
-
-	if (!catalog_begin(x, t, s, &ch))
-		return false;
-	if (run_on(x, t, s))
-		return catalog_commit(x, t, &ch, t->ask.sql);
-	catalog_rollback(&ch);
-	return false;
-}
-
-static void run_in(struct executor *x, struct task *t, struct session *s)
-{
-	struct sql_class class;
-
-	if (t->ask.writes)
-		classify(t, &class);
-	if (!executor_runs(x, s))
-		task_fails(t, "INTERRUPT", "Interrupted!");
-	else if (t->ask.writes && makes_function(&class) && !functions_may_be_called(x, t, class.leaf))
-		;
-	else if (t->catalog && t->ask.writes && !stands_alone(&class))
-		run_change(x, t, s);
-	else
-		run_on(x, t, s);
-	executor_runs(x, NULL);
-	if (t->end.outcome == ENGINE_FAILED && executor_canceled(x) && !t->broken)
-		t->end.outcome = ENGINE_INTERRUPTED;
-	if (t->end.outcome == ENGINE_OK && t->ask.judge && statement_repeatable(x, t, s))
-		parts_repeatable(&x->parts, t);
-	if (t->end.outcome == ENGINE_OK && t->ask.counts == ENGINE_STATUS)
-		session_forget(s);
-}
-
-static void run_in_catalog(struct executor *x, struct task *t)
-{
-	struct session *s;
-
-	if (!catalog_enter(x, t, t->ask.outlives))
-		return;
-	s = catalog_session(x, t);
-	if (s)
-		run_in(x, t, s);
-	catalog_leave(x, t, s);
-}
-
-void run_statement(struct executor *x, struct task *t)
-{
-	struct session *s;
-
-	t->end.position = -1;
-	if (t->scope.name.n) {
-		run_in_catalog(x, t);
-		return;
-	}
-	s = executor_session(x, t);
-	if (!s)
-		return;
-	run_in(x, t, s);
-	if (t->ask.session_state || t->end.outcome != ENGINE_OK)
-		worker_session_close(s);
 }

@@ -45,7 +45,7 @@ static bool limit(__rlimit_resource_t what, uint64_t n)
 static bool limit_all(const struct worker_options *o)
 {
 	/* Executors and their packers, DuckDB's in two instances, … */
-	uint64_t stacks = (uint64_t)(2 * (o->concurrent + 1) + 2 * o->threads + 2) * STACK;
+	uint64_t stacks = (uint64_t)(2 * (o->concurrent + 1) + 2 * o->threads + 3) * STACK;
 	uint64_t batches = o->records ? (uint64_t)(o->concurrent + 1) * BATCH_SPACE : 0;
 	bool ok = limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, FILES_MAX);
 

@@ -463,6 +463,56 @@ static bool effect_of(struct executor *x, struct task *t, duckdb_connection con,
 	return true;
 }
 
+/* --- of several statements in one transaction: the names that they touched, measured when it ends --- */
+static bool is_noted(const struct change *ch, struct str name)
+{
+	struct wire_in in = wire_in(buf_str(&ch->touched));
+
+	while (in.p && in.p != in.end && !in.bad)
+		if (str_ieq(wire_get_text(&in), name))
+			return true;
+	return false;
+}
+
+void catalog_note(struct executor *x, struct task *t, struct change *ch, struct str sql)
+{
+	struct sql_tokens tokens;
+	struct str *names;
+	int n;
+
+	if (!t->catalog || !sql_lex(&t->call, SQL_DUCKDB, sql, &tokens)) {
+		call_forgive(&t->call);
+		return;
+	}
+	names = names_of(t->call.arena, &tokens, &n);
+	for (int i = 0; i < n; i++) {
+		struct catalog_table was;
+
+		if (is_noted(ch, names[i]))
+			continue;
+		if (known(x, t, names[i], &was) || catalog_has_table(ch->session->con, t->catalog, names[i]))
+			wire_text(&ch->touched, names[i]);
+	}
+}
+
+static bool effect_of_notes(struct executor *x, struct task *t, const struct change *ch, struct effect *ret)
+{
+	struct wire_in in = wire_in(arena_dup(t->call.arena, buf_str(&ch->touched)));
+
+	*ret = (struct effect){.how = MEASURE_ALL};
+	ret->v = ARENA_ARRAY(t->call.arena, struct touched, ch->touched.n / sizeof(uint32_t) + 1);
+	while (in.p != in.end && !in.bad) {
+		struct touched *at = &ret->v[ret->n];
+
+		*at = (struct touched){.name = wire_get_text(&in)};
+		if (!look_after(x, t, ch->session->con, MEASURE_ALL, at))
+			return false;
+		if (!at->gone || known(x, t, at->name, &at->now))
+			ret->n++; /* else made and dropped again */
+	}
+	return true;
+}
+
 /* Lock held: usage as it would be. */
 static struct engine_usage usage_after(struct catalog *k, const struct effect *e)
 {
@@ -513,7 +563,7 @@ static void apply(struct catalog *k, const struct effect *e)
 }
 
 /* --- the transaction --- */
-bool catalog_begin(struct executor *x, struct task *t, struct session *s, struct change *ret)
+static bool know_size(struct executor *x, struct task *t, struct session *s, uint64_t *ret_version)
 {
 	struct catalogs *all = executor_catalogs(x);
 	bool measured;
@@ -521,12 +571,20 @@ bool catalog_begin(struct executor *x, struct task *t, struct session *s, struct
 	pthread_mutex_lock(&all->lock);
 	measured = t->catalog->measured;
 	pthread_mutex_unlock(&all->lock);
-	*ret = (struct change){0};
 	if (!measured && !catalog_measure_all(x, t, t->catalog, s->con))
 		return false;
 	pthread_mutex_lock(&all->lock);
-	ret->version = t->catalog->version;
+	*ret_version = t->catalog->version;
 	pthread_mutex_unlock(&all->lock);
+	return true;
+}
+
+bool catalog_begin(struct executor *x, struct task *t, struct session *s, struct change *ret)
+{
+	buf_clear(&ret->touched);
+	ret->session = NULL;
+	if (t->catalog && !know_size(x, t, s, &ret->version))
+		return false;
 	if (!catalog_query(t, s->con, "BEGIN TRANSACTION"))
 		return false;
 	ret->session = s;
@@ -542,6 +600,7 @@ void catalog_rollback(struct change *ch)
 	duckdb_query(ch->session->con, "ROLLBACK", &r); /* refused where DuckDB has done it */
 	duckdb_destroy_result(&r);
 	ch->session = NULL;
+	buf_clear(&ch->touched);
 }
 
 /* Another committed meanwhile: what was measured is not what is there. */
@@ -591,7 +650,20 @@ static bool commit_alone(struct executor *x, struct task *t, struct change *ch, 
 	if (!ok)
 		catalog_rollback(ch);
 	ch->session = NULL;
+	buf_clear(&ch->touched);
 	return ok;
+}
+
+/* Of the tenant's own: no limits but DuckDB's. */
+static bool commit_plainly(struct executor *x, struct task *t, struct change *ch)
+{
+	executor_runs(x, NULL); /* a COMMIT is not interrupted */
+	if (!catalog_query(t, ch->session->con, "COMMIT")) {
+		catalog_rollback(ch);
+		return false;
+	}
+	ch->session = NULL;
+	return true;
 }
 
 bool catalog_commit(struct executor *x, struct task *t, struct change *ch, struct str sql)
@@ -599,7 +671,9 @@ bool catalog_commit(struct executor *x, struct task *t, struct change *ch, struc
 	struct engine_end end = t->end;
 	struct effect e;
 
-	if (effect_of(x, t, ch->session->con, sql, &e)) {
+	if (!t->catalog)
+		return commit_plainly(x, t, ch);
+	if (sql.n ? effect_of(x, t, ch->session->con, sql, &e) : effect_of_notes(x, t, ch, &e)) {
 		t->end = end;
 		return commit_alone(x, t, ch, &e);
 	}

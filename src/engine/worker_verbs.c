@@ -177,6 +177,7 @@ static void drop_closed(struct executor *x, struct task *t, struct catalog *k)
 
 	wait_for_users(x, k);
 	catalog_close_sessions(executor_catalogs(x), k);
+	scripts_leave_catalog(x, k);
 	v = known_tables(x, t, k, &n);
 	left = drop_tables(x, t, k, v, n);
 	if (t->broken)

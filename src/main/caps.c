@@ -8,6 +8,7 @@ void tenant_engine_limits(void *arg, struct str tenant, struct engine_limits *re
 	*ret = (struct engine_limits){
 		.memory_bytes = caps->memory_bytes, .temp_bytes = caps->temp_bytes, .threads = (int)caps->threads,
 		.concurrent = (int)caps->concurrent_statements, .queued = (int)caps->queued_statements,
+		.scripts = (int)caps->open_scripts, .databases = (int)caps->databases,
 	};
 }
 

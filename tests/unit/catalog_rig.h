@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct fixture {
 	char dir[FOLDER_PATH_MAX];
 };
 UNUSED static struct fixture *fx; /* of the test that runs */
+UNUSED static int64_t fx_idle_ms = 60000;
 
 /* --- one catalog, and what its owner was told --- */
 struct owned {
@@ -95,7 +97,10 @@ struct told {
 	struct buf rows, text, class;
 	int started, parts, ended;
 	enum engine_outcome outcome;
-	int64_t count;
+	int64_t count, inserted, updated, deleted;
+	bool nowhere;
+	int64_t steps[8];
+	int nsteps;
 };
 
 UNUSED static void on_started(void *arg)
@@ -138,6 +143,13 @@ UNUSED static void on_ended(void *arg, const struct engine_end *end)
 	t->ended++;
 	t->outcome = end->outcome;
 	t->count = end->rows;
+	t->inserted = end->inserted;
+	t->updated = end->updated;
+	t->deleted = end->deleted;
+	t->nowhere = end->nowhere;
+	t->nsteps = end->nsteps;
+	for (int i = 0; i < end->nsteps && i < 8; i++)
+		t->steps[i] = end->step_rows[i];
 	buf_add(&t->text, end->text);
 	buf_add(&t->class, end->class);
 	pthread_cond_broadcast(&fx->changed);
@@ -179,7 +191,10 @@ UNUSED static void finish(struct told *t)
 struct done {
 	enum engine_outcome outcome;
 	struct str rows, text, class;
-	int64_t count;
+	int64_t count, inserted, updated, deleted;
+	bool nowhere;
+	int64_t steps[8];
+	int nsteps;
 };
 
 UNUSED static struct done run_ask(const struct engine_ask *ask)
@@ -190,7 +205,8 @@ UNUSED static struct done run_ask(const struct engine_ask *ask)
 	begin_ask(&t, ask);
 	wait_for(&t.ended);
 	d = (struct done){t.outcome, arena_dup(&fx->arena, buf_str(&t.rows)), arena_dup(&fx->arena, buf_str(&t.text)),
-			  arena_dup(&fx->arena, buf_str(&t.class)), t.count};
+			  arena_dup(&fx->arena, buf_str(&t.class)), t.count, t.inserted, t.updated, t.deleted, t.nowhere, {0}, t.nsteps};
+	memcpy(d.steps, t.steps, sizeof(d.steps));
 	finish(&t);
 	return d;
 }
@@ -289,7 +305,7 @@ UNUSED static void limits_of(void *arg, struct str tenant, struct engine_limits 
 
 UNUSED static void open_engine(void)
 {
-	struct engine_options o = {.max_workers = 2, .idle_ms = 60000, .cancel_grace_ms = 5000, .uid_base = 640000, .limits = limits_of,
+	struct engine_options o = {.max_workers = 2, .idle_ms = fx_idle_ms, .cancel_grace_ms = 5000, .uid_base = 640000, .limits = limits_of,
 				   .arg = &fx->limits, .program = getenv("MAYFLY_BINARY")};
 
 	assert_non_null(o.program);
@@ -310,7 +326,7 @@ UNUSED static int begin(void **state)
 	folder_make(fx->dir);
 	assert_int_equal(chmod(fx->dir, 0711), 0);
 	fx->limits = (struct engine_limits){.memory_bytes = 1LL << 31, .temp_bytes = 1 << 30, .threads = 2, .concurrent = CONCURRENT,
-					    .queued = 100};
+					    .queued = 100, .scripts = 3, .databases = 70};
 	open_engine();
 	return 0;
 }

@@ -213,7 +213,16 @@ UNUSED static void take_end(struct answer *a, struct str body)
 	a->end.row = wire_get_i64(&in);
 	a->end.column = wire_get_text(&in);
 	wire_get_usage(&in);
+	a->end.inserted = wire_get_i64(&in);
+	a->end.updated = wire_get_i64(&in);
+	a->end.deleted = wire_get_i64(&in);
+	a->end.nowhere = wire_get_u8(&in);
+	a->end.nsteps = (int)wire_get_u32(&in);
+	a->end.step_rows = arena_alloc(&a->arena, sizeof(int64_t) * (size_t)(a->end.nsteps + 1));
+	for (int i = 0; i < a->end.nsteps; i++)
+		((int64_t *)(uintptr_t)a->end.step_rows)[i] = wire_get_i64(&in);
 	assert_false(in.bad);
+	assert_ptr_equal(in.p, in.end);
 }
 
 UNUSED static void take_columns(struct answer *a, struct str body, int fd)

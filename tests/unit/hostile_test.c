@@ -61,6 +61,10 @@ static void end_with(uint64_t task, int64_t position, const struct engine_usage 
 	wire_i64(&b, 0);
 	wire_text(&b, S(""));
 	wire_put_usage(&b, usage);
+	for (int i = 0; i < 3; i++)
+		wire_i64(&b, 0);
+	wire_u8(&b, 0);
+	wire_u32(&b, 0);
 	wire_end_record(&b, at);
 	wire_send(WIRE_JOBS_FD, buf_str(&b), -1);
 }

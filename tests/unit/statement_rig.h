@@ -34,7 +34,7 @@ static void engine_limits(void *arg, struct str tenant, struct engine_limits *re
 {
 	(void)arg;
 	(void)tenant;
-	*ret = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 4, .queued = 10000};
+	*ret = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 4, .queued = 10000, .scripts = 100, .databases = 64};
 }
 
 static void caps_of(void *arg, struct str tenant, struct statement_caps *ret)
