@@ -1,0 +1,150 @@
+# Literals and operators
+# Text literals know Snowflake's escapes, numbers their exact precision and scale, and operators its rules of division, of NULL and of text.
+
+select 1.50 as n;
+--> N: number(3,2)
+1.50
+
+select .5 as n;
+--> N: number(1,1)
+0.5
+
+select 1.5e3 as n;
+--> N: float
+1500
+
+select 99999999999999999999999999999999999999 as n;
+--> N: number(38,0)
+99999999999999999999999999999999999999
+
+select 'it\'s' as s;
+--> S: text
+it's
+
+select 'a\tb\nc' as s;
+--> S: text
+"a\tb\nc"
+
+select '\x41\u00e9' as s;
+--> S: text
+Aé
+
+select 'back\\slash' as s, '\q' as q;
+--> S: text | Q: text
+back\slash | q
+
+select '\101' as octal;
+--> OCTAL: text
+A
+
+select $$raw \n 'text'$$ as s;
+--> S: text
+raw \n 'text'
+
+select x'00ff' as b;
+--> B: binary
+00FF
+
+select 1 as a -- a comment
+, 2 as b // another one
+, 3 /* and
+a third */ as c;
+--> A: number | B: number | C: number
+1 | 2 | 3
+
+select 1 as a;;
+--> A: number
+1
+
+select date '2024-02-29' as d, time '13:05:07.25' as t, timestamp '2024-02-29 13:05:07.25' as ts;
+--> D: date | T: time | TS: timestamp_ntz
+2024-02-29 | 13:05:07.25 | 2024-02-29 13:05:07.25
+
+select 7::float / 2 as n;
+--> N: float
+3.5
+
+select 1 / 0;
+--! 100051 22012 Division by zero
+
+select 1 % 0;
+--! 100051 22012 Division by zero
+
+select 1.5 / 0.0;
+--! 100051 22012 Division by zero
+
+select 7 % 3 as a, -7 % 3 as b, 7.5 % 2 as c;
+--> A: number | B: number | C: number
+1 | -1 | 1.5
+
+select 0.1 + 0.2 as n;
+--> N: number
+0.3
+
+select 1.5 * 1.5 as n;
+--> N: number
+2.25
+
+select 1 + 2 * 3 as n, (1 + 2) * 3 as m;
+--> N: number | M: number
+7 | 9
+
+select 1 + null as n;
+--> N: number
+NULL
+
+select 'a' || 'b' as s;
+--> S: text
+ab
+
+select 'a' || 1 as s, 1 || 2 as t;
+--> S: text | T: text
+a1 | 12
+
+select 'x' || true as s;
+--> S: text
+xtrue
+
+select 1 = 1.0 as a, 1 <> 2 as b, 1 != 2 as c, 2 >= 2 as d;
+--> A: boolean | B: boolean | C: boolean | D: boolean
+true | true | true | true
+
+select '10' = 10 as a, '5' < 10 as b;
+--> A: boolean | B: boolean
+true | true
+
+select 5 between 1 and 5 as a, 5 not between 1 and 4 as b;
+--> A: boolean | B: boolean
+true | true
+
+select 2 in (1, 2) as a, 3 not in (1, 2) as b, 3 not in (1, null) as c;
+--> A: boolean | B: boolean | C: boolean
+true | true | NULL
+
+select null = null as a, null is null as b, null is not distinct from null as c, 1 is distinct from null as d;
+--> A: boolean | B: boolean | C: boolean | D: boolean
+NULL | true | true | true
+
+select true and null as a, false and null as b, true or null as c, not null as d;
+--> A: boolean | B: boolean | C: boolean | D: boolean
+NULL | false | true | NULL
+
+select 'Snow' like 'S%' as a, 'Snow' like 's%' as b, 'Snow' ilike 's%' as c, 'a%b' like 'a^%b' escape '^' as d;
+--> A: boolean | B: boolean | C: boolean | D: boolean
+true | false | true | true
+
+select 12::varchar as s, '12'::int as n, 1::boolean as b;
+--> S: text | N: number(38,0) | B: boolean
+12 | 12 | true
+
+select 5 as "MixedCase", 6 as "two words";
+--> MixedCase: number | two words: number
+5 | 6
+
+select -(-3) as n, +4 as p;
+--> N: number | P: number
+3 | 4
+
+select 1 as x, x + 1 as y, y * 10 as z;
+--> X: number | Y: number | Z: number
+1 | 2 | 20

@@ -1,0 +1,97 @@
+# Numbers
+# NUMBER is exact to 38 digits, FLOAT is a double.
+
+select abs(-1.5) as a, abs(3) as b;
+--> A: number | B: number
+1.5 | 3
+
+select ceil(135.135) as a, ceil(-975.975) as b, floor(135.135) as c, floor(-975.975) as d;
+--> A: number | B: number | C: number | D: number
+136 | -975 | 135 | -976
+
+select round(2.5) as a, round(-2.5) as b, round(2.567, 2) as c, round(1234, -2) as d;
+--> A: number | B: number | C: number | D: number
+3 | -3 | 2.57 | 1200
+
+select round(1.5::float) as a, round(2.5::float) as b;
+--> A: float | B: float
+2 | 3
+
+select mod(7, 3) as a, mod(-7, 3) as b, mod(7.5, 2) as c;
+--> A: number | B: number | C: number
+1 | -1 | 1.5
+
+select mod(1, 0);
+--! 100051 22012 Division by zero
+
+select sign(-5) as a, sign(0) as b, sign(2.5) as c;
+--> A: number | B: number | C: number
+-1 | 0 | 1
+
+select power(2, 10) as a, pow(2, -1) as b, exp(0) as c;
+--> A: float | B: float | C: float
+1024 | 0.5 | 1
+
+select ln(1) as a, log(2, 8) as b, log(10, 1000) as c;
+--> A: float | B: float | C: float
+0 | 3 | 3
+
+select pi() as a, degrees(pi()) as b, radians(180) as c;
+--> A: float | B: float | C: float
+3.141592653589793 | 180 | 3.141592653589793
+
+select sin(0) as a, cos(0) as b, tan(0) as c, atan2(0, 1) as d, cot(1) > 0.64 as e;
+--> A: float | B: float | C: float | D: float | E: boolean
+0 | 1 | 0 | 0 | true
+
+select sinh(0) as a, cosh(0) as b, tanh(0) as c, asin(0) as d, acos(1) as e;
+--> A: float | B: float | C: float | D: float | E: float
+0 | 1 | 0 | 0 | 0
+
+select factorial(5) as a, factorial(0) as b;
+--> A: number | B: number
+120 | 1
+
+select 2.5::int as a, -2.5::int as b, '2.5'::int as c, 2.4::number as d;
+--> A: number(38,0) | B: number(38,0) | C: number(38,0) | D: number(38,0)
+3 | -3 | 3 | 2
+
+select 12.5::number(10,4) as n, 12.56::number(3,1) as m;
+--> N: number(10,4) | M: number(3,1)
+12.5000 | 12.6
+
+select 5::tinyint as a, 5::byteint as b, 5::smallint as c, 5::integer as d, 5::bigint as e;
+--> A: number(38,0) | B: number(38,0) | C: number(38,0) | D: number(38,0) | E: number(38,0)
+5 | 5 | 5 | 5 | 5
+
+select 300::tinyint as a;
+--> A: number(38,0)
+300
+
+select 1.5::float as a, 1.5::double as b, 1.5::real as c, 1.5::double precision as d, 1.5::float8 as e;
+--> A: float | B: float | C: float | D: float | E: float
+1.5 | 1.5 | 1.5 | 1.5 | 1.5
+
+select 'NaN'::float as a, 'inf'::float as b, '-inf'::float as c;
+--> A: float | B: float | C: float
+NaN | inf | -inf
+
+select 0.1::float + 0.2::float as a, 1e300::float * 10 as b;
+--> A: float | B: float
+0.30000000000000004 | 1e+301
+
+select 12345678901234567890123456789012345678::number(38,0) as n;
+--> N: number(38,0)
+12345678901234567890123456789012345678
+
+select -0.5::number(2,1) as n;
+--> N: number(2,1)
+-0.5
+
+select 1::decimal(5,2) as a, 1::numeric(5,2) as b, 1::dec(5,2) as c;
+--> A: number(5,2) | B: number(5,2) | C: number(5,2)
+1.00 | 1.00 | 1.00
+
+select ceil(7.1::float) as a, floor(-7.1::float) as b;
+--> A: float | B: float
+8 | -8

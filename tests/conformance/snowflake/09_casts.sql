@@ -1,0 +1,61 @@
+# Casts
+# A cast that cannot be done is an error; TRY_ forms answer NULL.
+
+select 'abc'::int;
+--! 100038 22018 Numeric value 'abc' is not recognized
+
+select 'abc'::number(10,2);
+--! 100038 22018 Numeric value 'abc' is not recognized
+
+select 'x'::float;
+--! 100038 22018 Numeric value 'x' is not recognized
+
+select 'x'::boolean;
+--! 100037 22018 Boolean value 'x' is not recognized
+
+select try_cast('abc' as int) as a, try_cast('12' as int) as b, try_cast('1.5' as number(10,1)) as c;
+--> A: number(38,0) | B: number(38,0) | C: number(10,1)
+NULL | 12 | 1.5
+
+select try_cast('2024-02-30' as date) as a, try_cast('2024-02-29' as date) as b, try_cast('x' as timestamp_ntz) as c;
+--> A: date | B: date | C: timestamp_ntz
+NULL | 2024-02-29 | NULL
+
+select cast(1 as varchar) as a, cast('1' as number) as b, cast(null as date) as c, cast('true' as boolean) as d;
+--> A: text | B: number(38,0) | C: date | D: boolean
+1 | 1 | NULL | true
+
+select ' 12 '::int as a, '1e2'::number as b, '+7'::int as c, '.5'::number(2,1) as d;
+--> A: number | B: number | C: number | D: number
+12 | 100 | 7 | 0.5
+
+select ''::int;
+--! 100038 22018 Numeric value '' is not recognized
+
+select 0::boolean as a, 2::boolean as b, true::int as c, 1.5::int::varchar as d;
+--> A: boolean | B: boolean | C: number | D: text
+false | true | 1 | 2
+
+select '1.23456789'::float as a, '1e2'::float as b;
+--> A: float | B: float
+1.23456789 | 100
+
+select 3.999::int as a, 3.5::number(1,0) as b, 0.05::number(2,1) as c, -0.05::number(2,1) as d;
+--> A: number | B: number | C: number | D: number
+4 | 4 | 0.1 | -0.1
+
+select '99999999999999999999999999999999999999'::number(38,0) as a;
+--> A: number(38,0)
+99999999999999999999999999999999999999
+
+select parse_json('"2024-02-29"')::date as a, parse_json('"13:05:07"')::time as b, parse_json('true')::boolean as c, parse_json('1.5')::float as d;
+--> A: date | B: time | C: boolean | D: float
+2024-02-29 | 13:05:07 | true | 1.5
+
+select parse_json('{"a":1}')::varchar as a, parse_json('[1,2]')::varchar as b;
+--> A: text | B: text
+{"a":1} | [1,2]
+
+select '2024-02-29'::datetime as a, '2024-02-29'::timestampntz as b, '2024-02-29'::timestamp without time zone as c;
+--> A: timestamp_ntz | B: timestamp_ntz | C: timestamp_ntz
+2024-02-29 00:00:00 | 2024-02-29 00:00:00 | 2024-02-29 00:00:00

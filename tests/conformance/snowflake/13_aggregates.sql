@@ -1,0 +1,61 @@
+# Aggregates
+
+create table sales (id int, region varchar, amount number(10,2), qty int, paid boolean, day date);
+--ok
+
+insert into sales values (1, 'north', 10.50, 1, true, '2024-01-01'), (2, 'north', 20.00, 2, false, '2024-01-02'), (3, 'south', 5.25, 3, true, '2024-01-02'), (4, 'south', null, 4, null, '2024-01-03');
+--> number of rows inserted: number(19,0) not null
+4
+
+select sum(qty::float) as a, avg(qty::float) as b from sales;
+--> A: float | B: float
+10 | 2.5
+
+select region, sum(amount) as s from sales group by region order by region;
+--> REGION: text | S: number
+north | 30.50
+south | 5.25
+
+select region, count(*) as n from sales group by all order by all;
+--> REGION: text | N: number
+north | 2
+south | 2
+
+select stddev(qty) > 1.29 as a, variance(qty) as b, var_pop(qty) as c, stddev_pop(qty) > 1.11 as d from sales;
+--> A: boolean | B: ? | C: ? | D: boolean
+true | * | * | true
+
+select max_by(region, qty) as a, min_by(region, qty) as b from sales;
+--> A: text | B: text
+south | north
+
+select region, day, sum(qty) as s from sales group by rollup (region, day) order by region, day;
+--> REGION: text | DAY: date | S: number
+north | 2024-01-01 | 1
+north | 2024-01-02 | 2
+north | NULL | 3
+south | 2024-01-02 | 3
+south | 2024-01-03 | 4
+south | NULL | 7
+NULL | NULL | 10
+
+select region, grouping(region) as g, count(*) as n from sales group by grouping sets ((region), ()) order by g, region;
+--> REGION: text | G: number | N: number
+north | 0 | 2
+south | 0 | 2
+NULL | 1 | 4
+
+select region, paid, count(*) as n from sales group by cube (region, paid) order by region nulls last, paid nulls last, n limit 2;
+--> REGION: text | PAID: boolean | N: number
+north | false | 1
+north | true | 1
+
+select sum(qty) filter (where paid) as a from sales;
+--! 001003 42000
+--differs: FILTER is understood
+--> A: number
+4
+
+select count(amount) as a, sum(iff(paid, qty, 0)) as b, count(case when paid then 1 end) as c from sales;
+--> A: number | B: number | C: number
+3 | 4 | 2

@@ -1,0 +1,87 @@
+# Window functions
+
+create table scores (id int, team varchar, points int);
+--ok
+
+insert into scores values (1, 'a', 10), (2, 'a', 30), (3, 'a', 30), (4, 'b', 5), (5, 'b', 15);
+--> number of rows inserted: number(19,0) not null
+5
+
+select id, row_number() over (partition by team order by points, id) as n from scores order by id;
+--> ID: number | N: number
+1 | 1
+2 | 2
+3 | 3
+4 | 1
+5 | 2
+
+select id, rank() over (order by points desc) as r, dense_rank() over (order by points desc) as d from scores order by id;
+--> ID: number | R: number | D: number
+1 | 4 | 3
+2 | 1 | 1
+3 | 1 | 1
+4 | 5 | 4
+5 | 3 | 2
+
+select id, sum(points) over (partition by team order by id) as s from scores order by id;
+--> ID: number | S: number
+1 | 10
+2 | 40
+3 | 70
+4 | 5
+5 | 20
+
+select id, sum(points) over (order by id rows between 1 preceding and current row) as s, count(*) over () as n from scores order by id;
+--> ID: number | S: number | N: number
+1 | 10 | 5
+2 | 40 | 5
+3 | 60 | 5
+4 | 35 | 5
+5 | 20 | 5
+
+select id, lag(points) over (order by id) as a, lead(points, 2, 0) over (order by id) as b from scores order by id;
+--> ID: number | A: number | B: number
+1 | NULL | 30
+2 | 10 | 5
+3 | 30 | 15
+4 | 30 | 0
+5 | 5 | 0
+
+select id, first_value(points) over (partition by team order by id) as f, last_value(points) over (partition by team order by id rows between unbounded preceding and unbounded following) as l from scores order by id;
+--> ID: number | F: number | L: number
+1 | 10 | 30
+2 | 10 | 30
+3 | 10 | 30
+4 | 5 | 15
+5 | 5 | 15
+
+select id, percent_rank() over (order by id) as p, cume_dist() over (order by id) as c from scores order by id limit 2;
+--> ID: number | P: float | C: float
+1 | 0 | 0.2
+2 | 0.25 | 0.4
+
+select id, team from scores qualify row_number() over (partition by team order by points desc, id) = 1 order by id;
+--> ID: number | TEAM: text
+2 | a
+5 | b
+
+select team, sum(points) as s, rank() over (order by sum(points) desc) as r from scores group by team order by r;
+--> TEAM: text | S: number | R: number
+a | 70 | 1
+b | 20 | 2
+
+select id, max(points) over (partition by team) - points as gap from scores order by id;
+--> ID: number | GAP: number
+1 | 20
+2 | 0
+3 | 0
+4 | 10
+5 | 0
+
+select listagg(id, '') within group (order by id) over (partition by team) as l from scores order by id limit 1;
+--> L: text
+123
+
+select count(distinct team) over () as n from scores limit 1;
+--> N: number
+2

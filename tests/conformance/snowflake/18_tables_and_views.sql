@@ -1,0 +1,84 @@
+# Tables, views and other objects
+# Each statement answers with one text. Constraints other than NOT NULL are kept as a note and not enforced, as Snowflake does.
+
+create temporary table tmp (id int);
+--> status: text
+Table TMP successfully created.
+
+create table typed (a number, b decimal(12,3), c integer, d float, e string, f char, g binary(8), h boolean, i date, j time(0), k datetime, l timestamp_ltz, m timestamp_tz(6), n object, o array, p varchar);
+--> status: text
+Table TYPED successfully created.
+
+create table ctas as select 1::number(5,1) as a, 'x'::varchar(7) as b, '2024-02-29'::date as c, parse_json('[1]') as d;
+--> status: text
+Table CTAS successfully created.
+
+alter table if exists nowhere add column x int;
+--> status: text
+Statement executed successfully.
+
+select count(*) as n from a;
+--! 002003 42S02 SQL compilation error:\nObject 'A' does not exist or not authorized.
+
+create table left_one as select 1 as id;
+--ok
+
+create table right_one as select 2 as id;
+--ok
+
+drop table if exists ctas2;
+--> status: text
+Drop statement executed successfully (CTAS2 already dropped).
+
+undrop table ctas2;
+--> status: text
+Table CTAS2 successfully restored.
+--refused: UNDROP
+--! 000002 0A000
+
+create sequence s1;
+--> status: text
+Sequence S1 successfully created.
+
+drop sequence s1;
+--> status: text
+S1 successfully dropped.
+
+create table "a" (x int);
+--> status: text
+Table a successfully created.
+
+create table "Quoted" ("Id" int, "two words" int);
+--> status: text
+Table Quoted successfully created.
+
+select "Id", "two words" from "Quoted";
+--> Id: number | two words: number
+
+create stage st;
+--> status: text
+Stage area ST successfully created.
+--refused: stages and file formats
+--! 000002 0A000
+
+create warehouse wh;
+--> status: text
+Warehouse WH successfully created.
+--refused: warehouses, roles, users and grants
+--! 000002 0A000
+
+grant select on table b to role r;
+--> status: text
+Statement executed successfully.
+--refused: warehouses, roles, users and grants
+--! 000002 0A000
+
+create stream str on table b;
+--> status: text
+Stream STR successfully created.
+--refused: streams, tasks and pipes
+--! 000002 0A000
+
+drop schema if exists none;
+--> status: text
+Drop statement executed successfully (NONE already dropped).

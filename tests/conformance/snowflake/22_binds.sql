@@ -1,0 +1,172 @@
+# Binds
+
+--bind FIXED "-12.50"
+select ? as n;
+--> N: number
+-12.50
+
+--bind FIXED "12.50"
+select ?::number(10,4) as n;
+--> N: number(10,4)
+12.5000
+
+--bind FIXED "99999999999999999999999999999999999999"
+select ? as n;
+--> N: number(38,0)
+99999999999999999999999999999999999999
+
+--bind REAL "1.5e3"
+select ? as r;
+--> R: float
+1500
+
+--bind REAL "NaN"
+--bind REAL "Infinity"
+--bind REAL "-Infinity"
+select ? as a, ? as b, ? as c;
+--> A: float | B: float | C: float
+NaN | inf | -inf
+
+--bind REAL "1e999"
+select ? as r;
+--> R: float
+inf
+
+--bind TEXT "Zoë"
+select ? as s, length(?) as n;
+--! 002049 42601 SQL compilation error: error line 1 at position 22\nBind variable ? not set.
+
+--bind TEXT "Zoë"
+select ? as s;
+--> S: text
+Zoë
+
+--bind BOOLEAN "true"
+--bind BOOLEAN "0"
+select ? as a, ? as b;
+--> A: boolean | B: boolean
+true | false
+
+--bind DATE "1709164800000"
+select ? as d;
+--> D: date
+2024-02-29
+
+--bind DATE "-86400000"
+select ? as d;
+--> D: date
+1969-12-31
+
+--bind TIME "47107250000000"
+select ? as t;
+--> T: time(9)
+13:05:07.25
+
+--bind TIMESTAMP_NTZ "1709211907250000000"
+select ? as t;
+--> T: timestamp_ntz(9)
+2024-02-29 13:05:07.25
+
+--bind TIMESTAMP_NTZ "-500000000"
+select ? as t;
+--> T: timestamp_ntz
+1969-12-31 23:59:59.5
+
+--bind TIMESTAMP_LTZ "1709211907250000000"
+select ? as t;
+--> T: timestamp_ltz(9)
+2024-02-29 13:05:07.25
+
+--bind TEXT "{\"tags\":[\"a\",null]}"
+select parse_json(?) as v;
+--> V: variant
+{"tags":["a",null]}
+
+--bind FIXED "1"
+--bind FIXED "2"
+select :2 as b, :1 as a, :1 + :2 as c;
+--> B: number | A: number | C: number
+2 | 1 | 3
+
+--bind :name TEXT "Ada"
+select :name as n, upper(:name) as u;
+--> N: text | U: text
+Ada | ADA
+
+--bind FIXED "1"
+--bind FIXED "2"
+select ? as a;
+--> A: number
+1
+
+select ? as a;
+--! 002049 42601 SQL compilation error: error line 1 at position 7\nBind variable ? not set.
+
+select :1 as a;
+--! 002049 42601 *Bind variable :1 not set.
+
+--bind FIXED "abc"
+select ? as a;
+--! 002086 22000 SQL compilation error:\nInvalid bind value (abc) for type (FIXED).
+
+--bind REAL "inf"
+select ? as a;
+--! 002086 22000 SQL compilation error:\nInvalid bind value (inf) for type (REAL).
+
+--bind DATE "2024-02-29"
+select ? as a;
+--! 002086 22000
+
+--bind BOOLEAN "maybe"
+select ? as a;
+--! 002086 22000
+
+--bind BINARY "0"
+select ? as a;
+--! 002086 22000
+
+--bind VARIANT "1"
+select ? as a;
+--! 002040 42601
+
+--bind ARRAY "[1]"
+select ? as a;
+--! 002040 42601
+
+--bind NONSENSE "1"
+select ? as a;
+--! 002040 42601
+
+--bind FIXED "3"
+select '?' as s, $$?$$ as d, 4::int as c, ? as n -- ?
+;
+--> S: text | D: text | C: number | N: number
+? | ? | 4 | 3
+
+--bind TEXT "7"
+select ?::int + 1 as n;
+--> N: number
+8
+
+create table b (id int, s varchar, n number(10,2), d date, t timestamp_ntz, bin binary, f boolean, v variant);
+--ok
+
+--bind TEXT "1"
+--bind TEXT "one"
+--bind TEXT "1.25"
+--bind TEXT "2024-02-29"
+--bind TEXT "2024-02-29 13:05:07"
+--bind TEXT "00FF"
+--bind TEXT "true"
+insert into b (id, s, n, d, t, bin, f) values (?, ?, ?, ?, ?, ?, ?);
+--> number of rows inserted: number
+1
+
+select count(*) as n from b where id = 20;
+--> N: number
+0
+
+--bind TEXT "o%"
+select id from b where s like ?;
+--> ID: number
+1
