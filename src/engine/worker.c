@@ -95,7 +95,12 @@ void executor_interrupt_others(struct executor *x, const struct catalog *k)
 	pthread_mutex_unlock(&w->lock);
 }
 
-struct str *worker_tables(struct worker *w, uint64_t connection, struct arena *a, int *ret_n)
+duckdb_database worker_database(const struct worker *w)
+{
+	return w->db;
+}
+
+struct str *worker_tables(struct worker *w, uint64_t connection, struct arena *a, struct str *ret_catalog, int *ret_n)
 {
 	struct catalog *k = NULL;
 	struct executor *x = NULL;
@@ -109,6 +114,7 @@ struct str *worker_tables(struct worker *w, uint64_t connection, struct arena *a
 	}
 	pthread_mutex_unlock(&w->lock);
 	*ret_n = 0;
+	*ret_catalog = k ? arena_dup(a, str_of(k->name)) : S("");
 	return k ? catalog_names(x, k, a, ret_n) : NULL;
 }
 

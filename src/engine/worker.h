@@ -301,8 +301,11 @@ bool executor_window(struct executor *x);
 void worker_send(struct str packet, int fd); /* ends the process when the server is gone */
 /* Sleeps for the statement that runs on this connection; false when it was canceled. */
 bool worker_wait(struct worker *w, uint64_t connection, int64_t seconds);
-/* Names of the tables of the catalog that this connection is in; copies. */
-struct str *worker_tables(struct worker *w, uint64_t connection, struct arena *a, int *ret_n);
+/* Names of the tables of the catalog that this connection is in, and its own; copies. */
+struct str *worker_tables(struct worker *w, uint64_t connection, struct arena *a, struct str *ret_catalog, int *ret_n);
+duckdb_database worker_database(const struct worker *w);
+/* worker_columns.c */
+bool columns_register(struct worker *w, duckdb_connection con) NODISCARD;
 
 /* --- worker_functions.c --- */
 bool functions_register(struct call *c, struct worker *w, duckdb_connection con) NODISCARD;

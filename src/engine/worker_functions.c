@@ -81,8 +81,9 @@ static void tables_init(duckdb_init_info info)
 {
 	struct listing *l = base_zalloc(sizeof(*l));
 	struct worker *w = duckdb_init_get_extra_info(info);
+	struct str catalog;
 
-	l->names = worker_tables(w, (uintptr_t)duckdb_init_get_bind_data(info), &l->arena, &l->n);
+	l->names = worker_tables(w, (uintptr_t)duckdb_init_get_bind_data(info), &l->arena, &catalog, &l->n);
 	duckdb_init_set_init_data(info, l, listing_free);
 	duckdb_init_set_max_threads(info, 1);
 }
@@ -131,7 +132,7 @@ bool functions_register(struct call *c, struct worker *w, duckdb_connection con)
 	duckdb_destroy_scalar_function(&f);
 	duckdb_destroy_logical_type(&bigint);
 	duckdb_destroy_logical_type(&text);
-	return (ok && register_tables(w, con)) || fail(c, ERR_INTERNAL, "Mayfly's own functions could not be registered");
+	return (ok && register_tables(w, con) && columns_register(w, con)) || fail(c, ERR_INTERNAL, "Mayfly's own functions could not be registered");
 }
 
 /* --- what a client may call a function of its own --- */

@@ -308,6 +308,8 @@ static bool rewrite(struct call *c, const struct sql_tokens *t, struct sql_span 
 	struct writer w = {.c = c, .t = t, .plan = {.c = c, .t = t, .x = x}, .budget = NAME_BUDGET + t->text.n};
 	bool ok;
 
+	if (sql_is_show(t, s))
+		return sql_show(c, t, s, x, ret);
 	if (s.from < s.to)
 		(void)buf_room(&w.out, (t->v[s.to - 1].at - t->v[s.from].at) * 2 + 256);
 	ok = write_statement(&w, s);

@@ -51,6 +51,10 @@ void edit_wrap(struct plan *p, int from, int last, struct str before, struct str
 void edit_replace(struct plan *p, int from, int to, struct str text);
 const struct edit *edit_at(const struct plan *p, int i);
 
+/* show.c: SHOW, and DESCRIBE of what is in the catalog; a text of our own. */
+bool sql_is_show(const struct sql_tokens *t, struct sql_span s);
+bool sql_show(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_context *x, struct sql_rewrite *ret) NODISCARD;
+
 /* Result names: of every select list in the span. */
 void plan_names(struct plan *p);
 /* Appends the name the tokens of `s` give a column, as Snowflake writes it. */

@@ -390,7 +390,7 @@ static bool about_objects(const struct scoping *x)
 
 static bool rewrite(struct scoping *x)
 {
-	const char *query = in_session(x) ? tables_query(x) : NULL;
+	const char *query = in_session(x) && x->t->dialect == SQL_DUCKDB ? tables_query(x) : NULL; /* else show.c's */
 
 	if (query) {
 		write_query(x, query);

@@ -343,6 +343,36 @@ static struct stmt_error *bad_bind(const struct engine_end *end)
 	return e;
 }
 
+/* What our own SQL raises (SHOW, DESCRIBE, the helper catalog): "SF 002043/02000 words". */
+enum { OWN_STATE = 10, OWN_TEXT = 16 };
+
+static bool is_own(const struct engine_end *end)
+{
+	struct str t = end->text;
+	bool ok = str_eq(end->class, S("Invalid Input")) && t.n > OWN_TEXT && str_starts(t, S("SF ")) && t.p[OWN_STATE - 1] == '/' &&
+		  t.p[OWN_TEXT - 1] == ' ';
+
+	for (int i = 3; ok && i < OWN_STATE - 1; i++)
+		ok = ascii_digit(t.p[i]);
+	for (int i = OWN_STATE; ok && i < OWN_TEXT - 1; i++)
+		ok = ascii_digit(t.p[i]) || (t.p[i] >= 'A' && t.p[i] <= 'Z');
+	return ok;
+}
+
+static struct stmt_error *own_error(const struct engine_end *end)
+{
+	struct str words = first_line(str_tail(end->text, OWN_TEXT));
+	struct buf b = {0};
+	struct stmt_error *e;
+
+	buf_fmt(&b, "SQL compilation error:\n%.*s", SARG(words));
+	e = error_new(ERR_SQL, words, buf_str(&b));
+	memcpy(e->native, end->text.p + 3, 6);
+	memcpy(e->sqlstate, end->text.p + OWN_STATE, 5);
+	buf_drop(&b);
+	return e;
+}
+
 static struct stmt_error *sql_error(struct stmt *st, const struct engine_end *end)
 {
 	const struct row *r = row_of(end->class, end->text);
@@ -406,6 +436,8 @@ static struct stmt_error *error_of(struct stmt *st, const struct engine_end *end
 	case ENGINE_FAILED:
 		break;
 	}
+	if (is_own(end))
+		return own_error(end);
 	return end->bad_bind.n ? bad_bind(end) : sql_error(st, end);
 }
 
