@@ -73,15 +73,6 @@ bool word_context(struct plan *p, int i, intptr_t value)
 	return true;
 }
 
-/* CURRENT_TIMESTAMP and its like are called with brackets, as macros. */
-bool word_now(struct plan *p, int i, intptr_t unused)
-{
-	(void)unused;
-	if (!is_punct(&p->t->v[i + 1], '(') && !is_punct(&p->t->v[i + 1], '.') && !sql_is(p->t, i - 1, "as"))
-		edit_behind(p, i, S("()"));
-	return true;
-}
-
 /* --- variables --- */
 static bool unknown_variable(struct call *c, const struct sql_tokens *t, const struct sql_token *k, struct str name)
 {

@@ -46,9 +46,8 @@ void edit_before(struct plan *p, int i, struct str text)
 	e->before = made;
 }
 
-void edit_behind(struct plan *p, int i, struct str text)
+static void add_behind(struct plan *p, int i, struct edit_piece *made)
 {
-	struct edit_piece *made = piece(p, text);
 	struct edit *e = edit_made(p, i);
 
 	if (e->last)
@@ -56,6 +55,35 @@ void edit_behind(struct plan *p, int i, struct str text)
 	else
 		e->behind = made;
 	e->last = made;
+}
+
+void edit_behind(struct plan *p, int i, struct str text)
+{
+	add_behind(p, i, piece(p, text));
+}
+
+void edit_again(struct plan *p, int i, int from, int to)
+{
+	struct edit_piece *made = piece(p, S(""));
+
+	made->again = (struct sql_span){from, to};
+	add_behind(p, i, made);
+}
+
+void edit_repeat(struct plan *p, int i, const struct str *texts, const struct sql_span *spans, int n)
+{
+	struct edit_piece *made = piece(p, S("")), **at = &made->parts;
+
+	for (int k = 0; k < n; k++) {
+		*at = piece(p, texts[k]);
+		at = &(*at)->next;
+		if (k == n - 1 || spans[k].from >= spans[k].to)
+			continue;
+		*at = piece(p, S(""));
+		(*at)->again = spans[k];
+		at = &(*at)->next;
+	}
+	add_behind(p, i, made);
 }
 
 void edit_wrap(struct plan *p, int from, int last, struct str before, struct str behind)

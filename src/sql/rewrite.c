@@ -8,6 +8,7 @@
 #include "sql/rewrite_int.h"
 
 enum { NAME_BUDGET = 64 * 1024 }; /* at least */
+enum { MAX_AGAIN = 3 };
 
 void mark_add(struct arena *a, struct marks *m, size_t out, size_t in)
 {
@@ -28,7 +29,8 @@ void mark_add(struct arena *a, struct marks *m, size_t out, size_t in)
 
 static void mark(struct writer *w, size_t in)
 {
-	mark_add(w->c->arena, &w->marks, w->out.n, in);
+	if (w->again == 0) /* else sources would not rise */
+		mark_add(w->c->arena, &w->marks, w->out.n, in);
 }
 
 bool unsupported(struct call *c, const struct sql_token *k, struct str what)
@@ -108,13 +110,35 @@ static int add_name(struct writer *w, struct str name)
 	return w->nnames;
 }
 
+/* Which of the statement's `?` token i is, from 1. */
+static int question_number(struct writer *w, int i)
+{
+	int low = 0, high;
+
+	if (!w->questions) {
+		w->questions = arena_alloc(w->c->arena, sizeof(int) * (size_t)(w->plan.to - w->plan.from + 1));
+		for (int k = w->plan.from; k < w->plan.to; k++)
+			if (w->t->v[k].kind == SQL_PLACEHOLDER && w->t->v[k].text.p[0] == '?')
+				w->questions[w->nquestions++] = k;
+	}
+	for (high = w->nquestions; low < high;) {
+		int middle = low + (high - low) / 2;
+
+		if (w->questions[middle] < i)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low + 1;
+}
+
 static bool write_placeholder(struct writer *w, const struct sql_token *k)
 {
 	struct str name = str_tail(k->text, 1);
 	intptr_t number;
 
 	if (k->text.p[0] == '?')
-		name = arena_fmt(w->c->arena, "%d", ++w->questions);
+		name = arena_fmt(w->c->arena, "%d", question_number(w, (int)(k - w->t->v)));
 	number = (intptr_t)map_get(&w->seen, name);
 	if (!number) {
 		number = add_name(w, name);
@@ -197,29 +221,62 @@ static bool write_plain(struct writer *w, int *i)
 	return write_token(w, &w->t->v[at]);
 }
 
-static void write_pieces(struct writer *w, const struct edit_piece *p)
+static bool write_tokens(struct writer *w, int from, int to);
+
+/* Nested, each level would double the text: statements that mean something have one or two. */
+static bool write_again(struct writer *w, struct sql_span s)
 {
-	for (; p; p = p->next)
+	bool ok = w->again < MAX_AGAIN || unsupported(w->c, &w->t->v[s.from], S("nested functions of this kind"));
+
+	w->again++;
+	ok = ok && write_tokens(w, s.from, s.to);
+	w->again--;
+	return ok;
+}
+
+static bool write_pieces(struct writer *w, struct edit_piece *p);
+
+static bool write_piece(struct writer *w, struct edit_piece *p)
+{
+	bool ok;
+
+	if (p->again.to > p->again.from)
+		return write_again(w, p->again);
+	if (!p->parts) {
 		buf_add(&w->out, p->text);
+		return true;
+	}
+	p->active = true;
+	ok = write_pieces(w, p->parts);
+	p->active = false;
+	return ok;
+}
+
+/* Where parts repeat the token that they stand behind, they and what is around them end it. */
+static bool write_pieces(struct writer *w, struct edit_piece *p)
+{
+	for (; p && !p->active; p = p->next)
+		if (!write_piece(w, p))
+			return false;
+	return true;
 }
 
 static bool write_edited(struct writer *w, int *i)
 {
 	const struct edit *e = edit_at(&w->plan, *i);
-	bool ok = true;
+	bool ok;
 
 	if (e->before || e->behind || !e->instead.p || e->instead.n)
 		write_gap(w, *i);
-	write_pieces(w, e->before);
+	ok = write_pieces(w, e->before);
 	mark(w, w->t->v[*i].at);
 	if (e->instead.p) {
 		buf_add(&w->out, e->instead);
 		*i = e->resume;
 	} else {
-		ok = write_plain(w, i);
+		ok = ok && write_plain(w, i);
 	}
-	write_pieces(w, e->behind);
-	return ok;
+	return ok && write_pieces(w, e->behind);
 }
 
 static void write_name(struct writer *w, int at)
@@ -227,10 +284,9 @@ static void write_name(struct writer *w, int at)
 	if (!(w->plan.todo[at - w->plan.from] & PLAN_NAME))
 		return;
 	write_as(w, w->plan.named[at - w->plan.from]);
-	w->plan.todo[at - w->plan.from] &= (unsigned char)~PLAN_NAME;
 }
 
-bool write_span(struct writer *w, int from, int to)
+static bool write_tokens(struct writer *w, int from, int to)
 {
 	bool ok = true;
 
@@ -245,9 +301,15 @@ bool write_span(struct writer *w, int from, int to)
 		mark(w, w->t->v[i].at);
 		ok = write_plain(w, &i);
 	}
-	if (ok)
-		write_name(w, to);
 	return ok;
+}
+
+bool write_span(struct writer *w, int from, int to)
+{
+	if (!write_tokens(w, from, to))
+		return false;
+	write_name(w, to);
+	return true;
 }
 
 struct str write_cut(struct writer *w)
@@ -284,7 +346,10 @@ static bool make_plan(struct writer *w, const struct sql_head *h, struct sql_spa
 	w->plan.named = arena_alloc(w->c->arena, n * sizeof(struct sql_span));
 	plan_names(&w->plan);
 	plan_types(&w->plan, h);
-	return plan_words(&w->plan);
+	if (!plan_words(&w->plan))
+		return false;
+	plan_casts(&w->plan);
+	return true;
 }
 
 static bool write_statement(struct writer *w, struct sql_span s)

@@ -20,6 +20,9 @@ enum {
 
 struct edit_piece {
 	struct str text;
+	struct sql_span again;                /* not empty: these tokens once more, instead of a text */
+	struct edit_piece *parts;             /* or these, which may repeat the very token that they stand behind */
+	bool active;
 	struct edit_piece *next;
 };
 struct edit {
@@ -46,6 +49,10 @@ struct plan {
 /* Before what earlier ones put there: the later wraps the earlier. Behind: after what earlier ones put there. */
 void edit_before(struct plan *p, int i, struct str text);
 void edit_behind(struct plan *p, int i, struct str text);
+/* What stands at tokens [from, to) is written once more behind token i. */
+void edit_again(struct plan *p, int i, int from, int to);
+/* Behind token i: n texts, and behind each but the last of them tokens of spans[…] once more. */
+void edit_repeat(struct plan *p, int i, const struct str *texts, const struct sql_span *spans, int n);
 void edit_wrap(struct plan *p, int from, int last, struct str before, struct str behind);
 /* Tokens [from, to) become `text`, which may be empty. What is planned for those behind `from` is lost. */
 void edit_replace(struct plan *p, int from, int to, struct str text);
@@ -64,6 +71,8 @@ void name_text(struct arena *a, const struct sql_tokens *t, struct sql_span s, s
 void plan_types(struct plan *p, const struct sql_head *h);
 /* Writes DuckDB's name of the type at token `i`; returns the token behind it, or `i` when it stays as it is. */
 int write_type(const struct sql_tokens *t, int i, int to, struct buf *out);
+/* Casts that cut off, around all that other rules make of what they cast: after these. */
+void plan_casts(struct plan *p);
 
 /* Words and operators that mean something else there (dialect_words.c). */
 bool plan_words(struct plan *p) NODISCARD;
@@ -77,7 +86,9 @@ struct writer {
 	struct marks marks;
 	struct map seen;         /* placeholder name -> its number */
 	struct str *names;
-	int nnames, capnames, questions;
+	int nnames, capnames;
+	int *questions, nquestions; /* tokens of `?`, in order */
+	int again;               /* how deep tokens are written once more */
 	size_t named, budget;    /* bytes of result names */
 	struct sql_snowflake sf;
 	int bound;               /* columns of mayfly_binds() where the text reads them; 0 = none */

@@ -66,7 +66,7 @@ static void what_a_statement_is_written_in_becomes_literals(void **state)
 		{"select current_warehouse()", "SELECT CAST(NULL AS VARCHAR) AS \"CURRENT_WAREHOUSE()\""},
 		{"select last_query_id(), last_query_id(-1)", "SELECT '01-2' AS \"LAST_QUERY_ID()\", '01-2' AS \"LAST_QUERY_ID(-1)\""},
 		{"select t.current_user, current_database from t", "SELECT T.CURRENT_USER AS \"CURRENT_USER\", CURRENT_DATABASE AS \"CURRENT_DATABASE\" FROM T"},
-		{"select current_timestamp, current_date()", "SELECT CURRENT_TIMESTAMP() AS \"CURRENT_TIMESTAMP\", CURRENT_DATE() AS \"CURRENT_DATE()\""},
+		{"select current_timestamp, current_date()", "SELECT SF_NOW_LTZ() AS \"CURRENT_TIMESTAMP\", SF_TODAY() AS \"CURRENT_DATE()\""},
 		{"select $n + $t", "SELECT getvariable('N') + getvariable('T') AS \"$N + $T\""},
 		{"select $1, v.$2 from v", "SELECT #1 AS \"$1\", V.COLUMN2 AS \"$2\" FROM V"},
 		{"select * from identifier('a.\"b c\"') where identifier($t).x = 1", "SELECT * FROM A.\"b c\" WHERE DB1.T1.X = 1"},
@@ -91,6 +91,43 @@ static void what_a_statement_is_written_in_becomes_literals(void **state)
 
 	(void)state;
 	expect(cases, COUNT_OF(cases));
+}
+
+static void calls_are_spelled_as_duckdb_has_them(void **state)
+{
+	static const struct pair cases[] = {
+		{"values (dateadd(day, 1, d), DateAdd('mons', a + f(1, 2), \"d\"))", "VALUES (SF_DATEADD_DAY( 1, D), SF_DATEADD_MONTH( A + F(1, 2), \"d\"))"},
+		{"select datediff(yy, a, b)", "SELECT SF_DATEDIFF_YEAR( A, B) AS \"DATEDIFF(YY, A, B)\""},
+		{"values (date_trunc('week', a), trunc(a, 'month'), trunc(a, 2), last_day(a), last_day(a, year))",
+		 "VALUES (SF_TRUNC_WEEK( A), SF_TRUNC_MONTH(A), TRUNC(A, 2), LAST_DAY(A), SF_LAST_DAY_YEAR(A))"},
+		{"values (extract(epoch_second from a), date_part(dow, a), time_slice(a, 4, 'MONTH', 'START'), date_part(x || 'y', a))",
+		 "VALUES (SF_PART_EPOCH_SECOND( A), SF_PART_DAYOFWEEK( A), SF_SLICE_MONTH(A, 4, 'START'), DATE_PART(X || 'y', A))"},
+		{"values (dateadd(day, dateadd(hour, 1, 2), 3))", "VALUES (SF_DATEADD_DAY( SF_DATEADD_HOUR( 1, 2), 3))"},
+		{"values (position('a' in f(x in y)), insert('a', 1, 2, 'b'), seq4(), seq8(1), date(x), char(65))",
+		 "VALUES (CHARINDEX('a' , F(X IN Y)), SF_INSERT('a', 1, 2, 'b'), (ROW_NUMBER() OVER () - 1), (ROW_NUMBER() OVER () - 1), TO_DATE(X), CHR(65))"},
+		{"values (to_number(x, 10, 2), try_to_decimal(x, '99', 3), to_number(x))",
+		 "VALUES (CAST(SF_NUMERIC_TEXT(X) AS DECIMAL(10,2)), TRY_CAST(SF_TRY_NUMERIC_TEXT(X, '99') AS DECIMAL(3,0)), TO_NUMBER(X))"},
+		{"select avg(distinct ?) over (partition by ?), ? from t",
+		 "SELECT SF_AVG(SUM(DISTINCT $1) OVER (PARTITION BY $2), COUNT(DISTINCT $1) OVER (PARTITION BY $2)) AS \"AVG(DISTINCT ?) OVER (PARTITION BY ?)\", $3 AS \"?\" FROM T"},
+		{"values (median(x), ratio_to_report(a) over w, hash(a, b))",
+		 "VALUES (SF_MEDIAN(MEDIAN(X), MIN(X)), ((A) / SUM(A) OVER W), SF_HASH(HASH(A, B)))"},
+		{"values (listagg(a), listagg(distinct a, ',') within group (order by b desc) over (partition by c))",
+		 "VALUES (COALESCE(LISTAGG(A, ''), ''), COALESCE(LISTAGG(DISTINCT A, ',' ORDER BY B DESC) OVER (PARTITION BY C), ''))"},
+		{"values (array_agg(distinct a) within group (order by a), array_unique_agg(b), object_agg(k, v))",
+		 "VALUES (SF_ARRAY_OF(LIST(DISTINCT A ORDER BY A)), SF_ARRAY_OF(LIST(DISTINCT B)), SF_OBJECT_OF(LIST(STRUCT_PACK(k := K, v := V))))"},
+		{"values (count(distinct a, b + 1), count(a), count(*))",
+		 "VALUES (COUNT(DISTINCT( A, B + 1)) FILTER (WHERE ( A) IS NOT NULL AND ( B + 1) IS NOT NULL), COUNT(A), COUNT(*))"},
+		{"values (object_construct(*), object_construct('a', 1))", "VALUES (OBJECT_CONSTRUCT(ROW(*COLUMNS(*))), OBJECT_CONSTRUCT('a', 1))"},
+		{"select t.dateadd, date from t", "SELECT T.DATEADD AS \"DATEADD\", DATE AS \"DATE\" FROM T"},
+	};
+	static const struct refused refusals[] = {
+		{"values (dateadd(foo, 1, 2))", "SQL compilation error:\n'FOO' is not a valid date/time component for function dateadd.", "001045"},
+		{"values (extract(foo from 2))", "SQL compilation error:\n'FOO' is not a valid date/time component for function extract.", "001045"},
+	};
+
+	(void)state;
+	expect(cases, COUNT_OF(cases));
+	expect_refused(refusals, COUNT_OF(refusals));
 }
 
 static void statements_without_text_say_what_changes(void **state)
@@ -245,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_statement_is_written_in_becomes_literals),
+		cmocka_unit_test(calls_are_spelled_as_duckdb_has_them),
 		cmocka_unit_test(statements_without_text_say_what_changes),
 		cmocka_unit_test(what_cannot_work_is_refused_by_its_kind),
 		cmocka_unit_test(columns_are_traced_to_their_tables),
