@@ -16,6 +16,10 @@
  *                                seconds of COPY (STATEMENT) TO FILE (FORMAT json)
  *        raw FOLDER ingest FILE COLUMNS
  *                                seconds of read_json(FILE) into a new table in memory, of COLUMNS: name TYPE, …
+ *        raw FOLDER inserts COUNT each|together
+ *                                seconds of so many INSERT of one row into a new table of three columns, a transaction each or one
+ *        raw FOLDER append ROWS
+ *                                seconds of so many rows into a new table of three columns through the appender, with its commit
  */
 #include <duckdb.h>
 #include <pthread.h>
@@ -245,6 +249,68 @@ static int sql(duckdb_database db, int argc, char **argv)
 	return 0;
 }
 
+static void make_table(duckdb_connection con)
+{
+	run(con, "CREATE OR REPLACE TABLE into_it (id BIGINT, name VARCHAR, price DECIMAL(10, 2))");
+}
+
+static int inserts(duckdb_database db, int argc, char **argv)
+{
+	duckdb_connection con = open_connection(db);
+	bool together = argc == 2 && strcmp(argv[1], "together") == 0;
+	char text[200];
+	double begin;
+
+	if (argc != 2)
+		return 2;
+	make_table(con);
+	begin = now();
+	if (together)
+		run(con, "BEGIN");
+	for (int i = 0; i < atoi(argv[0]); i++) {
+		snprintf(text, sizeof(text), "INSERT INTO into_it VALUES (%d, 'name %d', %d.25)", i, i, i);
+		run(con, text);
+	}
+	if (together)
+		run(con, "COMMIT");
+	printf("%.6f\n", now() - begin);
+	duckdb_disconnect(&con);
+	return 0;
+}
+
+static void append_row(duckdb_appender to, int64_t i)
+{
+	char name[40];
+	duckdb_value price;
+
+	snprintf(name, sizeof(name), "name %d", (int)i);
+	price = duckdb_create_decimal((duckdb_decimal){10, 2, {(uint64_t)(i * 100 + 25), 0}});
+	check(duckdb_append_int64(to, i), "int64");
+	check(duckdb_append_varchar(to, name), "varchar");
+	check(duckdb_append_value(to, price), "decimal");
+	check(duckdb_appender_end_row(to), duckdb_appender_error(to));
+	duckdb_destroy_value(&price);
+}
+
+static int append(duckdb_database db, int argc, char **argv)
+{
+	duckdb_connection con = open_connection(db);
+	duckdb_appender to;
+	double begin;
+
+	if (argc != 1)
+		return 2;
+	make_table(con);
+	begin = now();
+	check(duckdb_appender_create_ext(con, "MAYFLY", "PUBLIC", "into_it", &to), "appender");
+	for (int64_t i = 0; i < atol(argv[0]); i++)
+		append_row(to, i);
+	check(duckdb_appender_destroy(&to), "flush");
+	printf("%.6f\n", now() - begin);
+	duckdb_disconnect(&con);
+	return 0;
+}
+
 static int timed(duckdb_database db, int argc, char **argv)
 {
 	duckdb_connection con = open_connection(db);
@@ -261,7 +327,7 @@ static int timed(duckdb_database db, int argc, char **argv)
 static const struct {
 	const char *name;
 	int (*run)(duckdb_database db, int argc, char **argv);
-} verbs[] = {{"sql", sql}, {"loop", loop}, {"first", first}, {"copy", copy}, {"ingest", ingest}, {"timed", timed}};
+} verbs[] = {{"sql", sql}, {"loop", loop}, {"first", first}, {"copy", copy}, {"ingest", ingest}, {"timed", timed}, {"inserts", inserts}, {"append", append}};
 
 int main(int argc, char **argv)
 {
