@@ -81,6 +81,20 @@ bool lease_own(struct lifecycle *lc, struct lease *owner, struct lease *child)
 	return !over;
 }
 
+bool lease_own_beside(struct lifecycle *lc, struct lease *sibling, struct lease *child)
+{
+	bool owned;
+
+	pthread_mutex_lock(&lc->lock);
+	owned = list_linked(&sibling->in_owner);
+	if (owned) {
+		list_del(&child->in_owner);
+		list_add_tail(&sibling->in_owner, &child->in_owner);
+	}
+	pthread_mutex_unlock(&lc->lock);
+	return owned;
+}
+
 /* The next that is owned, out of its owner and held; NULL = none is left, and none comes. */
 static struct lease *take_owned(struct lifecycle *lc, struct lease *owner)
 {

@@ -36,6 +36,8 @@ void lease_clear(struct lifecycle *lc, struct lease *l);                    /* n
 /* False: the owner is over. A child is in at most one owner. Any lease must be cleared before its last
  * reference goes, an owner have ended or own nothing. */
 bool lease_own(struct lifecycle *lc, struct lease *owner, struct lease *child) NODISCARD;
+/* The same for a child of the owner that `sibling` has; false: it has none (any more). */
+bool lease_own_beside(struct lifecycle *lc, struct lease *sibling, struct lease *child) NODISCARD;
 void lease_end_owned(struct lifecycle *lc, struct lease *owner);            /* from now on it owns nothing; calls end() of each */
 
 struct lifecycle_options {

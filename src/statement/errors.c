@@ -52,6 +52,42 @@ struct stmt_error *stmt_error_of_call(const struct call *c)
 	return e;
 }
 
+enum { SHOWN_STATEMENT = 30 }; /* characters of the statement that failed */
+
+static struct str shown_head(struct str text, bool *ret_cut)
+{
+	size_t at = 0;
+
+	for (int chars = 0; at < text.n; at++)
+		if (((unsigned char)text.p[at] & 0xC0) != 0x80 && ++chars > SHOWN_STATEMENT)
+			break;
+	*ret_cut = at < text.n;
+	return str_head(text, at);
+}
+
+/* The sentence of the service's own procedure that runs scripts. */
+struct stmt_error *stmt_error_of_child(const struct stmt_error *inner, struct str script, size_t at, struct str text)
+{
+	OWNS(buf) sf = {0};
+	OWNS(buf) native = {0};
+	int line, column;
+	bool cut;
+	struct str head = shown_head(text, &cut);
+	struct stmt_error *e;
+
+	sql_line_column(script, at, &line, &column);
+	buf_fmt(&sf, "JavaScript execution error: Uncaught Execution of multiple statements failed on statement \"%.*s%s\""
+		     " (at line %d, position %d).\n%.*s in SYSTEM$MULTISTMT at '    throw `Execution of multiple statements failed on"
+		     " statement {0} (at line {1}, position {2}).`.replace('{1}', LINES[i])' position 4\nstackstrace: \n"
+		     "SYSTEM$MULTISTMT line: 10",
+		SARG(head), cut ? "..." : "", line, column - 1, SARG(inner->snowflake));
+	buf_fmt(&native, "the statement at line %d, column %d failed: %.*s", line, column, SARG(inner->text));
+	e = error_new(inner->kind, buf_str(&native), buf_str(&sf));
+	e->position = (int)at + (inner->position ? inner->position : 1);
+	set_codes(e, "P0000", "100132");
+	return e;
+}
+
 struct stmt_error *stmt_error_simple(enum err_kind kind, int64_t timeout_ms)
 {
 	struct buf text = {0};

@@ -105,6 +105,7 @@ struct stmt {
 	uint8_t shard_at;           /* of the room's shards */
 	bool foreign;               /* another server's, or found in Redis: a copy, in no map; see foreign.c */
 	bool detached;              /* outlives the owner of its lease */
+	bool several;               /* a script: its statements have handles of their own */
 	bool snowflake, null_text;
 	bool in_session;            /* shard lock from here: it is counted under its session's cap */
 	bool expired, forgotten, spooling;
@@ -114,6 +115,7 @@ struct stmt {
 	bool status_shape;          /* answers with a status text, not a counter */
 	bool may_be_missing;        /* DROP IF EXISTS: an object that does not exist is no error */
 	bool may_be_there;          /* CREATE IF NOT EXISTS: nor is one that does */
+	bool forgiven;              /* it was so, and nothing has changed */
 	uint8_t counting;           /* enum engine_counts */
 	uint8_t kind;               /* enum sql_kind */
 	uint8_t state;              /* enum stmt_state */
@@ -153,6 +155,8 @@ struct statements {
 	_Atomic int64_t memory_bytes, spooled_bytes;
 	_Atomic int64_t live, expired, active;
 	_Atomic uint64_t submitted, ended[STMT_STATES];
+	_Atomic uint64_t scripts;   /* how many there were: the number of the latest */
+	atomic_bool closing;        /* nothing goes on but to its end */
 	struct cache *cache;        /* NULL = results are not given again */
 	struct keeping *keeping;    /* the stores; NULL = memory alone. See kept.h */
 };

@@ -137,8 +137,26 @@ static void let_engine_go(struct engine_task *task, enum stmt_state to)
 	engine_task_unref(task);
 }
 
-/* The first who asks decides; ret_task: what it ran, for the decision to let go. */
-static bool decide(struct stmt *st, enum stmt_state to, struct engine_task **ret_task)
+/* What ran for it, for the decision to let go; of a script: the statement. */
+struct ran {
+	struct engine_task *task;
+	struct stmt *child;
+};
+
+/* A script that is canceled, or takes too long, ends its statement likewise. */
+static void let_child_go(struct stmt *child, enum stmt_state to, const struct stmt_error *why)
+{
+	bool late = why && why->kind == ERR_STATEMENT_TIMEOUT;
+
+	if (!child)
+		return;
+	if (to != STMT_SUCCEEDED)
+		stmt_end(child, late ? STMT_FAILED : STMT_CANCELED, late ? stmt_error_copy(why) : stmt_error_simple(ERR_CANCELED, 0));
+	statement_unref(child);
+}
+
+/* The first who asks decides. */
+static bool decide(struct stmt *st, enum stmt_state to, struct ran *ret)
 {
 	bool first = !st->ending && fsm_may(stmt_fsm, st->state, to);
 
@@ -147,8 +165,9 @@ static bool decide(struct stmt *st, enum stmt_state to, struct engine_task **ret
 	st->ending = true;
 	st->completed_ms = clock_wall_ms();
 	if (st->run) {
-		*ret_task = st->run->task;
+		*ret = (struct ran){st->run->task, st->run->child};
 		st->run->task = NULL;
+		st->run->child = NULL;
 	}
 	return true;
 }
@@ -156,11 +175,13 @@ static bool decide(struct stmt *st, enum stmt_state to, struct engine_task **ret
 bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 {
 	struct watcher *watchers = NULL;
-	struct engine_task *task = NULL;
+	struct stmt_error *why = NULL;
+	struct ran ran = {0};
 	bool first;
 
 	stmt_lock(st);
-	first = decide(st, to, &task);
+	first = decide(st, to, &ran);
+	why = ran.child ? stmt_error_copy(error) : NULL;
 	if (first && !st->kept) {
 		enter_end(st, to, error);
 		watchers = watch_take(&st->watchers, true);
@@ -170,7 +191,9 @@ bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error)
 		free(error);
 		return false;
 	}
-	let_engine_go(task, to);
+	let_engine_go(ran.task, to);
+	let_child_go(ran.child, to, why);
+	free(why);
 	if (st->kept)
 		stmt_kept_end(st, to, error);
 	else

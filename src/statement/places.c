@@ -104,6 +104,22 @@ void stmt_force_place(struct stmt *st)
 	pthread_mutex_unlock(&s->tenants_lock);
 }
 
+static bool say(struct call *c, const struct statements *s, const struct statement_caps *caps, enum cap full)
+{
+	switch (full) {
+	case CAP_HANDLES:
+		return fail(c, ERR_TOO_MANY, "tenants.max_statements: %lld live statement handles", (long long)caps->max_statements);
+	case CAP_BYTES:
+		return fail(c, ERR_TOO_MANY, "tenants.result_bytes: results of %lld bytes are stored", (long long)caps->result_bytes);
+	case CAP_SESSION:
+		return fail(c, ERR_TOO_MANY, "snowflake_api.statement_storage.max_statements_per_session: %lld live statement handles",
+			    (long long)s->o.max_per_session);
+	case CAP_FREE:
+		break;
+	}
+	return true;
+}
+
 bool stmt_take_place(struct call *c, struct stmt *st)
 {
 	struct statements *s = st->room;
@@ -114,18 +130,24 @@ bool stmt_take_place(struct call *c, struct stmt *st)
 	pthread_mutex_lock(&s->tenants_lock);
 	full = take(st, c->tenant, &caps);
 	pthread_mutex_unlock(&s->tenants_lock);
-	switch (full) {
-	case CAP_HANDLES:
-		return fail(c, ERR_TOO_MANY, "tenants.max_statements: %lld live statement handles", (long long)caps.max_statements);
-	case CAP_BYTES:
-		return fail(c, ERR_TOO_MANY, "tenants.result_bytes: results of %lld bytes are stored", (long long)caps.result_bytes);
-	case CAP_SESSION:
-		return fail(c, ERR_TOO_MANY, "snowflake_api.statement_storage.max_statements_per_session: %lld live statement handles",
-			    (long long)s->o.max_per_session);
-	case CAP_FREE:
-		break;
-	}
-	return true;
+	return say(c, s, &caps, full);
+}
+
+bool stmt_has_room(struct call *c, struct statements *s, struct str session_id, int64_t n)
+{
+	struct statement_caps caps;
+	struct tenant_use *t;
+	struct session_use *u;
+	bool handles, session;
+
+	s->o.caps(s->o.arg, c->tenant, &caps);
+	pthread_mutex_lock(&s->tenants_lock);
+	t = use_of(s, c->tenant);
+	u = session_id.n ? map_get(&s->sessions, session_id) : NULL;
+	handles = t->live + n <= caps.max_statements;
+	session = !u || u->live + n <= s->o.max_per_session;
+	pthread_mutex_unlock(&s->tenants_lock);
+	return say(c, s, &caps, !handles ? CAP_HANDLES : !session ? CAP_SESSION : CAP_FREE);
 }
 
 static void leave_session(struct statements *s, struct stmt *st)

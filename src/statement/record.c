@@ -87,6 +87,7 @@ void stmt_metadata_text(const struct stmt_record *r, struct buf *out)
 	put_flag(&o, S("\"snowflake\":"), r->snowflake);
 	put_flag(&o, S("\"null_text\":"), r->null_text);
 	put_flag(&o, S("\"detached\":"), r->detached);
+	put_flag(&o, S("\"several\":"), r->several);
 	put_flag(&o, S("\"status_shape\":"), r->status_shape);
 	put_count(&o, S("\"ttl_ms\":"), r->ttl_ms);
 	put_count(&o, S("\"timeout_ms\":"), r->timeout_ms);
@@ -263,7 +264,8 @@ static bool read_plain(struct call *c, const json_node *o, struct stmt_record *r
 	    !json_want_text(c, o, "kind", &kind) || !json_want_text(c, o, "request_id", &r->request_id) ||
 	    !read_bytes(c, o, "claim", &r->claim) || !read_bytes(c, o, "query_tag", &r->query_tag) || !read_children(c, o, r) ||
 	    !json_want_bool(c, o, "snowflake", &r->snowflake) || !json_want_bool(c, o, "null_text", &r->null_text) ||
-	    !json_want_bool(c, o, "detached", &r->detached) || !json_want_bool(c, o, "status_shape", &r->status_shape) ||
+	    !json_want_bool(c, o, "detached", &r->detached) ||
+	    !json_want_bool(c, o, "several", &r->several) || !json_want_bool(c, o, "status_shape", &r->status_shape) ||
 	    !json_want_int(c, o, "ttl_ms", 0, INT64_MAX, &r->ttl_ms) ||
 	    !json_want_int(c, o, "timeout_ms", 0, INT64_MAX, &r->timeout_ms) ||
 	    !json_want_int(c, o, "inserted", 0, INT64_MAX, &r->counts.inserted) ||

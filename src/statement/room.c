@@ -110,8 +110,10 @@ bool statements_idle(struct statements *s)
 void statements_cancel_all(struct statements *s)
 {
 	size_t n;
-	struct stmt **v = stmt_all(s, &n);
+	struct stmt **v;
 
+	atomic_store(&s->closing, true);
+	v = stmt_all(s, &n);
 	for (size_t i = 0; i < n; i++) {
 		statement_cancel_soon(v[i]);
 		statement_unref(v[i]);
@@ -132,6 +134,7 @@ void statements_close(struct statements *s)
 	size_t n;
 	struct stmt **v;
 
+	atomic_store(&s->closing, true);
 	stmt_keeping_stop(s);
 	v = stmt_all(s, &n);
 	for (size_t i = 0; i < n; i++) {

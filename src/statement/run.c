@@ -67,7 +67,7 @@ static void on_progress(void *arg, double fraction)
 	stmt_changed(st);
 }
 
-static void count_changes(struct stmt *st, const struct engine_end *end)
+static void count_changes(struct stmt *st, const struct engine_end *end, bool forgiven)
 {
 	struct stmt_counts n = {end->inserted, end->updated, end->deleted};
 
@@ -79,6 +79,7 @@ static void count_changes(struct stmt *st, const struct engine_end *end)
 	stmt_lock(st);
 	if (!stmt_over(st))
 		st->counts = n;
+	st->forgiven = forgiven;
 	stmt_unlock(st);
 }
 
@@ -88,7 +89,7 @@ static void on_ended(void *arg, const struct engine_end *end)
 	bool forgiven = stmt_error_is_forgiven(st, end);
 
 	if (end->outcome == ENGINE_OK || forgiven) {
-		count_changes(st, end);
+		count_changes(st, end, forgiven);
 		stmt_shape(st, end, forgiven);
 		if (end->repeatable)
 			stmt_cache_keep(st);

@@ -65,12 +65,21 @@ struct stmt_error *stmt_error_of_call(const struct call *c); /* a failed compile
 struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end);
 /* Does IF EXISTS, IF NOT EXISTS, or the state of the transaction make this error none? */
 bool stmt_error_is_forgiven(const struct stmt *st, const struct engine_end *end);
+/* What a script says of its statement that failed: `text`, at a byte of the script. */
+struct stmt_error *stmt_error_of_child(const struct stmt_error *inner, struct str script, size_t at, struct str text);
 struct stmt_error *stmt_error_simple(enum err_kind kind, int64_t timeout_ms);
 struct stmt_error *stmt_error_of_store(enum err_kind kind, struct str text); /* natively; ERR_STORAGE, ERR_SERVER_RESTARTED */
 struct stmt_error *stmt_error_copy(const struct stmt_error *e);              /* NULL for NULL */
 
 /* room.c */
 struct statements *stmt_open(struct call *c, const struct statement_options *o) NODISCARD; /* memory alone */
+
+/* submit.c: a statement of a script. It is recorded; then it runs, or has ended. */
+bool stmt_child_new(struct call *c, struct stmt *parent, const struct stmt_ask *ask, struct stmt **ret) NODISCARD;
+void stmt_child_start(struct call *c, struct stmt *st, struct compiled *k, bool compiled);
+
+/* multi.c: takes over the parent's running; fails where it may not begin */
+bool stmt_multi_start(struct call *c, struct stmt *parent, const struct stmt_ask *ask, const struct stmt_text *text) NODISCARD;
 
 /* life.c: the one owner of every move */
 bool stmt_started(struct stmt *st);
@@ -135,6 +144,8 @@ bool stmt_part_as(struct call *c, struct stmt *st, int i, enum engine_form form,
 /* places.c: handles under the caps of tenant and session */
 struct tenant_use *stmt_tenant(struct statements *s, struct str tenant);
 bool stmt_take_place(struct call *c, struct stmt *st) NODISCARD; /* or says which cap is full */
+/* May n more begin? Nothing is taken. */
+bool stmt_has_room(struct call *c, struct statements *s, struct str session_id, int64_t n) NODISCARD;
 void stmt_force_place(struct stmt *st);                          /* of a former process: caps or not */
 bool stmt_leave_place(struct stmt *st);                          /* false: it had none any more */
 void stmt_places_close(struct statements *s);

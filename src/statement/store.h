@@ -28,7 +28,7 @@ struct stmt_record {
 	struct str claim;           /* key in the kv that its idempotency key claims; empty = none; kept, not read by stores */
 	struct str sql, query_tag;
 	struct str children;        /* handles, ID_LEN each; empty = none */
-	bool snowflake, null_text, detached, status_shape;
+	bool snowflake, null_text, detached, several, status_shape;
 	enum sql_kind kind;
 	enum stmt_state state;
 	int64_t created_ms, started_ms, completed_ms, expires_ms, ttl_ms, timeout_ms;

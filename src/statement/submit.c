@@ -192,9 +192,37 @@ static bool count_is_right(struct call *c, const struct stmt_ask *ask, int n)
 	return fail_state(c, "0A000", "000008");
 }
 
-static bool compile(struct call *c, const struct stmt_ask *ask, struct compiled *ret)
+static void set_kind(struct stmt *st, enum sql_kind kind)
+{
+	stmt_lock(st);
+	st->kind = (uint8_t)kind;
+	stmt_unlock(st);
+}
+
+/* False: it did not begin, and the call says why. */
+static bool run(struct call *c, struct stmt *st, struct compiled *k)
+{
+	if (k->at_once) {
+		stmt_shape_plan(st, k);
+		stmt_succeed_at_once(st);
+		return true;
+	}
+	engine_limits_of(st->room, &k->ask);
+	return give_to_engine(c, st, k);
+}
+
+static bool run_one(struct call *c, struct stmt *st, const struct stmt_ask *ask, const struct stmt_text *text)
 {
 	const struct stmt_world world = stmt_world_of(ask);
+	struct compiled k;
+	bool compiled = stmt_compile(c, ask, &world, text, &k);
+
+	set_kind(st, k.class.kind);
+	return compiled && (stmt_cache_answers(c, st, ask, &k) || run(c, st, &k));
+}
+
+static bool begin(struct call *c, struct stmt *st, const struct stmt_ask *ask)
+{
 	struct sql_tokens tokens;
 	struct stmt_text text;
 
@@ -202,31 +230,13 @@ static bool compile(struct call *c, const struct stmt_ask *ask, struct compiled 
 		return fail_as(c, ask->refused);
 	if (!stmt_lex(c, ask, &tokens, &text) || !count_is_right(c, ask, text.n))
 		return false;
-	if (text.n == 1)
-		return stmt_compile(c, ask, &world, &text, ret);
-	fail(c, ERR_SQL, "Unsupported feature 'multi-statement requests'.");
-	return fail_state(c, "0A000", "000002");
+	return text.n > 1 ? stmt_multi_start(c, st, ask, &text) : run_one(c, st, ask, &text);
 }
 
 static bool start(struct call *c, struct stmt *st, const struct stmt_ask *ask)
 {
-	struct compiled k = {.class.kind = SQL_UNKNOWN};
-	bool ok = compile(c, ask, &k);
-
-	stmt_lock(st);
-	st->kind = (uint8_t)k.class.kind;
-	stmt_unlock(st);
-	if (ok && k.at_once) {
-		stmt_shape_plan(st, &k);
-		stmt_succeed_at_once(st);
+	if (begin(c, st, ask))
 		return true;
-	}
-	if (ok && stmt_cache_answers(c, st, ask, &k))
-		return true;
-	if (ok) {
-		engine_limits_of(st->room, &k.ask);
-		return give_to_engine(c, st, &k);
-	}
 	if (!belongs_to_statement(c, ask))
 		return false;
 	stmt_end(st, STMT_FAILED, stmt_error_of_call(c));
@@ -308,4 +318,37 @@ bool statement_submit(struct call *c, struct statements *s, const struct stmt_as
 		record_early_end(st);
 	*ret = former == FORMER_FOUND ? found : st;
 	return true;
+}
+
+/* --- statements of a script --- */
+
+bool stmt_child_new(struct call *c, struct stmt *parent, const struct stmt_ask *ask, struct stmt **ret)
+{
+	struct statements *s = parent->room;
+	struct stmt *st = stmt_new(c, s, ask);
+
+	place_in_stores(c, st, ask);
+	if (!stmt_take_place(c, st)) {
+		statement_unref(st);
+		return false;
+	}
+	enter(st, 0);
+	if (ask->scope.owner && !lease_own_beside(s->o.lifecycle, &parent->lease, &st->lease)) {
+		fail(c, ERR_SESSION_CLOSED, "the session of the script has ended");
+		return withdraw(c, st);
+	}
+	stmt_clear_if_forgotten(st);
+	if (st->kept && !stmt_add(c, st))
+		return withdraw(c, st);
+	*ret = st;
+	return true;
+}
+
+void stmt_child_start(struct call *c, struct stmt *st, struct compiled *k, bool compiled)
+{
+	set_kind(st, k->class.kind);
+	if (compiled && run(c, st, k))
+		return;
+	stmt_end(st, STMT_FAILED, stmt_error_of_call(c));
+	call_forgive(c);
 }

@@ -56,7 +56,7 @@ static void write_payload(struct buf *b, const struct stmt *st, const struct end
 	if (st->session_n)
 		JSON_FIELD_TEXT(&o, "session_id", stmt_session(st));
 	JSON_FIELD_TEXT(&o, "surface", st->snowflake ? S("snowflake") : S("native"));
-	JSON_FIELD_TEXT(&o, "statement", str_of(sql_kind_name(e->kind)));
+	JSON_FIELD_TEXT(&o, "statement", st->several ? S("MULTI_STATEMENT") : str_of(sql_kind_name(e->kind)));
 	JSON_FIELD_TIME(&o, "created_at", st->created_ms);
 	JSON_FIELD_INT(&o, "duration_ms", e->duration_ms);
 	JSON_FIELD_INT(&o, "row_count", e->rows);
