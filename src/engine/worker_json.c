@@ -1,7 +1,9 @@
 /* worker_json.c - JSON text as cells hold it: on one line, or laid out as Snowflake does.
  *
- * DuckDB's JSON is a little more than JSON (NaN, trailing commas); what leaves
- * here is JSON. Numbers keep their digits. Pure, any thread.
+ * DuckDB's JSON is a little more than JSON (NaN, trailing commas), and so is a
+ * VARIANT's text (worker_sf_json.h: a letter before a string); what leaves
+ * here is JSON. Numbers keep their digits, but for reals laid out as
+ * Snowflake does: those have sixteen. Pure, any thread.
  */
 #include "engine/json_text.h"
 #include "json/json.h"
@@ -99,6 +101,24 @@ static bool is_not_finite(struct str s)
 	return str_ieq(size, S("nan")) || str_ieq(size, S("inf")) || str_ieq(size, S("infinity"));
 }
 
+enum { REAL_LEN = 40 };
+
+/* 1.2345678901234567e+00 tells the number exactly; it is shown with fifteen digits behind the point. */
+static void put_number(struct walk *w, struct str s)
+{
+	size_t point = str_find(s, '.'), e = str_find(s, 'e');
+	char text[REAL_LEN];
+
+	if (w->style != JSON_PRETTY || e == s.n || e < point + 17 || s.n >= sizeof(text)) {
+		put(w, s);
+		return;
+	}
+	memcpy(text, s.p, s.n);
+	text[s.n] = '\0';
+	if (w->out)
+		buf_fmt(w->out, "%.15e", strtod(text, NULL));
+}
+
 static bool scalar(struct walk *w)
 {
 	struct str s = {w->p, 0};
@@ -106,7 +126,11 @@ static bool scalar(struct walk *w)
 	while (w->p < w->end && (ascii_alpha(*w->p) || ascii_digit(*w->p) || strchr("+-.", *w->p)) && *w->p)
 		w->p++;
 	s.n = (size_t)(w->p - s.p);
-	if (json_is_number(s) || is_word(s, w->style)) {
+	if (json_is_number(s)) {
+		put_number(w, s);
+		return true;
+	}
+	if (is_word(s, w->style)) {
 		put(w, s);
 		return true;
 	}
@@ -142,10 +166,15 @@ static bool array(struct walk *w)
 	return true;
 }
 
+static struct str between(struct str quoted)
+{
+	return str_from(quoted.p + 1, quoted.n - 2);
+}
+
 static int by_key(const void *a, const void *b)
 {
 	const struct member *l = a, *r = b;
-	int c = str_cmp(l->key, r->key);
+	int c = str_cmp(between(l->key), between(r->key));
 
 	return c != 0 ? c : (l->key.p > r->key.p) - (l->key.p < r->key.p);
 }
@@ -263,6 +292,8 @@ static bool value(struct walk *w)
 		return bracketed(w, object);
 	if (*w->p == '[')
 		return bracketed(w, array);
+	if (ascii_alpha(*w->p) && w->p + 1 < w->end && w->p[1] == '"')
+		w->p++;
 	if (*w->p != '"')
 		return scalar(w);
 	if (!string(w, &s))
