@@ -4,7 +4,8 @@
  * A session is what one request sees; it is used again by the next request
  * as long as no statement may have left anything in it.
  */
-#include "engine/worker_sf_json_of.h"
+#include "engine/worker.h"
+#include "engine/worker_sf.h"
 #include "sql/sql.h"
 
 #include <errno.h>
@@ -72,8 +73,8 @@ static bool fill_helper(struct call *c, duckdb_connection con, const char *build
 {
 	const char *attach = arena_fmt(c->arena, "ATTACH '%s' AS _sf", building).p;
 
-	return database_query(c, con, attach) && database_query(c, con, "USE _sf") &&
-	       database_query_all(c, con, sql_helper_statements()) && database_query(c, con, "USE memory") &&
+	return database_query(c, con, attach) && database_query(c, con, "USE _sf") && database_query(c, con, "BEGIN") &&
+	       database_query_all(c, con, sql_helper_statements()) && database_query(c, con, "COMMIT") && database_query(c, con, "USE memory") &&
 	       database_query(c, con, "DETACH _sf");
 }
 
@@ -162,25 +163,19 @@ static const char *const before_lock[] = {
 };
 static const char *const lock[] = {
 	/* What the worker itself changes later; the gate refuses SET to users. */
-	"SET GLOBAL allowed_configs = ['TimeZone', 'default_null_order', 'threads', 'enable_progress_bar', "
+	"SET GLOBAL allowed_configs = ['TimeZone', 'default_null_order', 'old_implicit_casting', 'threads', 'enable_progress_bar', "
 	"'enable_progress_bar_print', 'max_temp_directory_size']",
 	"SET GLOBAL enable_external_access = false",
 	"SET GLOBAL lock_configuration = true",
 	NULL,
 };
 
-/* Before the helper catalog: its macros call them. */
-static bool variants(struct call *c, duckdb_connection con)
-{
-	return variant_register(con) || fail(c, ERR_INTERNAL, "the functions of VARIANT could not be registered");
-}
-
 static bool set_up(struct call *c, const struct worker_options *o, duckdb_connection con)
 {
 	const char *temp = arena_fmt(c->arena, "SET GLOBAL max_temp_directory_size = '%lldB'", (long long)o->temp).p;
 
-	return attach_main(c, con) && database_query_all(c, con, before_lock) && database_query(c, con, temp) && variants(c, con) &&
-	       attach_helper(c, con) && database_query_all(c, con, lock);
+	return attach_main(c, con) && database_query_all(c, con, before_lock) && database_query(c, con, temp) && sf_functions_register(c, con) && attach_helper(c, con) &&
+	       database_query_all(c, con, lock);
 }
 
 bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret)
@@ -202,9 +197,9 @@ bool database_open(struct call *c, const struct worker_options *o, duckdb_databa
 /* --- sessions --- */
 /* Progress is counted only while the bar is on; its printing is off. */
 #define PROGRESS "SET SESSION enable_progress_bar_print = false", "SET SESSION enable_progress_bar = true"
-static const char *const session_sql[2][4] = {
+static const char *const session_sql[2][5] = {
 	{PROGRESS, NULL},
-	{PROGRESS, "SET SESSION default_null_order = 'nulls_last_on_asc_first_on_desc'", NULL},
+	{PROGRESS, "SET SESSION default_null_order = 'nulls_last_on_asc_first_on_desc'", "SET SESSION old_implicit_casting = true", NULL},
 };
 
 static const char *search_path(struct task *t, bool helpers)

@@ -1,15 +1,144 @@
 /* helper_catalog.c - what the catalog `_sf` holds: Snowflake's operators and functions as macros.
  *
  * A macro named like an operator takes its place wherever `_sf.main` is on the
- * search path; DuckDB's own stays reachable in `system.main`. DuckDB answers
- * 1/0 with inf and 1%0 with NULL, Snowflake refuses both. Known difference: a
- * quotient of decimals is a DOUBLE here, a NUMBER of six more digits there.
+ * search path; DuckDB's own stays reachable in `system.main`. Names that begin
+ * with SF_ are ours: macros, and C functions of the worker (worker_sf*.c).
+ * A macro has overloads by count of arguments only: a placeholder's type is not
+ * known when a statement is prepared, which DuckDB's macros mind and its
+ * functions do not. So types are told apart by overloads of C functions, and
+ * cast_to_type(value, other) gives a result the type of an argument.
  */
 #include "sql/sql.h"
 
+#define MACRO(text) "CREATE MACRO _sf.main." text
+
 #define NOT_BY_ZERO(f) \
-	"CREATE MACRO _sf.main." f "(a, b) AS CASE WHEN b = 0 AND a IS NOT NULL THEN error('Division by zero') " \
-	"ELSE system.main." f "(a, b) END"
+	MACRO(f "(a, b) AS CASE WHEN b = 0 AND a IS NOT NULL THEN error('Division by zero') ELSE system.main." f "(a, b) END")
+
+/* Lists of arguments. */
+#define A1 "a1"
+#define A2 A1 ", a2"
+#define A3 A2 ", a3"
+#define A4 A3 ", a4"
+#define A5 A4 ", a5"
+#define A6 A5 ", a6"
+#define A7 A6 ", a7"
+#define A8 A7 ", a8"
+#define A9 A8 ", a9"
+#define A10 A9 ", a10"
+#define A11 A10 ", a11"
+#define A12 A11 ", a12"
+#define A13 A12 ", a13"
+#define A14 A13 ", a14"
+#define A15 A14 ", a15"
+#define A16 A15 ", a16"
+#define A17 A16 ", a17"
+#define A18 A17 ", a18"
+#define A19 A18 ", a19"
+#define A20 A19 ", a20"
+#define A21 A20 ", a21"
+#define A22 A21 ", a22"
+
+/* f of one to twelve arguments. */
+#define EACH_ARITY(f) \
+	"(" A1 ") AS " f(A1) ", (" A2 ") AS " f(A2) ", (" A3 ") AS " f(A3) ", (" A4 ") AS " f(A4) ", (" A5 ") AS " f(A5) \
+	", (" A6 ") AS " f(A6) ", (" A7 ") AS " f(A7) ", (" A8 ") AS " f(A8) ", (" A9 ") AS " f(A9) ", (" A10 ") AS " f(A10) \
+	", (" A11 ") AS " f(A11) ", (" A12 ") AS " f(A12)
+#define STRICT(call, args) "CASE WHEN SF_ANY_NULL(" args ") THEN NULL ELSE system.main." call "(" args ") END"
+#define STRICT_GREATEST(args) STRICT("greatest", args)
+#define STRICT_LEAST(args) STRICT("least", args)
+#define STRICT_CONCAT(args) STRICT("concat", args)
+#define STRICT_CONCAT_WS(args) STRICT("concat_ws", "s, " args)
+#define WITH_SEPARATOR(args) "(s, " args ") AS " STRICT_CONCAT_WS(args)
+#define EACH_ARITY_WITH_SEPARATOR \
+	WITH_SEPARATOR(A1) ", " WITH_SEPARATOR(A2) ", " WITH_SEPARATOR(A3) ", " WITH_SEPARATOR(A4) ", " WITH_SEPARATOR(A5) ", " \
+	WITH_SEPARATOR(A6) ", " WITH_SEPARATOR(A7) ", " WITH_SEPARATOR(A8) ", " WITH_SEPARATOR(A9) ", " WITH_SEPARATOR(A10)
+
+#define WHEN(s, r) " WHEN a1 IS NOT DISTINCT FROM " s " THEN " r
+#define DECODE1 "CASE" WHEN("a2", "a3")
+#define DECODE2 DECODE1 WHEN("a4", "a5")
+#define DECODE3 DECODE2 WHEN("a6", "a7")
+#define DECODE4 DECODE3 WHEN("a8", "a9")
+#define DECODE5 DECODE4 WHEN("a10", "a11")
+#define DECODE6 DECODE5 WHEN("a12", "a13")
+#define DECODE7 DECODE6 WHEN("a14", "a15")
+#define DECODE8 DECODE7 WHEN("a16", "a17")
+#define DECODE9 DECODE8 WHEN("a18", "a19")
+#define DECODE10 DECODE9 WHEN("a20", "a21")
+
+#define ANY_GREATEST(args) "system.main.greatest(" args ")"
+#define ANY_LEAST(args) "system.main.least(" args ")"
+
+/* Six more digits behind the point than a has, up to twelve; a DOUBLE where a or b is one. Only its type is taken. */
+#define QUOTIENT(a, b) \
+	"CASE WHEN true THEN system.main.round((" a ") * 1.000000 * CAST(1 AS DECIMAL(38,0)), 12) ELSE " b " END"
+/* One unit of the last digit that round(a, n) keeps, in its type. */
+#define STEP "cast_to_type(power(10::DOUBLE, -(n::INTEGER)), system.main.round(a, n::INTEGER))"
+#define CHARINDEX \
+	"CASE WHEN strpos(SF_SUBSTR(s::VARCHAR, p::BIGINT), n::VARCHAR) = 0 THEN 0 " \
+	"ELSE strpos(SF_SUBSTR(s::VARCHAR, p::BIGINT), n::VARCHAR) + system.main.greatest(p::BIGINT, 1) - 1 END"
+#define PAD(f, with) \
+	"CASE WHEN n::BIGINT <= 0 THEN '' WHEN " with " = '' THEN SF_SUBSTR(s::VARCHAR, 1, n::BIGINT) " \
+	"ELSE system.main." f "(s::VARCHAR, n::INTEGER, " with ") END"
+
+/* s, p: text and pattern; a: where to begin; k: which match; o: parameters, of which e and c are not RE2's; g: group. Parameters
+ * go into the pattern: DuckDB's own must be constants, which those of macros are not. */
+#define PATTERN "p::VARCHAR"
+#define FLAGGED "CASE WHEN system.main.translate(o, 'ce', '') = '' THEN p::VARCHAR " \
+	"ELSE concat('(?', system.main.translate(o, 'ce', ''), ')', p::VARCHAR) END"
+#define FROM_A "SF_SUBSTR(s::VARCHAR, (a)::BIGINT)"
+#define BEFORE_A "SF_SUBSTR(s::VARCHAR, 1, (a)::BIGINT - 1)"
+#define GROUP_OF_FLAGS "CASE WHEN system.main.contains(o, 'e') THEN 1 ELSE 0 END"
+#define ALL(s, g, p) "regexp_extract_all(" s ", " p ", " g ")"
+#define COUNT(s, p) "system.main.len(" ALL(s, "0", p) ")"
+#define NTH(s, g, k, p) "list_extract(" ALL(s, g, p) ", (" k ")::BIGINT)"
+/* Lengths of what is between the matches and of the matches, before the k-th. */
+#define LENGTHS(list, n) "coalesce(list_sum(list_transform(" list "[1:(" n ")::BIGINT], lambda x: system.main.length(x))), 0)::BIGINT"
+#define OFFSET_OF(s, k, p) LENGTHS("string_split_regex(" s ", " p ")", k) " + " LENGTHS(ALL(s, "0", p), "(" k ") - 1")
+#define FOUND_IN(s, a, k, e, p) \
+	"CASE WHEN " COUNT(s, p) " < (" k ") THEN 0 ELSE (" a ")::BIGINT + " OFFSET_OF(s, k, p) " + CASE WHEN (" e ") = 1 THEN " \
+	"system.main.length(" NTH(s, "0", k, p) ") ELSE 0 END END"
+#define FOUND_AT(a, k, e, p) FOUND_IN("SF_SUBSTR(s::VARCHAR, (" a ")::BIGINT)", a, k, e, p)
+#define REPLACED(p) \
+	"CASE WHEN k = 0 THEN " BEFORE_A " || system.main.regexp_replace(" FROM_A ", " p ", r::VARCHAR, 'g') " \
+	"WHEN " COUNT(FROM_A, p) " < k THEN s::VARCHAR ELSE " BEFORE_A " || system.main.left(" FROM_A ", " OFFSET_OF(FROM_A, "k", p) ") || " \
+	"system.main.regexp_replace(" NTH(FROM_A, "0", "k", p) ", " p ", r::VARCHAR) || " \
+	"system.main.substr(" FROM_A ", 1 + " OFFSET_OF(FROM_A, "k", p) " + system.main.length(" NTH(FROM_A, "0", "k", p) ")) END"
+
+/* --- dates: SF_DAY(x)::TIMESTAMP is what a clock shows then --- */
+#define ADDS(unit, n, interval, type, moment) \
+	MACRO("SF_DATEADD_" unit "(n, d) AS cast_to_type(" moment "(d) + " interval "((" n ")::" type "), " moment "(d))")
+#define ADDS_DAYS(unit, n, interval) ADDS(unit, n, interval, "INTEGER", "SF_MOMENT")
+#define ADDS_TIME(unit, n, interval) ADDS(unit, n, interval, "BIGINT", "SF_STAMP")
+#define COUNTS(unit, name) \
+	MACRO("SF_DATEDIFF_" unit "(a, b) AS date_diff('" name "', SF_DAY(a)::TIMESTAMP, SF_DAY(b)::TIMESTAMP)")
+#define TRUNCATES(unit, name) MACRO("SF_TRUNC_" unit "(d) AS cast_to_type(date_trunc('" name "', SF_DAY(d)), SF_MOMENT(d))")
+#define PART(part, name) PART_NAMED("SF_PART_" part, name)
+#define PART_NAMED(f, name) MACRO(f "(d) AS date_part('" name "', SF_DAY(d)::TIMESTAMP)::BIGINT")
+#define EPOCH_MICROS "epoch_us(SF_DAY(d))"
+#define OFFSET_MINUTES(d) "(date_part('timezone', SF_LTZ(" d "))::BIGINT // 60)"
+#define SLICED(interval, origin) "time_bucket(" interval ", SF_DAY(d)::TIMESTAMP, TIMESTAMP '" origin "')"
+#define SLICES(unit, interval, origin) \
+	MACRO("SF_SLICE_" unit "(d, n) AS cast_to_type(" SLICED(interval, origin) ", SF_MOMENT(d)), (d, n, w) AS cast_to_type(" \
+	      SLICED(interval, origin) " + CASE WHEN upper(w) = 'END' THEN " interval " ELSE INTERVAL 0 DAY END, SF_MOMENT(d))")
+#define IS_MONTH_END(d) "SF_DAY(" d ")::DATE = system.main.last_day(SF_DAY(" d ")::DATE)"
+#define MONTHS "date_diff('month', SF_DAY(b)::TIMESTAMP, SF_DAY(a)::TIMESTAMP)"
+#define FROM_YMD "(make_date(y::BIGINT, 1, 1) + to_months(m::INTEGER - 1))::DATE + (d::INTEGER - 1)"
+#define HMS(n) "to_hours(h::BIGINT) + to_minutes(i::BIGINT) + to_seconds(s::BIGINT) + to_microseconds((" n ")::BIGINT // 1000)"
+#define FROM_HMS(n) "TIME '00:00:00' + (" HMS(n) ")"
+#define STAMP_FROM_PARTS(to) \
+	"(a, b) AS (SF_DAY(a)::DATE::TIMESTAMP + (SF_DAY(b)::TIMESTAMP - TIMESTAMP '1970-01-01'))" to ", " \
+	"(y, m, d, h, i, s) AS ((" FROM_YMD ")::TIMESTAMP + " HMS("0") ")" to ", " \
+	"(y, m, d, h, i, s, n) AS ((" FROM_YMD ")::TIMESTAMP + " HMS("n") ")" to
+#define TO_DATE(t) "(x) AS coalesce(SF_LTZ(x)::DATE, SF_" t "TO_DATE(x)), (x, f) AS SF_" t "TO_DATE(x, f)"
+#define TO_TIME(t) "(x) AS coalesce(SF_LTZ(x)::TIMESTAMP::TIME, SF_" t "TO_TIME(x)), (x, f) AS SF_" t "TO_TIME(x, f)"
+#define TO_NTZ(t) "(x) AS coalesce(SF_LTZ(x)::TIMESTAMP, SF_" t "TO_NTZ(x)), (x, f) AS SF_" t "TO_NTZ(x, f)"
+#define TO_LTZ(t) \
+	"(x) AS coalesce(SF_LTZ(x), timezone('UTC', SF_" t "TO_UTC(x)), SF_" t "TO_NTZ(x)::TIMESTAMPTZ), " \
+	"(x, f) AS coalesce(timezone('UTC', SF_" t "TO_UTC(x, f)), SF_" t "TO_NTZ(x, f)::TIMESTAMPTZ)"
+#define LTZ_FORMATTED(a, f) "SF_FORMAT(SF_LTZ(" a ")::TIMESTAMP, " f ", " OFFSET_MINUTES(a) ")"
+#define AS_TEXT(a) "coalesce(" LTZ_FORMATTED(a, "'YYYY-MM-DD HH24:MI:SS.FF3 TZHTZM'") ", SF_TEXT(" a "))"
+#define AS_FORMATTED(a, f) "coalesce(" LTZ_FORMATTED(a, f) ", SF_TEXT(" a ", " f "))"
 
 static const char *const statements[] = {
 #include "sql/helper_values.def"
