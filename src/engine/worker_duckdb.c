@@ -4,7 +4,7 @@
  * A session is what one request sees; it is used again by the next request
  * as long as no statement may have left anything in it.
  */
-#include "engine/worker.h"
+#include "engine/worker_sf_json_of.h"
 #include "engine/worker_sf.h"
 #include "sql/sql.h"
 
@@ -170,12 +170,19 @@ static const char *const lock[] = {
 	NULL,
 };
 
+/* Before the helper catalog: its macros call them. */
+static bool variants(struct call *c, duckdb_connection con)
+{
+	return variant_register(con) || fail(c, ERR_INTERNAL, "the functions of VARIANT could not be registered");
+}
+
 static bool set_up(struct call *c, const struct worker_options *o, duckdb_connection con)
 {
 	const char *temp = arena_fmt(c->arena, "SET GLOBAL max_temp_directory_size = '%lldB'", (long long)o->temp).p;
 
-	return attach_main(c, con) && database_query_all(c, con, before_lock) && database_query(c, con, temp) && sf_functions_register(c, con) && attach_helper(c, con) &&
-	       database_query_all(c, con, lock);
+	return attach_main(c, con) && database_query_all(c, con, before_lock) && database_query(c, con, temp) &&
+	       sf_functions_register(c, con) && variants(c, con) &&
+	       attach_helper(c, con) && database_query_all(c, con, lock);
 }
 
 bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret)
