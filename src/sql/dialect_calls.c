@@ -1,4 +1,9 @@
-/* dialect_calls.c - calls of functions that DuckDB spells otherwise: parts of dates, renames, aggregates. */
+/* dialect_calls.c - calls of functions that DuckDB spells otherwise: parts of dates, renames, aggregates.
+ *
+ * A rule edits the function's name, its brackets and commas, and what belongs
+ * to the call behind it; never anything before the name or inside of an
+ * argument, so that rules may apply in any order.
+ */
 #include "sql/dialect_int.h"
 
 static bool called(const struct plan *p, int i)
@@ -217,15 +222,15 @@ int call_tail(const struct plan *p, int i)
 	return last < p->to ? last : t->v[i + 1].match;
 }
 
-/* f(x) tail → outer(first(x) tail, second(x) tail) */
-static void twice(struct plan *p, int i, const char *outer, const char *second)
+/* f(x) tail → outer(first(x) tail, second(x) tail); `begin` is "outer(first". */
+static void twice(struct plan *p, int i, const char *begin, const char *second)
 {
 	int last = call_tail(p, i), close = p->t->v[i + 1].match;
 
 	const struct str texts[] = {arena_fmt(p->c->arena, ", %s(", second), S(")"), S(")")};
 	const struct sql_span spans[] = {{i + 2, close}, {close + 1, last + 1}};
 
-	edit_before(p, i, str_of(outer));
+	edit_replace(p, i, i + 1, str_of(begin));
 	edit_repeat(p, last, texts, spans, 3);
 }
 
@@ -234,10 +239,8 @@ bool word_avg(struct plan *p, int i, intptr_t unused)
 	struct sql_span v[1];
 
 	(void)unused;
-	if (called(p, i) && call_args(p, i, v, 1) == 1) {
-		twice(p, i, "SF_AVG(", "COUNT");
-		edit_replace(p, i, i + 1, S("SUM"));
-	}
+	if (called(p, i) && call_args(p, i, v, 1) == 1)
+		twice(p, i, "SF_AVG(SUM", "COUNT");
 	return true;
 }
 
@@ -247,7 +250,7 @@ bool word_median(struct plan *p, int i, intptr_t unused)
 
 	(void)unused;
 	if (called(p, i) && call_args(p, i, v, 1) == 1)
-		twice(p, i, "SF_MEDIAN(", "MIN");
+		twice(p, i, "SF_MEDIAN(MEDIAN", "MIN");
 	return true;
 }
 
@@ -275,7 +278,7 @@ bool word_hash(struct plan *p, int i, intptr_t unused)
 {
 	(void)unused;
 	if (called(p, i)) {
-		edit_before(p, i, S("SF_HASH("));
+		edit_replace(p, i, i + 1, S("SF_HASH(HASH"));
 		edit_behind(p, p->t->v[i + 1].match, S(")"));
 	}
 	return true;
@@ -300,10 +303,10 @@ bool word_listagg(struct plan *p, int i, intptr_t unused)
 	(void)unused;
 	if (!called(p, i) || (n = call_args(p, i, v, 2)) < 1 || n > 2)
 		return true;
-	edit_before(p, i, S("COALESCE("));
+	edit_replace(p, i, i + 1, S("COALESCE(LISTAGG"));
 	edit_behind(p, call_tail(p, i), S(", '')"));
 	if (n == 1)
-		edit_behind(p, p->t->v[i + 1].match - 1, S(", ''"));
+		edit_before(p, p->t->v[i + 1].match, S(", ''"));
 	order_inside(p, i);
 	return true;
 }
@@ -317,7 +320,7 @@ bool word_array_agg(struct plan *p, int i, intptr_t unique)
 		return true;
 	edit_replace(p, i, i + 1, S("SF_ARRAY_OF(LIST"));
 	if (unique)
-		edit_before(p, i + 2, S("DISTINCT "));
+		edit_behind(p, i + 1, S("DISTINCT "));
 	edit_behind(p, call_tail(p, i), S(")"));
 	order_inside(p, i);
 	return true;
@@ -332,8 +335,8 @@ bool word_object_agg(struct plan *p, int i, intptr_t unused)
 	if (!called(p, i) || call_args(p, i, v, 2) != 2)
 		return true;
 	edit_replace(p, i, i + 1, S("SF_OBJECT_OF(LIST(STRUCT_PACK"));
-	edit_before(p, v[0].from, S("k := "));
-	edit_before(p, v[1].from, S("v := "));
+	edit_behind(p, i + 1, S("k := "));
+	edit_behind(p, v[1].from - 1, S(" v := "));
 	edit_behind(p, p->t->v[i + 1].match, S(")"));
 	edit_behind(p, call_tail(p, i), S(")"));
 	return true;
@@ -367,6 +370,6 @@ bool word_object_construct(struct plan *p, int i, intptr_t unused)
 {
 	(void)unused;
 	if (called(p, i) && p->t->v[i + 1].match == i + 3 && is_operator(&p->t->v[i + 2], S("*")))
-		edit_replace(p, i + 2, i + 3, S("ROW(*COLUMNS(*))"));
+		edit_replace(p, i + 2, i + 3, S("STRUCT_PACK(*COLUMNS(*))"));
 	return true;
 }

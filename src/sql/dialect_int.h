@@ -21,4 +21,20 @@ word_fn word_part_first, word_part_later, word_extract, word_rename, word_now, w
 int call_args(const struct plan *p, int i, struct sql_span *v, int max);
 int call_tail(const struct plan *p, int i);
 
+/* --- operands (dialect_operands.c) --- */
+/* Is token i the last one of a value? */
+bool ends_value(const struct plan *p, int i);
+/* The first token of what stands before the operator i, which binds as LIKE does, and the first one behind what stands behind. */
+int operand_start(const struct plan *p, int i);
+int operand_end(const struct plan *p, int i);
+/* The first token of the primary, with calls, casts and subscripts, that ends before token i; -1: there is none. */
+int primary_start(const struct plan *p, int i);
+bool is_comparison(const struct sql_token *k);
+
+/* --- paths into variants (dialect_paths.c): the token to go on at --- */
+int plan_path(struct plan *p, int i);     /* v:a.b[0] at the `:` */
+int plan_bracket(struct plan *p, int i);  /* v[0], [1, 2] */
+int plan_brace(struct plan *p, int i);    /* {'a': 1} */
+word_fn word_value;
+
 #endif

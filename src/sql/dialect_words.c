@@ -50,16 +50,25 @@ static bool plan_word(struct plan *p, int i)
 
 	if (k->text.p[0] == '$')
 		return word_dollar(p, i);
-	if (i > p->from && is_punct(k - 1, '.'))
-		return true;
 	r = rule_of(k->text);
-	return !r || r->fn(p, i, r->arg);
+	if (!r || (r->fn != word_value && i > p->from && is_punct(k - 1, '.')))
+		return true;
+	return r->fn(p, i, r->arg);
 }
 
 bool plan_words(struct plan *p)
 {
-	for (int i = p->from; i < p->to; i++)
-		if (p->t->v[i].kind == SQL_WORD && !plan_word(p, i))
+	for (int i = p->from; i < p->to; i++) {
+		const struct sql_token *k = &p->t->v[i];
+
+		if (k->kind == SQL_WORD && !plan_word(p, i))
 			return false;
+		if (is_operator(k, S(":")) || (is_punct(k, '.') && i > p->from && p->chain_of && p->chain_of[i - 1 - p->from]))
+			i = plan_path(p, i);
+		else if (is_punct(k, '['))
+			i = plan_bracket(p, i);
+		else if (is_punct(k, '{'))
+			i = plan_brace(p, i);
+	}
 	return true;
 }

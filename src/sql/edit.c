@@ -1,6 +1,8 @@
 /* edit.c - the plan's edits: text before, behind and instead of tokens. */
 #include "sql/rewrite_int.h"
 
+enum { LONGEST_REPLACED = 4096 }; /* tokens that edit_holder() looks back over */
+
 static struct edit *edit_made(struct plan *p, int i)
 {
 	struct edit *more;
@@ -27,6 +29,18 @@ static struct edit *edit_made(struct plan *p, int i)
 const struct edit *edit_at(const struct plan *p, int i)
 {
 	return p->todo[i - p->from] & PLAN_EDIT ? &p->edits[p->edit_of[i - p->from]] : NULL;
+}
+
+int edit_holder(const struct plan *p, int i)
+{
+	const struct edit *e;
+
+	for (int k = i; k >= p->from && k > i - LONGEST_REPLACED; k--) {
+		e = edit_at(p, k);
+		if (e && e->instead.p && e->resume > i)
+			return k;
+	}
+	return i;
 }
 
 static struct edit_piece *piece(struct plan *p, struct str text)

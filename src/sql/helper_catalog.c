@@ -145,6 +145,7 @@ static const char *const statements[] = {
 #include "sql/helper_dates.def"
 #include "sql/helper_json.def"
 #include "sql/helper_metadata.def"
+#include "sql/helper_syntax.def"
 	NULL,
 };
 

@@ -266,7 +266,7 @@ static bool write_edited(struct writer *w, int *i)
 	const struct edit *e = edit_at(&w->plan, *i);
 	bool ok;
 
-	if (e->before || e->behind || !e->instead.p || e->instead.n)
+	if (e->before || !e->instead.p || (e->instead.n ? e->instead.p[0] != ',' && e->instead.p[0] != ')' : e->behind != NULL))
 		write_gap(w, *i);
 	ok = write_pieces(w, e->before);
 	mark(w, w->t->v[*i].at);
@@ -349,6 +349,7 @@ static bool make_plan(struct writer *w, const struct sql_head *h, struct sql_spa
 	if (!plan_words(&w->plan))
 		return false;
 	plan_casts(&w->plan);
+	plan_operators(&w->plan);
 	return true;
 }
 

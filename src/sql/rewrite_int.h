@@ -41,6 +41,8 @@ struct plan {
 	unsigned char *todo;     /* by token - from; one more than tokens */
 	struct sql_span *named;  /* what a PLAN_NAME names */
 	int *edit_of;            /* with PLAN_EDIT: index in edits */
+	int *chain_of;           /* by token - from, or NULL: 1 + the first token of the path expression that ends at this one */
+	int flattens;            /* has it FLATTEN or its like? 0: nobody has looked, 1: no, 2: yes */
 	struct edit *edits;
 	int nedits, capedits;
 };
@@ -56,6 +58,8 @@ void edit_repeat(struct plan *p, int i, const struct str *texts, const struct sq
 void edit_wrap(struct plan *p, int from, int last, struct str before, struct str behind);
 /* Tokens [from, to) become `text`, which may be empty. What is planned for those behind `from` is lost. */
 void edit_replace(struct plan *p, int from, int to, struct str text);
+/* The token that stands for token i: itself, or where a replacement begins that takes it in. */
+int edit_holder(const struct plan *p, int i);
 const struct edit *edit_at(const struct plan *p, int i);
 
 /* show.c: SHOW, and DESCRIBE of what is in the catalog; a text of our own. */
@@ -74,8 +78,10 @@ int write_type(const struct sql_tokens *t, int i, int to, struct buf *out);
 /* Casts that cut off, around all that other rules make of what they cast: after these. */
 void plan_casts(struct plan *p);
 
-/* Words and operators that mean something else there (dialect_words.c). */
+/* Calls, paths and words that mean something else there (dialect_words.c). */
 bool plan_words(struct plan *p) NODISCARD;
+/* Operators that become calls around their operands: last of all. */
+void plan_operators(struct plan *p);
 
 /* --- writing (rewrite.c) --- */
 struct writer {

@@ -104,7 +104,7 @@ static void calls_are_spelled_as_duckdb_has_them(void **state)
 		 "VALUES (SF_PART_EPOCH_SECOND( A), SF_PART_DAYOFWEEK( A), SF_SLICE_MONTH(A, 4, 'START'), DATE_PART(X || 'y', A))"},
 		{"values (dateadd(day, dateadd(hour, 1, 2), 3))", "VALUES (SF_DATEADD_DAY( SF_DATEADD_HOUR( 1, 2), 3))"},
 		{"values (position('a' in f(x in y)), insert('a', 1, 2, 'b'), seq4(), seq8(1), date(x), char(65))",
-		 "VALUES (CHARINDEX('a' , F(X IN Y)), SF_INSERT('a', 1, 2, 'b'), (ROW_NUMBER() OVER () - 1), (ROW_NUMBER() OVER () - 1), TO_DATE(X), CHR(65))"},
+		 "VALUES (CHARINDEX('a', F(X IN Y)), SF_INSERT('a', 1, 2, 'b'), (ROW_NUMBER() OVER () - 1), (ROW_NUMBER() OVER () - 1), TO_DATE(X), CHR(65))"},
 		{"values (to_number(x, 10, 2), try_to_decimal(x, '99', 3), to_number(x))",
 		 "VALUES (CAST(SF_NUMERIC_TEXT(X) AS DECIMAL(10,2)), TRY_CAST(SF_TRY_NUMERIC_TEXT(X, '99') AS DECIMAL(3,0)), TO_NUMBER(X))"},
 		{"select avg(distinct ?) over (partition by ?), ? from t",
@@ -117,7 +117,7 @@ static void calls_are_spelled_as_duckdb_has_them(void **state)
 		 "VALUES (SF_ARRAY_OF(LIST(DISTINCT A ORDER BY A)), SF_ARRAY_OF(LIST(DISTINCT B)), SF_OBJECT_OF(LIST(STRUCT_PACK(k := K, v := V))))"},
 		{"values (count(distinct a, b + 1), count(a), count(*))",
 		 "VALUES (COUNT(DISTINCT( A, B + 1)) FILTER (WHERE ( A) IS NOT NULL AND ( B + 1) IS NOT NULL), COUNT(A), COUNT(*))"},
-		{"values (object_construct(*), object_construct('a', 1))", "VALUES (OBJECT_CONSTRUCT(ROW(*COLUMNS(*))), OBJECT_CONSTRUCT('a', 1))"},
+		{"values (object_construct(*), object_construct('a', 1))", "VALUES (OBJECT_CONSTRUCT(STRUCT_PACK(*COLUMNS(*))), OBJECT_CONSTRUCT('a', 1))"},
 		{"select t.dateadd, date from t", "SELECT T.DATEADD AS \"DATEADD\", DATE AS \"DATE\" FROM T"},
 	};
 	static const struct refused refusals[] = {
@@ -128,6 +128,30 @@ static void calls_are_spelled_as_duckdb_has_them(void **state)
 	(void)state;
 	expect(cases, COUNT_OF(cases));
 	expect_refused(refusals, COUNT_OF(refusals));
+}
+
+static void paths_and_operators_become_calls(void **state)
+{
+	static const struct pair cases[] = {
+		{"values (v:a.b[0]['c d'].\"E\", t.v:x::varchar, f(x):y::int + 1, (a):b)",
+		 "VALUES (GET_PATH(V, 'a.b[0][\"c d\"].\"E\"'), GET_PATH(T.V, 'x') :: VARCHAR, GET_PATH(F(X), 'y') :: BIGINT + 1, GET_PATH((A), 'b'))"},
+		{"values (v[0], v['k'][i + 1], v:a[b:c].d, v:a::date:b, v:a:b)",
+		 "VALUES (GET(V, 0), GET(GET(V, 'k'), I + 1), GET_PATH(GET(GET_PATH(V, 'a'), GET_PATH(B, 'c')), 'd'), GET_PATH(GET_PATH(V, 'a') :: DATE, 'b'), GET_PATH(V, 'a.b'))"},
+		{"select * from t where v:a > 3.5 and 1 = v:b and v:c between -1 and 2 and v:d in (1, 2) and v:e = 'x' order by v:f desc",
+		 "SELECT * FROM T WHERE CAST(GET_PATH(V, 'a') AS DOUBLE) > 3.5 AND 1 = CAST(GET_PATH(V, 'b') AS DOUBLE) AND CAST(GET_PATH(V, 'c') AS DOUBLE) BETWEEN - 1 AND 2 "
+		 "AND CAST(GET_PATH(V, 'd') AS DOUBLE) IN (1, 2) AND GET_PATH(V, 'e') = 'x' ORDER BY SF_SORT_KEY(GET_PATH(V, 'f')) DESC"},
+		{"values ([1, [2]], {'a': 1, 'b': {'c': v:x}}, {*}, {})",
+		 "VALUES (ARRAY_CONSTRUCT(1, ARRAY_CONSTRUCT(2)), OBJECT_CONSTRUCT('a', 1, 'b', OBJECT_CONSTRUCT('c', GET_PATH(V, 'x'))), OBJECT_CONSTRUCT(STRUCT_PACK(*COLUMNS(*))), OBJECT_CONSTRUCT())"},
+		{"values (a || b rlike 'x', not a not regexp v:p, rlike(a, b), avg(v:a))",
+		 "VALUES (REGEXP_LIKE(A || B, 'x'), NOT (NOT REGEXP_LIKE(A, GET_PATH(V, 'p'))), RLIKE(A, B), SF_AVG(SUM(GET_PATH(V, 'a')), COUNT(GET_PATH(V, 'a'))))"},
+		{"select * from t where case when a then b end like any ('a%', b) or c not ilike all ('x')",
+		 "SELECT * FROM T WHERE SF_LIKE_ANY(CASE WHEN A THEN B END, ['a%', B]) OR (NOT SF_ILIKE_ALL(C, ['x']))"},
+		{"select a rlike 'x' b, a rlike 'y' from t", "SELECT REGEXP_LIKE(A, 'x') AS \"B\", REGEXP_LIKE(A, 'y') AS \"A RLIKE 'y'\" FROM T"},
+		{"select f.value:x, value > 1 from flatten(x) f", "SELECT GET_PATH(F.VALUE, 'x') AS \"F.VALUE:X\", CAST(VALUE AS DOUBLE) > 1 AS \"VALUE > 1\" FROM FLATTEN(X) F"},
+	};
+
+	(void)state;
+	expect(cases, COUNT_OF(cases));
 }
 
 static void statements_without_text_say_what_changes(void **state)
@@ -283,6 +307,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_statement_is_written_in_becomes_literals),
 		cmocka_unit_test(calls_are_spelled_as_duckdb_has_them),
+		cmocka_unit_test(paths_and_operators_become_calls),
 		cmocka_unit_test(statements_without_text_say_what_changes),
 		cmocka_unit_test(what_cannot_work_is_refused_by_its_kind),
 		cmocka_unit_test(columns_are_traced_to_their_tables),
