@@ -4,6 +4,20 @@
 #include <stdio.h>
 
 /* --- types --- */
+/* As worker_sf_types.c registers it. */
+static duckdb_logical_type tz_type(void)
+{
+	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP), duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
+				      duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT)};
+	const char *names[] = {"utc", "nanos", "zone"};
+	duckdb_logical_type type = duckdb_create_struct_type(kids, names, COUNT_OF(kids));
+
+	for (size_t i = 0; i < COUNT_OF(kids); i++)
+		duckdb_destroy_logical_type(&kids[i]);
+	duckdb_logical_type_set_alias(type, "TIMESTAMP_TZ");
+	return type;
+}
+
 static duckdb_logical_type type_of(char letter)
 {
 	duckdb_logical_type array;
@@ -29,6 +43,8 @@ static duckdb_logical_type type_of(char letter)
 		return duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP);
 	case 'z':
 		return duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP_TZ);
+	case 'T':
+		return tz_type();
 	case 'a':
 		array = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
 		duckdb_logical_type_set_alias(array, "SF_ARRAY");
@@ -166,7 +182,7 @@ void sf_put_null(struct sf_row *r)
 	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(r->output), r->row);
 }
 
-void sf_fails(struct sf_row *r, const char *fmt, ...)
+void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...)
 {
 	OWNS(buf) text = {0};
 	va_list ap;
@@ -175,6 +191,7 @@ void sf_fails(struct sf_row *r, const char *fmt, ...)
 		sf_put_null(r);
 		return;
 	}
+	buf_fmt(&text, "SF %s ", code);
 	va_start(ap, fmt);
 	buf_vfmt(&text, fmt, ap);
 	va_end(ap);
@@ -226,7 +243,7 @@ static void run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vecto
 		else
 			r.function->fn(&r);
 		if (!buf_ok(&r.text) || !buf_ok(&r.more))
-			sf_fails(&r, "String is too long");
+			sf_fails(&r, "100078/22000", "String is too long");
 	}
 	buf_drop(&r.text);
 	buf_drop(&r.more);

@@ -2,7 +2,7 @@
  *
  * A signature has one letter an argument, '>' and the result's letter; a '*' behind the last argument: any number of it.
  *   V VARCHAR  X BLOB  I BIGINT  D DOUBLE  B BOOLEAN  N DECIMAL(38,0)  Q DECIMAL(38,12)
- *   d DATE  t TIME  s TIMESTAMP  z TIMESTAMPTZ  A any type  a SF_ARRAY
+ *   d DATE  t TIME  s TIMESTAMP  z TIMESTAMPTZ  T TIMESTAMP_TZ  A any type  a SF_ARRAY
  * Rows of one name that follow each other are its overloads. Any executor's or DuckDB's thread.
  */
 #ifndef MAYFLY_ENGINE_WORKER_SF_H
@@ -65,7 +65,10 @@ void sf_put_bool(struct sf_row *r, bool v);
 void sf_put_days(struct sf_row *r, int32_t days);
 void sf_put_number(struct sf_row *r, __int128 v); /* N, Q: digits at the result's scale */
 void sf_put_null(struct sf_row *r);
-void sf_fails(struct sf_row *r, const char *fmt, ...) PRINTF(2, 3);
+/* `code` is Snowflake's and its SQLSTATE, as statement/ knows what our own SQL raises: "100038/22018". */
+void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...) PRINTF(3, 4);
+#define SF_BAD_ARGUMENT "001044/42P13"
+#define SF_BAD_VALUE "100132/P0000"
 
 /* --- worker_sf_numbers.c: numbers are digits and a scale --- */
 /* Rounds half away from zero; false: it has more than 38 digits. */

@@ -23,7 +23,7 @@ static bool unhex(struct sf_row *r, struct str s)
 {
 	if (hash_unhex(s, &r->text))
 		return true;
-	sf_fails(r, "The following string is not a legal hex-encoded value: '%.*s'", SARG(str_head(s, 200)));
+	sf_fails(r, "100115/22000", "The following string is not a legal hex-encoded value: '%.*s'", SARG(str_head(s, 200)));
 	return false;
 }
 
@@ -32,7 +32,7 @@ static void put_as_text(struct sf_row *r)
 	if (str_is_utf8(buf_str(&r->text)))
 		sf_put_text(r, buf_str(&r->text));
 	else
-		sf_fails(r, "Invalid UTF-8 in a decoded string");
+		sf_fails(r, SF_BAD_VALUE, "Invalid UTF-8 in a decoded string");
 }
 
 static void hex_decode_text(struct sf_row *r)
@@ -82,7 +82,7 @@ static bool unbase64(struct sf_row *r)
 		buf_addc(&r->more, '=');
 	if (hash_unbase64(buf_str(&r->more), &r->text))
 		return true;
-	sf_fails(r, "The following string is not a legal base64-encoded value: '%.*s'", SARG(str_head(s, 200)));
+	sf_fails(r, "100116/22000", "The following string is not a legal base64-encoded value: '%.*s'", SARG(str_head(s, 200)));
 	return false;
 }
 
@@ -113,7 +113,7 @@ static void to_binary(struct sf_row *r)
 	} else if (str_ieq(format, S("hex"))) {
 		hex_decode(r);
 	} else {
-		sf_fails(r, "Invalid value for the format of a binary: '%.*s'", SARG(str_head(format, 100)));
+		sf_fails(r, SF_BAD_VALUE, "Invalid value for the format of a binary: '%.*s'", SARG(str_head(format, 100)));
 	}
 }
 
@@ -125,7 +125,7 @@ static bool digest(struct sf_row *r, const char *name)
 	size_t n = 0;
 
 	if (EVP_Q_digest(NULL, name, NULL, s.n ? s.p : "", s.n, bytes, &n) != 1) {
-		sf_fails(r, "The digest %s is not there", name);
+		sf_fails(r, SF_BAD_VALUE, "The digest %s is not there", name);
 		return false;
 	}
 	buf_add(&r->more, str_from((const char *)bytes, n));
@@ -156,7 +156,7 @@ static const char *sha2_name(struct sf_row *r)
 	case 512:
 		return "SHA512";
 	default:
-		sf_fails(r, "Invalid value [%lld] for the digest size of SHA2: 224, 256, 384 or 512", (long long)bits);
+		sf_fails(r, SF_BAD_VALUE, "Invalid value [%lld] for the digest size of SHA2: 224, 256, 384 or 512", (long long)bits);
 		return NULL;
 	}
 }
@@ -247,7 +247,7 @@ static void uuid_named(struct sf_row *r)
 		if (space.p[i] != '-')
 			buf_addc(&r->text, space.p[i]);
 	if (r->text.n != 32 || !hash_unhex(buf_str(&r->text), &r->more)) {
-		sf_fails(r, "Invalid UUID: '%.*s'", SARG(str_head(space, 100)));
+		sf_fails(r, SF_BAD_VALUE, "Invalid UUID: '%.*s'", SARG(str_head(space, 100)));
 		return;
 	}
 	buf_add(&r->more, name);
@@ -291,7 +291,7 @@ static void uniform_whole(struct sf_row *r)
 	uint64_t span = (uint64_t)high - (uint64_t)low, v = mixed((uint64_t)sf_int(r, 2));
 
 	if (high < low)
-		sf_fails(r, "UNIFORM: the minimum is above the maximum");
+		sf_fails(r, SF_BAD_VALUE, "UNIFORM: the minimum is above the maximum");
 	else
 		sf_put_int(r, (int64_t)((uint64_t)low + (span == UINT64_MAX ? v : (uint64_t)(((unsigned __int128)v * (span + 1)) >> 64))));
 }
@@ -318,7 +318,7 @@ static void random_text(struct sf_row *r)
 	uint64_t v = (uint64_t)sf_int(r, 1);
 
 	if (n > SF_TEXT_MAX) {
-		sf_fails(r, "RANDSTR: a text of %lld characters is too long", (long long)n);
+		sf_fails(r, SF_BAD_VALUE, "RANDSTR: a text of %lld characters is too long", (long long)n);
 		return;
 	}
 	for (int64_t i = 0; i < n; i++) {

@@ -16,7 +16,7 @@ static bool compiled(struct sf_row *r, struct str text)
 	if (r->format_text.p && str_eq(buf_str(&r->format_text), text))
 		return true;
 	if (!format_compile(text, &r->format, &bad)) {
-		sf_fails(r, "Invalid date/time format: '%.*s'", SARG(str_head(text, 200)));
+		sf_fails(r, "100096/22007", "Invalid date/time format: '%.*s'", SARG(str_head(text, 200)));
 		return false;
 	}
 	buf_clear(&r->format_text);
@@ -80,6 +80,7 @@ static bool read_epoch(struct str s, struct moment *ret)
 static bool read_moment(struct sf_row *r, unsigned needs, const char *what, struct moment *ret)
 {
 	struct str s = str_trim(sf_text(r, 0));
+	const char *code = needs == FORMAT_HAS_DATE ? "100040/22007" : needs == FORMAT_HAS_TIME ? "100108/22007" : "100035/22007";
 	bool formatted = r->nargs > 1;
 
 	*ret = (struct moment){0};
@@ -89,12 +90,12 @@ static bool read_moment(struct sf_row *r, unsigned needs, const char *what, stru
 	if (formatted) {
 		if (format_read(&r->format, s, &ret->time, &ret->has))
 			return true;
-		sf_fails(r, "Can't parse '%.*s' as %s with format '%.*s'", SARG(str_head(s, 200)), what, SARG(str_head(sf_text(r, 1), 200)));
+		sf_fails(r, "100096/22007", "Can't parse '%.*s' as %s with format '%.*s'", SARG(str_head(s, 200)), what, SARG(str_head(sf_text(r, 1), 200)));
 		return false;
 	}
 	if ((format_read_auto(s, &ret->time, &ret->has) && (ret->has & needs)) || read_epoch(s, ret))
 		return true;
-	sf_fails(r, "%c%s '%.*s' is not recognized", ascii_upper(what[0]), what + 1, SARG(str_head(s, 200)));
+	sf_fails(r, code, "%c%s '%.*s' is not recognized", ascii_upper(what[0]), what + 1, SARG(str_head(s, 200)));
 	return false;
 }
 
@@ -136,11 +137,11 @@ static bool epoch_of(struct sf_row *r, int64_t *ret)
 	int scale;
 
 	if (!sf_number(r, 0, &v, &scale))
-		sf_fails(r, "Invalid argument types for function: a number, a text or a time stamp is needed");
+		sf_fails(r, SF_BAD_ARGUMENT, "Invalid argument types for function: a number, a text or a time stamp is needed");
 	else if (unit < 0 || unit > NANOS)
-		sf_fails(r, "Scale of a time stamp must be between 0 and 9");
+		sf_fails(r, SF_BAD_VALUE, "Scale of a time stamp must be between 0 and 9");
 	else if (!micros_of_epoch(v, (int)unit + scale, ret))
-		sf_fails(r, "Timestamp is out of range");
+		sf_fails(r, "100046/22003", "Timestamp is out of range");
 	else
 		return true;
 	return false;
@@ -223,9 +224,105 @@ static void same_int(struct sf_row *r)
 	sf_put_int(r, sf_int(r, 0));
 }
 
+static void same_text(struct sf_row *r)
+{
+	sf_put_text(r, sf_text(r, 0));
+}
+
 static void no_value(struct sf_row *r)
 {
 	sf_put_null(r);
+}
+
+/* --- back to the type that a moment had: (what was reckoned, the moment) --- */
+static void as_days(struct sf_row *r)
+{
+	if (r->args[0].type == DUCKDB_TYPE_DATE)
+		sf_put_days(r, sf_days(r, 0));
+	else
+		sf_put_days(r, (int32_t)floor_by(sf_int(r, 0), MICROS_OF_DAY));
+}
+
+static void as_time(struct sf_row *r)
+{
+	int64_t micros = sf_int(r, 0);
+
+	sf_put_int(r, micros - floor_by(micros, MICROS_OF_DAY) * MICROS_OF_DAY);
+}
+
+static void put_tz(struct sf_row *r, int64_t utc, int16_t nanos, int16_t zone)
+{
+	duckdb_vector utcs = duckdb_struct_vector_get_child(r->output, 0), below = duckdb_struct_vector_get_child(r->output, 1);
+	duckdb_vector zones = duckdb_struct_vector_get_child(r->output, 2);
+
+	((int64_t *)duckdb_vector_get_data(utcs))[r->row] = utc;
+	((int16_t *)duckdb_vector_get_data(below))[r->row] = nanos;
+	((int16_t *)duckdb_vector_get_data(zones))[r->row] = zone;
+}
+
+static int16_t tz_short(struct sf_row *r, idx_t argument, idx_t child)
+{
+	duckdb_vector v = duckdb_data_chunk_get_vector(r->input, argument);
+
+	return ((const int16_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(v, child)))[r->row];
+}
+
+static int64_t tz_utc(struct sf_row *r, idx_t argument)
+{
+	duckdb_vector v = duckdb_data_chunk_get_vector(r->input, argument);
+
+	return ((const int64_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(v, 0)))[r->row];
+}
+
+static void as_tz(struct sf_row *r)
+{
+	int16_t zone = tz_short(r, 1, 2);
+
+	put_tz(r, sf_int(r, 0) - zone * 60000000LL, tz_short(r, 1, 1), zone);
+}
+
+static void tz_wall(struct sf_row *r)
+{
+	sf_put_int(r, tz_utc(r, 0) + tz_short(r, 0, 2) * 60000000LL);
+}
+
+static void tz_days(struct sf_row *r)
+{
+	sf_put_days(r, (int32_t)floor_by(tz_utc(r, 0) + tz_short(r, 0, 2) * 60000000LL, MICROS_OF_DAY));
+}
+
+static void tz_time(struct sf_row *r)
+{
+	int64_t wall = tz_utc(r, 0) + tz_short(r, 0, 2) * 60000000LL;
+
+	sf_put_int(r, wall - floor_by(wall, MICROS_OF_DAY) * MICROS_OF_DAY);
+}
+
+static void tz_instant(struct sf_row *r)
+{
+	sf_put_int(r, tz_utc(r, 0));
+}
+
+static void same_tz(struct sf_row *r)
+{
+	put_tz(r, tz_utc(r, 0), tz_short(r, 0, 1), tz_short(r, 0, 2));
+}
+
+/* (instant in UTC, minutes of its offset) */
+static void make_tz(struct sf_row *r)
+{
+	put_tz(r, sf_int(r, 0), 0, (int16_t)sf_int(r, 1));
+}
+
+static void tz_zone(struct sf_row *r)
+{
+	sf_put_int(r, tz_short(r, 0, 2));
+}
+
+/* Numbers are none. It is there for NULL itself, which this type is the nearest to. */
+static void no_moment(struct sf_row *r)
+{
+	sf_fails(r, SF_BAD_ARGUMENT, "Invalid argument types for function: a date, a time or a time stamp is needed");
 }
 
 /* --- into texts --- */
@@ -266,11 +363,27 @@ void sf_moment_text(struct sf_row *r)
 	sf_put_text(r, buf_str(&r->text));
 }
 
+/* 0 = Sunday, by the first two letters of its name. */
+static void weekday(struct sf_row *r)
+{
+	static const char days[] = "SUMOTUWETHFRSA";
+	struct str s = str_trim(sf_text(r, 0));
+
+	for (int i = 0; i < 7 && s.n >= 2; i++) {
+		if (ascii_upper(s.p[0]) == days[2 * i] && ascii_upper(s.p[1]) == days[2 * i + 1]) {
+			sf_put_int(r, i);
+			return;
+		}
+	}
+	sf_fails(r, SF_BAD_VALUE, "'%.*s' is not a day of the week", SARG(str_head(s, 100)));
+}
+
 #define TEXTS(name, fn, result, flags) {name, "V>" result, fn, flags}, {name, "VV>" result, fn, flags}
-#define TO_DATE(name, flags) TEXTS(name, to_date, "d", flags), {name, "d>d", to_date, flags}, {name, "s>d", to_date, flags}
-#define TO_TIME(name, flags) TEXTS(name, to_time, "t", flags), {name, "t>t", to_time, flags}, {name, "s>t", to_time, flags}
-#define TO_STAMP(name, fn, flags) \
+#define TO_DATE(name, flags) TEXTS(name, to_date, "d", flags), {name, "d>d", to_date, flags}, {name, "s>d", to_date, flags}, {name, "z>d", no_value, SF_NULLS_MADE}, {name, "T>d", tz_days, flags}
+#define TO_TIME(name, flags) TEXTS(name, to_time, "t", flags), {name, "t>t", to_time, flags}, {name, "s>t", to_time, flags}, {name, "z>t", no_value, SF_NULLS_MADE}, {name, "T>t", tz_time, flags}
+#define TO_STAMP(name, fn, tz, flags) \
 	TEXTS(name, fn, "s", flags), {name, "d>s", fn, flags}, {name, "t>s", fn, flags}, {name, "s>s", fn, flags}, \
+		{name, "T>s", tz, flags}, \
 		{name, "A>s", fn, flags}, {name, "AI>s", fn, flags}
 
 static const struct sf_function functions[] = {
@@ -278,30 +391,63 @@ static const struct sf_function functions[] = {
 	TO_DATE("SF_TRY_TO_DATE", SF_TRY),
 	TO_TIME("SF_TO_TIME", 0),
 	TO_TIME("SF_TRY_TO_TIME", SF_TRY),
-	TO_STAMP("SF_TO_NTZ", to_ntz, 0),
-	TO_STAMP("SF_TRY_TO_NTZ", to_ntz, SF_TRY),
-	TO_STAMP("SF_TO_UTC", to_utc, SF_NULLS_MADE),
-	TO_STAMP("SF_TRY_TO_UTC", to_utc, SF_TRY),
+	TO_STAMP("SF_TO_NTZ", to_ntz, tz_wall, 0),
+	TO_STAMP("SF_TRY_TO_NTZ", to_ntz, tz_wall, SF_TRY),
+	TO_STAMP("SF_TO_UTC", to_utc, tz_instant, SF_NULLS_MADE),
+	TO_STAMP("SF_TRY_TO_UTC", to_utc, tz_instant, SF_TRY),
 	TEXTS("SF_OFFSET_IN", offset_in, "I", SF_NULLS_MADE),
+	{"SF_OFFSET_IN", "A>I", no_value, SF_NULLS_MADE},
+	TEXTS("SF_TRY_OFFSET_IN", offset_in, "I", SF_TRY),
+	{"SF_TRY_OFFSET_IN", "A>I", no_value, SF_NULLS_MADE},
 	/* what dates and times are reckoned with */
 	{"SF_MOMENT", "V>s", to_ntz, 0},
 	{"SF_MOMENT", "d>d", same_days, 0},
 	{"SF_MOMENT", "t>t", same_int, 0},
 	{"SF_MOMENT", "s>s", same_int, 0},
 	{"SF_MOMENT", "z>z", same_int, 0},
+	{"SF_MOMENT", "T>s", tz_wall, 0},
+	{"SF_MOMENT", "I>s", no_moment, 0},
 	/* the same, with a time of day */
 	{"SF_STAMP", "V>s", to_ntz, 0},
 	{"SF_STAMP", "d>s", to_ntz, 0},
 	{"SF_STAMP", "t>t", same_int, 0},
 	{"SF_STAMP", "s>s", same_int, 0},
 	{"SF_STAMP", "z>z", same_int, 0},
+	{"SF_STAMP", "T>s", tz_wall, 0},
+	{"SF_STAMP", "I>s", no_moment, 0},
 	/* the same, and a time of day is that of 1970-01-01 */
 	{"SF_DAY", "V>s", to_ntz, 0},
 	{"SF_DAY", "d>s", to_ntz, 0},
 	{"SF_DAY", "t>s", same_int, 0},
 	{"SF_DAY", "s>s", same_int, 0},
 	{"SF_DAY", "z>z", same_int, 0},
+	{"SF_DAY", "T>s", tz_wall, 0},
+	{"SF_DAY", "I>s", no_moment, 0},
+	{"SF_AS_MOMENT", "sV>s", same_int, 0},
+	{"SF_AS_MOMENT", "sd>d", as_days, 0},
+	{"SF_AS_MOMENT", "dd>d", as_days, 0},
+	{"SF_AS_MOMENT", "st>t", as_time, 0},
+	{"SF_AS_MOMENT", "tt>t", same_int, 0},
+	{"SF_AS_MOMENT", "ss>s", same_int, 0},
+	{"SF_AS_MOMENT", "zz>z", same_int, 0},
+	{"SF_AS_MOMENT", "sT>T", as_tz, 0},
+	{"SF_AS_MOMENT", "sI>s", no_moment, 0},
 	{"SF_LTZ", "z>z", same_int, 0},
+	{"SF_TZ", "T>T", same_tz, 0},
+	{"SF_TZ", "A>T", no_value, SF_NULLS_MADE},
+	{"SF_TZ", "sI>T", make_tz, 0},
+	{"SF_WALL", "T>s", tz_wall, 0},
+	{"SF_WALL", "A>s", no_value, SF_NULLS_MADE},
+	{"SF_TIMED", "d>s", to_ntz, 0},
+	{"SF_TIMED", "V>V", same_text, 0},
+	{"SF_TIMED", "t>t", same_int, 0},
+	{"SF_TIMED", "s>s", same_int, 0},
+	{"SF_TIMED", "z>z", same_int, 0},
+	{"SF_TIMED", "T>T", same_tz, 0},
+	{"SF_TIMED", "I>s", no_moment, 0},
+	{"SF_ZONE", "T>I", tz_zone, 0},
+	{"SF_ZONE", "A>I", no_value, SF_NULLS_MADE},
+	{"SF_WEEKDAY", "V>I", weekday, 0},
 	{"SF_LTZ", "A>z", no_value, SF_NULLS_MADE},
 	{"SF_FORMAT", "sVI>V", sf_moment_text, 0}, /* with minutes of its offset */
 };

@@ -112,12 +112,12 @@ bool sf_read_number(struct str s, __int128 *ret, int *ret_scale)
 
 static void unknown_number(struct sf_row *r, struct str s)
 {
-	sf_fails(r, "Numeric value '%.*s' is not recognized", SARG(str_head(s, 200)));
+	sf_fails(r, "100038/22018", "Numeric value '%.*s' is not recognized", SARG(str_head(s, 200)));
 }
 
 static void out_of_range(struct sf_row *r)
 {
-	sf_fails(r, "Number out of representable range: type FIXED[SB16](38,0)");
+	sf_fails(r, "100046/22003", "Number out of representable range: type FIXED[SB16](38,0)");
 }
 
 /* The argument as a number, whatever it is; false: said, or NULL put. */
@@ -139,7 +139,7 @@ static bool any_number(struct sf_row *r, idx_t i, __int128 *ret, int *ret_scale)
 	default:
 		if (sf_number(r, i, ret, ret_scale))
 			return true;
-		sf_fails(r, "Invalid argument types for function: a number is needed");
+		sf_fails(r, SF_BAD_ARGUMENT, "Invalid argument types for function: a number is needed");
 		return false;
 	}
 	if (sf_read_number(s, ret, ret_scale))
@@ -194,7 +194,7 @@ static bool operand(struct sf_row *r, idx_t i, __int128 *ret, int *ret_scale)
 static bool divides(struct sf_row *r, double b)
 {
 	if (b == 0)
-		sf_fails(r, "Division by zero");
+		sf_fails(r, "100051/22012", "Division by zero");
 	return b != 0;
 }
 
@@ -398,7 +398,7 @@ static void to_boolean(struct sf_row *r)
 			return;
 		}
 	}
-	sf_fails(r, "Boolean value '%.*s' is not recognized", SARG(str_head(s, 200)));
+	sf_fails(r, "100037/22018", "Boolean value '%.*s' is not recognized", SARG(str_head(s, 200)));
 }
 
 /* To the left, and below zero to the right, which keeps the sign. */

@@ -52,7 +52,7 @@ static void any_text(struct sf_row *r)
 		break;
 	default:
 		if (!sf_number(r, 0, &v, &scale)) {
-			sf_fails(r, "Invalid argument types for function 'TO_VARCHAR'");
+			sf_fails(r, SF_BAD_ARGUMENT, "Invalid argument types for function 'TO_VARCHAR'");
 			return;
 		}
 		sf_number_text(v, scale, &r->text);
@@ -78,7 +78,7 @@ static void formatted_bytes(struct sf_row *r)
 	if (bytes_as(r, sf_text(r, 0), sf_text(r, 1)))
 		sf_put_text(r, buf_str(&r->text));
 	else
-		sf_fails(r, "Invalid value for the format of a binary: '%.*s'", SARG(str_head(sf_text(r, 1), 100)));
+		sf_fails(r, SF_BAD_VALUE, "Invalid value for the format of a binary: '%.*s'", SARG(str_head(sf_text(r, 1), 100)));
 }
 
 /* --- numbers by a format --- */
@@ -341,11 +341,11 @@ static void formatted_number(struct sf_row *r)
 	int scale;
 
 	if (!read_shape(sf_text(r, 1), &f)) {
-		sf_fails(r, "Invalid number format: '%.*s'", SARG(str_head(sf_text(r, 1), 100)));
+		sf_fails(r, SF_BAD_VALUE, "Invalid number format: '%.*s'", SARG(str_head(sf_text(r, 1), 100)));
 		return;
 	}
 	if (!number_argument(r, &v, &scale) || scale > 37 || (scale < 0 && (!sf_rescale(v, scale, 0, &v) || (scale = 0)))) {
-		sf_fails(r, "Numeric value is not recognized");
+		sf_fails(r, "100038/22018", "Numeric value is not recognized");
 		return;
 	}
 	if (scale < 0)

@@ -106,37 +106,43 @@
 	"system.main.substr(" FROM_A ", 1 + " OFFSET_OF(FROM_A, "k", p) " + system.main.length(" NTH(FROM_A, "0", "k", p) ")) END"
 
 /* --- dates: SF_DAY(x)::TIMESTAMP is what a clock shows then --- */
-#define ADDS(unit, n, interval, type, moment) \
-	MACRO("SF_DATEADD_" unit "(n, d) AS cast_to_type(" moment "(d) + " interval "((" n ")::" type "), " moment "(d))")
-#define ADDS_DAYS(unit, n, interval) ADDS(unit, n, interval, "INTEGER", "SF_MOMENT")
-#define ADDS_TIME(unit, n, interval) ADDS(unit, n, interval, "BIGINT", "SF_STAMP")
+#define ADDS(unit, n, interval, type, moment, keeps) \
+	MACRO("SF_DATEADD_" unit "(n, d) AS SF_AS_MOMENT(" moment "(d) + " interval "((" n ")::" type "), " keeps "(d))")
+#define ADDS_DAYS(unit, n, interval) ADDS(unit, n, interval, "INTEGER", "SF_MOMENT", "")
+#define ADDS_TIME(unit, n, interval) ADDS(unit, n, interval, "BIGINT", "SF_STAMP", "SF_TIMED")
 #define COUNTS(unit, name) \
 	MACRO("SF_DATEDIFF_" unit "(a, b) AS date_diff('" name "', SF_DAY(a)::TIMESTAMP, SF_DAY(b)::TIMESTAMP)")
-#define TRUNCATES(unit, name) MACRO("SF_TRUNC_" unit "(d) AS cast_to_type(date_trunc('" name "', SF_DAY(d)), SF_MOMENT(d))")
+#define TRUNCATES(unit, name) MACRO("SF_TRUNC_" unit "(d) AS SF_AS_MOMENT(date_trunc('" name "', SF_DAY(d)), d)")
 #define PART(part, name) PART_NAMED("SF_PART_" part, name)
 #define PART_NAMED(f, name) MACRO(f "(d) AS date_part('" name "', SF_DAY(d)::TIMESTAMP)::BIGINT")
 #define EPOCH_MICROS "epoch_us(SF_DAY(d))"
-#define OFFSET_MINUTES(d) "(date_part('timezone', SF_LTZ(" d "))::BIGINT // 60)"
+#define OFFSET_MINUTES(d) "coalesce(SF_ZONE(" d "), date_part('timezone', SF_LTZ(" d "))::BIGINT // 60)"
 #define SLICED(interval, origin) "time_bucket(" interval ", SF_DAY(d)::TIMESTAMP, TIMESTAMP '" origin "')"
 #define SLICES(unit, interval, origin) \
-	MACRO("SF_SLICE_" unit "(d, n) AS cast_to_type(" SLICED(interval, origin) ", SF_MOMENT(d)), (d, n, w) AS cast_to_type(" \
-	      SLICED(interval, origin) " + CASE WHEN upper(w) = 'END' THEN " interval " ELSE INTERVAL 0 DAY END, SF_MOMENT(d))")
+	MACRO("SF_SLICE_" unit "(d, n) AS SF_AS_MOMENT(" SLICED(interval, origin) ", d), (d, n, w) AS SF_AS_MOMENT(" \
+	      SLICED(interval, origin) " + CASE WHEN upper(w) = 'END' THEN " interval " ELSE INTERVAL 0 DAY END, d)")
 #define IS_MONTH_END(d) "SF_DAY(" d ")::DATE = system.main.last_day(SF_DAY(" d ")::DATE)"
 #define MONTHS "date_diff('month', SF_DAY(b)::TIMESTAMP, SF_DAY(a)::TIMESTAMP)"
 #define FROM_YMD "(make_date(y::BIGINT, 1, 1) + to_months(m::INTEGER - 1))::DATE + (d::INTEGER - 1)"
 #define HMS(n) "to_hours(h::BIGINT) + to_minutes(i::BIGINT) + to_seconds(s::BIGINT) + to_microseconds((" n ")::BIGINT // 1000)"
 #define FROM_HMS(n) "TIME '00:00:00' + (" HMS(n) ")"
-#define STAMP_FROM_PARTS(to) \
-	"(a, b) AS (SF_DAY(a)::DATE::TIMESTAMP + (SF_DAY(b)::TIMESTAMP - TIMESTAMP '1970-01-01'))" to ", " \
-	"(y, m, d, h, i, s) AS ((" FROM_YMD ")::TIMESTAMP + " HMS("0") ")" to ", " \
-	"(y, m, d, h, i, s, n) AS ((" FROM_YMD ")::TIMESTAMP + " HMS("n") ")" to
+#define STAMP_FROM_PARTS(before, behind) \
+	"(a, b) AS " before "(SF_DAY(a)::DATE::TIMESTAMP + (SF_DAY(b)::TIMESTAMP - TIMESTAMP '1970-01-01'))" behind ", " \
+	"(y, m, d, h, i, s) AS " before "((" FROM_YMD ")::TIMESTAMP + " HMS("0") ")" behind ", " \
+	"(y, m, d, h, i, s, n) AS " before "((" FROM_YMD ")::TIMESTAMP + " HMS("n") ")" behind
 #define TO_DATE(t) "(x) AS coalesce(SF_LTZ(x)::DATE, SF_" t "TO_DATE(x)), (x, f) AS SF_" t "TO_DATE(x, f)"
 #define TO_TIME(t) "(x) AS coalesce(SF_LTZ(x)::TIMESTAMP::TIME, SF_" t "TO_TIME(x)), (x, f) AS SF_" t "TO_TIME(x, f)"
 #define TO_NTZ(t) "(x) AS coalesce(SF_LTZ(x)::TIMESTAMP, SF_" t "TO_NTZ(x)), (x, f) AS SF_" t "TO_NTZ(x, f)"
-#define TO_LTZ(t) \
-	"(x) AS coalesce(SF_LTZ(x), timezone('UTC', SF_" t "TO_UTC(x)), SF_" t "TO_NTZ(x)::TIMESTAMPTZ), " \
-	"(x, f) AS coalesce(timezone('UTC', SF_" t "TO_UTC(x, f)), SF_" t "TO_NTZ(x, f)::TIMESTAMPTZ)"
-#define LTZ_FORMATTED(a, f) "SF_FORMAT(SF_LTZ(" a ")::TIMESTAMP, " f ", " OFFSET_MINUTES(a) ")"
+/* A text keeps the offset that it has; what has none is in the session's time zone. */
+#define TO_TZ(t) \
+	"(x) AS coalesce(SF_TZ(x), SF_TZ(SF_" t "TO_UTC(x), SF_" t "OFFSET_IN(x)), " AS_TZ(LTZ(t)) "), " \
+	"(x, f) AS coalesce(SF_TZ(SF_" t "TO_UTC(x, f), SF_" t "OFFSET_IN(x, f)), " AS_TZ(LTZ_BY(t)) ")"
+#define AS_TZ(l) "SF_TZ(timezone('UTC', " l "), date_part('timezone', " l ")::BIGINT // 60)"
+#define LTZ(t) "coalesce(SF_LTZ(x), timezone('UTC', SF_" t "TO_UTC(x)), SF_" t "TO_NTZ(x)::TIMESTAMPTZ)"
+#define LTZ_BY(t) "coalesce(timezone('UTC', SF_" t "TO_UTC(x, f)), SF_" t "TO_NTZ(x, f)::TIMESTAMPTZ)"
+#define TO_LTZ(t) "(x) AS " LTZ(t) ", (x, f) AS " LTZ_BY(t)
+/* Of LTZ and TZ; else NULL. */
+#define LTZ_FORMATTED(a, f) "SF_FORMAT(coalesce(SF_LTZ(" a ")::TIMESTAMP, SF_WALL(" a ")), " f ", " OFFSET_MINUTES(a) ")"
 #define AS_TEXT(a) "coalesce(" LTZ_FORMATTED(a, "'YYYY-MM-DD HH24:MI:SS.FF3 TZHTZM'") ", SF_TEXT(" a "))"
 #define AS_FORMATTED(a, f) "coalesce(" LTZ_FORMATTED(a, f) ", SF_TEXT(" a ", " f "))"
 
