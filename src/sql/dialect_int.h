@@ -37,4 +37,11 @@ int plan_bracket(struct plan *p, int i);  /* v[0], [1, 2] */
 int plan_brace(struct plan *p, int i);    /* {'a': 1} */
 word_fn word_value;
 
+/* --- clauses (dialect_query.c) --- */
+word_fn word_table, word_flatten, word_minus, word_top, word_sample, word_values, word_dual, word_match_condition, word_information_schema,
+	word_refused, word_time_travel, word_connect, word_type_refused;
+/* Where the alias of what ends before token i stands; -1: it has none. */
+int alias_at(const struct plan *p, int i);
+bool plan_stage(struct plan *p, int i) NODISCARD;
+
 #endif

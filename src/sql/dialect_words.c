@@ -51,7 +51,7 @@ static bool plan_word(struct plan *p, int i)
 	if (k->text.p[0] == '$')
 		return word_dollar(p, i);
 	r = rule_of(k->text);
-	if (!r || (r->fn != word_value && i > p->from && is_punct(k - 1, '.')))
+	if (!r || (r->fn != word_value && r->fn != word_information_schema && i > p->from && is_punct(k - 1, '.')))
 		return true;
 	return r->fn(p, i, r->arg);
 }
@@ -62,6 +62,10 @@ bool plan_words(struct plan *p)
 		const struct sql_token *k = &p->t->v[i];
 
 		if (k->kind == SQL_WORD && !plan_word(p, i))
+			return false;
+		if (k->kind == SQL_QUOTED && str_eq(k->text, S("\"INFORMATION_SCHEMA\"")) && !word_information_schema(p, i, 0))
+			return false;
+		if (k->kind == SQL_OPERATOR && !plan_stage(p, i))
 			return false;
 		if (is_operator(k, S(":")) || (is_punct(k, '.') && i > p->from && p->chain_of && p->chain_of[i - 1 - p->from]))
 			i = plan_path(p, i);

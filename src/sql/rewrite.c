@@ -176,10 +176,16 @@ static bool write_alias(struct writer *w, int i)
 static void write_gap(struct writer *w, int i)
 {
 	const struct sql_token *k = &w->t->v[i], *before = k - 1;
+	bool dropped = w->dropped;
+	char last = w->out.n ? w->out.p[w->out.n - 1] : ' ';
 
-	if (w->out.n == 0 || w->out.p[w->out.n - 1] == ' ')
+	w->dropped = false;
+	if (last == ' ')
 		return;
-	if (i > w->plan.from && (before->at + before->text.n < k->at || (before->kind != SQL_PUNCT && k->kind != SQL_PUNCT)))
+	if (dropped && last != '(' && k->kind != SQL_PUNCT)
+		buf_addc(&w->out, ' ');
+	else if (i > w->plan.from && (before->at + before->text.n < k->at || (before->kind != SQL_PUNCT && k->kind != SQL_PUNCT) ||
+				      (k->kind == SQL_OPERATOR && before->match >= 0 && before->match < i)))
 		buf_addc(&w->out, ' ');
 }
 
@@ -268,6 +274,8 @@ static bool write_edited(struct writer *w, int *i)
 
 	if (e->before || !e->instead.p || (e->instead.n ? e->instead.p[0] != ',' && e->instead.p[0] != ')' : e->behind != NULL))
 		write_gap(w, *i);
+	else
+		w->dropped |= e->instead.n == 0;
 	ok = write_pieces(w, e->before);
 	mark(w, w->t->v[*i].at);
 	if (e->instead.p) {
@@ -309,7 +317,7 @@ bool write_span(struct writer *w, int from, int to)
 	if (!write_tokens(w, from, to))
 		return false;
 	write_name(w, to);
-	return true;
+	return to < w->plan.to || !edit_at(&w->plan, to) || write_pieces(w, edit_at(&w->plan, to)->before);
 }
 
 struct str write_cut(struct writer *w)

@@ -94,6 +94,7 @@ struct writer {
 	struct str *names;
 	int nnames, capnames;
 	int *questions, nquestions; /* tokens of `?`, in order */
+	bool dropped;            /* what stood before the next token was left out */
 	int again;               /* how deep tokens are written once more */
 	size_t named, budget;    /* bytes of result names */
 	struct sql_snowflake sf;

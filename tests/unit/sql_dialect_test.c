@@ -154,6 +154,43 @@ static void paths_and_operators_become_calls(void **state)
 	expect(cases, COUNT_OF(cases));
 }
 
+static void clauses_of_queries_become_duckdbs(void **state)
+{
+	static const struct pair cases[] = {
+		{"select * from t, table(flatten(input => t.v)) f", "SELECT * FROM T, FLATTEN(INPUT => T.V) F"},
+		{"select * from table(generator(rowcount => 3)) g", "SELECT * FROM GENERATOR(ROWCOUNT => 3) G"},
+		{"select * from t join lateral flatten(t.v) f", "SELECT * FROM T JOIN LATERAL FLATTEN(T.V) F ON TRUE"},
+		{"select * from t left join table(flatten(t.v)) as f (a) where 1 = 1", "SELECT * FROM T LEFT JOIN FLATTEN(T.V) AS F (A) ON TRUE WHERE 1 = 1"},
+		{"select * from t join lateral flatten(t.v) f on f.x cross join table(flatten(u)) g", "SELECT * FROM T JOIN LATERAL FLATTEN(T.V) F ON F.X CROSS JOIN FLATTEN(U) G"},
+		{"select a from t minus (select b from u)", "SELECT A AS \"A\" FROM T EXCEPT (SELECT B AS \"B\" FROM U)"},
+		{"select top 3 a from t order by a", "SELECT A AS \"A\" FROM T ORDER BY A LIMIT 3 "},
+		{"select * from (select distinct top 1 v:a from t)", "SELECT * FROM (SELECT DISTINCT GET_PATH(V, 'a') AS \"V:A\" FROM T LIMIT 1 )"},
+		{"select * from t sample (10) where 1 = 1", "SELECT * FROM T TABLESAMPLE bernoulli(10%) WHERE 1 = 1"},
+		{"select * from t x tablesample system (3.5) seed (7), u sample row (5 rows)", "SELECT * FROM T X TABLESAMPLE system(3.5%) REPEATABLE (7), U TABLESAMPLE reservoir(5 ROWS)"},
+		{"select column1, v.$2 from values (1, f(2, 3)), (3, 4) v where 1 = 1", "SELECT COLUMN1 AS \"COLUMN1\", V.COLUMN2 AS \"$2\" FROM (VALUES (1, F(2, 3)), (3, 4)) V(COLUMN1, COLUMN2) WHERE 1 = 1"},
+		{"select * from (values (1)), (values (2)) as w, values", "SELECT * FROM (VALUES (1)) AS \"VALUES\"(COLUMN1), (VALUES (2)) AS W(COLUMN1), VALUES"},
+		{"select * from values (1) as v (a)", "SELECT * FROM (VALUES (1)) AS V (A)"},
+		{"insert into t values (1), (2)", "INSERT INTO T VALUES (1), (2)"},
+		{"select 1 from dual", "SELECT 1 AS \"1\" FROM (VALUES (1)) AS DUAL(DUMMY)"},
+		{"select * from t asof join u match_condition (t.a >= u.a) on t.b = u.b", "SELECT * FROM T ASOF JOIN U ON (T.A >= U.A) AND T.B = U.B"},
+		{"select * from information_schema.tables t join db.\"INFORMATION_SCHEMA\".columns on 1 = 1",
+		 "SELECT * FROM SF_IS_TABLES('SHOP', session := 'O''K') T JOIN SF_IS_COLUMNS('DB') AS COLUMNS ON 1 = 1"},
+	};
+	static const struct refused refusals[] = {
+		{"select * from table(result_scan(last_query_id()))", "Unsupported feature 'RESULT_SCAN'.", "000002"},
+		{"select * from t at (offset => -60)", "Unsupported feature 'TIME TRAVEL'.", "000002"},
+		{"select * from @s/x", "Unsupported feature 'STAGE'.", "000002"},
+		{"select * from t match_recognize (x)", "Unsupported feature 'MATCH_RECOGNIZE'.", "000002"},
+		{"select 1 from t start with a = 1 connect by b = 2", "Unsupported feature 'CONNECT BY'.", "000002"},
+		{"select a::geography", "Unsupported feature 'GEOGRAPHY'.", "000002"},
+		{"select 1 from information_schema.nope", "SQL compilation error:\nObject 'SHOP.INFORMATION_SCHEMA.NOPE' does not exist or not authorized.", "002003"},
+	};
+
+	(void)state;
+	expect(cases, COUNT_OF(cases));
+	expect_refused(refusals, COUNT_OF(refusals));
+}
+
 static void statements_without_text_say_what_changes(void **state)
 {
 	static const struct {
@@ -308,6 +345,7 @@ int main(void)
 		cmocka_unit_test(what_a_statement_is_written_in_becomes_literals),
 		cmocka_unit_test(calls_are_spelled_as_duckdb_has_them),
 		cmocka_unit_test(paths_and_operators_become_calls),
+		cmocka_unit_test(clauses_of_queries_become_duckdbs),
 		cmocka_unit_test(statements_without_text_say_what_changes),
 		cmocka_unit_test(what_cannot_work_is_refused_by_its_kind),
 		cmocka_unit_test(columns_are_traced_to_their_tables),
