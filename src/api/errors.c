@@ -128,6 +128,27 @@ static int snowflake_status(const struct err *e, struct str handle)
 	return e->kind == ERR_NOT_FOUND && !handle.n ? 404 : kinds[e->kind].snowflake;
 }
 
+/* The words of a 401, with the request's id where they have one; why exactly is for the log. Else the call's own text. */
+static struct str refusal_of(struct call *c)
+{
+	static const struct {
+		const char *native, *words;
+		bool id;
+	} refusals[] = {
+		{"390144", "JWT token is invalid.", true},
+		{"390303", "Invalid OAuth access token.", true},
+		{"390318", "OAuth access token expired.", true},
+		{"394400", "Programmatic access token is invalid.", false},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+		if (strcmp(refusals[i].native, c->err.native) != 0)
+			continue;
+		return refusals[i].id ? arena_fmt(c->arena, "%s [%.*s]", refusals[i].words, SARG(c->request_id)) : str_of(refusals[i].words);
+	}
+	return str_of(c->err.text);
+}
+
 static void fail_snowflake(struct call *c, const struct http_req *in, struct http_res *out, const struct http_route *route)
 {
 	const struct err *e = &c->err;
@@ -140,6 +161,8 @@ static void fail_snowflake(struct call *c, const struct http_req *in, struct htt
 		message = arena_fmt(c->arena, "Statement %.*s not found", SARG(handle));
 	else if (e->kind == ERR_RESULT_EXPIRED)
 		message = arena_fmt(c->arena, "The result of statement %.*s has expired.", SARG(handle));
+	else if (e->kind == ERR_UNAUTHENTICATED)
+		message = refusal_of(c);
 	else if (kinds[e->kind].message)
 		message = str_of(kinds[e->kind].message);
 	http_set(out, "Content-Type", S("application/json"));

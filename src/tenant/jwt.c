@@ -170,7 +170,7 @@ static bool check_times(struct call *c, const json_node *claims, bool keypair)
 	if (keypair && expires > issued + KEYPAIR_LIFE_S)
 		expires = issued + KEYPAIR_LIFE_S;
 	if (now >= expires)
-		return refuse(c, "it has expired");
+		return tenant_refuse(c, TENANT_EXPIRED, "JWT token is invalid: it has expired");
 	if (issued > now + LEEWAY_S || not_before > now + LEEWAY_S)
 		return refuse(c, "it is not valid yet");
 	return true;
@@ -236,13 +236,18 @@ static size_t find_fingerprint(struct str iss)
 	return at == iss.n ? iss.n : at + 1;
 }
 
+static bool is_called(const struct jwt_user *u, struct str name)
+{
+	return str_ieq(u->name, name) || str_ieq(u->hyphened, name);
+}
+
 static const struct jwt_user *select_user(const struct jwt_keys *k, struct str iss)
 {
 	size_t at = find_fingerprint(iss);
 	struct str name = str_head(iss, at ? at - 1 : 0), print = str_tail(iss, at);
 
 	for (size_t i = 0; i < k->nusers; i++)
-		if (str_ieq(k->users[i].name, name) && str_eq(k->users[i].fingerprint, print))
+		if (is_called(&k->users[i], name) && str_eq(k->users[i].fingerprint, print))
 			return &k->users[i];
 	return NULL;
 }
@@ -257,10 +262,10 @@ static bool identify_keypair(struct call *c, const struct jwt_keys *k, const str
 		return refuse(c, "its signature is wrong");
 	if (!check_times(c, j->claims, true))
 		return false;
-	if (!str_ieq(text_of(j->claims, "sub"), user->name))
+	if (!is_called(user, text_of(j->claims, "sub")))
 		return refuse(c, "its sub is not the user of its iss");
 	c->tenant = user->tenant;
-	c->principal = user->name;
+	c->principal = str_ieq(text_of(j->claims, "sub"), user->name) ? user->name : user->hyphened;
 	c->role = user->role;
 	return true;
 }

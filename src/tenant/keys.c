@@ -3,6 +3,9 @@
  *   {"keys": [{"kid"?, "alg": "HS256"|"RS256"|"ES256", "secret" (base64) | "public_key", "tenant"?, "role"?}],
  *    "users": [{"account", "user", "public_key", "tenant", "role"?}]}
  *
+ * A user's key is RSA, and the algorithm RS256. An `account` with periods may be a locator with its region, which tokens cut
+ * at the first one, or organization.account, which they join by a hyphen: both are taken.
+ *
  * A public_key is PEM text or a path, relative to the key file. Keys too short
  * for their algorithm are refused (RFC 7518: 32 bytes, 2048 bits, P-256).
  */
@@ -148,15 +151,25 @@ static bool read_key(struct call *c, const struct key_load *l, const json_node *
 	return read_public_key(c, l, o, ret->alg, &ret->public_key);
 }
 
-/* As Snowflake's clients write it: the account cut at its first period, all upper case. */
+/* As Snowflake's clients write it, in upper case. */
 static struct str user_name(struct arena *a, struct str account, struct str user)
 {
-	struct str name = arena_fmt(a, "%.*s.%.*s", SARG(str_head(account, str_find(account, '.'))), SARG(user));
+	struct str name = arena_fmt(a, "%.*s.%.*s", SARG(account), SARG(user));
 	char *p = (char *)(uintptr_t)name.p; /* the arena's, ours to write */
 
 	for (size_t i = 0; i < name.n; i++)
 		p[i] = ascii_upper(p[i]);
 	return name;
+}
+
+static struct str hyphened(struct arena *a, struct str account)
+{
+	char *p = arena_cstr(a, account);
+
+	for (size_t i = 0; i < account.n; i++)
+		if (p[i] == '.')
+			p[i] = '-';
+	return str_from(p, account.n);
 }
 
 static bool fingerprint(struct arena *a, EVP_PKEY *key, struct str *ret)
@@ -182,7 +195,8 @@ static bool read_user(struct call *c, const struct key_load *l, const json_node 
 
 	if (!json_only(c, o, known) || !json_want_text(c, o, "account", &account) || !json_want_text(c, o, "user", &user))
 		return false;
-	ret->name = user_name(l->owner, account, user);
+	ret->name = user_name(l->owner, str_head(account, str_find(account, '.')), user);
+	ret->hyphened = user_name(l->owner, hyphened(l->owner, account), user);
 	if (account.n == 0 || user.n == 0 || !tenant_principal_valid(ret->name))
 		return bad_key(c, l, "account and user are required");
 	if (!read_binding(c, l, o, &ret->tenant, &ret->role))

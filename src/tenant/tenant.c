@@ -171,15 +171,25 @@ static bool bearer(struct call *c, struct str authorization, struct str *ret)
 }
 
 /* The code of the kind that the client says its token is, else of what it looks like. */
-static const char *native_of(struct str token_type, struct str token)
+static const char *native_of(enum tenant_mode mode, struct str token_type, struct str token)
 {
 	if (str_ieq(token_type, S("PROGRAMMATIC_ACCESS_TOKEN")))
 		return "394400";
 	if (str_ieq(token_type, S("KEYPAIR_JWT")))
 		return "390144";
-	if (token_type.n == 0 && str_starts(token, S("eyJ")))
+	if (token_type.n == 0 && (mode == TENANT_JWT || str_starts(token, S("eyJ"))))
 		return "390144";
 	return "390303";
+}
+
+/* What was refused gets the code of its kind; only OAuth has one of its own for what has expired. */
+static bool refused_as(struct call *c, const char *native)
+{
+	bool expired = str_eq(str_of(c->err.native), S(TENANT_EXPIRED)), oauth = str_eq(str_of(native), S("390303"));
+
+	if (c->err.kind == ERR_UNAUTHENTICATED && !(expired && oauth))
+		fail_state(c, NULL, native);
+	return false;
 }
 
 static bool identify_token(struct call *c, const struct tenants *t, struct str token, const char *native)
@@ -203,10 +213,14 @@ bool tenant_identify(struct call *c, struct tenants *t, const struct tenant_clai
 		return identify_local(c, t, in);
 	if (!bearer(c, in->authorization, &token))
 		return false;
-	native = native_of(in->token_type, token);
+	native = native_of(t->o.mode, in->token_type, token);
 	if (token.n > TENANT_TOKEN_MAX)
 		return tenant_refuse(c, native, "the token is too long");
+	if (str_starts(token, S("WIF.")))
+		return tenant_refuse(c, "390100", "workload identity tokens (WIF.) are not taken");
 	if (t->o.mode == TENANT_TOKEN)
-		return identify_token(c, t, token, native);
-	return jwt_identify(c, &t->keys, t->o.tenant_claim, token, str_ieq(in->token_type, S("KEYPAIR_JWT")));
+		return identify_token(c, t, token, native) || refused_as(c, native);
+	if (str_ieq(in->token_type, S("PROGRAMMATIC_ACCESS_TOKEN")))
+		return tenant_refuse(c, native, "programmatic access tokens are for auth.mode token");
+	return jwt_identify(c, &t->keys, t->o.tenant_claim, token, str_ieq(in->token_type, S("KEYPAIR_JWT"))) || refused_as(c, native);
 }

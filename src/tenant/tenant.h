@@ -41,7 +41,7 @@ struct tenant_claim_in {
 };
 /* Sets tenant, principal and role of the call. ERR_INVALID_TENANT, ERR_FORBIDDEN (mode none: strange Host
  * or Origin, or no tenant where one is required), ERR_UNAUTHENTICATED with Snowflake's native code: 390146 no
- * token, 390144 JWT, 394400 programmatic access token, 390303 any other. */
+ * token, 390144 JWT, 394400 programmatic access token, 390303 any other, 390318 one of those that has expired, 390100 WIF. */
 bool tenant_identify(struct call *c, struct tenants *t, const struct tenant_claim_in *in) NODISCARD;
 
 /* --- bearer tokens: `<data>/tokens`, one JSON object a line, replaced as a whole --- */

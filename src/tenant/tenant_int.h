@@ -6,7 +6,9 @@
 
 #include <openssl/evp.h>
 
-/* Why a credential is refused, with the code that its kind has at Snowflake. */
+/* Why a credential is refused, with the code that its kind has at Snowflake. TENANT_EXPIRED is for any kind: tenant_identify
+ * puts the kind's own code there where it has no other for this. */
+#define TENANT_EXPIRED "390318"
 bool tenant_refuse(struct call *c, const char *native, const char *why);
 bool tenant_principal_valid(struct str s);
 /* "user" (also when empty) or "admin". */
@@ -46,7 +48,8 @@ struct jwt_key {
 	enum call_role role;
 };
 struct jwt_user {
-	struct str name;        /* ACCOUNT.USER, upper case */
+	struct str name;        /* ACCOUNT.USER, upper case, the account cut at its first period: of an account locator */
+	struct str hyphened;    /* the same with hyphens for the account's periods: of ORGANIZATION.ACCOUNT */
 	struct str fingerprint; /* SHA256:… */
 	EVP_PKEY *public_key;   /* RSA */
 	struct str tenant;

@@ -190,7 +190,7 @@ bool token_watch_find(struct call *c, struct token_watch *w, struct str text, co
 	if (t.revoked)
 		return tenant_refuse(c, native, "the token was revoked");
 	if (t.expires_ms && t.expires_ms <= clock_wall_ms())
-		return tenant_refuse(c, native, "the token has expired");
+		return tenant_refuse(c, TENANT_EXPIRED, "the token has expired");
 	*ret = t;
 	return true;
 }

@@ -197,13 +197,17 @@ static void a_token_is_made_used_and_revoked(void **state)
 static void a_token_ends_with_its_time(void **state)
 {
 	struct bench *b = *state;
+	struct tenant_claim_in in;
 	struct str id, text;
 
 	text = create(b, (struct tenant_token){.tenant = S("acme"), .expires_ms = clock_wall_ms() + 10000}, &id);
 	start(b, (struct tenant_options){.mode = TENANT_TOKEN});
 	accepted(b, with_token(b, text), "acme", arena_cstr(&b->arena, id), ROLE_USER);
 	clock_advance(10000);
-	refused(b, with_token(b, text), ERR_UNAUTHENTICATED, "390303", "expired");
+	refused(b, with_token(b, text), ERR_UNAUTHENTICATED, "390318", "expired");
+	in = with_token(b, text);
+	in.token_type = S("PROGRAMMATIC_ACCESS_TOKEN");
+	refused(b, in, ERR_UNAUTHENTICATED, "394400", "expired");
 }
 
 static void what_is_no_token_gets_the_code_of_its_kind(void **state)
@@ -224,6 +228,8 @@ static void what_is_no_token_gets_the_code_of_its_kind(void **state)
 	refused(b, in, ERR_UNAUTHENTICATED, "390303", "not known");
 	in.token_type = S("PROGRAMMATIC_ACCESS_TOKEN");
 	refused(b, in, ERR_UNAUTHENTICATED, "394400", "not known");
+	in = with_token(b, S("WIF.AWS.abc"));
+	refused(b, in, ERR_UNAUTHENTICATED, "390100", "workload identity");
 	memset(big, 'x', TENANT_TOKEN_MAX + 1);
 	refused(b, with_token(b, str_of(big)), ERR_UNAUTHENTICATED, "390303", "too long");
 }
@@ -600,6 +606,50 @@ static void snowflake_key_pairs_are_mapped_to_their_tenant(void **state)
 	accepted(b, in, "acme", "XY12345.ADA", ROLE_USER);
 }
 
+/* In upper case or not; the account as a locator with its region, or as organization and account. */
+static void snowflake_accounts_are_written_in_several_ways(void **state)
+{
+	static const char *const taken[][2] = {{"XY12345.ADA", "XY12345.ADA"}, {"xy12345.ada", "XY12345.ADA"},
+					       {"ORG-ACME.EVE@ACME.COM", "ORG-ACME.EVE@ACME.COM"}, {"ORG-ACME_1.BOB", "ORG-ACME_1.BOB"}};
+	static const char *const others[] = {"XY12345.EU.ADA", "ORG.ACME.EVE@ACME.COM", "XY12345-EU.EVE", "ADA", ".ADA", "XY12345."};
+	struct bench *b = *state;
+	const char *pem;
+	long long now = now_s(), times[2] = {now, now + 600};
+
+	b->rsa = EVP_RSA_gen(2048);
+	pem = escaped(b, pem_of(b, b->rsa));
+	write_file(b, "keys.json", arena_fmt(&b->arena, "{\"users\":["
+		"{\"account\":\"xy12345.eu-central-1.aws\",\"user\":\"ada\",\"public_key\":\"%s\",\"tenant\":\"acme\"},"
+		"{\"account\":\"org.acme\",\"user\":\"eve@acme.com\",\"public_key\":\"%s\",\"tenant\":\"acme\"},"
+		"{\"account\":\"org-acme_1\",\"user\":\"bob\",\"public_key\":\"%s\",\"tenant\":\"acme\"}]}", pem, pem, pem).p);
+	start(b, jwt_options(b));
+	for (size_t i = 0; i < COUNT_OF(taken); i++)
+		accepted(b, with_token(b, keypair(b, taken[i][0], b->rsa, b->rsa, times)), "acme", taken[i][1], ROLE_USER);
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		bad_jwt(b, keypair(b, others[i], b->rsa, b->rsa, times), "not known");
+	bad_jwt(b, make_jwt(b, "{\"alg\":\"RS256\"}", arena_fmt(&b->arena,
+		"{\"iss\":\"XY12345.ADA.SHA256:%.*s\",\"sub\":\"XY12345.EVE\",\"iat\":%lld,\"exp\":%lld}", SARG(fingerprint(b, b->rsa)), now, now + 60).p,
+		b->rsa, S("")), "sub");
+	bad_jwt(b, make_jwt(b, "{\"alg\":\"RS256\"}", arena_fmt(&b->arena,
+		"{\"iss\":\"XY12345.ADA.SHA256:%.*s\",\"sub\":\"XY12345.ADA\",\"exp\":%lld}", SARG(fingerprint(b, b->rsa)), now + 60).p, b->rsa, S("")), "no iat");
+}
+
+static void an_oauth_token_has_codes_of_its_own(void **state)
+{
+	struct bench *b = *state;
+	struct tenant_claim_in in;
+
+	start_jwt(b);
+	in = with_token(b, hs(b, claims(b, now_s() - 1, "")));
+	in.token_type = S("OAUTH");
+	refused(b, in, ERR_UNAUTHENTICATED, "390318", "expired");
+	in = with_token(b, S("a.b.c"));
+	in.token_type = S("OAUTH");
+	refused(b, in, ERR_UNAUTHENTICATED, "390303", "cannot be read");
+	in.token_type = S("PROGRAMMATIC_ACCESS_TOKEN");
+	refused(b, in, ERR_UNAUTHENTICATED, "394400", "auth.mode token");
+}
+
 static void snowflake_key_pairs_are_refused_when_forged_or_old(void **state)
 {
 	struct bench *b = *state;
@@ -672,6 +722,8 @@ int main(void)
 	        T(times_are_checked),
 	        T(a_token_must_name_who_and_where),
 	        T(snowflake_key_pairs_are_mapped_to_their_tenant),
+	        T(snowflake_accounts_are_written_in_several_ways),
+	        T(an_oauth_token_has_codes_of_its_own),
 	        T(snowflake_key_pairs_are_refused_when_forged_or_old),
 	        T(a_bad_key_file_is_refused_at_start),
 #undef T
