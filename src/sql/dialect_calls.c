@@ -130,7 +130,9 @@ bool word_extract(struct plan *p, int i, intptr_t prefix)
 /* --- other names --- */
 bool word_rename(struct plan *p, int i, intptr_t name)
 {
-	if (called(p, i) && !sql_is(p->t, i - 1, "into") && !sql_is(p->t, i - 1, "table"))
+	static const char *const before_names[] = {"into", "table", "then", "exists", "column", "add", NULL};
+
+	if (called(p, i) && !(i > p->from && word_in(&p->t->v[i - 1], before_names)))
 		edit_replace(p, i, i + 1, str_of((const char *)name));
 	return true;
 }

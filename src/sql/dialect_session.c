@@ -281,6 +281,8 @@ static bool unset(struct writer *w, const struct sql_head *h, struct sql_span s)
 	int i = h->word + 1, to = s.to;
 	struct variables v = variables_for(w, s.to - s.from);
 
+	if (sql_is(w->t, h->word, "reset"))
+		return unknown_statement(w->c, w->t, h, s.to);
 	if (i < to && is_punct(&w->t->v[i], '(') && is_name_list(w->t, i) && w->t->v[i].match == to - 1) {
 		i++;
 		to--;

@@ -144,8 +144,10 @@ static bool write_placeholder(struct writer *w, const struct sql_token *k)
 		number = add_name(w, name);
 		map_put(&w->seen, name, (void *)number);
 	}
-	buf_addc(&w->out, '$');
+	buf_add(&w->out, w->bound ? S("b.\"") : S("$"));
 	buf_i64(&w->out, number);
+	if (w->bound)
+		buf_addc(&w->out, '"');
 	return true;
 }
 
@@ -374,6 +376,8 @@ static bool write_statement(struct writer *w, struct sql_span s)
 	if (!make_plan(w, &h, s))
 		return false;
 	own = session_statement(&h);
+	if (!own)
+		own = change_statement(&h);
 	return own ? own(w, &h, s) : write_span(w, write_call(w, s), s.to);
 }
 

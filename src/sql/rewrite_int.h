@@ -98,7 +98,7 @@ struct writer {
 	int again;               /* how deep tokens are written once more */
 	size_t named, budget;    /* bytes of result names */
 	struct sql_snowflake sf;
-	int bound;               /* columns of mayfly_binds() where the text reads them; 0 = none */
+	bool bound;              /* placeholders are columns of mayfly_binds() AS b */
 };
 /* Tokens [from, to) as planned, and the name of an item that ends there. */
 bool write_span(struct writer *w, int from, int to) NODISCARD;
@@ -109,6 +109,7 @@ struct str write_cut(struct writer *w);
 typedef bool statement_fn(struct writer *w, const struct sql_head *h, struct sql_span s);
 /* NULL: written token by token (dialect_session.c). */
 statement_fn *session_statement(const struct sql_head *h);
+statement_fn *change_statement(const struct sql_head *h); /* dialect_change.c */
 /* ERR_SQL 000002 for what cannot work (dialect_refuse.c). */
 bool refuse_unsupported(struct call *c, const struct sql_tokens *t, const struct sql_head *h) NODISCARD;
 bool unsupported(struct call *c, const struct sql_token *k, struct str what);

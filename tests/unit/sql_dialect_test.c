@@ -66,7 +66,7 @@ static void what_a_statement_is_written_in_becomes_literals(void **state)
 		{"select current_warehouse()", "SELECT CAST(NULL AS VARCHAR) AS \"CURRENT_WAREHOUSE()\""},
 		{"select last_query_id(), last_query_id(-1)", "SELECT '01-2' AS \"LAST_QUERY_ID()\", '01-2' AS \"LAST_QUERY_ID(-1)\""},
 		{"select t.current_user, current_database from t", "SELECT T.CURRENT_USER AS \"CURRENT_USER\", CURRENT_DATABASE AS \"CURRENT_DATABASE\" FROM T"},
-		{"select current_timestamp, current_date()", "SELECT SF_NOW_LTZ() AS \"CURRENT_TIMESTAMP\", SF_TODAY() AS \"CURRENT_DATE()\""},
+		{"select current_timestamp, current_date()", "SELECT now() AS \"CURRENT_TIMESTAMP\", today() AS \"CURRENT_DATE()\""},
 		{"select $n + $t", "SELECT getvariable('N') + getvariable('T') AS \"$N + $T\""},
 		{"select $1, v.$2 from v", "SELECT #1 AS \"$1\", V.COLUMN2 AS \"$2\" FROM V"},
 		{"select * from identifier('a.\"b c\"') where identifier($t).x = 1", "SELECT * FROM A.\"b c\" WHERE DB1.T1.X = 1"},
@@ -189,6 +189,69 @@ static void clauses_of_queries_become_duckdbs(void **state)
 	(void)state;
 	expect(cases, COUNT_OF(cases));
 	expect_refused(refusals, COUNT_OF(refusals));
+}
+
+static void changes_of_rows_become_steps(void **state)
+{
+	static const struct pair cases[] = {
+		{"insert overwrite into s.t (a) select 1", "DELETE FROM S.T; INSERT INTO S.T (A) SELECT 1 AS \"1\""},
+		{"insert all into a into b (x, y) values (c, d + 1) select * from t",
+		 "INSERT INTO A SELECT * FROM (SELECT * FROM T) AS q; INSERT INTO B (X, Y) SELECT C, D + 1 FROM (SELECT * FROM T) AS q"},
+		{"insert first when c > 1 then into a when d then into b into c values (1) else into e select ? as c",
+		 "INSERT INTO A SELECT * FROM (SELECT $1 AS \"C\") AS q WHERE (C > 1); "
+		 "INSERT INTO B SELECT * FROM (SELECT $1 AS \"C\") AS q WHERE (D) AND NOT COALESCE((C > 1), FALSE); "
+		 "INSERT INTO C SELECT 1 FROM (SELECT $1 AS \"C\") AS q WHERE (D) AND NOT COALESCE((C > 1), FALSE); "
+		 "INSERT INTO E SELECT * FROM (SELECT $1 AS \"C\") AS q WHERE TRUE AND NOT COALESCE((C > 1), FALSE) AND NOT COALESCE((D), FALSE)"},
+		{"insert overwrite all into a into a select 1 x", "DELETE FROM A; INSERT INTO A SELECT * FROM (SELECT 1 AS \"X\") AS q; INSERT INTO A SELECT * FROM (SELECT 1 AS \"X\") AS q"},
+		{"update t as x set x.a = 1, b = x.b, \"x\".c = (select 1) from u where x.d = 1", "UPDATE T AS X SET A = 1, B = X.B, C = (SELECT 1 AS \"1\") FROM U WHERE X.D = 1"},
+		{"merge into t using u on t.a = u.a when matched then update set t.b = u.b when not matched then insert (a) values (u.a)",
+		 "MERGE INTO T USING U ON T.A = U.A WHEN MATCHED THEN UPDATE SET B = U.B WHEN NOT MATCHED THEN INSERT (A) VALUES (U.A)"},
+		{"truncate table if exists s.t", "TRUNCATE S.T"},
+	};
+	static const struct refused refusals[] = {
+		{"insert t values (1)", "SQL compilation error:\nsyntax error line 1 at position 7 unexpected 't'.", "001003"},
+		{"insert all into a", "SQL compilation error:\nsyntax error line 1 at position 17 unexpected '<EOF>'.", "001003"},
+		{"insert all select 1", "SQL compilation error:\nsyntax error line 1 at position 11 unexpected 'select'.", "001003"},
+	};
+	struct sql_rewrite r;
+	struct bench b;
+
+	(void)state;
+	expect(cases, COUNT_OF(cases));
+	expect_refused(refusals, COUNT_OF(refusals));
+	assert_true(written(&b, "merge into t using u on 1 = 1 when matched then delete when not matched then insert values (1)", &r));
+	assert_int_equal(r.sf.merges, SQL_MERGE_DELETES | SQL_MERGE_INSERTS);
+	done(&b);
+	assert_true(written(&b, "insert overwrite all into x.a into b select 1", &r));
+	assert_true(r.sf.nsteps == 3 && r.sf.steps[0].deletes && r.sf.steps[2].inserts);
+	assert_str_equal(r.sf.steps[2].table, "A");
+	assert_str_equal(r.sf.last_table, "B");
+	done(&b);
+}
+
+static void array_binds_are_read_as_rows(void **state)
+{
+	static const struct pair cases[] = {
+		{"insert into t values (?, ?, :x)", "INSERT INTO T SELECT b.\"1\", b.\"2\", b.\"3\" FROM mayfly_binds() AS b"},
+		{"insert into t (a, b) values (upper(?), 1)", "INSERT INTO T (A, B) SELECT UPPER(b.\"1\"), 1 FROM mayfly_binds() AS b"},
+		{"insert into t select ?, ? + 1", "INSERT INTO T SELECT b.\"1\" AS \"?\", b.\"2\" + 1 AS \"? + 1\" FROM mayfly_binds() AS b"},
+		{"insert into t values (?), (?)", "INSERT INTO T VALUES ($1), ($2)"},
+		{"insert into t values (?, default)", "INSERT INTO T VALUES ($1, DEFAULT)"},
+		{"insert into t select a from u where b = ?", "INSERT INTO T SELECT A AS \"A\" FROM U WHERE B = $1"},
+		{"update t set a = ?", "UPDATE T SET A = $1"},
+	};
+	struct sql_context batch = context;
+	struct sql_rewrite r;
+	struct bench b;
+
+	(void)state;
+	batch.batch = true;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		assert_true(cut(&b, SQL_SNOWFLAKE, cases[i].in) && sql_rewrite_snowflake(&b.c, &b.t, b.s[0], &batch, &r));
+		assert_string_equal(arena_cstr(&b.arena, r.text), cases[i].out);
+		assert_int_equal(r.sf.set_based, i < 3);
+		done(&b);
+	}
 }
 
 static void statements_without_text_say_what_changes(void **state)
@@ -346,6 +409,8 @@ int main(void)
 		cmocka_unit_test(calls_are_spelled_as_duckdb_has_them),
 		cmocka_unit_test(paths_and_operators_become_calls),
 		cmocka_unit_test(clauses_of_queries_become_duckdbs),
+		cmocka_unit_test(changes_of_rows_become_steps),
+		cmocka_unit_test(array_binds_are_read_as_rows),
 		cmocka_unit_test(statements_without_text_say_what_changes),
 		cmocka_unit_test(what_cannot_work_is_refused_by_its_kind),
 		cmocka_unit_test(columns_are_traced_to_their_tables),
