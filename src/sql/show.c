@@ -287,11 +287,21 @@ static void put_equal(struct show *w, const char *column, struct str name)
 	buf_lit(&w->out, ")");
 }
 
+/* A backslash that escapes nothing stands for itself. */
+static struct str whole_pattern(const struct show *w)
+{
+	size_t slashes = 0;
+
+	while (slashes < w->like.n && w->like.p[w->like.n - slashes - 1] == '\\')
+		slashes++;
+	return slashes % 2 ? arena_fmt(w->c->arena, "%.*s\\", SARG(w->like)) : w->like;
+}
+
 static void put_filters(struct show *w)
 {
 	if (w->like.p) {
 		buf_lit(&w->out, " AND \"=name\" ILIKE ");
-		sql_quote_literal(&w->out, w->like);
+		sql_quote_literal(&w->out, whole_pattern(w));
 		buf_lit(&w->out, " ESCAPE '\\'");
 	}
 	if (w->starts.p) {
@@ -407,9 +417,11 @@ static bool describe_what(struct show *w, enum level *ret_level, bool *ret_view)
 
 	*ret_level = TABLE; /* DESC t */
 	*ret_view = false;
-	for (size_t i = 0; object && i < COUNT_OF(words); i++) {
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
 		if (!take(w, words[i].word))
 			continue;
+		if (!object)
+			return unexpected(w);
 		*ret_level = words[i].level;
 		*ret_view = words[i].view;
 		return true;
