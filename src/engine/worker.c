@@ -11,6 +11,7 @@
  * never told otherwise.
  */
 #include "engine/worker_catalog.h"
+#include "engine/worker_databases.h"
 #include "engine/worker_process.h"
 #include "engine/worker_records.h"
 
@@ -30,7 +31,7 @@ enum {
 	HEAVY_MS = 20,    /* a statement that runs longer is worth DuckDB's other threads */
 	EXECUTORS_MAX = 256,
 	THREADS_MAX = 256,
-	DATABASES_MAX = 400,
+	DATABASES_MAX = 256, /* each has descriptors */
 };
 
 /* --- what executors ask --- */
@@ -541,9 +542,17 @@ static int patience(struct worker *w)
 	return idle ? -1 : TICK_MS;
 }
 
-static void quit_when_done(struct worker *w)
+static void checkpoint(struct worker *w)
 {
 	duckdb_result r;
+
+	duckdb_query(w->con, "CHECKPOINT MAYFLY", &r);
+	duckdb_destroy_result(&r);
+	databases_checkpoint(w->databases, w->con);
+}
+
+static void quit_when_done(struct worker *w)
+{
 	bool done;
 
 	pthread_mutex_lock(&w->lock);
@@ -554,7 +563,7 @@ static void quit_when_done(struct worker *w)
 	if (w->records)
 		records_close(w->records);
 	else
-		duckdb_query(w->con, "CHECKPOINT MAYFLY", &r);
+		checkpoint(w);
 	_exit(0);
 }
 
@@ -655,7 +664,7 @@ static void open_database(struct worker *w)
 		w->records = records_open(&w->o);
 		return;
 	}
-	if (!database_open(&c, &w->o, &w->db) || duckdb_connect(w->db, &w->con) != DuckDBSuccess ||
+	if (!database_open(&c, &w->o, &w->db, &w->databases) || duckdb_connect(w->db, &w->con) != DuckDBSuccess ||
 	    duckdb_connect(w->db, &w->governors[0]) != DuckDBSuccess || !functions_register(&c, w, w->con))
 		die(str_of(c.err.text));
 }

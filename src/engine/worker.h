@@ -65,6 +65,9 @@ struct task {
 	struct engine_end end;     /* texts in the arena */
 	struct engine_usage usage; /* of the catalog after it; tables -1: unknown */
 	struct change *change; /* the script's transaction, open or not; NULL: not of a script */
+	struct str database, schema; /* where its names are looked up; empty: nowhere */
+	bool nowhere;          /* since they are not there */
+	uint64_t ddl;          /* when that was looked at, by executor_ddl() */
 	size_t prefix;         /* bytes put before ask.sql when it was prepared */
 	bool broken;           /* DuckDB cannot go on */
 };
@@ -74,7 +77,8 @@ bool task_bad_bind(struct task *t, const char *type, struct str value);
 bool task_failed_by_duckdb(struct task *t, const char *message); /* as JSON, or plain text */
 
 /* --- worker_duckdb.c: the instance and its sessions --- */
-bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret) NODISCARD;
+struct databases;
+bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret, struct databases **ret_all) NODISCARD;
 /* An instance with these n settings; every one must be there. */
 bool database_open_with(struct call *c, const char *name, const char *const settings[][2], size_t n, duckdb_database *ret) NODISCARD;
 /* In memory, with `share` of ten parts of the worker's memory. */
@@ -83,7 +87,8 @@ bool database_query(struct call *c, duckdb_connection con, const char *sql) NODI
 bool database_query_all(struct call *c, duckdb_connection con, const char *const *v) NODISCARD; /* NULL-terminated */
 
 struct cached {
-	struct buf sql;
+	struct buf sql;                      /* the path, a zero byte, the text */
+	uint64_t ddl;                        /* when it was prepared, by executor_ddl() */
 	duckdb_prepared_statement statement; /* NULL = free */
 	uint64_t used;                       /* when, by the session's count */
 };
@@ -94,6 +99,8 @@ struct session { /* one connection as a statement finds it */
 	uint64_t number;       /* DuckDB's id of the connection */
 	bool helpers;
 	char timezone[WORKER_ZONE];
+	struct buf path;                     /* where names are looked up, as it was set */
+	uint64_t path_ddl;                   /* when, by executor_ddl() */
 	uint64_t uses;
 	struct cached cache[WORKER_CACHE];
 };
@@ -212,6 +219,7 @@ struct change { /* a transaction; one of a catalog holds its limits */
 	struct session *session;     /* NULL: not open */
 	uint64_t version;            /* of the catalog when it began */
 	struct buf touched;          /* of several statements: see catalog_note() */
+	bool defines;                /* something: others see it when it is committed */
 };
 bool catalog_enter(struct executor *x, struct task *t, bool outlives) NODISCARD; /* attaches it when need be */
 void catalog_leave(struct executor *x, struct task *t, struct session *s);       /* s goes back, to be used again; NULL is fine */
@@ -230,6 +238,14 @@ bool catalog_commit_rows(struct executor *x, struct task *t, struct change *ch, 
 struct catalogs *catalogs_open(void);
 /* --- worker_verbs.c --- */
 void run_catalog(struct executor *x, struct task *t, struct str body);
+
+/* --- worker_context.c: where names are looked up --- */
+bool session_context(struct executor *x, struct task *t, struct session *s) NODISCARD; /* as the ask says */
+bool run_verb(struct executor *x, struct task *t) NODISCARD;
+/* How often something was defined: what was prepared before may mean another thing now. */
+uint64_t executor_ddl(const struct executor *x);
+void worker_ddl(struct worker *w); /* something was, and can be seen */
+void executor_defined(struct executor *x);
 
 /* --- worker_scripts.c: connections that several statements share --- */
 struct scripts;

@@ -154,6 +154,10 @@ static bool run_once(struct executor *x, struct task *t, struct session *s, cons
 		return task_fails(t, "INTERRUPT", "Interrupted!");
 	if (t->ask.commits_before && is_open(t) && (!catalog_commit(x, t, t->change, S("")) || !executor_runs(x, s)))
 		return t->end.outcome != ENGINE_OK ? false : task_fails(t, "INTERRUPT", "Interrupted!");
+	if (t->ask.verb != ENGINE_SQL)
+		return run_verb(x, t);
+	if (!session_context(x, t, s))
+		return false;
 	if (t->ask.writes && makes_function(k) && !functions_may_be_called(x, t, k->leaf))
 		return false;
 	if (is_word(t, k))
@@ -178,6 +182,25 @@ static bool may_try_again(const struct task *t)
 	return is_conflict(t) && t->ask.counts != ENGINE_ROWS && !t->broken && !is_open(t);
 }
 
+/* May a name mean another thing than before, for whoever sees what was committed? */
+static bool defines(const struct task *t, const struct sql_class *k)
+{
+	static const enum sql_kind nothing[] = {SQL_SELECT, SQL_SHOW, SQL_EXPLAIN, SQL_INSERT, SQL_UPDATE, SQL_DELETE, SQL_MERGE,
+						SQL_TRUNCATE, SQL_BEGIN, SQL_ROLLBACK, SQL_USE, SQL_SET, SQL_RESET};
+
+	if (!t->ask.writes && !t->change)
+		return false;
+	if (k->kind == SQL_COMMIT)
+		return t->change && t->change->defines;
+	for (int i = 0; i < t->ask.nsteps; i++)
+		if (t->ask.steps[i].counts == ENGINE_STATUS)
+			return true;
+	for (size_t i = 0; i < COUNT_OF(nothing); i++)
+		if (k->kind == nothing[i])
+			return false;
+	return true;
+}
+
 static void run_in(struct executor *x, struct task *t, struct session *s)
 {
 	int64_t until = clock_mono_ms() + CONFLICT_MS, pause = 1;
@@ -199,8 +222,14 @@ static void run_in(struct executor *x, struct task *t, struct session *s)
 		t->end.outcome = ENGINE_INTERRUPTED;
 	if (t->end.outcome == ENGINE_OK && t->ask.judge && !t->change && statement_repeatable(x, t, s))
 		parts_repeatable(&x->parts, t);
+	t->end.nowhere = t->nowhere;
 	if (t->end.outcome == ENGINE_OK && t->ask.counts == ENGINE_STATUS)
 		session_forget(s);
+	if (t->end.outcome == ENGINE_OK && defines(t, &class)) {
+		executor_defined(x);
+		if (t->change)
+			t->change->defines = true;
+	}
 }
 
 /* --- where it runs --- */

@@ -6,6 +6,7 @@
  */
 #include "engine/worker_sf_json_of.h"
 #include "engine/worker_sf.h"
+#include "engine/worker_databases.h"
 #include "sql/sql.h"
 
 #include <errno.h>
@@ -157,8 +158,8 @@ static const char *const before_lock[] = {
 	"SET GLOBAL TimeZone = 'UTC'",
 	"SET GLOBAL temp_directory = 'tmp'",
 	"SET GLOBAL catalog_error_max_schemas = 0", /* no suggestion names what another session has */
-	/* Of catalogs, and of rows on their way in; the gate refuses files to users. */
-	"SET GLOBAL allowed_directories = ['sessions', 'incoming']",
+	/* Of catalogs, of rows on their way in, of databases; the gate refuses files to users. */
+	"SET GLOBAL allowed_directories = ['sessions', 'incoming', '" DATABASES "']",
 	NULL,
 };
 static const char *const lock[] = {
@@ -185,7 +186,7 @@ static bool set_up(struct call *c, const struct worker_options *o, duckdb_connec
 	       attach_helper(c, con) && database_query_all(c, con, lock);
 }
 
-bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret)
+bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret, struct databases **ret_all)
 {
 	duckdb_database db = NULL;
 	duckdb_connection con;
@@ -196,9 +197,11 @@ bool database_open(struct call *c, const struct worker_options *o, duckdb_databa
 	if (duckdb_connect(db, &con) != DuckDBSuccess)
 		return fail(c, ERR_INTERNAL, "DuckDB gave no connection");
 	ok = set_up(c, o, con);
+	if (ok)
+		*ret_all = databases_open(c, con, o->databases);
 	duckdb_disconnect(&con);
 	*ret = db;
-	return ok;
+	return ok && *ret_all;
 }
 
 /* --- sessions --- */
@@ -245,6 +248,7 @@ bool worker_session_open(struct task *t, duckdb_database db, bool helpers, struc
 	if (!session_connect(t, db, s))
 		return false;
 	s->helpers = helpers;
+	s->path_ddl = UINT64_MAX; /* the first statement says where */
 	if (database_query(&t->call, s->con, search_path(t, helpers)) &&
 	    database_query_all(&t->call, s->con, session_sql[helpers]))
 		return true;
@@ -264,6 +268,7 @@ void session_forget(struct session *s)
 void worker_session_close(struct session *s)
 {
 	session_forget(s);
+	buf_drop(&s->path);
 	duckdb_disconnect(&s->con);
 }
 
@@ -291,14 +296,14 @@ bool session_timezone(struct task *t, struct session *s, struct str zone)
 }
 
 /* --- prepared statements, by their text --- */
-static struct cached *cache_find(struct session *s, struct str sql)
+static struct cached *cache_find(struct session *s, struct str key)
 {
 	struct cached *oldest = &s->cache[0];
 
 	for (size_t i = 0; i < WORKER_CACHE; i++) {
 		struct cached *e = &s->cache[i];
 
-		if (e->statement && str_eq(buf_str(&e->sql), sql))
+		if (e->statement && str_eq(buf_str(&e->sql), key))
 			return e;
 		if (oldest->statement && (!e->statement || e->used < oldest->used))
 			oldest = e;
@@ -336,23 +341,32 @@ static bool prepare(struct task *t, struct session *s, duckdb_prepared_statement
 	return prepare_text(t, s, sql, ret);
 }
 
+/* A name means what the path makes of it, and what is defined. */
+static bool cache_knows(const struct cached *e, struct str key, uint64_t ddl)
+{
+	return e->statement && e->ddl == ddl && str_eq(buf_str(&e->sql), key);
+}
+
 bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statement *ret, bool *ret_kept)
 {
 	struct cached *e;
+	struct str key;
 
 	*ret_kept = worth_keeping(&t->ask);
 	if (!*ret_kept)
 		return prepare(t, s, ret);
-	e = cache_find(s, t->ask.sql);
-	if (!e->statement || !str_eq(buf_str(&e->sql), t->ask.sql)) {
+	key = arena_fmt(t->call.arena, "%.*s%c%.*s", SARG(buf_str(&s->path)), '\0', SARG(t->ask.sql));
+	e = cache_find(s, key);
+	if (!cache_knows(e, key, t->ddl)) {
 		duckdb_prepared_statement st;
 
 		if (!prepare(t, s, &st))
 			return false;
 		duckdb_destroy_prepare(&e->statement);
 		buf_clear(&e->sql);
-		buf_add(&e->sql, t->ask.sql);
+		buf_add(&e->sql, key);
 		e->statement = st;
+		e->ddl = t->ddl;
 	} else {
 		duckdb_clear_bindings(e->statement);
 	}

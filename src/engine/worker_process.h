@@ -4,6 +4,8 @@
 
 #include "engine/worker.h"
 
+#include <stdatomic.h>
+
 struct worker {
 	struct worker_options o;
 	duckdb_database db, bare;     /* bare: under opening; NULL = not yet */
@@ -14,6 +16,8 @@ struct worker {
 	struct catalogs *catalogs;
 	struct repeats *repeats;
 	struct scripts *scripts;
+	struct databases *databases;  /* NULL: it keeps records */
+	_Atomic uint64_t ddl;         /* how often something was defined */
 	struct records *records;      /* NULL: this worker runs statements */
 	struct executor *executors;
 	int nexecutors;               /* one more than statements at once: for what is done with a whole catalog */

@@ -15,9 +15,6 @@
 #include <stdlib.h>
 
 enum { DEPTH_MAX = 16, TEXT_MAX = 64 * 1024 };
-#define CLIENTS_CATALOG "MAYFLY"
-#define CLIENTS_SCHEMA "PUBLIC"
-
 enum verdict { LOOK /* at `made_of` */, LOOKING, YES, NO };
 struct known {
 	struct str name;    /* lower case */
@@ -36,6 +33,7 @@ struct judge {
 	duckdb_connection con;
 	struct repeats *r;
 	const json_node *tree; /* of the text at hand */
+	struct str database, schema; /* of the view at hand, else of the statement */
 	int depth;
 };
 
@@ -322,11 +320,14 @@ static bool columns_ok(struct judge *j, const struct place *p)
 static bool view_ok(struct judge *j, const struct place *p)
 {
 	OWNS(buf) b = {0};
-	struct str create = {0}, body;
+	struct str create = {0}, body, database = j->database, schema = j->schema;
+	bool ok;
 
-	if (!str_ieq(p->catalog, S(CLIENTS_CATALOG)))
+	if (sql_is_catalog(p->catalog))
 		return false;
-	buf_lit(&b, "SELECT sql FROM duckdb_views() WHERE NOT internal AND database_name = '" CLIENTS_CATALOG "' AND lower(schema_name) = lower(");
+	buf_lit(&b, "SELECT sql FROM duckdb_views() WHERE NOT internal AND lower(database_name) = lower(");
+	sql_quote_literal(&b, p->catalog);
+	buf_lit(&b, ") AND lower(schema_name) = lower(");
 	sql_quote_literal(&b, p->schema);
 	buf_lit(&b, ") AND lower(view_name) = lower(");
 	sql_quote_literal(&b, p->name);
@@ -334,7 +335,12 @@ static bool view_ok(struct judge *j, const struct place *p)
 	if (!each_row(j, arena_cstr(j->t->call.arena, buf_str(&b)), take_text, &create))
 		return false;
 	body = behind_as(j, create);
-	return body.n && text_is_repeatable(j, body);
+	j->database = p->catalog;
+	j->schema = p->schema;
+	ok = body.n && text_is_repeatable(j, body);
+	j->database = database;
+	j->schema = schema;
+	return ok;
 }
 
 enum found { ABSENT, GOOD, BAD };
@@ -384,8 +390,10 @@ static bool table_ok(struct judge *j, const json_node *o)
 {
 	struct str catalog = member(o, "catalog_name"), schema = member(o, "schema_name"), name = member(o, "table_name");
 	struct str session = j->t->scope.name;
-	const struct place plain[] = {{session, S("public"), name}, {S(CLIENTS_CATALOG), S(CLIENTS_SCHEMA), name}};
-	const struct place half[] = {{session, schema, name}, {S(CLIENTS_CATALOG), schema, name}, {schema, S("public"), name}};
+	struct str database = j->t->database;
+	const struct place plain[] = {{session, S("public"), name}, {j->database, j->schema, name}, {database, j->t->schema, name}};
+	const struct place half[] = {{session, schema, name}, {j->database, schema, name}, {database, schema, name},
+				     {schema, S("public"), name}, {schema, S("main"), name}};
 	const struct place whole[] = {{catalog, schema, name}};
 	const struct place *v = catalog.n ? whole : schema.n ? half : plain;
 	size_t n = catalog.n ? COUNT_OF(whole) : schema.n ? COUNT_OF(half) : COUNT_OF(plain);
@@ -466,7 +474,7 @@ static bool text_is_repeatable(struct judge *j, struct str sql)
 
 bool statement_repeatable(struct executor *x, struct task *t, struct session *s)
 {
-	struct judge j = {.t = t, .con = s->con, .r = x->w->repeats};
+	struct judge j = {.t = t, .con = s->con, .r = x->w->repeats, .database = t->database, .schema = t->schema};
 	bool ok;
 
 	pthread_mutex_lock(&j.r->lock);

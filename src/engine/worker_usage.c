@@ -583,6 +583,7 @@ bool catalog_begin(struct executor *x, struct task *t, struct session *s, struct
 {
 	buf_clear(&ret->touched);
 	ret->session = NULL;
+	ret->defines = false;
 	if (t->catalog && !know_size(x, t, s, &ret->version))
 		return false;
 	if (!catalog_query(t, s->con, "BEGIN TRANSACTION"))
