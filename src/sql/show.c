@@ -55,6 +55,7 @@ struct show {
 	bool terse, history;
 	enum level level;             /* of the scope */
 	struct str database, schema, table; /* of the scope, down to its level; empty = any */
+	struct str written;           /* its name, as it was given, unquoted */
 	struct str like, starts, from; /* p NULL: not asked */
 	int64_t limit;                /* -1 = none */
 	struct buf out;
@@ -132,6 +133,8 @@ static bool take_name(struct show *w, struct str ret[3])
 		ret[2] = sql_name_of(w->c->arena, SQL_SNOWFLAKE, &w->t->v[w->at++]);
 		n++;
 	} while (more(w) && is_punct(&w->t->v[w->at], '.') && w->at++ >= 0);
+	w->written = arena_fmt(w->c->arena, "%.*s%s%.*s%s%.*s", SARG(str_head(ret[0], 255)), n > 2 ? "." : "", SARG(str_head(ret[1], 255)),
+			       n > 1 ? "." : "", SARG(str_head(ret[2], 255)));
 	return true;
 }
 
@@ -333,8 +336,7 @@ static void put_check(struct show *w, const char *list, const char *error)
 
 static struct str no_table(struct show *w, const char *kind)
 {
-	return arena_fmt(w->c->arena, "SF 002003/42S02 %s '%.*s.%.*s.%.*s' does not exist or not authorized.", kind,
-			 SARG(str_head(w->database, 255)), SARG(str_head(w->schema, 255)), SARG(str_head(w->table, 255)));
+	return arena_fmt(w->c->arena, "SF 002003/42S02 %s '%.*s' does not exist or not authorized.", kind, SARG(w->written));
 }
 
 static void check_scope(struct show *w)
