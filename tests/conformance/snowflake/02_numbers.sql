@@ -17,6 +17,10 @@ select round(1.5::float) as a, round(2.5::float) as b;
 --> A: float | B: float
 2 | 3
 
+select trunc(2.567, 2) as a, truncate(-2.567, 1) as b, trunc(9.99) as c;
+--> A: number | B: number | C: number
+2.56 | -2.5 | 9
+
 select mod(7, 3) as a, mod(-7, 3) as b, mod(7.5, 2) as c;
 --> A: number | B: number | C: number
 1 | -1 | 1.5
@@ -48,9 +52,49 @@ select sinh(0) as a, cosh(0) as b, tanh(0) as c, asin(0) as d, acos(1) as e;
 --> A: float | B: float | C: float | D: float | E: float
 0 | 1 | 0 | 0 | 0
 
+select div0(1, 0) as a, div0(10, 4) as b, div0(null, 0) as c;
+--> A: number | B: number | C: number
+0.000000 | 2.500000 | NULL
+
+select div0null(10, null) as a, div0null(10, 0) as b;
+--> A: number | B: number
+0.000000 | 0.000000
+
 select factorial(5) as a, factorial(0) as b;
 --> A: number | B: number
 120 | 1
+
+select greatest(1, 3, 2) as a, least(1, 3, 2) as b, greatest(1, null) as c, least(null, 1) as d;
+--> A: number | B: number | C: number | D: number
+3 | 1 | NULL | NULL
+
+select greatest_ignore_nulls(1, null, 3) as a, least_ignore_nulls(null, 2) as b;
+--> A: number | B: number
+3 | 2
+
+select bitand(12, 10) as a, bitor(12, 10) as b, bitxor(12, 10) as c, bitnot(5) as d;
+--> A: number | B: number | C: number | D: number
+8 | 14 | 6 | -6
+
+select width_bucket(5, 0, 10, 5) as a, width_bucket(-1, 0, 10, 5) as b, width_bucket(10, 0, 10, 5) as c;
+--> A: number | B: number | C: number
+3 | 0 | 6
+
+select zeroifnull(null) as a, zeroifnull(5) as b, nullifzero(0) as c, nullifzero(7) as d;
+--> A: number | B: number | C: number | D: number
+0 | 5 | NULL | 7
+
+select to_number('12.3456', 10, 1) as a, to_number('12.3456') as b, to_decimal('7.5', 10, 2) as c, to_numeric('3') as d;
+--> A: number(10,1) | B: number(38,0) | C: number(10,2) | D: number(38,0)
+12.3 | 12 | 7.50 | 3
+
+select to_number('1,234.56', '9,999.99', 10, 2) as a;
+--> A: number(10,2)
+1234.56
+
+select to_double('1.5') as a, to_double('-1e3') as b;
+--> A: float | B: float
+1.5 | -1000
 
 select 2.5::int as a, -2.5::int as b, '2.5'::int as c, 2.4::number as d;
 --> A: number(38,0) | B: number(38,0) | C: number(38,0) | D: number(38,0)
@@ -92,6 +136,18 @@ select 1::decimal(5,2) as a, 1::numeric(5,2) as b, 1::dec(5,2) as c;
 --> A: number(5,2) | B: number(5,2) | C: number(5,2)
 1.00 | 1.00 | 1.00
 
+select random() is not null as a, uniform(1, 10, random()) between 1 and 10 as b;
+--> A: boolean | B: boolean
+true | true
+
 select ceil(7.1::float) as a, floor(-7.1::float) as b;
 --> A: float | B: float
 8 | -8
+
+select is_real(1.5::float::variant) as a, is_integer(1::variant) as b;
+--> A: boolean | B: boolean
+true | true
+
+select haversine(0, 0, 0, 0) as a;
+--> A: float
+0

@@ -16,6 +16,10 @@ select nvl(null, 5) as a, nvl('a', 'b') as b, ifnull(null, 'x') as c, ifnull(1, 
 --> A: number | B: text | C: text | D: number
 5 | a | x | 1
 
+select nvl2(null, 'set', 'unset') as a, nvl2(1, 'set', 'unset') as b;
+--> A: text | B: text
+unset | set
+
 select coalesce(null, null, 3) as a, coalesce(null, 'b') as b;
 --> A: number | B: text
 3 | b
@@ -24,14 +28,42 @@ select nullif(1, 1) as a, nullif(1, 2) as b, nullif(null, 1) as c;
 --> A: number | B: number | C: number
 NULL | 1 | NULL
 
+select decode(2, 1, 'one', 2, 'two', 'other') as a, decode(9, 1, 'one') as b, decode(null, null, 'null!', 'no') as c;
+--> A: text | B: text | C: text
+two | NULL | null!
+
 select equal_null(null, null) as a, equal_null(1, null) as b, equal_null(1, 1) as c;
 --> A: boolean | B: boolean | C: boolean
 true | false | true
+
+select booland(true, false) as a, boolor(true, null) as b, boolxor(true, true) as c, boolnot(false) as d;
+--> A: boolean | B: boolean | C: boolean | D: boolean
+false | true | false | true
+
+select booland(1, 0) as a, boolor(0, 2) as b;
+--> A: boolean | B: boolean
+false | true
 
 select zeroifnull(null) + 1 as a;
 --> A: number
 1
 
+select is_null_value(parse_json('null')) as a, is_null_value(parse_json('{"a":null}'):a) as b, parse_json('{"a":null}'):a is null as c, is_null_value(parse_json('{"a":null}'):b) as d;
+--> A: boolean | B: boolean | C: boolean | D: boolean
+true | true | false | NULL
+
 select case when null then 'x' else 'y' end as a, iff(1 is null, 'x', 'y') as b;
 --> A: text | B: text
 y | y
+
+select least('b', 'a') as a, greatest('b', null) as b;
+--> A: text | B: text
+a | NULL
+
+select true::int as a, false::varchar as b, to_boolean('yes') as c, to_boolean(0) as d, to_boolean('OFF') as e;
+--> A: number | B: text | C: boolean | D: boolean | E: boolean
+1 | false | true | false | false
+
+select try_to_boolean('maybe') as a, try_to_boolean('t') as b;
+--> A: boolean | B: boolean
+NULL | true

@@ -54,6 +54,10 @@ select id from vals where n in (1, null);
 --> ID: number
 3
 
+select sum(n) as a, count(n) as b, avg(n) as c, min(s) as d from vals where false;
+--> A: number | B: number | C: number | D: text
+NULL | 0 | NULL | NULL
+
 select row_number() over (order by n desc) as r, n from vals order by r;
 --> R: number | N: number
 1 | NULL
@@ -67,6 +71,10 @@ select rank() over (order by n) as r, id from vals order by id;
 4 | 2
 1 | 3
 2 | 4
+
+select listagg(s, ',') within group (order by s) as a from vals;
+--> A: text
+B,a,b
 
 select n is null as a, count(*) as b from vals group by 1 order by 1;
 --> A: boolean | B: number
@@ -89,6 +97,11 @@ select id from vals order by n desc, id limit 2;
 --> ID: number
 2
 1
+
+select top 2 id from vals order by id;
+--> ID: number
+1
+2
 
 select id from vals order by id fetch first 1 rows only;
 --> ID: number

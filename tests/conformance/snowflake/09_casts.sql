@@ -21,6 +21,10 @@ select try_cast('2024-02-30' as date) as a, try_cast('2024-02-29' as date) as b,
 --> A: date | B: date | C: timestamp_ntz
 NULL | 2024-02-29 | NULL
 
+select try_to_number('12.6') as a, try_to_number('x') as b, try_to_decimal('7.25', 10, 1) as c, try_to_double('x') as d;
+--> A: number(38,0) | B: number(38,0) | C: number(10,1) | D: float
+13 | NULL | 7.3 | NULL
+
 select cast(1 as varchar) as a, cast('1' as number) as b, cast(null as date) as c, cast('true' as boolean) as d;
 --> A: text | B: number(38,0) | C: date | D: boolean
 1 | 1 | NULL | true
@@ -36,6 +40,10 @@ select 0::boolean as a, 2::boolean as b, true::int as c, 1.5::int::varchar as d;
 --> A: boolean | B: boolean | C: number | D: text
 false | true | 1 | 2
 
+select 1.0::varchar as a, 1.50::float::varchar as b, (1/3)::varchar as c;
+--> A: text | B: text | C: text
+1.0 | 1.5 | 0.333333
+
 select '1.23456789'::float as a, '1e2'::float as b;
 --> A: float | B: float
 1.23456789 | 100
@@ -47,6 +55,10 @@ select 3.999::int as a, 3.5::number(1,0) as b, 0.05::number(2,1) as c, -0.05::nu
 select '99999999999999999999999999999999999999'::number(38,0) as a;
 --> A: number(38,0)
 99999999999999999999999999999999999999
+
+select to_variant(5)::int as a, to_variant('x')::varchar as b, parse_json('"7"')::int as c, parse_json('1.5')::int as d;
+--> A: number(38,0) | B: text | C: number(38,0) | D: number(38,0)
+5 | x | 7 | 2
 
 select parse_json('"2024-02-29"')::date as a, parse_json('"13:05:07"')::time as b, parse_json('true')::boolean as c, parse_json('1.5')::float as d;
 --> A: date | B: time | C: boolean | D: float

@@ -7,6 +7,10 @@ insert into sales values (1, 'north', 10.50, 1, true, '2024-01-01'), (2, 'north'
 --> number of rows inserted: number(19,0) not null
 4
 
+select avg(qty) as a, avg(amount) as b from sales;
+--> A: number(38,6) | B: number
+2.500000 | 11.91666667
+
 select sum(qty::float) as a, avg(qty::float) as b from sales;
 --> A: float | B: float
 10 | 2.5
@@ -21,13 +25,41 @@ select region, count(*) as n from sales group by all order by all;
 north | 2
 south | 2
 
+select count(distinct region) as a, count(distinct region, paid) as b, count_if(amount > 6) as c from sales;
+--> A: number | B: number | C: number
+2 | 3 | 2
+
+select listagg(region, ',') within group (order by id) as a, listagg(distinct region, '|') within group (order by region) as b, listagg(qty) within group (order by qty desc) as c from sales;
+--> A: text | B: text | C: text
+north,north,south,south | "north|south" | 4321
+
+select listagg(region) as a from sales where false;
+--> A: text
+""
+
+select median(qty) as a, mode(region) is not null as b, any_value(7) as c from sales;
+--> A: number | B: boolean | C: number
+2.500 | true | 7
+
 select stddev(qty) > 1.29 as a, variance(qty) as b, var_pop(qty) as c, stddev_pop(qty) > 1.11 as d from sales;
 --> A: boolean | B: ? | C: ? | D: boolean
 true | * | * | true
 
+select booland_agg(paid) as a, boolor_agg(paid) as b, boolxor_agg(id = 1) as c from sales;
+--> A: boolean | B: boolean | C: boolean
+false | true | true
+
+select bitand_agg(qty) as a, bitor_agg(qty) as b, bitxor_agg(qty) as c from sales;
+--> A: number | B: number | C: number
+0 | 7 | 4
+
 select max_by(region, qty) as a, min_by(region, qty) as b from sales;
 --> A: text | B: text
 south | north
+
+select approx_count_distinct(region) as a, hll(id) as b from sales;
+--> A: number | B: number
+2 | 4
 
 select region, day, sum(qty) as s from sales group by rollup (region, day) order by region, day;
 --> REGION: text | DAY: date | S: number
@@ -59,3 +91,11 @@ select sum(qty) filter (where paid) as a from sales;
 select count(amount) as a, sum(iff(paid, qty, 0)) as b, count(case when paid then 1 end) as c from sales;
 --> A: number | B: number | C: number
 3 | 4 | 2
+
+select kurtosis(qty) is not null as a, skew(qty) as b from sales;
+--> A: boolean | B: float
+true | 0
+
+select ratio_to_report(qty) over () as r from sales order by id limit 1;
+--> R: number
+0.100000

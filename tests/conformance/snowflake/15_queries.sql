@@ -55,6 +55,15 @@ with recursive n as (select 1 as i union all select i + 1 from n where i < 3) se
 --> S: number
 6
 
+select id, name, level from emp start with boss is null connect by boss = prior id order by id;
+--> ID: number | NAME: text | LEVEL: number
+1 | Ada | 1
+2 | Bob | 2
+3 | Cid | 2
+4 | Dee | 3
+--refused: CONNECT BY
+--! 000002 0A000
+
 select a.name, b.name as boss from emp a join emp b on a.boss = b.id order by a.id;
 --> NAME: text | BOSS: text
 Bob | Ada
@@ -109,14 +118,49 @@ select 1 as n union all select 1;
 1
 1
 
+select column1 as n from values (1), (2) minus select 2;
+--> N: number
+1
+
+select column1 as n from values (1), (2) except select 1;
+--> N: number
+2
+
+select column1 as n from values (1), (2) intersect select 2;
+--> N: number
+2
+
 select 1 as a, 2 as b union all by name select 3 as b, 4 as a order by a;
 --> A: number | B: number
 1 | 2
 4 | 3
 
+select * from values (1, 'a'), (2, 'b') order by 1;
+--> COLUMN1: number | COLUMN2: text
+1 | a
+2 | b
+
 select * from (values (1, 'a')) as t (id, name);
 --> ID: number | NAME: text
 1 | a
+
+select $1 as a, $2 as b from values (1, 'x');
+--> A: number | B: text
+1 | x
+
+select v.column1 from (values (5)) v;
+--> COLUMN1: number
+5
+
+select count(*) as n from table(generator(rowcount => 5));
+--> N: number
+5
+
+select seq4() as s from table(generator(rowcount => 3)) order by s;
+--> S: number
+0
+1
+2
 
 select * from (select dept, pay from emp) pivot (max(pay) for dept in ('eng', 'ops')) as p (e, o);
 --> E: number | O: number
@@ -132,6 +176,10 @@ select distinct dept from emp order by dept;
 eng
 ops
 
+select top 1 name from emp order by pay desc;
+--> NAME: text
+Ada
+
 select name from emp order by id limit 2 offset 2;
 --> NAME: text
 Cid
@@ -141,6 +189,18 @@ select name from emp order by pay desc nulls last, id fetch next 2 rows only;
 --> NAME: text
 Ada
 Bob
+
+select count(*) as n from emp sample (100);
+--> N: number
+4
+
+select count(*) as n from emp tablesample bernoulli (0);
+--> N: number
+0
+
+select count(*) as n from emp sample (2 rows);
+--> N: number
+2
 
 select name from emp where (dept, pay) in (('eng', 80), ('ops', 60)) order by id;
 --> NAME: text
@@ -156,9 +216,25 @@ select e.name, x.n from emp e, lateral (select count(*) as n from emp b where b.
 Ada | 2
 Bob | 0
 
+select dept, listagg(name, '+') within group (order by name) as names from emp group by 1 order by 1;
+--> DEPT: text | NAMES: text
+eng | Ada+Bob
+ops | Cid+Dee
+
+select name from emp at(offset => -60);
+--! 000707 02000
+--refused: time travel
+--! 000002 0A000
+
 select "NAME" from emp where "ID" = 2;
 --> NAME: text
 Bob
+
+select * from emp match_recognize (order by id measures first(a.id) as f pattern (a b) define a as pay > 0);
+--> F: number
+1
+--refused: MATCH_RECOGNIZE
+--! 000002 0A000
 
 (select 1 as n) union all (select 2) order by n desc limit 1;
 --> N: number

@@ -24,6 +24,10 @@ select 'text';
 --> 'text': text
 text
 
+select sum(id), max(v:a::int) from names;
+--> SUM(ID): number | MAX(V:A::INT): number
+1 | 1
+
 select upper('a') || 'b';
 --> UPPER('a') || 'b': text
 Ab
@@ -43,6 +47,10 @@ select id as "lower", id Upper, id as alias from names;
 select id, id from names;
 --> ID: number | ID: number
 1 | 1
+
+select v:a::int from names;
+--> V:A::INT: number
+1
 
 select '1'::int;
 --> '1'::INT: number

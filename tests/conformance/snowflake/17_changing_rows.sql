@@ -36,6 +36,10 @@ update t set name = 'z' where id = 999;
 --> number of rows updated: number(19,0) | number of multi-joined rows updated: number(19,0)
 0 | 0
 
+update t set t.name = 'q' where t.id = 3;
+--> number of rows updated: number(19,0) | number of multi-joined rows updated: number(19,0)
+1 | 0
+
 update t set n = s.v from (select 1 as id, 77 as v) s where t.id = s.id;
 --> number of rows updated: number(19,0) | number of multi-joined rows updated: number(19,0)
 1 | 0
@@ -43,6 +47,12 @@ update t set n = s.v from (select 1 as id, 77 as v) s where t.id = s.id;
 update t x set name = 'al' where x.id = 11;
 --> number of rows updated: number(19,0) | number of multi-joined rows updated: number(19,0)
 1 | 0
+
+select id, name, n from t where id in (1, 3, 11) order by id;
+--> ID: number | NAME: text | N: number
+1 | a | 77.00
+3 | q | 2.25
+11 | al | 1.50
 
 delete from t where id > 10;
 --> number of rows deleted: number(19,0) not null
@@ -63,11 +73,83 @@ insert into t values ('x', 'a', 1);
 insert into t values (1, 'a');
 --! 002020 21S01
 
+merge into t using (select column1 as id, column2 as name from values (1, 'A'), (9, 'new')) s on t.id = s.id when matched then update set name = s.name when not matched then insert (id, name) values (s.id, s.name);
+--> number of rows inserted: number(19,0) not null | number of rows updated: number(19,0) not null
+1 | 1
+--stats inserted=1 updated=1 deleted=0
+
+merge into t using (select 9 as id) s on t.id = s.id when matched then delete;
+--> number of rows deleted: number(19,0) not null
+1
+--stats deleted=1
+
+merge into t using (select column1 as id, column2 as op from values (1, 'd'), (2, 'u'), (50, 'i')) s on t.id = s.id when matched and s.op = 'd' then delete when matched then update set t.name = 'mrg' when not matched and s.op = 'i' then insert (id, name, n) values (s.id, 'ins', 0);
+--> number of rows inserted: number(19,0) | number of rows updated: number(19,0) | number of rows deleted: number(19,0)
+1 | 1 | 1
+--stats inserted=1 updated=1 deleted=1
+
+merge into t using (select 1000 as id) s on t.id = s.id when matched then update set name = 'never';
+--> number of rows updated: number(19,0)
+0
+
+select id, name from t order by id;
+--> ID: number | NAME: text
+2 | mrg
+3 | q
+50 | ins
+
+insert overwrite into t (id, name) values (7, 'ow');
+--> number of rows inserted: number(19,0)
+1
+--stats inserted=1 deleted=3
+
+select id, name from t;
+--> ID: number | NAME: text
+7 | ow
+
 create table t1 (id int);
 --ok
 
 create table t2 (id int, s varchar);
 --ok
+
+insert all into t1 into t2 (id, s) values (x, y) select 1 as x, 'one' as y;
+--! 001003 42000
+--differs: an INTO without VALUES takes the first columns
+--! 002020 21S01
+
+insert all into t1 (id) values (x) into t2 (id, s) values (x, y) select column1 as x, column2 as y from values (1, 'one'), (2, 'two');
+--> number of rows inserted into T1: number(19,0) not null | number of rows inserted into T2: number(19,0) not null
+2 | 2
+--stats inserted=4
+
+insert all when x > 1 then into t1 (id) values (x) else into t2 (id) values (x) select column1 as x from values (1), (2), (3);
+--> number of rows inserted into T1: number(19,0) | number of rows inserted into T2: number(19,0)
+2 | 1
+
+insert first when x > 2 then into t1 (id) values (x * 100) when x > 1 then into t2 (id) values (x * 100) select column1 as x from values (1), (2), (3);
+--> number of rows inserted into T1: number(19,0) | number of rows inserted into T2: number(19,0)
+1 | 1
+
+select id from t1 order by id;
+--> ID: number
+1
+2
+2
+3
+300
+
+select id, s from t2 order by id, s;
+--> ID: number | S: text
+1 | one
+1 | NULL
+2 | two
+200 | NULL
+
+truncate table t1;
+--> status: text
+Statement executed successfully.
+--stats deleted=5
 
 select count(*) as n from t1;
 --> N: number

@@ -5,10 +5,6 @@ create temporary table tmp (id int);
 --> status: text
 Table TMP successfully created.
 
-create table typed (a number, b decimal(12,3), c integer, d float, e string, f char, g binary(8), h boolean, i date, j time(0), k datetime, l timestamp_ltz, m timestamp_tz(6), n object, o array, p varchar);
---> status: text
-Table TYPED successfully created.
-
 create table ctas as select 1::number(5,1) as a, 'x'::varchar(7) as b, '2024-02-29'::date as c, parse_json('[1]') as d;
 --> status: text
 Table CTAS successfully created.

@@ -35,6 +35,11 @@ Schema EXTRA successfully created.
 select id from t;
 --! 002003 42S02
 
+--script
+use warehouse wh; use role sysadmin; select current_warehouse() as w, current_role() as r;
+--> W: text | R: text
+WH | SYSADMIN
+
 --field warehouse="W1"
 --field role="R1"
 select current_warehouse() as w, current_role() as r;

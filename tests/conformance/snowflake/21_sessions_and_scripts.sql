@@ -51,16 +51,125 @@ select 1 as n;
 --> N: number
 1
 
+--script
+begin; insert into t values (1), (2); commit; select count(*) as n from t;
+--> N: number
+2
+
+--script
+begin; insert into t values (3); rollback; select count(*) as n from t;
+--> N: number
+2
+
+--script
+begin; insert into t values (4);
+--> number of rows inserted: number
+1
+
+select count(*) as n from t;
+--> N: number
+2
+
+--script
+begin transaction; delete from t; select count(*) as n from t;
+--> N: number
+0
+
+select count(*) as n from t;
+--> N: number
+2
+
+--script
+start transaction; insert into t values (5); commit work;
+--> status: text
+Statement executed successfully.
+
+--script
+begin; insert into t values (6); create table made_between (id int); rollback; select count(*) as n from t where id = 6;
+--> N: number
+1
+
+--script
+commit; rollback; select 1 as n;
+--> N: number
+1
+
+--script
+insert into t values (7); select 1/0; insert into t values (8);
+--! 100132 P0000 *Division by zero*
+
+select id from t where id in (7, 8);
+--> ID: number
+7
+
+--script
+insert into t values (9); selec 1;
+--! 001003 42000 *unexpected 'selec'*
+
 select count(*) as n from t where id = 9;
 --> N: number
 0
+
+--script
+begin; insert into t values (20); select 'x'::int; commit;
+--! 100132 P0000 *Numeric value 'x' is not recognized*
 
 select count(*) as n from t where id = 20;
 --> N: number
 0
 
+--script
+create temporary table tmp (id int); insert into tmp values (1), (2); select sum(id) as s from tmp;
+--> S: number
+3
+
 select * from tmp;
 --! 002003 42S02
+
+--script
+set x = 5; select $x as v;
+--> V: number
+5
+
+--script
+set (a, b) = (1, 'two'); select $a + 1 as n, $b || '!' as s;
+--> N: number | S: text
+2 | two!
+
+--script
+set n = (select count(*) from t); select $n > 0 as b;
+--> B: boolean
+true
+
+--script
+set name = 't'; select count(*) > 0 as b from identifier($name);
+--> B: boolean
+true
+
+--script
+set tab = 'made_by_name'; create table identifier($tab) (id int); insert into identifier($tab) values (3); select id from made_by_name;
+--> ID: number
+3
+
+--script
+set d = '2024-02-29'::date; select dateadd(day, 1, $d) as d;
+--> D: date
+2024-03-01
+
+--script
+set x = 1; set x = $x + 1; select $x as x;
+--> X: number
+2
+
+--script
+insert into t values (30); update t set id = 31 where id = 30;
+--> number of rows updated: number | number of multi-joined rows updated: number
+1 | 0
+
+--script
+select 1 as a; select last_query_id() is not null as b;
+--> B: boolean
+true
 
 select $$a;b$$ as s;
 --> S: text
@@ -69,6 +178,11 @@ a;b
 select 'a;b' as s;
 --> S: text
 a;b
+
+--script
+begin; insert into t values (40); begin; insert into t values (41); commit; select count(*) as n from t where id in (40, 41);
+--> N: number
+2
 
 call system$wait(0);
 --> SYSTEM$WAIT: text

@@ -77,11 +77,6 @@ select ? as t;
 --> T: timestamp_ltz(9)
 2024-02-29 13:05:07.25
 
---bind TEXT "{\"tags\":[\"a\",null]}"
-select parse_json(?) as v;
---> V: variant
-{"tags":["a",null]}
-
 --bind FIXED "1"
 --bind FIXED "2"
 select :2 as b, :1 as a, :1 + :2 as c;

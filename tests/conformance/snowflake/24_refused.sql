@@ -70,5 +70,10 @@ select st_makepoint(1, 2);
 --refused: geography, vectors, machine learning
 --! 002140 42601
 
+select [1,2]::vector(int, 2);
+--! * *
+--refused: geography, vectors, machine learning
+--! 000002 0A000
+
 lock table t in exclusive mode;
 --! 001003 42000
