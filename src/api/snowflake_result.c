@@ -8,31 +8,36 @@
 
 /* --- rowType --- */
 
+/* Of texts and bytes: the most that there is, and of columns that declare none. What is no column's and has TEXT_COLUMN, as
+ * SHOW and status texts, counts characters as bytes. */
+enum { TEXT_MAX = 134217728, TEXT_COLUMN = 16777216, BYTES_COLUMN = 8388608, BYTES_OF_CHARACTER = 4 };
+enum { SCALE_OF_TIMES = 9, NONE = -1 };
+
 static const struct {
 	const char *type;
-	int precision, scale;      /* -1 = null */
-	int64_t length, byte_length;
+	int precision, scale;
+	enum { PLAIN, NUMBER, TIME, TEXT, BYTES } sort;
 } wire_types[ENGINE_T_COUNT] = {
-	[ENGINE_T_BOOL] = {"boolean", -1, -1, -1, -1},
-	[ENGINE_T_INT] = {"fixed", 38, 0, -1, -1},
-	[ENGINE_T_HUGE] = {"fixed", 38, 0, -1, -1},
-	[ENGINE_T_DECIMAL] = {"fixed", 38, 0, -1, -1}, /* its own precision and scale */
-	[ENGINE_T_REAL] = {"real", -1, -1, -1, -1},
-	[ENGINE_T_TEXT] = {"text", -1, -1, 16777216, 67108864},
-	[ENGINE_T_UUID] = {"text", -1, -1, 16777216, 67108864},
-	[ENGINE_T_INTERVAL] = {"text", -1, -1, 16777216, 67108864},
-	[ENGINE_T_BLOB] = {"binary", -1, -1, 8388608, 8388608},
-	[ENGINE_T_DATE] = {"date", -1, -1, -1, -1},
-	[ENGINE_T_TIME] = {"time", 0, 9, -1, -1},
-	[ENGINE_T_TIMETZ] = {"text", -1, -1, 16777216, 67108864}, /* with its offset */
-	[ENGINE_T_TIMESTAMP] = {"timestamp_ntz", 0, 9, -1, -1},
-	[ENGINE_T_TIMESTAMPTZ] = {"timestamp_ltz", 0, 9, -1, -1},
-	[ENGINE_T_JSON] = {"variant", -1, -1, -1, -1},
-	[ENGINE_T_LIST] = {"array", -1, -1, -1, -1},
-	[ENGINE_T_STRUCT] = {"object", -1, -1, -1, -1},
-	[ENGINE_T_OBJECT] = {"object", -1, -1, -1, -1},
-	[ENGINE_T_ARRAY] = {"array", -1, -1, -1, -1},
-	[ENGINE_T_TIMESTAMP_TZ] = {"timestamp_tz", 0, 9, -1, -1},
+	[ENGINE_T_BOOL] = {"boolean", NONE, NONE, PLAIN},
+	[ENGINE_T_INT] = {"fixed", 38, 0, NUMBER},
+	[ENGINE_T_HUGE] = {"fixed", 38, 0, NUMBER},
+	[ENGINE_T_DECIMAL] = {"fixed", 38, 0, NUMBER},
+	[ENGINE_T_REAL] = {"real", NONE, NONE, PLAIN},
+	[ENGINE_T_TEXT] = {"text", NONE, NONE, TEXT},
+	[ENGINE_T_UUID] = {"text", NONE, NONE, TEXT},
+	[ENGINE_T_INTERVAL] = {"text", NONE, NONE, TEXT},
+	[ENGINE_T_BLOB] = {"binary", NONE, NONE, BYTES},
+	[ENGINE_T_DATE] = {"date", NONE, NONE, PLAIN},
+	[ENGINE_T_TIME] = {"time", 0, SCALE_OF_TIMES, TIME},
+	[ENGINE_T_TIMETZ] = {"text", NONE, NONE, TEXT}, /* with its offset */
+	[ENGINE_T_TIMESTAMP] = {"timestamp_ntz", 0, SCALE_OF_TIMES, TIME},
+	[ENGINE_T_TIMESTAMPTZ] = {"timestamp_ltz", 0, SCALE_OF_TIMES, TIME},
+	[ENGINE_T_TIMESTAMP_TZ] = {"timestamp_tz", 0, SCALE_OF_TIMES, TIME},
+	[ENGINE_T_JSON] = {"variant", NONE, NONE, PLAIN},
+	[ENGINE_T_LIST] = {"array", NONE, NONE, PLAIN},
+	[ENGINE_T_STRUCT] = {"object", NONE, NONE, PLAIN},
+	[ENGINE_T_OBJECT] = {"object", NONE, NONE, PLAIN},
+	[ENGINE_T_ARRAY] = {"array", NONE, NONE, PLAIN},
 };
 
 static void put_or_null(struct json_out *o, struct str key, int64_t v)
@@ -44,21 +49,37 @@ static void put_or_null(struct json_out *o, struct str key, int64_t v)
 		json_put_int(o, v);
 }
 
+static void write_length(struct json_out *o, const struct engine_column *k)
+{
+	int64_t length = NONE, bytes = NONE;
+
+	if (wire_types[k->kind].sort == BYTES) {
+		length = bytes = k->length ? k->length : BYTES_COLUMN;
+	} else if (wire_types[k->kind].sort == TEXT) {
+		length = k->length ? k->length : TEXT_COLUMN;
+		bytes = length < TEXT_MAX / BYTES_OF_CHARACTER ? length * BYTES_OF_CHARACTER : TEXT_MAX;
+		if (k->length == TEXT_COLUMN && !k->table.n)
+			bytes = length;
+	}
+	put_or_null(o, S("length"), length);
+	put_or_null(o, S("byteLength"), bytes);
+}
+
 static void write_column(struct json_out *o, const struct engine_column *k)
 {
-	bool decimal = k->kind == ENGINE_T_DECIMAL;
+	bool own = k->kind == ENGINE_T_DECIMAL || (k->exact && wire_types[k->kind].sort == NUMBER);
+	bool digits = k->exact && wire_types[k->kind].sort == TIME;
 
 	json_begin_object(o);
 	JSON_FIELD_TEXT(o, "name", k->name);
-	JSON_FIELD_TEXT(o, "database", S(""));
-	JSON_FIELD_TEXT(o, "schema", S(""));
-	JSON_FIELD_TEXT(o, "table", S(""));
+	JSON_FIELD_TEXT(o, "database", k->database);
+	JSON_FIELD_TEXT(o, "schema", k->schema);
+	JSON_FIELD_TEXT(o, "table", k->table);
 	JSON_FIELD_TEXT(o, "type", str_of(wire_types[k->kind].type));
 	JSON_FIELD_BOOL(o, "nullable", k->nullable);
-	put_or_null(o, S("precision"), decimal ? k->precision : wire_types[k->kind].precision);
-	put_or_null(o, S("scale"), decimal ? k->scale : wire_types[k->kind].scale);
-	put_or_null(o, S("length"), wire_types[k->kind].length);
-	put_or_null(o, S("byteLength"), wire_types[k->kind].byte_length);
+	put_or_null(o, S("precision"), own ? k->precision : wire_types[k->kind].precision);
+	put_or_null(o, S("scale"), own || digits ? k->scale : wire_types[k->kind].scale);
+	write_length(o, k);
 	JSON_FIELD_NULL(o, "collation");
 	json_end_object(o);
 }

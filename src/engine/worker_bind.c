@@ -3,7 +3,7 @@
  * One reader a type (specification, section 3). Every value is read before
  * anything runs; one that cannot be read is said with its type.
  */
-#include "engine/worker.h"
+#include "engine/worker_sf_types.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,16 +17,11 @@ static bool bind_null(duckdb_prepared_statement st, idx_t at, struct str value)
 }
 
 /* --- numbers --- */
-struct decimal {
-	__int128 value;
-	int digits, scale;
-};
-
 /* [+-] digits [. digits], at most 38 that count. */
-static bool read_decimal(struct str s, struct decimal *ret)
+bool bind_read_decimal(struct str s, struct bind_decimal *ret)
 {
 	bool negative = s.n && s.p[0] == '-', point = false, any = false;
-	struct decimal d = {0};
+	struct bind_decimal d = {0};
 
 	if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
 		s = str_tail(s, 1);
@@ -57,10 +52,10 @@ static duckdb_hugeint hugeint(__int128 v)
 
 static bool bind_fixed(duckdb_prepared_statement st, idx_t at, struct str value)
 {
-	struct decimal d;
+	struct bind_decimal d;
 	duckdb_decimal out;
 
-	if (!read_decimal(value, &d))
+	if (!bind_read_decimal(value, &d))
 		return false;
 	if (d.scale == 0 && d.digits <= 18)
 		return duckdb_bind_int64(st, at, (int64_t)d.value) == DuckDBSuccess;
@@ -72,12 +67,12 @@ static bool bind_fixed(duckdb_prepared_statement st, idx_t at, struct str value)
 
 static bool bind_int(duckdb_prepared_statement st, idx_t at, struct str value)
 {
-	struct decimal d;
+	struct bind_decimal d;
 	int64_t small;
 
 	if (str_to_i64(value, &small))
 		return duckdb_bind_int64(st, at, small) == DuckDBSuccess;
-	if (!read_decimal(value, &d) || d.scale)
+	if (!bind_read_decimal(value, &d) || d.scale)
 		return false;
 	return duckdb_bind_hugeint(st, at, hugeint(d.value)) == DuckDBSuccess;
 }
@@ -99,17 +94,22 @@ static bool read_real(struct str s, double *ret)
 	return end == text + s.n;
 }
 
+bool bind_read_real(struct str value, double *ret)
+{
+	if (str_eq(value, S("NaN")))
+		*ret = NAN;
+	else if (str_eq(value, S("Infinity")) || str_eq(value, S("-Infinity")))
+		*ret = value.p[0] == '-' ? -INFINITY : INFINITY;
+	else
+		return read_real(value, ret);
+	return true;
+}
+
 static bool bind_real(duckdb_prepared_statement st, idx_t at, struct str value)
 {
 	double v;
 
-	if (str_eq(value, S("NaN")))
-		v = NAN;
-	else if (str_eq(value, S("Infinity")) || str_eq(value, S("-Infinity")))
-		v = value.p[0] == '-' ? -INFINITY : INFINITY;
-	else if (!read_real(value, &v))
-		return false;
-	return duckdb_bind_double(st, at, v) == DuckDBSuccess;
+	return bind_read_real(value, &v) && duckdb_bind_double(st, at, v) == DuckDBSuccess;
 }
 
 static bool bind_boolean(duckdb_prepared_statement st, idx_t at, struct str value)
@@ -136,6 +136,14 @@ static bool bind_binary(duckdb_prepared_statement st, idx_t at, struct str value
 }
 
 /* --- time --- */
+static bool bind_made(duckdb_prepared_statement st, idx_t at, duckdb_value v)
+{
+	bool ok = duckdb_bind_value(st, at, v) == DuckDBSuccess;
+
+	duckdb_destroy_value(&v);
+	return ok;
+}
+
 static int64_t floor_div(int64_t v, int64_t by)
 {
 	return v / by - (v % by < 0);
@@ -159,24 +167,21 @@ static bool bind_time(duckdb_prepared_statement st, idx_t at, struct str value)
 
 	if (!str_to_i64(value, &ns) || ns < 0 || ns >= 86400000000000)
 		return false;
-	return duckdb_bind_time(st, at, (duckdb_time){ns / 1000}) == DuckDBSuccess;
+	if (ns % 1000 == 0)
+		return duckdb_bind_time(st, at, (duckdb_time){ns / 1000}) == DuckDBSuccess;
+	return bind_made(st, at, duckdb_create_time_ns((duckdb_time_ns){ns}));
 }
 
-/* Whole microseconds as TIMESTAMP; what is finer as TIMESTAMP_NS. */
+/* Whole microseconds as TIMESTAMP; what is finer as TIMESTAMP_NS, which few functions know. */
 static bool bind_ntz(duckdb_prepared_statement st, idx_t at, struct str value)
 {
-	duckdb_value v;
-	bool ok;
 	int64_t ns;
 
 	if (!str_to_i64(value, &ns))
 		return false;
 	if (ns % 1000 == 0)
 		return duckdb_bind_timestamp(st, at, (duckdb_timestamp){ns / 1000}) == DuckDBSuccess;
-	v = duckdb_create_timestamp_ns((duckdb_timestamp_ns){ns});
-	ok = duckdb_bind_value(st, at, v) == DuckDBSuccess;
-	duckdb_destroy_value(&v);
-	return ok;
+	return bind_made(st, at, duckdb_create_timestamp_ns((duckdb_timestamp_ns){ns}));
 }
 
 static bool bind_instant(duckdb_prepared_statement st, idx_t at, struct str value)
@@ -188,15 +193,27 @@ static bool bind_instant(duckdb_prepared_statement st, idx_t at, struct str valu
 	return duckdb_bind_timestamp_tz(st, at, (duckdb_timestamp){floor_div(ns, 1000)}) == DuckDBSuccess;
 }
 
-/* "<ns> <offset minutes + 1440>": DuckDB keeps the instant, not the offset. */
+/* "<ns> <offset minutes + 1440>" */
 static bool bind_tz(duckdb_prepared_statement st, idx_t at, struct str value)
 {
-	struct str rest = value, ns = str_cut(&rest, ' ');
-	int64_t offset;
+	enum { OFFSET_ZERO = 1440, SCALE = 9 };
+	struct str rest = value, text = str_cut(&rest, ' ');
+	duckdb_logical_type type;
+	duckdb_value fields[3], made;
+	int64_t ns, offset, utc;
 
-	if (!str_to_i64(rest, &offset) || offset < 0 || offset > 2880)
+	if (!str_to_i64(text, &ns) || !str_to_i64(rest, &offset) || offset < 0 || offset > 2 * OFFSET_ZERO)
 		return false;
-	return bind_instant(st, at, ns);
+	utc = floor_div(ns, 1000);
+	fields[0] = duckdb_create_timestamp((duckdb_timestamp){utc});
+	fields[1] = duckdb_create_int16((int16_t)(ns - utc * 1000));
+	fields[2] = duckdb_create_int16((int16_t)(offset - OFFSET_ZERO));
+	type = sf_zoned_type(SCALE);
+	made = duckdb_create_struct_value(type, fields);
+	duckdb_destroy_logical_type(&type);
+	for (size_t i = 0; i < COUNT_OF(fields); i++)
+		duckdb_destroy_value(&fields[i]);
+	return bind_made(st, at, made);
 }
 
 static const struct {

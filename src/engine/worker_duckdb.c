@@ -7,6 +7,7 @@
 #include "engine/worker_sf_json_of.h"
 #include "engine/worker_sf.h"
 #include "engine/worker_databases.h"
+#include "engine/worker_sf_types.h"
 #include "sql/sql.h"
 
 #include <errno.h>
@@ -181,7 +182,7 @@ static bool set_up(struct call *c, const struct worker_options *o, duckdb_connec
 {
 	const char *temp = arena_fmt(c->arena, "SET GLOBAL max_temp_directory_size = '%lldB'", (long long)o->temp).p;
 
-	return attach_main(c, con) && database_query_all(c, con, before_lock) && database_query(c, con, temp) &&
+	return sf_types_register(c, con) && attach_main(c, con) && database_query_all(c, con, before_lock) && database_query(c, con, temp) &&
 	       sf_functions_register(c, con) && variants(c, con) &&
 	       attach_helper(c, con) && database_query_all(c, con, lock);
 }

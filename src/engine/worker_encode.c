@@ -4,7 +4,7 @@
  * are read where DuckDB left them, nothing is copied but the text. Pure but
  * for the buffer; any thread.
  */
-#include "engine/worker.h"
+#include "engine/worker_sf_types.h"
 #include "json/json.h"
 
 #include <math.h>
@@ -59,8 +59,17 @@ QUOTED(uuid, text_uuid(to, CELL(duckdb_hugeint, col, row)))
 QUOTED(interval, text_interval(to, CELL(duckdb_interval, col, row)))
 QUOTED(date_text, text_date(to, CELL(int32_t, col, row)))
 QUOTED(time_text, text_time(to, CELL(int64_t, col, row)))
-QUOTED(time_seconds, text_seconds(to, (__int128)CELL(int64_t, col, row) * 1000))
-QUOTED(time_ns_seconds, text_seconds(to, CELL(int64_t, col, row)))
+
+/* Seconds with as many digits as the column has: what is finer is not there, or not told. */
+static char *seconds_of(char *to, const struct column *col, __int128 nanos)
+{
+	enum { ALL = 9 };
+
+	to = text_seconds(to, nanos);
+	return col->scale == 0 ? to - ALL - 1 : to - (ALL - col->scale);
+}
+QUOTED(time_seconds, seconds_of(to, col, (__int128)CELL(int64_t, col, row) * 1000))
+QUOTED(time_ns_seconds, seconds_of(to, col, CELL(int64_t, col, row)))
 
 static char *text_bool(char *to, bool v)
 {
@@ -169,11 +178,49 @@ static char *timestamp_seconds(char *to, const struct column *col, idx_t row)
 
 	if (timestamp_infinite(v))
 		return timestamp_infinity(to, v);
-	return text_seconds(to, (__int128)v * (1000000000 / unit_of(col->type).in_second));
+	return seconds_of(to, col, (__int128)v * (1000000000 / unit_of(col->type).in_second));
 }
 QUOTED(timestamp_iso, timestamp_text(to, col, row, 'T'))
 QUOTED(timestamp_plain, timestamp_text(to, col, row, ' '))
 QUOTED(timestamp_epoch, timestamp_seconds(to, col, row))
+
+/* --- instants with an offset: the children of a struct --- */
+static char *offset_text(char *to, int minutes)
+{
+	unsigned size = (unsigned)(minutes < 0 ? -minutes : minutes);
+
+	*to++ = minutes < 0 ? '-' : '+';
+	to = text_padded(to, size / 60, 2);
+	*to++ = ':';
+	return text_padded(to, size % 60, 2);
+}
+
+static char *zoned_text(char *to, const struct column *col, idx_t row, char between)
+{
+	int64_t utc = CELL(int64_t, &col->kids[0], row), wall, seconds;
+	int zone = CELL(int16_t, &col->kids[2], row);
+
+	if (timestamp_infinite(utc))
+		return timestamp_infinity(to, utc);
+	wall = utc + zone * INT64_C(60000000);
+	seconds = wall / 1000000 - (wall % 1000000 < 0);
+	to = text_timestamp(to, seconds, (wall - seconds * 1000000) * 1000 + CELL(int16_t, &col->kids[1], row), 9, between);
+	return offset_text(col->scale == 0 ? to - 10 : to - (9 - col->scale), zone);
+}
+
+static char *zoned_seconds(char *to, const struct column *col, idx_t row)
+{
+	int64_t utc = CELL(int64_t, &col->kids[0], row);
+
+	if (timestamp_infinite(utc))
+		return timestamp_infinity(to, utc);
+	to = seconds_of(to, col, (__int128)utc * 1000 + CELL(int16_t, &col->kids[1], row));
+	*to++ = ' ';
+	return text_i64(to, CELL(int16_t, &col->kids[2], row) + 1440);
+}
+QUOTED(zoned_iso, zoned_text(to, col, row, 'T'))
+QUOTED(zoned_plain, zoned_text(to, col, row, ' '))
+QUOTED(zoned_epoch, zoned_seconds(to, col, row))
 
 /* --- reals --- */
 static double real_value(const struct column *col, idx_t row)
@@ -488,6 +535,21 @@ static const struct encoding encodings[] = {
 };
 
 static const struct encoding json_encoding = {"JSON", ENGINE_T_JSON, json_native, nested_snowflake, json_inner};
+
+static const struct encoding alias_encodings[SF_ALIASES] = {
+	[SF_ALIAS_VARIANT] = {"JSON", ENGINE_T_JSON, json_native, nested_snowflake, json_inner},
+	[SF_ALIAS_OBJECT] = {"JSON", ENGINE_T_OBJECT, json_native, nested_snowflake, json_inner},
+	[SF_ALIAS_ARRAY] = {"JSON", ENGINE_T_ARRAY, json_native, nested_snowflake, json_inner},
+	[SF_ALIAS_NTZ] = {"TIMESTAMP", ENGINE_T_TIMESTAMP, timestamp_iso, timestamp_epoch, timestamp_plain},
+	[SF_ALIAS_LTZ] = {"TIMESTAMP WITH TIME ZONE", ENGINE_T_TIMESTAMPTZ, timestamp_iso, timestamp_epoch, timestamp_plain},
+	[SF_ALIAS_TZ] = {"TIMESTAMP_TZ", ENGINE_T_TIMESTAMP_TZ, zoned_iso, zoned_epoch, zoned_plain},
+	[SF_ALIAS_TIME] = {"TIME", ENGINE_T_TIME, time_text, time_seconds, time_text},
+};
+
+const struct encoding *encoding_of_alias(enum sf_alias alias)
+{
+	return &alias_encodings[alias];
+}
 
 const struct encoding *encoding_of(duckdb_type type, bool json)
 {

@@ -21,7 +21,7 @@ static bool has(const struct engine_column *col, struct str what)
 
 static bool stays_json(const struct engine_column *col)
 {
-	if (col->kind == ENGINE_T_JSON)
+	if (col->kind == ENGINE_T_JSON || col->kind == ENGINE_T_OBJECT || col->kind == ENGINE_T_ARRAY)
 		return true;
 	if (col->kind != ENGINE_T_LIST && col->kind != ENGINE_T_STRUCT)
 		return false;
@@ -34,6 +34,8 @@ static struct str stored_type(const struct engine_column *col)
 		return S("JSON");
 	if (col->kind == ENGINE_T_HUGE)
 		return S("DECIMAL(38,0)");
+	if (col->kind == ENGINE_T_TIMESTAMP_TZ)
+		return S("TIMESTAMPTZ");
 	if (str_eq(col->type, S("BIT")) || str_eq(col->type, S("\"NULL\"")))
 		return S("VARCHAR");
 	return col->type;

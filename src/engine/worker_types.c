@@ -3,20 +3,41 @@
  * A column is set up once a result (in the statement's arena) and loaded with
  * the vectors of each chunk.
  */
-#include "engine/worker.h"
+#include "engine/worker_sf_types.h"
 #include "sql/sql.h"
 
 #include <stdlib.h>
 
 enum { NESTING_MAX = 64 };
 
-static bool is_json(duckdb_logical_type type)
+/* ret_digits: of the fraction of a second; -1 = its type says. NULL: not readable. */
+static const struct encoding *encoding_at(duckdb_logical_type type, int *ret_digits)
 {
 	char *alias = duckdb_logical_type_get_alias(type);
-	bool json = alias && strcmp(alias, "JSON") == 0;
+	duckdb_type id = duckdb_get_type_id(type);
+	const struct encoding *e;
+	enum sf_alias ours;
 
+	*ret_digits = -1;
+	if (alias && sf_alias(str_of(alias), &ours, ret_digits))
+		e = encoding_of_alias(ours);
+	else
+		e = encoding_of(id, alias && strcmp(alias, "JSON") == 0);
 	duckdb_free(alias);
-	return json;
+	return e;
+}
+
+/* --- what the wire tells of times --- */
+enum { SCALE_USUAL = 9 };
+
+static int digits_of(duckdb_type id)
+{
+	return id == DUCKDB_TYPE_TIMESTAMP_S ? 0 : id == DUCKDB_TYPE_TIMESTAMP_MS ? 3 : SCALE_USUAL;
+}
+
+static bool is_time(enum engine_type kind)
+{
+	return kind == ENGINE_T_TIME || kind == ENGINE_T_TIMESTAMP || kind == ENGINE_T_TIMESTAMPTZ || kind == ENGINE_T_TIMESTAMP_TZ;
 }
 
 /* --- children, whatever the type --- */
@@ -69,7 +90,8 @@ static struct str kid_name(struct arena *a, duckdb_logical_type type, idx_t i)
 
 bool types_readable(duckdb_logical_type type)
 {
-	bool ok = is_json(type) || encoding_of(duckdb_get_type_id(type), false);
+	int digits;
+	bool ok = encoding_at(type, &digits);
 	idx_t n = ok ? kid_count(type) : 0;
 
 	for (idx_t i = 0; ok && i < n; i++) {
@@ -124,7 +146,8 @@ static void enum_names(struct task *t, duckdb_logical_type type, struct column *
 
 static bool column_at(struct task *t, duckdb_logical_type type, enum engine_form form, int depth, struct column *ret)
 {
-	const struct encoding *e = encoding_of(duckdb_get_type_id(type), is_json(type));
+	int digits;
+	const struct encoding *e = encoding_at(type, &digits);
 	struct column *col = ret;
 
 	if (!e)
@@ -135,6 +158,8 @@ static bool column_at(struct task *t, duckdb_logical_type type, enum engine_form
 		col->put = e->native;
 	else
 		col->put = depth ? col->inner : e->snowflake;
+	if (is_time(e->kind))
+		col->scale = digits < 0 ? digits_of(col->type) : digits;
 	if (col->type == DUCKDB_TYPE_DECIMAL) {
 		col->store = duckdb_decimal_internal_type(type);
 		col->scale = duckdb_decimal_scale(type);
@@ -260,8 +285,13 @@ static struct str unreadable_name(duckdb_type id)
 static void type_name(struct buf *b, duckdb_logical_type type)
 {
 	duckdb_type id = duckdb_get_type_id(type);
-	const struct encoding *e = encoding_of(id, is_json(type));
+	int digits;
+	const struct encoding *e = encoding_at(type, &digits);
 
+	if (e && e->kind == ENGINE_T_TIMESTAMP_TZ) {
+		buf_add(b, str_of(e->name));
+		return;
+	}
 	if (id != DUCKDB_TYPE_LIST && id != DUCKDB_TYPE_ARRAY)
 		buf_add(b, e ? str_of(e->name) : unreadable_name(id));
 	switch (id) {
@@ -296,7 +326,8 @@ static void type_name(struct buf *b, duckdb_logical_type type)
 void types_describe(struct arena *a, duckdb_logical_type type, struct engine_column *ret)
 {
 	duckdb_type id = duckdb_get_type_id(type);
-	const struct encoding *e = encoding_of(id, is_json(type));
+	int digits;
+	const struct encoding *e = encoding_at(type, &digits);
 	struct buf name = {0};
 
 	type_name(&name, type);
@@ -307,5 +338,9 @@ void types_describe(struct arena *a, duckdb_logical_type type, struct engine_col
 	if (id == DUCKDB_TYPE_DECIMAL) {
 		ret->precision = duckdb_decimal_width(type);
 		ret->scale = duckdb_decimal_scale(type);
+	}
+	if (is_time(ret->kind) && (digits >= 0 || digits_of(id) != SCALE_USUAL)) {
+		ret->scale = digits < 0 ? digits_of(id) : digits;
+		ret->exact = true;
 	}
 }

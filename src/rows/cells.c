@@ -163,6 +163,12 @@ static int fraction_digits(const struct engine_column *col)
 	return 6;
 }
 
+/* … and in Snowflake's form. */
+static int wire_digits(const struct engine_column *col)
+{
+	return col->exact ? col->scale : 9;
+}
+
 /* Infinity, a word, has no zone. */
 static bool put_instant(struct str epoch, struct buf *out)
 {
@@ -181,11 +187,11 @@ static struct str without_zone(struct str s)
 TIME_CELL(date_native, convert_days_to_date(s->raw, out))
 TIME_CELL(date_snowflake, convert_date_to_days(s->raw, out))
 TIME_CELL(time_native, convert_seconds_to_time(s->raw, fraction_digits(s->col), out))
-TIME_CELL(time_snowflake, convert_time_to_seconds(s->raw, out))
+TIME_CELL(time_snowflake, convert_time_to_seconds(s->raw, wire_digits(s->col), out))
 TIME_CELL(timestamp_native, convert_epoch_to_iso(s->raw, fraction_digits(s->col), out))
-TIME_CELL(timestamp_snowflake, convert_iso_to_epoch(s->raw, out))
+TIME_CELL(timestamp_snowflake, convert_iso_to_epoch(s->raw, wire_digits(s->col), out))
 TIME_CELL(timestamptz_native, put_instant(s->raw, out))
-TIME_CELL(timestamptz_snowflake, convert_iso_to_epoch(without_zone(s->raw), out))
+TIME_CELL(timestamptz_snowflake, convert_iso_to_epoch(without_zone(s->raw), wire_digits(s->col), out))
 TIME_CELL(zoned_native, convert_zoned_to_iso(s->raw, out))
 TIME_CELL(zoned_snowflake, convert_iso_to_zoned(s->raw, out))
 

@@ -14,9 +14,9 @@ bool convert_cell(struct convert *cv, const struct engine_column *col, const str
 bool convert_days_to_date(struct str days, struct buf *out) NODISCARD;
 bool convert_date_to_days(struct str date, struct buf *out) NODISCARD;
 bool convert_seconds_to_time(struct str seconds, int digits, struct buf *out) NODISCARD;
-bool convert_time_to_seconds(struct str time, struct buf *out) NODISCARD;
+bool convert_time_to_seconds(struct str time, int digits, struct buf *out) NODISCARD;
 bool convert_epoch_to_iso(struct str epoch, int digits, struct buf *out) NODISCARD;
-bool convert_iso_to_epoch(struct str iso, struct buf *out) NODISCARD;
+bool convert_iso_to_epoch(struct str iso, int digits, struct buf *out) NODISCARD;
 /* "1709211907.250000000 1560" and "2024-02-29T15:05:07.250000000+02:00" */
 bool convert_zoned_to_iso(struct str zoned, struct buf *out) NODISCARD;
 bool convert_iso_to_zoned(struct str iso, struct buf *out) NODISCARD;

@@ -129,11 +129,6 @@ static void put_seconds_to(struct buf *out, struct instant t, int digits)
 	put_fraction(out, t.nanos, digits);
 }
 
-static void put_seconds(struct buf *out, struct instant t)
-{
-	put_seconds_to(out, t, FRACTION_MAX);
-}
-
 /* --- ISO texts --- */
 static void put_civil(struct buf *out, int64_t days)
 {
@@ -239,13 +234,13 @@ bool convert_seconds_to_time(struct str seconds, int digits, struct buf *out)
 	return true;
 }
 
-bool convert_time_to_seconds(struct str time, struct buf *out)
+bool convert_time_to_seconds(struct str time, int digits, struct buf *out)
 {
 	struct instant t;
 
 	if (!take_clock(&time, &t) || time.n)
 		return false;
-	put_seconds(out, t);
+	put_seconds_to(out, t, digits);
 	return true;
 }
 
@@ -272,7 +267,7 @@ bool convert_epoch_to_iso(struct str epoch, int digits, struct buf *out)
 	return true;
 }
 
-bool convert_iso_to_epoch(struct str iso, struct buf *out)
+bool convert_iso_to_epoch(struct str iso, int digits, struct buf *out)
 {
 	struct instant t;
 	int64_t days;
@@ -282,7 +277,7 @@ bool convert_iso_to_epoch(struct str iso, struct buf *out)
 	if (!take_civil(&iso, &days) || !take(&iso, 'T') || !take_clock(&iso, &t) || iso.n)
 		return false;
 	t.seconds += days * DAY;
-	put_seconds(out, t);
+	put_seconds_to(out, t, digits);
 	return true;
 }
 
@@ -329,6 +324,8 @@ bool convert_zoned_to_iso(struct str zoned, struct buf *out)
 	struct instant t;
 	int64_t zone, days;
 
+	if (is_infinity(zoned))
+		return put_infinity(zoned, out);
 	if (!read_seconds(epoch, &t) || !str_to_i64(rest, &zone) || zone < 0 || zone > 2 * ZONE_ZERO)
 		return false;
 	t.seconds += (zone - ZONE_ZERO) * 60;
@@ -347,6 +344,8 @@ bool convert_iso_to_zoned(struct str iso, struct buf *out)
 	struct instant t;
 	int digits;
 
+	if (is_infinity(iso))
+		return put_infinity(iso, out);
 	if (!take_civil(&iso, &days) || !take(&iso, 'T') || !take_clock_to(&iso, &t, &digits) || !take_offset(&iso, &zone) || iso.n)
 		return false;
 	t.seconds += days * DAY - zone * 60;

@@ -1,55 +1,62 @@
 /* types.c - Snowflake's type names as DuckDB's: where they stand and what they become.
  *
- * NUMBER is DECIMAL(38,0); INT and its family are BIGINT, which is what fits
- * 64 bits faster; lengths of texts and fractions of seconds are dropped.
+ * NUMBER is DECIMAL(38,0); INT and its family are BIGINT, which is what fits 64
+ * bits faster. A length of texts or bytes is a CHECK of the column that CREATE
+ * TABLE makes; a cast cuts a text off. Digits of a second are types of our own
+ * (worker_sf_types.c): a cast to one goes through DuckDB's type, which knows
+ * the time zone.
  */
 #include "sql/rewrite_int.h"
 
-enum params { DROP, KEEP };
+enum params { DROP, KEEP, CHARACTERS, BYTES, DIGITS };
+enum { LENGTH_MAX = 16777216, BYTES_MAX = 8388608, DIGITS_ALL = 9 };
 
-static const struct {
+static const struct type {
 	struct str name;
 	const char *duckdb;
 	enum params params;
 	const char *without; /* parameters to write when there are none */
+	const char *digits;  /* of DIGITS: our own type, before the number; its text: DuckDB's keeps all */
 } types[] = {
-	{S_INIT("number"), "DECIMAL", KEEP, "(38,0)"},
-	{S_INIT("numeric"), "DECIMAL", KEEP, "(38,0)"},
-	{S_INIT("decimal"), "DECIMAL", KEEP, "(38,0)"},
-	{S_INIT("dec"), "DECIMAL", KEEP, "(38,0)"},
-	{S_INIT("int"), "BIGINT", DROP, ""},
-	{S_INIT("integer"), "BIGINT", DROP, ""},
-	{S_INIT("bigint"), "BIGINT", DROP, ""},
-	{S_INIT("smallint"), "BIGINT", DROP, ""},
-	{S_INIT("tinyint"), "BIGINT", DROP, ""},
-	{S_INIT("byteint"), "BIGINT", DROP, ""},
-	{S_INIT("float"), "DOUBLE", DROP, ""},
-	{S_INIT("float4"), "DOUBLE", DROP, ""},
-	{S_INIT("float8"), "DOUBLE", DROP, ""},
-	{S_INIT("real"), "DOUBLE", DROP, ""},
-	{S_INIT("double"), "DOUBLE", DROP, ""},
-	{S_INIT("string"), "VARCHAR", DROP, ""},
-	{S_INIT("text"), "VARCHAR", DROP, ""},
-	{S_INIT("varchar"), "VARCHAR", DROP, ""},
-	{S_INIT("char"), "VARCHAR", DROP, ""},
-	{S_INIT("character"), "VARCHAR", DROP, ""},
-	{S_INIT("nchar"), "VARCHAR", DROP, ""},
-	{S_INIT("nvarchar"), "VARCHAR", DROP, ""},
-	{S_INIT("nvarchar2"), "VARCHAR", DROP, ""},
-	{S_INIT("binary"), "BLOB", DROP, ""},
-	{S_INIT("varbinary"), "BLOB", DROP, ""},
-	{S_INIT("time"), "TIME", DROP, ""},
-	{S_INIT("datetime"), "TIMESTAMP", DROP, ""},
-	{S_INIT("timestamp"), "TIMESTAMP", DROP, ""},
-	{S_INIT("timestamp_ntz"), "TIMESTAMP", DROP, ""},
-	{S_INIT("timestampntz"), "TIMESTAMP", DROP, ""},
-	{S_INIT("timestamp_ltz"), "TIMESTAMPTZ", DROP, ""},
-	{S_INIT("timestampltz"), "TIMESTAMPTZ", DROP, ""},
-	{S_INIT("timestamp_tz"), "TIMESTAMPTZ", DROP, ""},
-	{S_INIT("timestamptz"), "TIMESTAMPTZ", DROP, ""},
-	{S_INIT("variant"), "JSON", DROP, ""},
-	{S_INIT("object"), "JSON", DROP, ""},
-	{S_INIT("array"), "JSON", DROP, ""},
+	{S_INIT("number"), "DECIMAL", KEEP, "(38,0)", NULL},
+	{S_INIT("numeric"), "DECIMAL", KEEP, "(38,0)", NULL},
+	{S_INIT("decimal"), "DECIMAL", KEEP, "(38,0)", NULL},
+	{S_INIT("dec"), "DECIMAL", KEEP, "(38,0)", NULL},
+	{S_INIT("int"), "BIGINT", DROP, "", NULL},
+	{S_INIT("integer"), "BIGINT", DROP, "", NULL},
+	{S_INIT("bigint"), "BIGINT", DROP, "", NULL},
+	{S_INIT("smallint"), "BIGINT", DROP, "", NULL},
+	{S_INIT("tinyint"), "BIGINT", DROP, "", NULL},
+	{S_INIT("byteint"), "BIGINT", DROP, "", NULL},
+	{S_INIT("float"), "DOUBLE", DROP, "", NULL},
+	{S_INIT("float4"), "DOUBLE", DROP, "", NULL},
+	{S_INIT("float8"), "DOUBLE", DROP, "", NULL},
+	{S_INIT("real"), "DOUBLE", DROP, "", NULL},
+	{S_INIT("double"), "DOUBLE", DROP, "", NULL},
+	{S_INIT("decfloat"), "DOUBLE", DROP, "", NULL},
+	{S_INIT("string"), "VARCHAR", CHARACTERS, "", NULL},
+	{S_INIT("text"), "VARCHAR", CHARACTERS, "", NULL},
+	{S_INIT("varchar"), "VARCHAR", CHARACTERS, "", NULL},
+	{S_INIT("nvarchar"), "VARCHAR", CHARACTERS, "", NULL},
+	{S_INIT("nvarchar2"), "VARCHAR", CHARACTERS, "", NULL},
+	{S_INIT("char"), "VARCHAR", CHARACTERS, "1", NULL},
+	{S_INIT("character"), "VARCHAR", CHARACTERS, "1", NULL},
+	{S_INIT("nchar"), "VARCHAR", CHARACTERS, "1", NULL},
+	{S_INIT("binary"), "BLOB", BYTES, "", NULL},
+	{S_INIT("varbinary"), "BLOB", BYTES, "", NULL},
+	{S_INIT("time"), "TIME", DIGITS, "", "TIME_"},
+	{S_INIT("datetime"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_"},
+	{S_INIT("timestamp"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_"},
+	{S_INIT("timestamp_ntz"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_"},
+	{S_INIT("timestampntz"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_"},
+	{S_INIT("timestamp_ltz"), "TIMESTAMPTZ", DIGITS, "", "TIMESTAMP_LTZ_"},
+	{S_INIT("timestampltz"), "TIMESTAMPTZ", DIGITS, "", "TIMESTAMP_LTZ_"},
+	{S_INIT("timestamp_tz"), "TIMESTAMP_TZ", DIGITS, "", "TIMESTAMP_TZ_"},
+	{S_INIT("timestamptz"), "TIMESTAMP_TZ", DIGITS, "", "TIMESTAMP_TZ_"},
+	{S_INIT("variant"), "SF_VARIANT", DROP, "", NULL},
+	{S_INIT("object"), "SF_OBJECT", DROP, "", NULL},
+	{S_INIT("array"), "SF_ARRAY", DROP, "", NULL},
+	{S_INIT("map"), "SF_OBJECT", DROP, "", NULL},
 };
 
 static int find_type(const struct sql_token *k)
@@ -60,48 +67,87 @@ static int find_type(const struct sql_token *k)
 	return -1;
 }
 
-/* Behind WITH [LOCAL] TIME ZONE or WITHOUT TIME ZONE at `i`, or `i`. */
-static int behind_zone(const struct sql_tokens *t, int i, bool *ret_zoned)
+/* Behind WITH [LOCAL] TIME ZONE or WITHOUT TIME ZONE at `i`, or `i`. ret_type: what it makes of a type of time, else NULL. */
+static int behind_zone(const struct sql_tokens *t, int i, const char **ret_type)
 {
-	int at = i + 1;
+	bool with = sql_is(t, i, "with"), local = with && sql_is(t, i + 1, "local");
+	int at = i + 1 + local;
 
-	*ret_zoned = sql_is(t, i, "with");
-	if (!*ret_zoned && !sql_is(t, i, "without"))
+	if ((!with && !sql_is(t, i, "without")) || !sql_is(t, at, "time") || !sql_is(t, at + 1, "zone"))
 		return i;
-	if (sql_is(t, at, "local"))
-		at++;
-	if (sql_is(t, at, "time") && sql_is(t, at + 1, "zone"))
-		return at + 2;
-	*ret_zoned = false;
-	return i;
+	*ret_type = local ? "timestamp_ltz" : with ? "timestamp_tz" : "timestamp_ntz";
+	return at + 2;
 }
 
-static void write_params(const struct sql_tokens *t, int from, int to, struct buf *out)
+struct written { /* a type that stands in the text */
+	const struct type *type;
+	int params; /* its bracket; 0 = none */
+	int behind;
+	int n;      /* length or digits; -1 = as many as there are */
+};
+
+static const struct type *type_named(const char *name)
 {
-	for (int i = from; i < to; i++)
-		buf_add(out, t->v[i].text);
+	for (size_t i = 0; i < COUNT_OF(types); i++)
+		if (str_eq(types[i].name, str_of(name)))
+			return &types[i];
+	return NULL;
+}
+
+static int length_of(const struct sql_tokens *t, const struct written *w)
+{
+	static const int most[] = {[CHARACTERS] = LENGTH_MAX - 1, [BYTES] = BYTES_MAX - 1, [DIGITS] = DIGITS_ALL - 1};
+	struct str text = w->params ? t->v[w->params + 1].text : str_of(w->type->without);
+	uint64_t n;
+
+	if (w->type->params < CHARACTERS || !str_to_u64(text, &n) || n > (uint64_t)most[w->type->params])
+		return -1;
+	return (int)n;
+}
+
+/* The type at token `i`; false: there is none of ours. */
+static bool read_type(const struct sql_tokens *t, int i, int to, struct written *ret)
+{
+	int type = find_type(&t->v[i]), at = i + 1;
+	const char *zoned = NULL;
+
+	if (type < 0 || (at < to && is_punct(&t->v[at], '.')))
+		return false;
+	*ret = (struct written){.type = &types[type]};
+	if (sql_is(t, at, "precision") || sql_is(t, at, "varying"))
+		at++;
+	if (at < to && is_punct(&t->v[at], '(')) {
+		ret->params = at;
+		at = t->v[at].match + 1;
+	}
+	ret->behind = at;
+	if (ret->type->params == DIGITS && !str_ieq(ret->type->name, S("time")))
+		ret->behind = behind_zone(t, at, &zoned);
+	if (zoned)
+		ret->type = type_named(zoned);
+	ret->n = length_of(t, ret);
+	return true;
 }
 
 int write_type(const struct sql_tokens *t, int i, int to, struct buf *out)
 {
-	int type = find_type(&t->v[i]), at = i + 1, params = 0;
-	bool zoned;
+	struct written w;
 
-	if (type < 0 || (at < to && is_punct(&t->v[at], '.')))
+	if (!read_type(t, i, to, &w))
 		return i;
-	if (sql_is(t, at, "precision") || sql_is(t, at, "varying"))
-		at++;
-	if (at < to && is_punct(&t->v[at], '(')) {
-		params = at;
-		at = t->v[at].match + 1;
+	if (w.type->params == DIGITS && w.n >= 0) {
+		buf_add(out, str_of(w.type->digits));
+		buf_i64(out, w.n);
+		return w.behind;
 	}
-	at = behind_zone(t, at, &zoned);
-	buf_add(out, str_of(zoned ? "TIMESTAMPTZ" : types[type].duckdb));
-	if (!params)
-		buf_add(out, str_of(types[type].without));
-	else if (types[type].params == KEEP)
-		write_params(t, params, t->v[params].match + 1, out);
-	return at;
+	buf_add(out, str_of(w.type->duckdb));
+	if (w.type->params != KEEP)
+		return w.behind;
+	if (!w.params)
+		buf_add(out, str_of(w.type->without));
+	for (int k = w.params; w.params && k <= t->v[w.params].match; k++)
+		buf_add(out, t->v[k].text);
+	return w.behind;
 }
 
 static void plan_type(struct plan *p, int i)
@@ -110,32 +156,51 @@ static void plan_type(struct plan *p, int i)
 		p->todo[i - p->from] |= PLAN_TYPE;
 }
 
-/* CAST(… AS type): the last AS inside the bracket. */
-static void plan_cast(struct plan *p, int open)
+/* The type of CAST(… AS type): behind the last AS inside the bracket; 0 = there is none. */
+static int cast_type(const struct sql_tokens *t, int open)
 {
-	const struct sql_tokens *t = p->t;
-
 	for (int i = t->v[open].match - 1; i > open; i--) {
 		if (t->v[i].match >= 0 && t->v[i].match < i)
 			i = t->v[i].match;
-		else if (sql_is(t, i, "as")) {
-			plan_type(p, i + 1);
-			return;
-		}
+		else if (sql_is(t, i, "as"))
+			return i + 1;
 	}
+	return 0;
+}
+
+/* A column of CREATE TABLE: what is too long for it fails when it is put there. */
+static void plan_length(struct plan *p, int name, int type)
+{
+	struct str column = sql_name_of(p->c->arena, SQL_SNOWFLAKE, &p->t->v[name]);
+	OWNS(buf) b = {0};
+	OWNS(buf) quoted = {0};
+	struct written w;
+	bool bytes;
+
+	if (type >= p->to || !read_type(p->t, type, p->to, &w) || w.n < 0 || w.type->params == DIGITS)
+		return;
+	bytes = w.type->params == BYTES;
+	sql_quote_name(&quoted, column);
+	buf_fmt(&b, " CHECK (CASE WHEN %s(%.*s) > %d THEN error(format('%s ''{}'' is too long and would be truncated', %s%.*s%s)) "
+		"ELSE true END)", bytes ? "octet_length" : "length", SARG(buf_str(&quoted)), w.n, bytes ? "Binary value" : "String",
+		bytes ? "hex(" : "", SARG(buf_str(&quoted)), bytes ? ")" : "");
+	edit_behind(p, type, arena_dup(p->c->arena, buf_str(&b)));
 }
 
 static const char *const constraints[] = {"constraint", "primary", "unique", "foreign", "check", NULL};
 
-/* The column list in the bracket `open` of CREATE TABLE. */
+/* The column list in the bracket `open` of CREATE TABLE. With AS SELECT behind it there are no constraints. */
 static void plan_columns(struct plan *p, int open)
 {
 	const struct sql_tokens *t = p->t;
-	bool first = true;
+	bool first = true, filled = sql_is(t, t->v[open].match + 1, "as");
 
 	for (int i = open + 1; i < t->v[open].match; i++) {
-		if (first && is_name(&t->v[i]) && !word_in(&t->v[i], constraints))
+		if (first && is_name(&t->v[i]) && !word_in(&t->v[i], constraints)) {
 			plan_type(p, i + 1);
+			if (!filled)
+				plan_length(p, i, i + 1);
+		}
 		first = is_punct(&t->v[i], ',');
 		if (t->v[i].match > i)
 			i = t->v[i].match;
@@ -162,9 +227,15 @@ static void plan_alter(struct plan *p, int i)
 		plan_type(p, i + 1);
 }
 
+static const char *const casts[] = {"cast", "try_cast", NULL};
+
+static bool is_cast(const struct plan *p, int i)
+{
+	return i + 1 < p->to && is_punct(&p->t->v[i + 1], '(') && word_in(&p->t->v[i], casts);
+}
+
 void plan_types(struct plan *p, const struct sql_head *h)
 {
-	static const char *const casts[] = {"cast", "try_cast", NULL};
 	const struct sql_tokens *t = p->t;
 	bool table = str_eq(h->class.object, S("TABLE"));
 
@@ -173,9 +244,102 @@ void plan_types(struct plan *p, const struct sql_head *h)
 	if (table && h->class.kind == SQL_ALTER)
 		plan_alter(p, h->name_to);
 	for (int i = p->from; i + 1 < p->to; i++) {
-		if (is_operator(&t->v[i], S("::")))
-			plan_type(p, i + 1);
-		else if (is_punct(&t->v[i + 1], '(') && word_in(&t->v[i], casts))
-			plan_cast(p, i + 1);
+		int type = is_operator(&t->v[i], S("::")) ? i + 1 : is_cast(p, i) ? cast_type(t, i + 1) : 0;
+
+		if (type)
+			plan_type(p, type);
+	}
+}
+
+/* --- casts that cut off: made last, around all that other rules made of their operands --- */
+/* The first token of the name chain a.b.c, or of the path v:a.b, that ends at `i`. */
+static int chain_start(const struct plan *p, int i)
+{
+	const struct sql_tokens *t = p->t;
+
+	while (i - 2 >= p->from && (is_punct(&t->v[i - 1], '.') || is_operator(&t->v[i - 1], S(":"))) && t->v[i - 2].kind != SQL_OPERATOR)
+		i -= 2;
+	return i;
+}
+
+static int case_start(const struct plan *p, int i)
+{
+	int open = 1;
+
+	while (open && i > p->from) {
+		i--;
+		if (p->t->v[i].match >= 0 && p->t->v[i].match < i)
+			i = p->t->v[i].match;
+		else
+			open += sql_is(p->t, i, "end") - sql_is(p->t, i, "case");
+	}
+	return i;
+}
+
+static int operand_start(const struct plan *p, int i);
+
+/* What stands before the bracket `open` may be a function, the parameters' type of another cast, or what is indexed. */
+static int bracket_start(const struct plan *p, int open)
+{
+	static const char *const keywords[] = {"select", "where", "and", "or", "not", "in", "on", "by", "then", "else", "when", "case", "having",
+		"values", "as", "from", "between", "like", "ilike", "set", "qualify", "limit", "is", "distinct", "all", "any", "union", "returning", NULL};
+	const struct sql_token *before = &p->t->v[open - 1];
+
+	if (open == p->from)
+		return open;
+	if (is_punct(&p->t->v[open], '['))
+		return operand_start(p, open - 1);
+	if (!is_name(before) || word_in(before, keywords))
+		return open;
+	return operand_start(p, open - 1);
+}
+
+/* The first token of the operand that ends at `i`. */
+static int operand_start(const struct plan *p, int i)
+{
+	const struct sql_tokens *t = p->t;
+
+	if (t->v[i].match >= 0 && t->v[i].match < i)
+		return bracket_start(p, t->v[i].match);
+	if (sql_is(t, i, "end"))
+		return case_start(p, i);
+	i = chain_start(p, i);
+	if (i - 2 >= p->from && t->v[i].match >= 0 && t->v[i].match < i)
+		return bracket_start(p, t->v[i].match);
+	if (i - 2 >= p->from && is_operator(&t->v[i - 1], S("::")))
+		return operand_start(p, i - 2);
+	return i;
+}
+
+static void cut_off(struct plan *p, int from, int last, const struct written *w)
+{
+	edit_before(p, from, S("left("));
+	edit_behind(p, last, arena_fmt(p->c->arena, ", %d)", w->n));
+}
+
+static void through(struct plan *p, int type, int last, const struct written *w)
+{
+	struct str digits = arena_fmt(p->c->arena, "::%s%d", w->type->digits, w->n);
+
+	edit_replace(p, type, w->behind, str_of(w->type->duckdb));
+	edit_behind(p, last, digits);
+}
+
+void plan_casts(struct plan *p)
+{
+	const struct sql_tokens *t = p->t;
+
+	for (int i = p->from; i + 1 < p->to; i++) {
+		bool operator = i > p->from && is_operator(&t->v[i], S("::"));
+		int type = operator ? i + 1 : is_cast(p, i) ? cast_type(t, i + 1) : 0, last;
+		struct written w;
+
+		if (!type || type >= p->to || !read_type(t, type, p->to, &w) || w.n < 0)
+			continue;
+		last = operator ? type : t->v[i + 1].match;
+		if (w.type->params == CHARACTERS)
+			cut_off(p, operator ? operand_start(p, i - 1) : i, last, &w);
+		else if (w.type->params == DIGITS)
+			through(p, type, last, &w);
 	}
 }

@@ -538,12 +538,24 @@ static void types_become_duckdbs(void **state)
 		{"create table t (a number, b number(10,2), c numeric(5), d int not null, e byteint, f float4, g string, h varchar(10) default 'x', "
 		 "i char varying(3), j varbinary(8), k boolean, l date, m time(3), n datetime, o timestamp_ntz(9), p timestamp_ltz, "
 		 "q timestamp with local time zone, r timestamp without time zone, s variant, t array, u double precision, primary key (a))",
-		 "CREATE TABLE T (A DECIMAL(38,0), B DECIMAL(10,2), C DECIMAL(5), D BIGINT NOT NULL, E BIGINT, F DOUBLE, G VARCHAR, H VARCHAR DEFAULT 'x', "
-		 "I VARCHAR, J BLOB, K BOOLEAN, L DATE, M TIME, N TIMESTAMP, O TIMESTAMP, P TIMESTAMPTZ, "
-		 "Q TIMESTAMPTZ, R TIMESTAMP, S JSON, T JSON, U DOUBLE, PRIMARY KEY (A))"},
+		 "CREATE TABLE T (A DECIMAL(38,0) NOT NULL, B DECIMAL(10,2), C DECIMAL(5), D BIGINT NOT NULL, E BIGINT, F DOUBLE, G VARCHAR, H VARCHAR "
+		 "CHECK (CASE WHEN length(\"H\") > 10 THEN error(format('String ''{}'' is too long and would be truncated', \"H\")) ELSE true END) DEFAULT 'x', "
+		 "I VARCHAR CHECK (CASE WHEN length(\"I\") > 3 THEN error(format('String ''{}'' is too long and would be truncated', \"I\")) ELSE true END), "
+		 "J BLOB CHECK (CASE WHEN octet_length(\"J\") > 8 THEN error(format('Binary value ''{}'' is too long and would be truncated', hex(\"J\"))) ELSE true END), "
+		 "K BOOLEAN, L DATE, M TIME_3, N TIMESTAMP, O TIMESTAMP, P TIMESTAMPTZ, "
+		 "Q TIMESTAMPTZ, R TIMESTAMP, S SF_VARIANT, T SF_ARRAY, U DOUBLE)"},
 		{"alter table t add column if not exists a number", "ALTER TABLE T ADD COLUMN IF NOT EXISTS A DECIMAL(38,0)"},
 		{"alter table t alter column a set data type string", "ALTER TABLE T ALTER COLUMN A SET DATA TYPE VARCHAR"},
 		{"select * from t where a::number(3, 1) = try_cast(f(b as_) as int)", "SELECT * FROM T WHERE A :: DECIMAL(3,1) = TRY_CAST(F(B AS_) AS BIGINT)"},
+		{"create table t (a varchar(3), \"b\"\"c\" char) as select 1, 2", "CREATE TABLE T (A VARCHAR, \"b\"\"c\" VARCHAR) AS SELECT 1 AS \"1\", 2 AS \"2\""},
+		{"values (a.b::varchar(3), f(x)[0]::char, -c::int::text(2), cast(g(1) as string(4)), (1)::varchar, v::varchar(16777216))",
+		 "VALUES (left(A.B :: VARCHAR, 3), left(GET(F(X), 0) :: VARCHAR, 1), - left(C :: BIGINT :: VARCHAR, 2), left(CAST(G(1) AS VARCHAR), 4), "
+		 "(1) :: VARCHAR, V :: VARCHAR)"},
+		{"values (a::timestamp(3), cast(b as timestamp_tz(0)), c::time(9), d::timestamp with time zone, e::timestamp_ltz(6)::date)",
+		 "VALUES (A :: TIMESTAMP::TIMESTAMP_NTZ_3, CAST(B AS TIMESTAMP_TZ)::TIMESTAMP_TZ_0, C :: TIME, D :: TIMESTAMP_TZ, "
+		 "E :: TIMESTAMPTZ::TIMESTAMP_LTZ_6 :: DATE)"},
+		{"values (case when a then 'b' end::varchar(2), x in ('a')::varchar(1))",
+		 "VALUES (left(CASE WHEN A THEN 'b' END :: VARCHAR, 2), X IN left(('a') :: VARCHAR, 1))"},
 		{"select number, text from int", "SELECT NUMBER AS \"NUMBER\", TEXT AS \"TEXT\" FROM INT"},
 	};
 

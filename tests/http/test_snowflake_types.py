@@ -1,0 +1,105 @@
+"""Snowflake's types on the wire: what a bind, a cast and a column are told as, and what their cells hold."""
+import pytest
+
+
+def row_type(answer):
+    return answer.json["resultSetMetaData"]["rowType"]
+
+
+def bind(kind, value):
+    return {"1": {"type": kind, "value": value}}
+
+
+def told(client, sql, **kw):
+    a = client.submit(sql, **kw)
+    assert a.status == 200, a
+    c = row_type(a)[0]
+    return c["type"], c["precision"], c["scale"], a.json["data"][0][0]
+
+
+# --- times with fewer digits, and with an offset ---
+
+@pytest.mark.parametrize("sql,want", [
+    ("select '2024-02-29 13:05:07.256789'::timestamp_ntz", ("timestamp_ntz", 0, 9, "1709211907.256789000")),
+    ("select '2024-02-29 13:05:07.256789'::timestamp_ntz(3)", ("timestamp_ntz", 0, 3, "1709211907.256")),
+    ("select '2024-02-29 13:05:07.256789'::timestamp(6)", ("timestamp_ntz", 0, 6, "1709211907.256789")),
+    ("select '2024-02-29 13:05:07.256789'::timestamp_ntz(0)", ("timestamp_ntz", 0, 0, "1709211907")),
+    ("select '1969-12-31 23:59:59.5'::timestamp_ntz(1)", ("timestamp_ntz", 0, 1, "-0.5")),
+    ("select cast('2024-02-29 13:05:07.256789' as timestamp_ntz(2))", ("timestamp_ntz", 0, 2, "1709211907.25")),
+    ("select try_cast('2024-02-29 13:05:07.256789' as datetime(4))", ("timestamp_ntz", 0, 4, "1709211907.2567")),
+    ("select '2024-02-29 13:05:07.256789+02:00'::timestamp_ltz(3)", ("timestamp_ltz", 0, 3, "1709204707.256")),
+    ("select '13:05:07.256789'::time", ("time", 0, 9, "47107.256789000")),
+    ("select '13:05:07.256789'::time(3)", ("time", 0, 3, "47107.256")),
+    ("select '13:05:07.256789'::time(0)", ("time", 0, 0, "47107")),
+    ("select '2024-02-29 15:05:07.25 +02:00'::timestamp_tz", ("timestamp_tz", 0, 9, "1709211907.250000000 1560")),
+    ("select '2024-02-29 15:05:07.25 +0200'::timestamp_tz(3)", ("timestamp_tz", 0, 3, "1709211907.250 1560")),
+    ("select '2024-02-29T13:05:07Z'::timestamp with time zone", ("timestamp_tz", 0, 9, "1709211907.000000000 1440")),
+    ("select '2024-02-29 13:05:07'::timestamp without time zone", ("timestamp_ntz", 0, 9, "1709211907.000000000")),
+    ("select '1969-12-31 15:59:59.5 -08:00'::timestamp_tz", ("timestamp_tz", 0, 9, "-0.500000000 960")),
+    ("select '2024-02-29 15:05:07 +02:00'::timestamp_tz::timestamp_ntz", ("timestamp_ntz", 0, 9, "1709219107.000000000")),
+    ("select '2024-02-29 15:05:07 +02:00'::timestamp_tz::timestamp_ltz", ("timestamp_ltz", 0, 9, "1709211907.000000000")),
+    ("select '2024-02-29 23:05:07 -08:00'::timestamp_tz::date", ("date", None, None, "19782")),
+    ("select '2024-02-29 23:05:07 -08:00'::timestamp_tz::time", ("time", 0, 9, "83107.000000000")),
+    ("select '2024-02-29 23:05:07.5 -08:00'::timestamp_tz::varchar", ("text", None, None, "2024-02-29 23:05:07.500 -0800")),
+    ("select '2024-02-29'::date::timestamp_tz", ("timestamp_tz", 0, 9, "1709164800.000000000 1440")),
+    ("select null::timestamp_tz", ("timestamp_tz", 0, 9, None)),
+    ("select try_cast('x' as timestamp_tz)", ("timestamp_tz", 0, 9, None)),
+])
+def test_a_type_of_time_is_told_with_its_digits(client, sql, want):
+    assert told(client, sql) == want
+
+
+def test_a_text_that_is_no_instant_is_an_error(client):
+    a = client.submit("select 'x'::timestamp_tz")
+    assert a.status == 422 and "Timestamp 'x' is not recognized" in a.json["message"], a
+
+
+def test_columns_keep_their_types(client):
+    for sql in ("create or replace table types_kept (id number, tz timestamp_tz, n3 timestamp_ntz(3), l6 timestamp_ltz(6), t0 time(0), n9 timestamp_ntz)",
+                "insert into types_kept values (1, '2024-02-29 15:05:07.25 +02:00', '2024-02-29 13:05:07.256789', '2024-02-29 13:05:07.256789', '13:05:07.9', '2024-02-29')"):
+        assert client.submit(sql).status == 200
+    for sql in ("select * from types_kept", "select id, tz, n3, l6, t0, n9 from (select * from types_kept) s", "with x as (select * from types_kept) select * from x",
+                "select * from types_kept union all select * from types_kept where false",
+                "select id, max(tz) tz, min(n3) n3, any_value(l6) l6, coalesce(t0, t0) t0, n9 from types_kept group by id, t0, n9"):
+        a = client.submit(sql)
+        assert a.status == 200, a
+        assert [(c["type"], c["scale"]) for c in row_type(a)[1:]] == [("timestamp_tz", 9), ("timestamp_ntz", 3), ("timestamp_ltz", 6), ("time", 0),
+                                                                      ("timestamp_ntz", 9)], sql
+        assert a.json["data"] == [["1", "1709211907.250000000 1560", "1709211907.256", "1709211907.256789", "47107", "1709164800.000000000"]]
+
+
+def test_values_with_an_offset_compare_with_all_times(client):
+    assert client.submit("create or replace table types_tz (tz timestamp_tz, l timestamp_ltz, n timestamp_ntz, d date)").status == 200
+    assert client.submit("insert into types_tz values ('2024-02-29 15:00:00 +02:00', '2024-02-29 13:00:00', '2024-02-29 12:00:00', '2024-03-01')").status == 200
+    row = client.submit("select tz > n, tz < d, tz = l, tz > '2024-02-29 14:00:00 +02:00', tz < '2024-03-01'::timestamp_ltz, year(tz), hour(tz), "
+                        "tz between '2024-01-01' and '2025-01-01' from types_tz").json["data"][0]
+    assert row[0] == "true" and row[1] == "true" and row[3:] == ["true", "true", "2024", "15", "true"], row
+    tz = bind("TIMESTAMP_TZ", "1709211600000000000 1440")
+    for sql in ("select count(*) from types_tz where l <= ?", "select count(*) from types_tz where n < ?", "select count(*) from types_tz where d > ?"):
+        assert client.cell(sql, tz) == "1", sql
+
+
+def test_an_offset_that_is_bound_is_stored(client):
+    assert client.submit("create or replace table types_bound (tz timestamp_tz, n timestamp_ntz)").status == 200
+    assert client.submit("insert into types_bound values (?, ?)", {"1": {"type": "TIMESTAMP_TZ", "value": "1709211907123456789 1560"},
+                                                                    "2": {"type": "TIMESTAMP_NTZ", "value": "1709211907123456000"}}).status == 200
+    assert client.submit("select tz, n from types_bound").json["data"] == [["1709211907.123456789 1560", "1709211907.123456000"]]
+
+
+# --- lengths ---
+
+def test_a_cast_cuts_off_and_an_insert_refuses(client):
+    assert client.submit("select 'abcdef'::varchar(3), cast('abcdef' as char(2)), 'abc'::char, upper('abc'::string(2)) || 'x', ('a' || 'bcd')::varchar(2), "
+                         "iff(true, 'abc', 'd')::varchar(2)::varchar(1), case when true then 'xyz' end::varchar(2), 12345::number(10,2)::varchar(3)"
+                         ).json["data"] == [["abc", "ab", "a", "ABx", "ab", "a", "xy", "123"]]
+    assert client.submit("create or replace table types_length (c varchar(3) not null default 'x', \"d e\" char, b binary(2), n number(5,2))").status == 200
+    assert client.submit("insert into types_length values ('abc', 'x', to_binary('00ff'), 1.5)").status in (200, 422)
+    a = client.submit("insert into types_length (c) values ('abcd')")
+    assert a.status == 422 and "String 'abcd' is too long and would be truncated" in a.json["message"], a
+    a = client.submit("insert into types_length (\"d e\") values ('{}')")
+    assert a.status == 422 and "String '{}' is too long and would be truncated" in a.json["message"], a
+    a = client.submit("insert into types_length (b) values (X'00ff00')")
+    assert a.status == 422 and "Binary value '00FF00' is too long and would be truncated" in a.json["message"], a
+    assert client.submit("insert into types_length (b) values (X'00ff')").status == 200
+    assert client.submit("update types_length set c = 'abcde'").status == 422
+    assert client.submit("alter table types_length drop column c").status == 200
