@@ -187,16 +187,17 @@ static bool take_scope(struct show *w)
 	return true;
 }
 
-/* Parameters are the session's whatever they are asked IN or FOR. */
+/* IN ACCOUNT; parameters are the session's, whatever they are asked IN or FOR. */
 static bool skip_target(struct show *w)
 {
 	struct str name[3];
 
-	if (!take(w, "in") && !take(w, "for"))
+	if (take(w, "account") || take(w, "session"))
 		return true;
-	if (!take(w, "session") && !take(w, "account") && !more(w))
+	if (!sql_is(w->t, w->s.from + 1, "parameters") || !at_name(w))
 		return unexpected(w);
-	return !at_name(w) || (w->at++, !at_name(w)) || take_name(w, name);
+	w->at++;
+	return !at_name(w) || take_name(w, name);
 }
 
 static bool take_limit(struct show *w)
@@ -220,7 +221,7 @@ static bool take_clauses(struct show *w)
 			ok = take(w, "with") ? take_text(w, &w->starts) : unexpected(w);
 		else if (take(w, "limit"))
 			ok = take_limit(w);
-		else if (account && (sql_is(w->t, w->at, "in") || sql_is(w->t, w->at, "for")))
+		else if (account && (take(w, "in") || take(w, "for")))
 			ok = skip_target(w);
 		else if (!account && (take(w, "in") || take(w, "from")))
 			ok = take_scope(w);
