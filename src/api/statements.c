@@ -62,6 +62,10 @@ static void write_document(struct json_out *o, const struct stmt_view *v)
 	api_put_time(o, "expires_at", v->expires_ms);
 	put_result_counts(o, v);
 	JSON_FIELD_TEXT(o, "sql_state", v->error ? str_of(v->error->sqlstate) : S("00000"));
+	if (v->query_tag.n)
+		JSON_FIELD_TEXT(o, "query_tag", v->query_tag);
+	else
+		JSON_FIELD_NULL(o, "query_tag");
 	put_error(o, v->error);
 	json_end_object(o);
 }

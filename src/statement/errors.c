@@ -1,10 +1,10 @@
 /* errors.c - an engine's error in the words of both surfaces.
  *
- * Natively a client sees DuckDB's own text. On /api/v2 the error's class and
- * text choose a row of `rows` below: Snowflake's code, SQLSTATE and sentence.
+ * Natively a client sees DuckDB's own text; what /api/v2 says of it is in
+ * error_rows.c. Here: places in the client's text, and errors that are no SQL's.
  * Source: the specification, sections 9.1 and 9.2.
  */
-#include "statement/statement_int.h"
+#include "statement/errors_int.h"
 
 #include <stdio.h>
 
@@ -130,110 +130,7 @@ struct stmt_error *stmt_error_copy(const struct stmt_error *e)
 	return copy;
 }
 
-/* --- what DuckDB's texts mean --- */
-
-enum shape {
-	PLAIN,       /* the first line */
-	COMPILE,     /* "SQL compilation error:" and the first line */
-	SYNTAX, OBJECT, EXISTS, IDENTIFIER, FUNCTION,
-	NUMERIC, BOOLEAN_VALUE, DATE_VALUE, TIMESTAMP_VALUE,
-	FIXED_TEXT,  /* `after` is the whole text */
-};
-static const struct row {
-	const char *class, *holds; /* "" = any */
-	const char *native, *sqlstate;
-	enum shape shape;
-	const char *after;         /* the name starts behind this … */
-	char until;                /* … and ends here */
-} rows[] = {
-	{"Parser", "syntax error at end of input", "001003", "42000", SYNTAX, "", 0},
-	{"Parser", "syntax error at or near", "001003", "42000", SYNTAX, "near \"", '"'},
-	{"Parser", "", "001003", "42000", COMPILE, "", 0},
-	{"Catalog", "Scalar Function with name", "002140", "42601", FUNCTION, "with name ", ' '},
-	{"Catalog", "Table Function with name", "002140", "42601", FUNCTION, "with name ", ' '},
-	{"Catalog", "Aggregate Function with name", "002140", "42601", FUNCTION, "with name ", ' '},
-	{"Catalog", "already exists", "002002", "42710", EXISTS, "with name \"", '"'},
-	{"Catalog", "SET schema", "002043", "02000", COMPILE, "", 0},
-	{"Catalog", "does not exist", "002003", "42S02", OBJECT, "with name ", ' '},
-	{"Catalog", "", "002003", "42S02", COMPILE, "", 0},
-	{"Binder", "must appear in the GROUP BY", "000979", "42601", COMPILE, "", 0},
-	{"Binder", "Ambiguous reference to column", "002028", "42601", COMPILE, "", 0},
-	{"Binder", "columns but", "002020", "21S01", COMPILE, "", 0},
-	{"Binder", "No function matches", "001044", "42P13", COMPILE, "", 0},
-	{"Binder", "Referenced column", "000904", "42000", IDENTIFIER, "column \"", '"'},
-	{"Binder", "Referenced update column", "000904", "42000", IDENTIFIER, "column ", ' '},
-	{"Binder", "does not have a column", "000904", "42000", IDENTIFIER, "named \"", '"'},
-	{"Binder", "cannot be referenced before it is defined", "000904", "42000", IDENTIFIER, "Column \"", '"'},
-	{"Binder", "Referenced table", "000904", "42000", IDENTIFIER, "table \"", '"'},
-	{"Binder", "", "001003", "42000", COMPILE, "", 0},
-	{"Bind", "", "002049", "42601", COMPILE, "", 0},
-	{"", "Malformed JSON", "100069", "22P02", PLAIN, "", 0},
-	{"", "Invalid bind value", "002086", "22000", COMPILE, "", 0}, /* an empty value */
-	{"Conversion", "to BOOL", "100037", "22018", BOOLEAN_VALUE, "string '", '\''},
-	{"Conversion", "date field", "100040", "22007", DATE_VALUE, "\"", '"'},
-	{"Conversion", "timestamp field", "100035", "22007", TIMESTAMP_VALUE, "\"", '"'},
-	{"Conversion", "out of range", "100039", "22003", PLAIN, "", 0},
-	{"Conversion", "Could not cast value", "100039", "22003", PLAIN, "", 0},
-	{"Conversion", "Could not convert string \"", "100038", "22018", NUMERIC, "string \"", '"'},
-	{"Conversion", "Could not convert string", "100038", "22018", NUMERIC, "string '", '\''},
-	{"Conversion", "", "100038", "22018", PLAIN, "", 0},
-	{"Out of Range", "", "100039", "22003", PLAIN, "", 0},
-	{"", "Division by zero", "100051", "22012", FIXED_TEXT, "Division by zero", 0},
-	{"", "More than one row returned by a subquery", "090150", "22000", FIXED_TEXT,
-	 "Single-row subquery returns more than one row.", 0},
-	{"Constraint", "NOT NULL constraint failed", "100072", "22000", FIXED_TEXT, "NULL result in a non-nullable column", 0},
-	{"Constraint", "", "100072", "22000", PLAIN, "", 0},
-	{"TransactionContext", "", "000625", "57014", PLAIN, "", 0},
-	{"Not implemented", "", "000002", "0A000", PLAIN, "", 0},
-	{"Permission", "", "003001", "42501", PLAIN, "", 0},
-	{"Invalid Input", "Unknown time zone", "001008", "22023", COMPILE, "", 0},
-	{"Invalid Input", "", "100132", "P0000", PLAIN, "", 0},
-	{"", "", "000603", "XX000", PLAIN, "", 0},
-};
-
-static bool holds(struct str s, const char *part)
-{
-	return !*part || str_search(s, str_of(part)) < s.n;
-}
-
-static const struct row *row_of(struct str class, struct str text)
-{
-	const struct row *r = rows;
-
-	while ((*r->class && !str_eq(class, str_of(r->class))) || !holds(text, r->holds))
-		r++;
-	return r;
-}
-
-static struct str name_in(const struct row *r, struct str text)
-{
-	size_t at = str_search(text, str_of(r->after));
-	struct str rest;
-
-	if (!*r->after || at == text.n)
-		return S("");
-	rest = str_tail(text, at + strlen(r->after));
-	rest = str_head(rest, str_find(rest, r->until));
-	if (rest.n > 1 && rest.p[rest.n - 1] == '!')
-		rest.n--;
-	if (rest.n > 2 && rest.p[0] == '"' && rest.p[rest.n - 1] == '"')
-		rest = str_from(rest.p + 1, rest.n - 2);
-	return rest;
-}
-
-static struct str first_line(struct str text)
-{
-	return str_head(text, str_find(text, '\n'));
-}
-
 /* --- places --- */
-
-struct place {
-	size_t at;        /* byte in the client's text */
-	int line, column; /* from 1; from 0 */
-	struct str token; /* what stands there, as written */
-	bool known;
-};
 
 /* Where the client wrote this name; -1 = nowhere. */
 static int64_t position_of_name(struct call *c, const struct sql_tokens *t, struct str name)
@@ -259,89 +156,28 @@ static int64_t source_position(struct stmt *st, int64_t position)
 	return at;
 }
 
-static bool find_place(struct call *c, struct stmt *st, int64_t position, struct str name, struct place *ret)
+static bool find_place(struct call *c, struct stmt *st, int64_t position, struct error_case *k)
 {
-	struct sql_tokens t;
-	size_t at;
+	const struct sql_tokens *t = k->tokens;
+	struct error_place *p = &k->place;
 
-	if (!sql_lex(c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, stmt_sql(st), &t))
-		return false;
 	position = source_position(st, position);
 	if (position < 0)
-		position = position_of_name(c, &t, name);
-	if (position < 0 || (size_t)position > st->sql_n) /* a worker's word */
+		position = position_of_name(c, t, error_name(k->class, k->text));
+	if (position < 0)
 		return false;
-	at = (size_t)position;
-	*ret = (struct place){.at = at, .token = S("<EOF>"), .known = true};
-	for (int i = 0; i < t.n; i++) {
-		if (t.v[i].at + t.v[i].text.n <= at)
-			continue;
-		ret->token = t.v[i].text;
-		break;
-	}
-	sql_line_column(stmt_sql(st), at, &ret->line, &ret->column);
-	ret->column--;
+	p->at = (size_t)position > st->sql_n ? st->sql_n : (size_t)position;
+	while (p->token < t->n && t->v[p->token].at + t->v[p->token].text.n <= p->at)
+		p->token++;
+	if (p->token < t->n && t->v[p->token].at > p->at) /* what we wrote stands between two of the client's */
+		p->at = t->v[p->token].at;
+	sql_line_column(stmt_sql(st), p->at, &p->line, &p->column);
+	p->column--;
+	p->known = true;
 	return true;
 }
 
-/* --- sentences --- */
-
-static void say_value(struct buf *b, const char *what, struct str name)
-{
-	buf_fmt(b, "%s value '%.*s' is not recognized", what, SARG(name));
-}
-
-static void say(struct buf *b, const struct row *r, struct str text, const struct place *p)
-{
-	struct str name = name_in(r, text), line = first_line(text);
-	enum shape shape = r->shape;
-
-	if ((shape == OBJECT || shape == EXISTS || shape == IDENTIFIER || shape == FUNCTION) && !name.n)
-		shape = COMPILE;
-	switch (shape) {
-	case SYNTAX:
-		buf_fmt(b, "SQL compilation error:\nsyntax error line %d at position %d unexpected '%.*s'.", p->line, p->column,
-			SARG(p->token));
-		break;
-	case OBJECT:
-		buf_fmt(b, "SQL compilation error:\nObject '%.*s' does not exist or not authorized.", SARG(name));
-		break;
-	case EXISTS:
-		buf_fmt(b, "SQL compilation error:\nObject '%.*s' already exists.", SARG(name));
-		break;
-	case IDENTIFIER:
-		buf_fmt(b, "SQL compilation error: error line %d at position %d\ninvalid identifier '%.*s'", p->line, p->column,
-			SARG(name));
-		break;
-	case FUNCTION:
-		buf_lit(b, "SQL compilation error:\nUnknown function ");
-		for (size_t i = 0; i < name.n; i++)
-			buf_addc(b, ascii_upper(name.p[i]));
-		buf_addc(b, '.');
-		break;
-	case NUMERIC:
-		say_value(b, "Numeric", name);
-		break;
-	case BOOLEAN_VALUE:
-		say_value(b, "Boolean", name);
-		break;
-	case DATE_VALUE:
-		say_value(b, "Date", name);
-		break;
-	case TIMESTAMP_VALUE:
-		say_value(b, "Timestamp", name);
-		break;
-	case FIXED_TEXT:
-		buf_add(b, str_of(r->after));
-		break;
-	case COMPILE:
-		buf_fmt(b, "SQL compilation error:\n%.*s", SARG(line));
-		break;
-	case PLAIN:
-		buf_add(b, line);
-		break;
-	}
-}
+/* --- a session's catalog --- */
 
 /* Does the text begin with the name of a catalog, and not with the longer one of a table? */
 static bool is_catalog(struct str text)
@@ -379,13 +215,13 @@ static struct stmt_error *bad_bind(const struct engine_end *end)
 	return e;
 }
 
-/* What our own SQL raises (SHOW, DESCRIBE, the helper catalog): "SF 002043/02000 words". */
+/* What our own SQL and functions raise: "SF 002043/02000 words"; codes of 00… are of a compilation. */
 enum { OWN_STATE = 10, OWN_TEXT = 16 };
 
 static bool is_own(const struct engine_end *end)
 {
 	struct str t = end->text;
-	bool ok = str_eq(end->class, S("Invalid Input")) && t.n > OWN_TEXT && str_starts(t, S("SF ")) && t.p[OWN_STATE - 1] == '/' &&
+	bool ok = t.n > OWN_TEXT && str_starts(t, S("SF ")) && t.p[OWN_STATE - 1] == '/' &&
 		  t.p[OWN_TEXT - 1] == ' ';
 
 	for (int i = 3; ok && i < OWN_STATE - 1; i++)
@@ -397,11 +233,12 @@ static bool is_own(const struct engine_end *end)
 
 static struct stmt_error *own_error(const struct engine_end *end)
 {
-	struct str words = first_line(str_tail(end->text, OWN_TEXT));
+	struct str words = str_tail(end->text, OWN_TEXT);
 	struct buf b = {0};
 	struct stmt_error *e;
 
-	buf_fmt(&b, "SQL compilation error:\n%.*s", SARG(words));
+	words = str_head(words, str_find(words, '\n'));
+	buf_fmt(&b, "%s%.*s", str_starts(str_tail(end->text, 3), S("00")) ? "SQL compilation error:\n" : "", SARG(words));
 	e = error_new(ERR_SQL, words, buf_str(&b));
 	memcpy(e->native, end->text.p + 3, 6);
 	memcpy(e->sqlstate, end->text.p + OWN_STATE, 5);
@@ -411,26 +248,34 @@ static struct stmt_error *own_error(const struct engine_end *end)
 
 static struct stmt_error *sql_error(struct stmt *st, const struct engine_end *end)
 {
-	const struct row *r = row_of(end->class, end->text);
-	struct place place = {.line = 1, .token = S("<EOF>")};
+	struct error_case k = {.class = end->class, .text = end->text, .place = {.line = 1}, .kind = (enum sql_kind)st->kind,
+			       .handle = stmt_handle(st)};
 	OWNS(arena) a = {0};
+	struct error_said said = {0};
+	struct sql_tokens t;
 	struct buf b = {0};
 	struct stmt_error *e;
 	struct call c;
 
 	call_open(&c, &a);
-	if (!find_place(&c, st, end->position, r->shape == IDENTIFIER ? name_in(r, end->text) : S(""), &place) &&
-	    r->shape == SYNTAX && r->until)
-		place.token = name_in(r, end->text);
-	say(&b, r, end->text, &place);
+	k.c = &c;
+	k.tokens = sql_lex(&c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, stmt_sql(st), &t) ? &t : NULL;
+	if (!k.tokens || !find_place(&c, st, end->position, &k))
+		k.place.known = false;
+	error_say(&k, &b, &said);
 	e = error_new(ERR_SQL, end->text, buf_str(&b));
-	e->position = place.known ? (int)place.at + 1 : 0;
-	set_codes(e, r->sqlstate, r->native);
+	e->position = k.place.known ? (int)k.place.at + 1 : 0;
+	set_codes(e, said.sqlstate, said.native);
 	buf_drop(&b);
 	return e;
 }
 
 /* BEGIN where a transaction is open, and COMMIT or ROLLBACK where none is, change nothing. */
+static bool holds(struct str s, const char *part)
+{
+	return str_search(s, str_of(part)) < s.n;
+}
+
 static bool is_open_or_not(const struct stmt *st, const struct engine_end *end)
 {
 	if (!st->snowflake || !str_eq(end->class, S("TransactionContext")))
@@ -446,9 +291,27 @@ bool stmt_error_is_forgiven(const struct stmt *st, const struct engine_end *end)
 
 	if (end->outcome != ENGINE_FAILED)
 		return false;
-	native = str_of(row_of(end->class, end->text)->native);
+	native = str_of(error_native(end->class, end->text));
 	return (st->may_be_missing && str_eq(native, S("002003"))) || (st->may_be_there && str_eq(native, S("002002"))) ||
 	       is_open_or_not(st, end);
+}
+
+/* What the statement would use is not there. */
+static struct stmt_error *nowhere(const struct stmt *st, const struct engine_end *end)
+{
+	bool needs = st->kind != SQL_USE && end->nowhere && st->kind >= SQL_CREATE && st->kind <= SQL_COMMENT;
+	struct buf b = {0};
+	struct stmt_error *e;
+
+	if (needs)
+		buf_fmt(&b, "Cannot perform %s. This session does not have a current database. Set the field `database` of the request, or the"
+			    " DEFAULT_NAMESPACE of the user.", sql_kind_name((enum sql_kind)st->kind));
+	else
+		buf_lit(&b, "SQL compilation error:\nObject does not exist, or operation cannot be performed.");
+	e = error_new(ERR_SQL, end->text.n ? end->text : without_prefix(buf_str(&b)), buf_str(&b));
+	set_codes(e, needs ? "22000" : "02000", needs ? "391918" : "002043");
+	buf_drop(&b);
+	return e;
 }
 
 static struct stmt_error *error_of(struct stmt *st, const struct engine_end *end)
@@ -472,6 +335,8 @@ static struct stmt_error *error_of(struct stmt *st, const struct engine_end *end
 	case ENGINE_FAILED:
 		break;
 	}
+	if (end->nowhere || st->kind == SQL_USE)
+		return nowhere(st, end);
 	if (is_own(end))
 		return own_error(end);
 	return end->bad_bind.n ? bad_bind(end) : sql_error(st, end);
