@@ -141,6 +141,25 @@ bool executor_canceled(struct executor *x)
 	return canceled;
 }
 
+void executor_batch(struct executor *x, const struct batch *b)
+{
+	pthread_mutex_lock(&x->w->lock);
+	x->batch = b;
+	pthread_mutex_unlock(&x->w->lock);
+}
+
+const struct batch *worker_batch(struct worker *w, uint64_t connection)
+{
+	const struct batch *b = NULL;
+
+	pthread_mutex_lock(&w->lock);
+	for (int i = 0; i < w->nexecutors; i++)
+		if (w->executors[i].running && w->executors[i].running_number == connection)
+			b = w->executors[i].batch;
+	pthread_mutex_unlock(&w->lock);
+	return b;
+}
+
 static void add_ms(struct timespec *at, int64_t ms)
 {
 	at->tv_sec += ms / 1000;

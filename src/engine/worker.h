@@ -118,6 +118,19 @@ const char *readable_sql(struct task *t, duckdb_prepared_statement st);
 
 /* --- worker_bind.c --- */
 bool bind_all(struct task *t, duckdb_prepared_statement st) NODISCARD;
+struct bind_decimal {
+	__int128 value;
+	int digits, scale; /* digits: that count, on both sides of the point */
+};
+bool bind_read_decimal(struct str s, struct bind_decimal *ret) NODISCARD;
+bool bind_read_real(struct str s, double *ret) NODISCARD;
+
+/* --- worker_batch.c: arrays of binds as a table, mayfly_binds() --- */
+struct batch;
+bool batch_open(struct executor *x, struct task *t) NODISCARD; /* for the statement that runs next; false: t->end */
+void executor_batch(struct executor *x, const struct batch *b); /* NULL: none any more */
+const struct batch *worker_batch(struct worker *w, uint64_t connection); /* of the statement that runs there; NULL: none */
+bool batch_register(struct worker *w, duckdb_connection con) NODISCARD;
 
 /* --- worker_types.c: what DuckDB's types are to us --- */
 struct column;
@@ -288,6 +301,7 @@ struct executor {
 	int unacked;                /* parts */
 	duckdb_connection running;  /* to interrupt; NULL = nothing runs */
 	uint64_t running_number;
+	const struct batch *batch;  /* of binds, for the statement that runs; NULL = none */
 	const char *growing;        /* a file that the statement writes; NULL = none */
 	int64_t growing_max;
 	bool overgrown;             /* it is larger, and the statement interrupted */

@@ -164,7 +164,7 @@ static bool run_once(struct executor *x, struct task *t, struct session *s, cons
 		return run_word(x, t, s, k->kind);
 	if (is_open(t))
 		return run_all(x, t, s, t->change);
-	if (t->ask.nsteps || (t->catalog && t->ask.writes && !stands_alone(k)))
+	if (t->ask.nsteps || t->ask.batch || (t->catalog && t->ask.writes && !stands_alone(k)))
 		return run_change(x, t, s);
 	return run_all(x, t, s, NULL);
 }

@@ -315,7 +315,7 @@ static struct cached *cache_find(struct session *s, struct str key)
 static bool worth_keeping(const struct engine_ask *ask)
 {
 	/* A bare one names files: kept, it would keep them open. */
-	return !ask->session_state && !ask->bare && ask->counts != ENGINE_STATUS && ask->sql.n <= WORKER_CACHE_SQL;
+	return !ask->session_state && !ask->bare && !ask->set_based && ask->counts != ENGINE_STATUS && ask->sql.n <= WORKER_CACHE_SQL;
 }
 
 static bool prepare_text(struct task *t, struct session *s, const char *sql, duckdb_prepared_statement *ret)

@@ -284,15 +284,58 @@ static bool run_prepared(struct executor *x, struct task *t, duckdb_prepared_sta
 	return ok;
 }
 
-bool statement_run(struct executor *x, struct task *t, struct session *s)
+/* Once for each row of the batch. */
+static bool run_rows(struct executor *x, struct task *t, duckdb_prepared_statement st)
+{
+	const struct engine_bind *binds = t->ask.binds;
+	struct engine_bind *row = ARENA_ARRAY(t->call.arena, struct engine_bind, (size_t)t->ask.nbinds + 1);
+	int64_t rows = 0;
+	bool ok = true;
+
+	t->ask.binds = row;
+	for (int64_t i = 0; ok && i < t->ask.batch; i++) {
+		for (int k = 0; k < t->ask.nbinds; k++) {
+			struct str value = binds[k].values ? binds[k].values[i] : binds[k].value;
+			bool null = binds[k].values && !value.p;
+
+			row[k] = (struct engine_bind){.type = null ? ENGINE_B_NULL : binds[k].type, .value = value};
+		}
+		ok = executor_canceled(x) ? task_fails(t, "INTERRUPT", "Interrupted!") : run_prepared(x, t, st);
+		rows += t->end.rows;
+	}
+	t->ask.binds = binds;
+	t->end.rows = rows;
+	return ok;
+}
+
+static bool run_batch(struct executor *x, struct task *t, duckdb_prepared_statement st)
+{
+	if (t->ask.batch && !t->ask.set_based)
+		return run_rows(x, t, st);
+	return run_prepared(x, t, st);
+}
+
+static bool run_text(struct executor *x, struct task *t, struct session *s)
 {
 	duckdb_prepared_statement st;
 	bool kept, ok;
 
-	if (!session_timezone(t, s, t->ask.timezone) || !session_prepare(t, s, &st, &kept))
+	if (!session_prepare(t, s, &st, &kept))
 		return false;
-	ok = run_prepared(x, t, st);
+	ok = run_batch(x, t, st);
 	if (!kept)
 		duckdb_destroy_prepare(&st);
+	return ok;
+}
+
+bool statement_run(struct executor *x, struct task *t, struct session *s)
+{
+	bool rows = t->ask.batch && t->ask.set_based, ok;
+
+	if (!session_timezone(t, s, t->ask.timezone) || (rows && !batch_open(x, t)))
+		return false;
+	ok = run_text(x, t, s);
+	if (rows)
+		executor_batch(x, NULL);
 	return ok;
 }
