@@ -375,3 +375,27 @@ bool word_object_construct(struct plan *p, int i, intptr_t unused)
 		edit_replace(p, i + 2, i + 3, S("STRUCT_PACK(*COLUMNS(*))"));
 	return true;
 }
+
+/* s.NEXTVAL → nextval('"S"') */
+bool word_nextval(struct plan *p, int i, intptr_t unused)
+{
+	const struct sql_tokens *t = p->t;
+	int start = i;
+	OWNS(buf) name = {0};
+	OWNS(buf) text = {0};
+
+	(void)unused;
+	while (start - 2 >= p->from && is_punct(&t->v[start - 1], '.') && is_name(&t->v[start - 2]))
+		start -= 2;
+	if (start == i || is_punct(&t->v[i + 1], '.') || is_punct(&t->v[i + 1], '('))
+		return true;
+	for (int k = start; k < i; k += 2) {
+		buf_add(&name, k > start ? S(".") : S(""));
+		sql_quote_name(&name, sql_name_of(p->c->arena, SQL_SNOWFLAKE, &t->v[k]));
+	}
+	buf_lit(&text, "nextval(");
+	sql_quote_literal(&text, buf_str(&name));
+	buf_addc(&text, ')');
+	edit_replace(p, start, i + 1, arena_dup(p->c->arena, buf_str(&text)));
+	return true;
+}

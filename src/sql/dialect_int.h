@@ -16,7 +16,7 @@ bool word_dollar(struct plan *p, int i) NODISCARD;
 
 /* --- calls (dialect_calls.c) --- */
 word_fn word_part_first, word_part_later, word_extract, word_rename, word_now, word_sequence, word_position, word_to_number, word_avg,
-	word_median, word_ratio, word_hash, word_listagg, word_array_agg, word_object_agg, word_count, word_object_construct;
+	word_median, word_ratio, word_hash, word_listagg, word_array_agg, word_object_agg, word_count, word_object_construct, word_nextval;
 /* The arguments of the call whose name is token i; max + 1: there are more. */
 int call_args(const struct plan *p, int i, struct sql_span *v, int max);
 int call_tail(const struct plan *p, int i);

@@ -43,6 +43,12 @@ static const struct word_rule *rule_of(struct str word)
 	return NULL;
 }
 
+/* Rules for the last part of a dotted name. */
+static bool behind_dots(word_fn *fn)
+{
+	return fn == word_value || fn == word_information_schema || fn == word_nextval;
+}
+
 static bool plan_word(struct plan *p, int i)
 {
 	const struct sql_token *k = &p->t->v[i];
@@ -51,7 +57,7 @@ static bool plan_word(struct plan *p, int i)
 	if (k->text.p[0] == '$')
 		return word_dollar(p, i);
 	r = rule_of(k->text);
-	if (!r || (r->fn != word_value && r->fn != word_information_schema && i > p->from && is_punct(k - 1, '.')))
+	if (!r || (i > p->from && is_punct(k - 1, '.') && !behind_dots(r->fn)))
 		return true;
 	return r->fn(p, i, r->arg);
 }

@@ -378,6 +378,8 @@ static bool write_statement(struct writer *w, struct sql_span s)
 	own = session_statement(&h);
 	if (!own)
 		own = change_statement(&h);
+	if (!own)
+		own = create_statement(&h);
 	return own ? own(w, &h, s) : write_span(w, write_call(w, s), s.to);
 }
 

@@ -110,6 +110,7 @@ typedef bool statement_fn(struct writer *w, const struct sql_head *h, struct sql
 /* NULL: written token by token (dialect_session.c). */
 statement_fn *session_statement(const struct sql_head *h);
 statement_fn *change_statement(const struct sql_head *h); /* dialect_change.c */
+statement_fn *create_statement(const struct sql_head *h); /* dialect_create.c */
 /* ERR_SQL 000002 for what cannot work (dialect_refuse.c). */
 bool refuse_unsupported(struct call *c, const struct sql_tokens *t, const struct sql_head *h) NODISCARD;
 bool unsupported(struct call *c, const struct sql_token *k, struct str what);

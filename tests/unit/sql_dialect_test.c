@@ -254,6 +254,33 @@ static void array_binds_are_read_as_rows(void **state)
 	}
 }
 
+static void definitions_lose_what_duckdb_lacks(void **state)
+{
+	static const struct pair cases[] = {
+		{"create or replace transient table s.t (id int primary key, a date not null unique comment 'x''y', b int references u (id) on delete set null, "
+		 "constraint k unique (a), primary key (b, \"id\"), foreign key (a) references v) cluster by (a) data_retention_time_in_days = 1 comment = 'z'",
+		 "CREATE OR REPLACE TABLE S.T (ID BIGINT NOT NULL, A DATE NOT NULL, B BIGINT NOT NULL); COMMENT ON COLUMN S.T.\"A\" IS 'x''y'; COMMENT ON TABLE S.T IS 'z'"},
+		{"create table t (constraint k primary key (a), a int)", "CREATE TABLE T ( A BIGINT NOT NULL)"},
+		{"create table t (id int autoincrement start 5 increment 2 order not null, b int identity(1, 1))",
+		 "CREATE TABLE T (ID BIGINT NOT NULL, B BIGINT); CREATE OR REPLACE SEQUENCE \"SF$IDENTITY$T$ID\" START WITH 5 INCREMENT BY 2; "
+		 "ALTER TABLE T ALTER COLUMN \"ID\" SET DEFAULT nextval('\"SF$IDENTITY$T$ID\"'); CREATE OR REPLACE SEQUENCE \"SF$IDENTITY$T$B\" START WITH 1 INCREMENT BY 1; "
+		 "ALTER TABLE T ALTER COLUMN \"B\" SET DEFAULT nextval('\"SF$IDENTITY$T$B\"')"},
+		{"create table t like s", "CREATE TABLE T AS SELECT * FROM S LIMIT 0"},
+		{"create or replace table t clone d.s copy grants", "CREATE OR REPLACE TABLE T AS SELECT * FROM D.S"},
+		{"create table t (a int, b date) as select 1, 2",
+		 "CREATE TABLE T AS SELECT CAST(\"A\" AS BIGINT) AS \"A\", CAST(\"B\" AS date) AS \"B\" FROM ( SELECT 1 AS \"1\", 2 AS \"2\") AS q(\"A\", \"B\")"},
+		{"create table t (a, b) copy grants as select 1, 2", "CREATE TABLE T (A, B) AS SELECT 1 AS \"1\", 2 AS \"2\""},
+		{"create volatile table if not exists t (a int default s.nextval)", "CREATE TEMPORARY TABLE IF NOT EXISTS T (A BIGINT DEFAULT nextval('\"S\"'))"},
+		{"create or replace secure view v (a comment 'c', b) comment = 'd' as select 1, 2",
+		 "CREATE OR REPLACE VIEW V (A, B) AS SELECT 1 AS \"1\", 2 AS \"2\"; COMMENT ON COLUMN V.\"A\" IS 'c'; COMMENT ON VIEW V IS 'd'"},
+		{"create sequence if not exists s with start = 5 increment by -1 noorder comment = 'x'", "CREATE SEQUENCE IF NOT EXISTS S START WITH 5 INCREMENT BY -1"},
+		{"select d.s.nextval, nextval from t", "SELECT nextval('\"D\".\"S\"') AS \"NEXTVAL\", NEXTVAL AS \"NEXTVAL\" FROM T"},
+	};
+
+	(void)state;
+	expect(cases, COUNT_OF(cases));
+}
+
 static void statements_without_text_say_what_changes(void **state)
 {
 	static const struct {
@@ -411,6 +438,7 @@ int main(void)
 		cmocka_unit_test(clauses_of_queries_become_duckdbs),
 		cmocka_unit_test(changes_of_rows_become_steps),
 		cmocka_unit_test(array_binds_are_read_as_rows),
+		cmocka_unit_test(definitions_lose_what_duckdb_lacks),
 		cmocka_unit_test(statements_without_text_say_what_changes),
 		cmocka_unit_test(what_cannot_work_is_refused_by_its_kind),
 		cmocka_unit_test(columns_are_traced_to_their_tables),
