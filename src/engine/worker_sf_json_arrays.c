@@ -76,7 +76,7 @@ static void generate_range(struct variant_call *f)
 	int64_t step = f->n > 2 ? f->ints[2] : 1, v = f->ints[0];
 
 	if (step == 0) {
-		variant_fails(f, "Invalid argument for ARRAY_GENERATE_RANGE: step must not be 0");
+		variant_fails(f, "100402/22000", "Invalid argument for ARRAY_GENERATE_RANGE: step must not be 0");
 		return;
 	}
 	while ((step > 0 ? v < f->ints[1] : v > f->ints[1]) && buf_ok(&f->out)) {
@@ -223,7 +223,7 @@ static void array_insert(struct variant_call *f)
 	if (at < 0)
 		at = 0;
 	if (at > VARIANT_BYTES)
-		variant_fails(f, "Array position %lld is more than the maximum of %d", (long long)at, VARIANT_BYTES);
+		variant_fails(f, "100078/22000", "Array position %lld is more than the maximum of %d", (long long)at, VARIANT_BYTES);
 	else
 		insert_at(f, (size_t)at, f->v[2]);
 }
@@ -299,7 +299,7 @@ static void array_flatten(struct variant_call *f)
 			return;
 		}
 		if (variant_kind(v) != VARIANT_ARRAY) {
-			variant_fails(f, "Not an array: '%.*s'", SARG(str_head(v, 100)));
+			variant_fails(f, "100107/22000", "Not an array: '%.*s'", SARG(str_head(v, 100)));
 			return;
 		}
 		for (struct variant_items it = variant_items(v); variant_next(&it, &key, &item);)
@@ -418,6 +418,67 @@ static void array_both(struct variant_call *f)
 	variant_end(&l, ']');
 }
 
+/* ARRAY_UNION_AGG: of each value as many as the array has that has the most. */
+static void array_union(struct variant_call *f)
+{
+	struct variant_list l = variant_list(&f->out, '[');
+	struct str key, array, item;
+	OWNS(buf) all = {0};
+	size_t at = 0, n, run = 0, most = 0;
+	struct ranked *v;
+	int order = ASCENDING;
+
+	if (f->v[0].p)
+		for (struct variant_items it = variant_items(f->v[0]); variant_next(&it, &key, &array); at++)
+			for (struct variant_items in = variant_items(array); variant_next(&in, &key, &item);) {
+				struct ranked r = {item, at, false};
+
+				buf_add(&all, str_from((const char *)&r, sizeof(r)));
+			}
+	n = all.n / sizeof(*v);
+	v = (struct ranked *)(void *)all.p;
+	if (n > 1)
+		qsort_r(v, n, sizeof(*v), by_value, &order);
+	for (size_t i = 0; i < n; i++) {
+		bool again = i > 0 && same(v[i].v, v[i - 1].v);
+
+		run = again && v[i].at == v[i - 1].at ? run + 1 : 1;
+		if (!again)
+			most = 0;
+		if (run > most) {
+			most = run;
+			variant_add(&l, v[i].v);
+		}
+	}
+	variant_end(&l, ']');
+}
+
+/* Objects {"$1": …, "$2": …} of the items that stand at one place. */
+static void arrays_zip(struct variant_call *f)
+{
+	struct variant_list l = variant_list(&f->out, '[');
+	int64_t n = 0;
+	struct str item;
+
+	for (int a = 0; a < f->n; a++)
+		n = variant_count(f->v[a]) > n ? variant_count(f->v[a]) : n;
+	for (int64_t i = 0; i < n && buf_ok(&f->out); i++) {
+		size_t from;
+
+		variant_add(&l, S(""));
+		from = f->out.n;
+		for (int a = 0; a < f->n; a++) {
+			if (!variant_at(f->v[a], i, &item) || is_undefined(item))
+				item = S("null");
+			buf_fmt(&f->out, "%s\"$%d\":", a ? "," : "{", a + 1);
+			buf_add(&f->out, item);
+		}
+		buf_addc(&f->out, '}');
+		variant_sort_members(&f->out, from);
+	}
+	variant_end(&l, ']');
+}
+
 const struct variant_function variant_arrays[] = {
 	VARIANT_FN("ARRAY_CONSTRUCT", "v*", GIVES_ARRAY, array_construct, .nulls = true),
 	VARIANT_FN("ARRAY_CONSTRUCT_COMPACT", "v*", GIVES_ARRAY, array_construct, .nulls = true, .extra = 1),
@@ -443,6 +504,8 @@ const struct variant_function variant_arrays[] = {
 	VARIANT_FN("SF_ARRAY_SORT", "v|ii", GIVES_ARRAY, array_sort),
 	VARIANT_FN("SF_ARRAY_DISTINCT", "v", GIVES_ARRAY, array_distinct),
 	VARIANT_FN("ARRAY_INTERSECTION", "vv", GIVES_ARRAY, array_both, .extra = 1),
+	VARIANT_FN("SF_ARRAY_UNION", "v", GIVES_ARRAY, array_union, .nulls = true),
+	VARIANT_FN("ARRAYS_ZIP", "vv*", GIVES_ARRAY, arrays_zip),
 	VARIANT_FN("ARRAY_EXCEPT", "vv", GIVES_ARRAY, array_both),
 };
 const size_t variant_narrays = COUNT_OF(variant_arrays);

@@ -100,7 +100,7 @@ static bool object_from_any(duckdb_function_info info, idx_t n, duckdb_vector in
 			continue;
 		}
 		buf_clear(&error);
-		buf_lit(&error, "Failed to cast variant value ");
+		buf_lit(&error, "SF 100071/22000 Failed to cast variant value ");
 		buf_add(&error, str_head(buf_str(&text), 200));
 		buf_lit(&error, " to OBJECT");
 		if (!fails(info, out, i, buf_cstr(&error)) && duckdb_cast_function_get_cast_mode(info) == DUCKDB_CAST_NORMAL)
@@ -351,7 +351,7 @@ static bool refuse(struct target *t, const struct out_of *o, struct str v, idx_t
 
 	buf_clear(&t->room);
 	variant_put_json(&t->room, v);
-	snprintf(text, sizeof(text), "Failed to cast variant value %.*s to %s", SARG(str_head(buf_str(&t->room), 200)), o->told);
+	snprintf(text, sizeof(text), "SF 100071/22000 Failed to cast variant value %.*s to %s", SARG(str_head(buf_str(&t->room), 200)), o->told);
 	fails(t->info, t->out, row, text);
 	return duckdb_cast_function_get_cast_mode(t->info) != DUCKDB_CAST_NORMAL;
 }

@@ -145,7 +145,7 @@ static int modes_of(struct flat *f, struct str mode)
 	if (str_ieq(mode, S("ARRAY")))
 		return MODE_ARRAY;
 	if (!str_ieq(mode, S("BOTH"))) {
-		duckdb_scalar_function_set_error(f->info, "invalid value for parameter MODE of FLATTEN: OBJECT, ARRAY or BOTH");
+		duckdb_scalar_function_set_error(f->info, "SF 001008/22023 invalid value for parameter MODE of FLATTEN: OBJECT, ARRAY or BOTH");
 		f->failed = true;
 	}
 	return MODE_OBJECT | MODE_ARRAY;
@@ -179,7 +179,7 @@ static struct str input_at(struct flat *f, struct inputs *in, idx_t row)
 	v = buf_str(&in->value);
 	variant_path(&in->path, text_at(&in->c[1], row));
 	if (in->path.bad) {
-		duckdb_scalar_function_set_error(f->info, "Invalid extraction path in FLATTEN");
+		duckdb_scalar_function_set_error(f->info, "SF 100402/22000 Invalid extraction path in FLATTEN");
 		f->failed = true;
 		return none;
 	}

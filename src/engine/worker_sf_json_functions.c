@@ -56,17 +56,18 @@ static void bind(duckdb_bind_info info)
 
 	if (n >= a.least && (a.most < 0 || n <= a.most))
 		return;
-	snprintf(text, sizeof(text), "%s arguments for function [%s], expected %d, got %d", n < a.least ? "not enough" : "too many", fn->name,
-		 n < a.least ? a.least : a.most, n);
+	snprintf(text, sizeof(text), "SF %s/42601 %s arguments for function [%s], expected %d, got %d",
+		 n < a.least ? "000938" : "000939", n < a.least ? "not enough" : "too many", fn->name, n < a.least ? a.least : a.most, n);
 	duckdb_scalar_function_bind_set_error(info, text);
 }
 
-void variant_fails(struct variant_call *f, const char *fmt, ...)
+void variant_fails(struct variant_call *f, const char *code, const char *fmt, ...)
 {
+	int n = snprintf(f->error, sizeof(f->error), "SF %s ", code);
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(f->error, sizeof(f->error), fmt, ap);
+	vsnprintf(f->error + n, sizeof(f->error) - (size_t)n, fmt, ap);
 	va_end(ap);
 	f->failed = true;
 }
@@ -130,7 +131,7 @@ static bool int_of(struct chunk *k, int i, idx_t row)
 	else if (variant_kind(v) == VARIANT_VARCHAR)
 		v = variant_text(v, &k->call.room);
 	if (variant_kind(v) != VARIANT_BOOLEAN && !variant_decimal(v, 38, 0, &n)) {
-		variant_fails(&k->call, "Numeric value '%.*s' is not recognized", SARG(str_head(v, 100)));
+		variant_fails(&k->call, "100038/22018", "Numeric value '%.*s' is not recognized", SARG(str_head(v, 100)));
 		return false;
 	}
 	k->ints[i] = n > INT64_MAX ? INT64_MAX : n < INT64_MIN ? INT64_MIN : (int64_t)n;
@@ -190,7 +191,7 @@ static void one(struct chunk *k, duckdb_vector output, idx_t row)
 	if (arguments(k, row))
 		f->fn->fn(f);
 	if (!f->failed && !buf_ok(&f->out))
-		variant_fails(f, "Actual size of the value is more than the maximum of %d bytes", VARIANT_BYTES);
+		variant_fails(f, "100078/22000", "Actual size of the value is more than the maximum of %d bytes", VARIANT_BYTES);
 	if (!f->failed)
 		put_result(f, output, row);
 }
@@ -209,7 +210,7 @@ static bool begin(struct chunk *k, const struct variant_function *fn, duckdb_dat
 	for (int i = 0; i < n; i++) {
 		k->letters[i] = letter_of(fn->signature, i);
 		if (!variant_column(&k->arena, duckdb_data_chunk_get_vector(input, (idx_t)i), &k->columns[i])) {
-			variant_fails(&k->call, "Argument %d of %s is of a type that cannot be a VARIANT", i + 1, fn->name);
+			variant_fails(&k->call, "001044/42P13", "Argument %d of %s is of a type that cannot be a VARIANT", i + 1, fn->name);
 			return false;
 		}
 	}

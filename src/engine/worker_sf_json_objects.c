@@ -3,7 +3,7 @@
 
 static void duplicate(struct variant_call *f, struct str key)
 {
-	variant_fails(f, "Duplicate field key '%.*s'", SARG(str_head(key, 200)));
+	variant_fails(f, "100070/22000", "Duplicate field key '%.*s'", SARG(str_head(key, 200)));
 }
 
 /* The object that was built in f->out, its keys in order; fails when one came twice. */
@@ -64,7 +64,7 @@ static void object_construct(struct variant_call *f)
 		return;
 	}
 	if (f->n % 2) {
-		variant_fails(f, "not enough arguments for function [%s], expected %d, got %d", f->fn->name, f->n + 1, f->n);
+		variant_fails(f, "000938/42601", "not enough arguments for function [%s], expected %d, got %d", f->fn->name, f->n + 1, f->n);
 		return;
 	}
 	for (int i = 0; i < f->n; i += 2) {
@@ -83,7 +83,7 @@ static bool object_of(struct variant_call *f, int i)
 	}
 	if (variant_kind(f->v[i]) == VARIANT_OBJECT)
 		return true;
-	variant_fails(f, "Failed to cast variant value %.*s to OBJECT", SARG(str_head(f->v[i], 200)));
+	variant_fails(f, "100071/22000", "Failed to cast variant value %.*s to OBJECT", SARG(str_head(f->v[i], 200)));
 	return false;
 }
 
@@ -180,7 +180,7 @@ static void arrays_to_object(struct variant_call *f)
 	struct str none, key, v, text;
 
 	if (variant_count(f->v[0]) != variant_count(f->v[1])) {
-		variant_fails(f, "The key array and value array had unequal lengths in ARRAYS_TO_OBJECT");
+		variant_fails(f, "100402/22000", "The key array and value array had unequal lengths in ARRAYS_TO_OBJECT");
 		return;
 	}
 	while (variant_next(&keys, &none, &key) && variant_next(&values, &none, &v))

@@ -58,7 +58,8 @@ struct variant_function {
 };
 #define VARIANT_FN(n, s, g, ...) {.name = n, .signature = s, .gives = g, .fn = __VA_ARGS__}
 bool variant_functions_register(duckdb_connection con, const struct variant_function *v, size_t n) NODISCARD;
-void variant_fails(struct variant_call *f, const char *fmt, ...) PRINTF(2, 3);
+/* `code`: Snowflake's and the SQL state, as "100069/22P02". */
+void variant_fails(struct variant_call *f, const char *code, const char *fmt, ...) PRINTF(3, 4);
 void variant_gives_null(struct variant_call *f);
 void variant_gives(struct variant_call *f, struct str v);
 

@@ -24,7 +24,7 @@ static void parse_json(struct variant_call *f)
 		break;
 	}
 	if (f->fn->extra == ON_ERROR_FAIL)
-		variant_fails(f, "Error parsing JSON: %s", error.text);
+		variant_fails(f, "100069/22P02", "Error parsing JSON: %s", error.text);
 	else if (f->fn->extra == ON_ERROR_TELL)
 		variant_gives(f, str_of(error.text));
 	else
@@ -59,7 +59,7 @@ static void cannot_cast(struct variant_call *f, const char *to)
 {
 	buf_clear(&f->room);
 	variant_put_json(&f->room, f->v[0]);
-	variant_fails(f, "Failed to cast variant value %.*s to %s", SARG(str_head(buf_str(&f->room), 200)), to);
+	variant_fails(f, "100071/22000", "Failed to cast variant value %.*s to %s", SARG(str_head(buf_str(&f->room), 200)), to);
 }
 
 static void to_object(struct variant_call *f)
@@ -150,11 +150,31 @@ static void get_path(struct variant_call *f)
 
 	variant_path(&f->path, f->v[1]);
 	if (f->path.bad)
-		variant_fails(f, "Invalid extraction path '%.*s'", SARG(str_head(f->v[1], 200)));
+		variant_fails(f, "100402/22000", "Invalid extraction path '%.*s'", SARG(str_head(f->v[1], 200)));
 	else if (!variant_get(f->v[0], &f->path, &found))
 		f->null = true;
 	else
 		variant_gives(f, found);
+}
+
+/* Of a text with JSON in it; what is there, as text. */
+static void json_extract_path_text(struct variant_call *f)
+{
+	struct variant_error error;
+	struct str found, text;
+
+	buf_clear(&f->room2);
+	if (variant_parse(f->v[0], false, &f->room2, &error) == VARIANT_WRONG) {
+		variant_fails(f, "100069/22P02", "Error parsing JSON: %s", error.text);
+		return;
+	}
+	variant_path(&f->path, f->v[1]);
+	if (f->path.bad)
+		variant_fails(f, "100402/22000", "Invalid extraction path '%.*s'", SARG(str_head(f->v[1], 200)));
+	else if (variant_get(buf_str(&f->room2), &f->path, &found) && variant_varchar(found, &f->room, &text))
+		variant_gives(f, text);
+	else
+		f->null = true;
 }
 
 static void sort_key(struct variant_call *f)
@@ -176,6 +196,7 @@ const struct variant_function variant_values[] = {
 	VARIANT_FN("GET", "vv", GIVES_VARIANT, get),
 	VARIANT_FN("GET_IGNORE_CASE", "vv", GIVES_VARIANT, get, .extra = 1),
 	VARIANT_FN("GET_PATH", "vt", GIVES_VARIANT, get_path),
+	VARIANT_FN("SF_JSON_EXTRACT_PATH_TEXT", "tt", GIVES_TEXT, json_extract_path_text),
 	VARIANT_FN("SF_SORT_KEY", "v", GIVES_TEXT, sort_key),
 	IS("IS_ARRAY", KIND(VARIANT_ARRAY)),
 	IS("IS_BINARY", KIND(VARIANT_BINARY)),
