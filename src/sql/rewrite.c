@@ -380,6 +380,8 @@ static bool write_statement(struct writer *w, struct sql_span s)
 		own = change_statement(&h);
 	if (!own)
 		own = create_statement(&h);
+	if (!own)
+		own = alter_statement(&h);
 	return own ? own(w, &h, s) : write_span(w, write_call(w, s), s.to);
 }
 

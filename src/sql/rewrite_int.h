@@ -111,6 +111,7 @@ typedef bool statement_fn(struct writer *w, const struct sql_head *h, struct sql
 statement_fn *session_statement(const struct sql_head *h);
 statement_fn *change_statement(const struct sql_head *h); /* dialect_change.c */
 statement_fn *create_statement(const struct sql_head *h); /* dialect_create.c */
+statement_fn *alter_statement(const struct sql_head *h);  /* dialect_alter.c */
 /* ERR_SQL 000002 for what cannot work (dialect_refuse.c). */
 bool refuse_unsupported(struct call *c, const struct sql_tokens *t, const struct sql_head *h) NODISCARD;
 bool unsupported(struct call *c, const struct sql_token *k, struct str what);

@@ -259,8 +259,9 @@ static void definitions_lose_what_duckdb_lacks(void **state)
 	static const struct pair cases[] = {
 		{"create or replace transient table s.t (id int primary key, a date not null unique comment 'x''y', b int references u (id) on delete set null, "
 		 "constraint k unique (a), primary key (b, \"id\"), foreign key (a) references v) cluster by (a) data_retention_time_in_days = 1 comment = 'z'",
-		 "CREATE OR REPLACE TABLE S.T (ID BIGINT NOT NULL, A DATE NOT NULL, B BIGINT NOT NULL); COMMENT ON COLUMN S.T.\"A\" IS 'x''y'; COMMENT ON TABLE S.T IS 'z'"},
-		{"create table t (constraint k primary key (a), a int)", "CREATE TABLE T ( A BIGINT NOT NULL)"},
+		 "CREATE OR REPLACE TABLE S.T (ID BIGINT NOT NULL, A DATE NOT NULL, B BIGINT NOT NULL, CHECK ('SF PRIMARY KEY ' <> '' OR \"ID\" IS NULL), "
+		 "CHECK ('SF UNIQUE ' <> '' OR \"A\" IS NULL), CHECK ('SF UNIQUE K' <> '' OR \"A\" IS NULL), CHECK ('SF PRIMARY KEY ' <> '' OR \"B\" IS NULL OR \"id\" IS NULL)); COMMENT ON COLUMN S.T.\"A\" IS 'x''y'; COMMENT ON TABLE S.T IS 'z'"},
+		{"create table t (constraint k primary key (a), a int)", "CREATE TABLE T ( A BIGINT NOT NULL, CHECK ('SF PRIMARY KEY K' <> '' OR \"A\" IS NULL))"},
 		{"create table t (id int autoincrement start 5 increment 2 order not null, b int identity(1, 1))",
 		 "CREATE TABLE T (ID BIGINT NOT NULL, B BIGINT); CREATE OR REPLACE SEQUENCE \"SF$IDENTITY$T$ID\" START WITH 5 INCREMENT BY 2; "
 		 "ALTER TABLE T ALTER COLUMN \"ID\" SET DEFAULT nextval('\"SF$IDENTITY$T$ID\"'); CREATE OR REPLACE SEQUENCE \"SF$IDENTITY$T$B\" START WITH 1 INCREMENT BY 1; "
@@ -279,6 +280,35 @@ static void definitions_lose_what_duckdb_lacks(void **state)
 
 	(void)state;
 	expect(cases, COUNT_OF(cases));
+}
+
+static void alterations_become_one_a_statement(void **state)
+{
+	static const struct pair cases[] = {
+		{"alter table s.t add column if not exists a number, b date default f(1) not null",
+		 "ALTER TABLE S.T ADD COLUMN IF NOT EXISTS A DECIMAL(38,0); ALTER TABLE S.T ADD COLUMN B DATE DEFAULT F(1); ALTER TABLE S.T ALTER COLUMN \"B\" SET NOT NULL"},
+		{"alter table t add primary key (a)", "DELETE FROM T WHERE FALSE"},
+		{"alter table t drop column if exists a, b", "ALTER TABLE T DROP COLUMN IF EXISTS \"A\"; ALTER TABLE T DROP COLUMN IF EXISTS \"B\""},
+		{"alter table t modify column a int, column b drop not null, c comment 'x'",
+		 "ALTER TABLE T ALTER COLUMN \"A\" TYPE BIGINT; ALTER TABLE T ALTER COLUMN \"B\" DROP NOT NULL; COMMENT ON COLUMN T.\"C\" IS 'x'"},
+		{"alter table if exists t alter a set data type string", "ALTER TABLE IF EXISTS T ALTER COLUMN \"A\" TYPE VARCHAR"},
+		{"alter table t rename to d.s.u", "ALTER TABLE T RENAME TO \"U\""},
+		{"alter table t rename column a to b", "ALTER TABLE T RENAME COLUMN A TO B"},
+		{"alter table t swap with u", "ALTER TABLE T RENAME TO \"SF$SWAP\"; ALTER TABLE \"U\" RENAME TO \"T\"; ALTER TABLE \"SF$SWAP\" RENAME TO \"U\""},
+		{"alter table t set comment = 'x'", "COMMENT ON TABLE T IS 'x'"},
+		{"alter table t cluster by (a)", "DELETE FROM T WHERE FALSE"},
+		{"alter view v rename to w", "ALTER VIEW V RENAME TO \"W\""},
+		{"comment if exists on table t is 'x'", "COMMENT ON TABLE T IS 'x'"},
+	};
+	static const struct refused refusals[] = {
+		{"alter table t", "SQL compilation error:\nsyntax error line 1 at position 13 unexpected '<EOF>'.", "001003"},
+		{"alter table t explode", "SQL compilation error:\nsyntax error line 1 at position 14 unexpected 'explode'.", "001003"},
+		{"comment on schema s is 'x'", "Unsupported feature 'COMMENT ON SCHEMA'.", "000002"},
+	};
+
+	(void)state;
+	expect(cases, COUNT_OF(cases));
+	expect_refused(refusals, COUNT_OF(refusals));
 }
 
 static void statements_without_text_say_what_changes(void **state)
@@ -439,6 +469,7 @@ int main(void)
 		cmocka_unit_test(changes_of_rows_become_steps),
 		cmocka_unit_test(array_binds_are_read_as_rows),
 		cmocka_unit_test(definitions_lose_what_duckdb_lacks),
+		cmocka_unit_test(alterations_become_one_a_statement),
 		cmocka_unit_test(statements_without_text_say_what_changes),
 		cmocka_unit_test(what_cannot_work_is_refused_by_its_kind),
 		cmocka_unit_test(columns_are_traced_to_their_tables),

@@ -545,7 +545,7 @@ static void types_become_duckdbs(void **state)
 		 "K BOOLEAN, L DATE, M TIME_3, N TIMESTAMP, O TIMESTAMP, P TIMESTAMPTZ, "
 		 "Q TIMESTAMPTZ, R TIMESTAMP, S SF_VARIANT, T SF_ARRAY, U DOUBLE)"},
 		{"alter table t add column if not exists a number", "ALTER TABLE T ADD COLUMN IF NOT EXISTS A DECIMAL(38,0)"},
-		{"alter table t alter column a set data type string", "ALTER TABLE T ALTER COLUMN A SET DATA TYPE VARCHAR"},
+		{"alter table t alter column a set data type string", "ALTER TABLE T ALTER COLUMN \"A\" TYPE VARCHAR"},
 		{"select * from t where a::number(3, 1) = try_cast(f(b as_) as int)", "SELECT * FROM T WHERE A :: DECIMAL(3,1) = TRY_CAST(F(B AS_) AS BIGINT)"},
 		{"create table t (a varchar(3), \"b\"\"c\" char) as select 1, 2", "CREATE TABLE T AS SELECT CAST(\"A\" AS VARCHAR) AS \"A\", CAST(\"b\"\"c\" AS VARCHAR) AS \"b\"\"c\" FROM ( SELECT 1 AS \"1\", 2 AS \"2\") AS q(\"A\", \"b\"\"c\")"},
 		{"values (a.b::varchar(3), f(x)[0]::char, -c::int::text(2), cast(g(1) as string(4)), (1)::varchar, v::varchar(16777216))",
