@@ -152,6 +152,32 @@ static struct str behind_as(struct judge *j, struct str create)
 	return (struct str){NULL, 0};
 }
 
+/* Every overload of CREATE MACRO f(…) AS body, (…) AS body; joined by commas. */
+static struct str bodies(struct judge *j, struct str create, const struct sql_tokens *t)
+{
+	OWNS(buf) b = {0};
+	size_t from = 0;
+
+	for (int i = 0; i + 1 < t->n; i++) {
+		const struct sql_token *k = &t->v[i];
+
+		if (k->depth != 0)
+			continue;
+		if (!from && sql_is(t, i, "AS")) {
+			from = t->v[i + 1].at;
+		} else if (from && str_eq(k->text, S(",")) && k[1].match > i && sql_is(t, k[1].match + 1, "AS")) {
+			buf_add(&b, str_from(create.p + from, k->at - from));
+			buf_lit(&b, ", ");
+			i = k[1].match + 1;
+			from = t->v[i + 1].at;
+		}
+	}
+	if (!from)
+		return (struct str){NULL, 0};
+	buf_add(&b, str_tail(create, from));
+	return arena_dup(j->t->call.arena, buf_str(&b));
+}
+
 /* --- functions --- */
 static void know(struct repeats *r, struct str name, enum verdict is, struct str made_of)
 {
@@ -203,7 +229,7 @@ static void know_helpers(struct judge *j)
 			continue;
 		}
 		sql_classify(&j->t->call, &tokens, (struct sql_span){0, tokens.n}, &class);
-		know(j->r, class.leaf, LOOK, behind_as(j, str_of(*sql)));
+		know(j->r, class.leaf, LOOK, bodies(j, str_of(*sql), &tokens));
 	}
 }
 

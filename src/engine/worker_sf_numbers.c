@@ -412,7 +412,17 @@ static void shift(struct sf_row *r)
 		sf_put_int(r, n < -63 ? -(v < 0) : v >> -n);
 }
 
+static void cube_root(struct sf_row *r)
+{
+	double v = sf_double(r, 0), root = cbrt(v);
+
+	if (root != 0 && root - root == 0) /* the library's is off by a bit; one step of Newton's */
+		root -= (root * root * root - v) / (3 * root * root);
+	sf_put_double(r, root);
+}
+
 static const struct sf_function functions[] = {
+	{"SF_CBRT", "D>D", cube_root, 0},
 	{"SF_SHIFT", "II>I", shift, 0},
 	{"SF_DIVIDE", "AA>Q", divide, 0},
 	{"SF_DIVIDE", "DA>D", divide_reals, 0},

@@ -44,6 +44,28 @@ static void length(struct sf_row *r)
 	sf_put_int(r, n);
 }
 
+/* Of other types: elements of a LIST, as DuckDB's own macros ask for them; else characters of the text. */
+static void length_of_any(struct sf_row *r)
+{
+	__int128 v;
+	int scale;
+
+	if (r->args[0].type == DUCKDB_TYPE_LIST) {
+		sf_put_int(r, (int64_t)((const duckdb_list_entry *)r->args[0].at)[r->row].length);
+		return;
+	}
+	if (r->args[0].type == DUCKDB_TYPE_BOOLEAN) {
+		sf_put_int(r, sf_bool(r, 0) ? 4 : 5);
+		return;
+	}
+	if (!sf_number(r, 0, &v, &scale)) {
+		sf_fails(r, SF_BAD_ARGUMENT, "Invalid argument types for function 'LENGTH'");
+		return;
+	}
+	sf_number_text(v, scale, &r->text);
+	sf_put_int(r, (int64_t)r->text.n);
+}
+
 static void octets(struct sf_row *r)
 {
 	sf_put_int(r, (int64_t)sf_text(r, 0).n);
@@ -196,6 +218,21 @@ static void substr(struct sf_row *r)
 	sf_put_text(r, str_head(s, at_char(s, n, bytes)));
 }
 
+static void reverse(struct sf_row *r)
+{
+	struct str s = sf_text(r, 0);
+	bool bytes = r->args[0].type == DUCKDB_TYPE_BLOB;
+	size_t at = s.n;
+	char *to = buf_room(&r->text, s.n);
+
+	for (size_t i = 0, size; to && i < s.n; i += size) {
+		size = bytes ? 1 : char_size(s, i);
+		at -= size;
+		memcpy(to + at, s.p + i, size);
+	}
+	sf_put_text(r, str_from(to, to ? s.n : 0));
+}
+
 /* --- likeness --- */
 static void soundex(struct sf_row *r)
 {
@@ -303,6 +340,7 @@ static const struct sf_function functions[] = {
 	{"SF_ANY_NULL", "A*>B", any_null, SF_NULLS},
 	{"SF_LENGTH", "V>I", length, 0},
 	{"SF_LENGTH", "X>I", length, 0},
+	{"SF_LENGTH", "A>I", length_of_any, 0},
 	{"SF_OCTETS", "V>I", octets, 0},
 	{"SF_OCTETS", "X>I", octets, 0},
 	{"SF_INITCAP", "V>V", initcap, 0},
@@ -318,6 +356,8 @@ static const struct sf_function functions[] = {
 	{"SF_SUBSTR", "VII>V", substr, 0},
 	{"SF_SUBSTR", "XI>X", substr, 0},
 	{"SF_SUBSTR", "XII>X", substr, 0},
+	{"SF_REVERSE", "V>V", reverse, 0},
+	{"SF_REVERSE", "X>X", reverse, 0},
 	{"SF_SOUNDEX", "V>V", soundex, 0},
 	{"SF_LIKENESS", "VV>I", likeness, 0},
 };

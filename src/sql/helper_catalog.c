@@ -93,10 +93,11 @@
 #define COUNT(s, p) "system.main.len(" ALL(s, "0", p) ")"
 #define NTH(s, g, k, p) "list_extract(" ALL(s, g, p) ", (" k ")::BIGINT)"
 /* Lengths of what is between the matches and of the matches, before the k-th. */
-#define LENGTHS(list, n) "coalesce(list_sum(list_transform(" list "[1:(" n ")::BIGINT], lambda x: system.main.length(x))), 0)::BIGINT"
+#define LENGTHS(list, n) \
+	"coalesce(system.main.length(system.main.list_aggregate(system.main.list_slice(" list ", 1, (" n ")::BIGINT), 'string_agg', '')), 0)"
 #define OFFSET_OF(s, k, p) LENGTHS("string_split_regex(" s ", " p ")", k) " + " LENGTHS(ALL(s, "0", p), "(" k ") - 1")
 #define FOUND_IN(s, a, k, e, p) \
-	"CASE WHEN " COUNT(s, p) " < (" k ") THEN 0 ELSE (" a ")::BIGINT + " OFFSET_OF(s, k, p) " + CASE WHEN (" e ") = 1 THEN " \
+	"CASE WHEN s IS NULL OR p IS NULL THEN NULL WHEN " COUNT(s, p) " < (" k ") THEN 0 ELSE (" a ")::BIGINT + " OFFSET_OF(s, k, p) " + CASE WHEN (" e ") = 1 THEN " \
 	"system.main.length(" NTH(s, "0", k, p) ") ELSE 0 END END"
 #define FOUND_AT(a, k, e, p) FOUND_IN("SF_SUBSTR(s::VARCHAR, (" a ")::BIGINT)", a, k, e, p)
 #define REPLACED(p) \
@@ -111,16 +112,19 @@
 #define ADDS_DAYS(unit, n, interval) ADDS(unit, n, interval, "INTEGER", "SF_MOMENT", "")
 #define ADDS_TIME(unit, n, interval) ADDS(unit, n, interval, "BIGINT", "SF_STAMP", "SF_TIMED")
 #define COUNTS(unit, name) \
-	MACRO("SF_DATEDIFF_" unit "(a, b) AS date_diff('" name "', SF_DAY(a)::TIMESTAMP, SF_DAY(b)::TIMESTAMP)")
+	MACRO("SF_DATEDIFF_" unit "(a, b) AS date_diff('" name "', SF_INSTANT(a)::TIMESTAMP, SF_INSTANT(b)::TIMESTAMP)")
 #define TRUNCATES(unit, name) MACRO("SF_TRUNC_" unit "(d) AS SF_AS_MOMENT(date_trunc('" name "', SF_DAY(d)), d)")
 #define PART(part, name) PART_NAMED("SF_PART_" part, name)
 #define PART_NAMED(f, name) MACRO(f "(d) AS date_part('" name "', SF_DAY(d)::TIMESTAMP)::BIGINT")
-#define EPOCH_MICROS "epoch_us(SF_DAY(d))"
+#define EPOCH_MICROS "epoch_us(SF_INSTANT(d))"
 #define OFFSET_MINUTES(d) "coalesce(SF_ZONE(" d "), date_part('timezone', SF_LTZ(" d "))::BIGINT // 60)"
 #define SLICED(interval, origin) "time_bucket(" interval ", SF_DAY(d)::TIMESTAMP, TIMESTAMP '" origin "')"
 #define SLICES(unit, interval, origin) \
 	MACRO("SF_SLICE_" unit "(d, n) AS SF_AS_MOMENT(" SLICED(interval, origin) ", d), (d, n, w) AS SF_AS_MOMENT(" \
 	      SLICED(interval, origin) " + CASE WHEN upper(w) = 'END' THEN " interval " ELSE INTERVAL 0 DAY END, d)")
+/* TIMESTAMP_TZ of a wall clock's time w in the zone z. */
+#define IN_ZONE(w, z) \
+	"SF_TZ(timezone('UTC', timezone(" z ", " w ")), date_diff('minute', timezone('UTC', timezone(" z ", " w ")), " w "))"
 #define IS_MONTH_END(d) "SF_DAY(" d ")::DATE = system.main.last_day(SF_DAY(" d ")::DATE)"
 #define MONTHS "date_diff('month', SF_DAY(b)::TIMESTAMP, SF_DAY(a)::TIMESTAMP)"
 #define FROM_YMD "(make_date(y::BIGINT, 1, 1) + to_months(m::INTEGER - 1))::DATE + (d::INTEGER - 1)"
