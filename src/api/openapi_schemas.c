@@ -3,12 +3,20 @@
 
 const struct api_schema api_schemas[] = {
 	{"SubmitSnowflake",
-	 "{\"type\":\"object\",\"required\":[\"statement\"],\"properties\":{\"statement\":{\"type\":\"string\"},"
+	 "{\"type\":\"object\",\"required\":[\"statement\"],\"properties\":{\"statement\":{\"type\":\"string\","
+	 "\"description\":\"one, or as many as MULTI_STATEMENT_COUNT says\"},"
 	 "\"timeout\":{\"type\":\"integer\",\"minimum\":0},\"database\":{\"type\":\"string\"},"
 	 "\"schema\":{\"type\":\"string\"},\"warehouse\":{\"type\":\"string\"},\"role\":{\"type\":\"string\"},"
 	 "\"bindings\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
-	 "\"properties\":{\"type\":{\"type\":\"string\"},\"value\":{\"type\":[\"string\",\"null\"]}}}},"
-	 "\"parameters\":{\"type\":\"object\"}}}"},
+	 "\"properties\":{\"type\":{\"type\":\"string\"},\"value\":{\"type\":[\"string\",\"null\",\"array\"],"
+	 "\"description\":\"an array has a value for each row of a batch\",\"items\":{\"type\":[\"string\",\"null\"]}}}}},"
+	 "\"parameters\":{\"type\":\"object\",\"description\":\"names in any case; unknown ones are ignored\",\"properties\":{"
+	 "\"MULTI_STATEMENT_COUNT\":{\"type\":[\"string\",\"integer\"]},\"ROWS_PER_RESULTSET\":{\"type\":[\"string\",\"integer\"]},"
+	 "\"QUERY_TAG\":{\"type\":\"string\"},\"TIMEZONE\":{\"type\":\"string\"},\"USE_CACHED_RESULT\":{\"type\":[\"string\",\"boolean\"]},"
+	 "\"DATE_OUTPUT_FORMAT\":{\"type\":\"string\"},\"TIME_OUTPUT_FORMAT\":{\"type\":\"string\"},"
+	 "\"TIMESTAMP_OUTPUT_FORMAT\":{\"type\":\"string\"},\"TIMESTAMP_NTZ_OUTPUT_FORMAT\":{\"type\":\"string\"},"
+	 "\"TIMESTAMP_LTZ_OUTPUT_FORMAT\":{\"type\":\"string\"},\"TIMESTAMP_TZ_OUTPUT_FORMAT\":{\"type\":\"string\"},"
+	 "\"BINARY_OUTPUT_FORMAT\":{\"type\":\"string\",\"enum\":[\"HEX\",\"BASE64\"]}}}}}"},
 	{"Submit",
 	 "{\"type\":\"object\",\"required\":[\"sql\"],\"additionalProperties\":false,"
 	 "\"properties\":{\"sql\":{\"type\":\"string\"},\"session_id\":{\"type\":\"string\"},"
@@ -17,7 +25,8 @@ const struct api_schema api_schemas[] = {
 	{"ResultSet",
 	 "{\"type\":\"object\",\"properties\":{\"resultSetMetaData\":{\"type\":\"object\"},\"data\":{\"type\":\"array\","
 	 "\"items\":{\"type\":\"array\",\"items\":{\"type\":[\"string\",\"null\"]}}},\"code\":{\"type\":\"string\"},"
-	 "\"statementStatusUrl\":{\"type\":\"string\"},\"requestId\":{\"type\":\"string\"},"
+	 "\"statementHandles\":{\"type\":\"array\",\"description\":\"of a request with several statements: theirs, in order\","
+	 "\"items\":{\"type\":\"string\"}},\"statementStatusUrl\":{\"type\":\"string\"},\"requestId\":{\"type\":\"string\"},"
 	 "\"sqlState\":{\"type\":\"string\"},\"statementHandle\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
 	 "\"createdOn\":{\"type\":\"integer\"},\"stats\":{\"type\":\"object\"}}}"},
 	{"QueryStatus",
@@ -37,8 +46,9 @@ const struct api_schema api_schemas[] = {
 	 "\"started_at\":{\"type\":[\"string\",\"null\"]},\"completed_at\":{\"type\":[\"string\",\"null\"]},"
 	 "\"expires_at\":{\"type\":[\"string\",\"null\"]},\"progress\":{\"type\":[\"number\",\"null\"]},"
 	 "\"row_count\":{\"type\":[\"integer\",\"null\"]},\"result_bytes\":{\"type\":\"integer\"},"
-	 "\"partition_count\":{\"type\":\"integer\"},\"sql_state\":{\"type\":\"string\"},\"error\":{\"type\":[\"object\","
-	 "\"null\"],\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
+	 "\"partition_count\":{\"type\":\"integer\"},\"sql_state\":{\"type\":\"string\"},"
+	 "\"query_tag\":{\"type\":[\"string\",\"null\"]},\"error\":{\"type\":[\"object\",\"null\"],"
+	 "\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
 	 "\"sqlstate\":{\"type\":\"string\"},\"position\":{\"type\":[\"integer\",\"null\"]}}}}}"},
 	{"StatementList",
 	 "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\","

@@ -13,12 +13,13 @@ static const struct cli_verb verbs[] = {
 	 NULL},
 	{"sql", cli_sql,
 	 "sql [--url URL] [--token T] [--tenant T] [--format table|json|ndjson|csv] [--timeout SECONDS]\n"
-	 "    [--session ID] [--snowflake] [-f FILE | \"SQL\"]",
+	 "    [--session ID] [--snowflake [--database D] [--schema S]] [-f FILE | \"SQL\"]",
 	 "run a statement and print its result",
 	 "Reads the statement from the argument, from FILE, or from standard input.\n"
 	 "URL is http://host:port, https://host:port or unix:/path; the default is\n"
 	 "http://127.0.0.1:8484. --snowflake submits in Snowflake's dialect, through\n"
-	 "/api/v2/statements. MAYFLY_URL, MAYFLY_TOKEN, MAYFLY_TENANT and MAYFLY_SESSION\n"
+	 "/api/v2/statements; the text may then hold many statements, which share a\n"
+	 "session, and each result is printed. MAYFLY_URL, MAYFLY_TOKEN, MAYFLY_TENANT and MAYFLY_SESSION\n"
 	 "stand for the options of those names. Ctrl-C cancels the statement.\n"
 	 "Exit codes: 0 done, 1 the statement failed, 2 wrong usage, 3 no server, 130 canceled.\n"},
 	{"statements", cli_statements,

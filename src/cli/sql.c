@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -14,7 +15,7 @@ enum {
 
 struct sql_run {
 	struct remote remote;
-	struct str sql, file, session;
+	struct str sql, file, session, database, schema;
 	const struct cli_format *format;
 	bool snowflake;
 	int64_t timeout_seconds;   /* 0 = the server's */
@@ -61,6 +62,18 @@ bool cli_read_sql(struct call *c, struct str file, struct str *sql)
 
 /* --- submit --- */
 
+static void add_context(struct json_out *o, const struct sql_run *r)
+{
+	if (r->database.n)
+		JSON_FIELD_TEXT(o, "database", r->database);
+	if (r->schema.n)
+		JSON_FIELD_TEXT(o, "schema", r->schema);
+	json_key(o, S("parameters"));
+	json_begin_object(o);
+	JSON_FIELD_TEXT(o, "MULTI_STATEMENT_COUNT", S("0"));
+	json_end_object(o);
+}
+
 static struct str submit_body(struct call *c, const struct sql_run *r)
 {
 	OWNS(buf) b = {0};
@@ -75,6 +88,8 @@ static struct str submit_body(struct call *c, const struct sql_run *r)
 	}
 	if (r->session.n && !r->snowflake)
 		JSON_FIELD_TEXT(&o, "session_id", r->session);
+	if (r->snowflake)
+		add_context(&o, r);
 	json_end_object(&o);
 	return arena_dup(c->arena, buf_str(&b));
 }
@@ -123,19 +138,58 @@ static void cancel_statement(const struct call *c, const struct sql_run *r)
 
 /* --- show --- */
 
-static bool show(struct call *c, const struct sql_run *r)
+static bool show(struct call *c, const struct sql_run *r, struct str handle)
 {
-	struct remote_ask q = {.method = "GET", .path = arena_fmt(c->arena, "/v1/statements/%.*s/result", SARG(r->follows.handle))};
+	struct remote_ask q = {.method = "GET", .path = cli_statement_path(c, handle, "/result")};
 
 	return cli_show(c, &r->remote, &q, r->format);
 }
 
-static void show_count(const struct sql_run *r, const json_node *doc)
+/* The handles of a script's statements; NULL where it was one statement. */
+static bool statements_of(struct call *c, const struct sql_run *r, const json_node **ret)
+{
+	struct remote_ask q = {.method = "GET", .timeout_ms = REMOTE_ANSWER_MS};
+	const json_node *o;
+
+	*ret = NULL;
+	if (!r->snowflake || !memchr(r->sql.p, ';', r->sql.n))
+		return true;
+	q.path = arena_fmt(c->arena, "/api/v2/statements/%.*s", SARG(remote_escape(c->arena, r->follows.handle)));
+	if (!remote_json(c, &r->remote, &q, &o))
+		return false;
+	*ret = json_get(o, "statementHandles");
+	return true;
+}
+
+/* ret_n: how many statements a script had; 1 = it is none. */
+static bool show_all(struct call *c, const struct sql_run *r, size_t *ret_n)
+{
+	const json_node *handles;
+
+	if (!statements_of(c, r, &handles))
+		return false;
+	*ret_n = handles ? json_count(handles) : 1;
+	if (!handles)
+		return show(c, r, r->follows.handle);
+	for (size_t i = 0; cli_is_array(handles) && i < json_count(handles); i++) {
+		const json_node *handle = json_at(handles, i);
+
+		if (json_kind(handle) != JSON_KIND_TEXT || !id_valid(json_text(handle)))
+			return fail(c, ERR_INTERNAL, "the server answered without a handle");
+		if (!show(c, r, json_text(handle)))
+			return false;
+	}
+	return true;
+}
+
+static void show_count(const struct sql_run *r, const json_node *doc, size_t statements)
 {
 	const json_node *n = json_get(doc, "row_count");
 	double seconds = (double)(clock_mono_ms() - r->follows.started_ms) / 1000;
 
-	if (n && json_kind(n) == JSON_KIND_INT)
+	if (statements > 1)
+		fprintf(stderr, "(%zu statements, %.3f s)\n", statements, seconds);
+	else if (n && json_kind(n) == JSON_KIND_INT)
 		fprintf(stderr, "(%lld row%s, %.3f s)\n", (long long)json_int(n), json_int(n) == 1 ? "" : "s", seconds);
 	else
 		fprintf(stderr, "(%.3f s)\n", seconds);
@@ -157,13 +211,14 @@ static void show_place(struct str sql, int position)
 static bool run(struct call *c, struct sql_run *r)
 {
 	const json_node *doc;
+	size_t statements;
 
 	r->follows.started_ms = clock_mono_ms();
 	if (!submit(c, r) || !cli_statement_follow(c, &r->follows, &doc) || !cli_statement_outcome(c, doc))
 		return false;
-	if (!show(c, r))
+	if (!show_all(c, r, &statements))
 		return false;
-	show_count(r, doc);
+	show_count(r, doc, statements);
 	return true;
 }
 
@@ -189,6 +244,7 @@ int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv)
 		REMOTE_OPTIONS(r.remote),
 		{"format", 0, &format, NULL, NULL},   {"timeout", 0, &timeout, NULL, NULL},
 		{"session", 0, &r.session, NULL, NULL}, {"file", 'f', &r.file, NULL, NULL},
+		{"database", 0, &r.database, NULL, NULL}, {"schema", 0, &r.schema, NULL, NULL},
 		{"snowflake", 0, NULL, &r.snowflake, NULL}, CLI_OPTIONS_END};
 	struct cli_list rest;
 	int code;
@@ -200,6 +256,8 @@ int cli_sql(struct call *c, const struct cli_verb *v, int argc, char **argv)
 		return cli_usage(v, "there is no format %.*s", SARG(format));
 	if (rest.n > 1 || (rest.n && r.file.n))
 		return cli_usage(v, "one statement, or one file");
+	if ((r.database.n || r.schema.n) && !r.snowflake)
+		return cli_usage(v, "--database and --schema are for --snowflake");
 	if (rest.n)
 		r.sql = rest.v[0];
 	if (!r.session.n)

@@ -68,6 +68,29 @@ def test_snowflakes_dialect_is_chosen(sql):
     assert done.returncode == 0 and [c["name"] for c in json.loads(done.stdout)["columns"]] == ["A", "B"]
 
 
+def test_a_script_in_snowflakes_dialect_prints_each_result(sql, tmp_path):
+    file = tmp_path / "script.sql"
+    name = unique("script")
+    file.write_text(f"create table {name} (id int);\nbegin; insert into {name} values (1), (2); commit;\nselect sum(id) as s from {name};\n")
+    done = sql("--snowflake", "--format", "ndjson", "-f", str(file))
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows[0] == {"status": f"Table {name.upper()} successfully created."}
+    assert str(rows[2]["number of rows inserted"]) == "2" and str(rows[4]["S"]) == "3"
+    assert "5 statements" in done.stderr
+
+
+def test_a_script_ends_at_its_first_failure(sql):
+    done = sql("--snowflake", "select 1; select 1/0; select 2")
+    assert done.returncode == 1 and "Division by zero" in done.stderr
+
+
+def test_a_context_is_for_snowflakes_dialect(sql):
+    done = sql("--snowflake", "--format", "json", "--database", "shop", "--schema", "public", "select current_database() as d, current_schema() as s")
+    assert json.loads(done.stdout)["rows"] == [["SHOP", "PUBLIC"]]
+    assert sql("--database", "shop", "select 1").returncode == 2
+
+
 @pytest.mark.parametrize("args", [("selec",), ("--snowflake", "selec"), ("select * from nope",), ("select 'x'::int",),
                                   ("select * from read_text('/etc/passwd')",), ("--timeout", "1", LONG)], ids=" ".join)
 def test_a_statement_that_fails_is_exit_1_with_the_reason(sql, args):

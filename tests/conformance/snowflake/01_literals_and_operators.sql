@@ -72,7 +72,13 @@ select 7::float / 2 as n;
 --> N: float
 3.5
 
+select 1 / 0;
+--! 100051 22012 Division by zero
+
 select 1 % 0;
+--! 100051 22012 Division by zero
+
+select 1.5 / 0.0;
 --! 100051 22012 Division by zero
 
 select case when 1 = 2 then 1 / 0 else 7 end as n;

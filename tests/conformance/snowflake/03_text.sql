@@ -52,9 +52,17 @@ select split_part('127.0.0.1', '.', 1) as a, split_part('a.b.c', '.', -1) as b, 
 --> A: text | B: text | C: text | D: text
 127 | c | a | ""
 
+select split('a,b,c', ',') as a;
+--> A: array
+["a","b","c"]
+
 select strtok('a.b.c', '.', 2) as a, strtok('one two') as b, strtok('a.b', '.', 3) as c;
 --> A: text | B: text | C: text
 b | one | NULL
+
+select strtok_to_array('a.b.c', '.') as a;
+--> A: array
+["a","b","c"]
 
 select concat('a', 'b', 'c') as a, concat('a', null) as b, concat('x') as c, concat(1, 'a') as d;
 --> A: text | B: text | C: text | D: text

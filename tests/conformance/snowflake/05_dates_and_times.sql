@@ -14,6 +14,22 @@ select to_date('1709164800') as a, date('2024-02-29 13:05:07') as b, to_date('20
 --> A: date | B: date | C: date
 2024-02-29 | 2024-02-29 | 2024-02-29
 
+select '2024-02-30'::date;
+--! 100040 22007 Date '2024-02-30' is not recognized
+
+select to_date('x', 'YYYY-MM-DD');
+--! 100096 22007 Can't parse 'x' as date with format 'YYYY-MM-DD'
+
+select '25:00:00'::time;
+--! 100108 22007 Time '25:00:00' is not recognized
+
+select 'yesterday'::timestamp_ntz;
+--! 100035 22007 Timestamp 'yesterday' is not recognized
+
+select '13:05:07.25'::time as a, to_time('13:05') as b, '13:05:07'::time(0) as c;
+--> A: time(9) | B: time(9) | C: time(0)
+13:05:07.25 | 13:05:00 | 13:05:07
+
 select '2024-02-29 13:05:07.25'::timestamp_ntz as a, '2024-02-29'::timestamp as b, '2024-02-29T13:05:07'::datetime as c;
 --> A: timestamp_ntz(9) | B: timestamp_ntz(9) | C: timestamp_ntz(9)
 2024-02-29 13:05:07.25 | 2024-02-29 00:00:00 | 2024-02-29 13:05:07
@@ -21,6 +37,10 @@ select '2024-02-29 13:05:07.25'::timestamp_ntz as a, '2024-02-29'::timestamp as 
 select '1969-12-31 23:59:59.5'::timestamp_ntz as a, '1905-01-01'::date as b, '0001-01-01 00:00:00'::timestamp_ntz as c;
 --> A: timestamp_ntz | B: date | C: timestamp_ntz
 1969-12-31 23:59:59.5 | 1905-01-01 | 0001-01-01 00:00:00
+
+select '2024-02-29 13:05:07.123456'::timestamp_ntz(3) as a, '2024-02-29 13:05:07.9'::timestamp_ntz(0) as b;
+--> A: timestamp_ntz(3) | B: timestamp_ntz(0)
+2024-02-29 13:05:07.123 | 2024-02-29 13:05:07
 
 select '2024-02-29 13:05:07.123456789'::timestamp_ntz as a;
 --> A: timestamp_ntz

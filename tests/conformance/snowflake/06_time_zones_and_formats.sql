@@ -7,19 +7,46 @@ select '2024-02-29 13:05:07'::timestamp_ltz as a, '2024-07-01 12:00:00'::timesta
 --> A: timestamp_ltz(9) | B: timestamp_ltz(9)
 2024-02-29 21:05:07 | 2024-07-01 19:00:00
 
+select '2024-02-29 15:05:07 +02:00'::timestamp_tz as a, '2024-02-29 05:05:07 -0800'::timestamp_tz as b;
+--> A: timestamp_tz(9) | B: timestamp_tz(9)
+2024-02-29 15:05:07 +02:00 | 2024-02-29 05:05:07 -08:00
+
+select '2024-02-29 13:05:07Z'::timestamp_tz as a, '2024-02-29T13:05:07+05:30'::timestamp_tz as b;
+--> A: timestamp_tz | B: timestamp_tz
+2024-02-29 13:05:07 +00:00 | 2024-02-29 13:05:07 +05:30
+
 select convert_timezone('America/Los_Angeles', 'UTC', '2024-02-29 05:05:07'::timestamp_ntz) as a;
 --> A: timestamp_ntz
 2024-02-29 13:05:07
+
+select convert_timezone('Asia/Tokyo', '2024-02-29 13:05:07 +00:00'::timestamp_tz) as a;
+--> A: timestamp_tz
+2024-02-29 22:05:07 +09:00
+
+select to_char('2024-02-29 15:05:07 +02:00'::timestamp_tz, 'YYYY-MM-DD"T"HH24:MI:SSTZH:TZM') as a;
+--> A: text
+2024-02-29T15:05:07+02:00
+
+select '2024-02-29 15:05:07 +02:00'::timestamp_tz::varchar as a;
+--> A: text
+2024-02-29 15:05:07.000 +0200
 
 --parameter TIMEZONE=Europe/Paris
 select timestamp_ltz_from_parts(2024, 2, 29, 13, 5, 7) as a, to_timestamp_ltz('2024-02-29 13:05:07') as b;
 --> A: timestamp_ltz | B: timestamp_ltz
 2024-02-29 12:05:07 | 2024-02-29 12:05:07
 
+select dateadd(hour, 1, '2024-02-29 15:05:07 +02:00'::timestamp_tz) as a;
+--> A: timestamp_tz
+2024-02-29 16:05:07 +02:00
+
 --parameter TIMEZONE=America/New_York
 select dateadd(day, 1, '2024-03-09 12:00:00'::timestamp_ltz) as a;
 --> A: timestamp_ltz
 2024-03-10 16:00:00
+
+create table moments (id int, ltz timestamp_ltz, tz timestamp_tz(3), ntz timestamp_ntz(0), t time(3));
+--ok
 
 --parameter BINARY_OUTPUT_FORMAT=HEX
 select x'00ff' as b;

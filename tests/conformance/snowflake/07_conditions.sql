@@ -44,6 +44,10 @@ select booland(1, 0) as a, boolor(0, 2) as b;
 --> A: boolean | B: boolean
 false | true
 
+select regr_valx(1, 2) as a, regr_valy(null, 2) as b;
+--> A: ? | B: ?
+2 | NULL
+
 select zeroifnull(null) + 1 as a;
 --> A: number
 1
@@ -63,6 +67,9 @@ a | NULL
 select true::int as a, false::varchar as b, to_boolean('yes') as c, to_boolean(0) as d, to_boolean('OFF') as e;
 --> A: number | B: text | C: boolean | D: boolean | E: boolean
 1 | false | true | false | false
+
+select to_boolean('maybe');
+--! 100037 22018 Boolean value 'maybe' is not recognized
 
 select try_to_boolean('maybe') as a, try_to_boolean('t') as b;
 --> A: boolean | B: boolean

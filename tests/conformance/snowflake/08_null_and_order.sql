@@ -76,6 +76,10 @@ select listagg(s, ',') within group (order by s) as a from vals;
 --> A: text
 B,a,b
 
+select array_agg(n) within group (order by n desc) as a from vals;
+--> A: array
+[3,2,1]
+
 select n is null as a, count(*) as b from vals group by 1 order by 1;
 --> A: boolean | B: number
 false | 3

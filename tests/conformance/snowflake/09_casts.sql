@@ -13,6 +13,9 @@ select 'x'::float;
 select 'x'::boolean;
 --! 100037 22018 Boolean value 'x' is not recognized
 
+select '2024-13-01'::date;
+--! 100040 22007 Date '2024-13-01' is not recognized
+
 select try_cast('abc' as int) as a, try_cast('12' as int) as b, try_cast('1.5' as number(10,1)) as c;
 --> A: number(38,0) | B: number(38,0) | C: number(10,1)
 NULL | 12 | 1.5
@@ -56,6 +59,10 @@ select '99999999999999999999999999999999999999'::number(38,0) as a;
 --> A: number(38,0)
 99999999999999999999999999999999999999
 
+select 5::variant as a, 'x'::variant as b, true::variant as c, null::variant as d;
+--> A: variant | B: variant | C: variant | D: variant
+5 | "x" | true | NULL
+
 select to_variant(5)::int as a, to_variant('x')::varchar as b, parse_json('"7"')::int as c, parse_json('1.5')::int as d;
 --> A: number(38,0) | B: text | C: number(38,0) | D: number(38,0)
 5 | x | 7 | 2
@@ -64,10 +71,24 @@ select parse_json('"2024-02-29"')::date as a, parse_json('"13:05:07"')::time as 
 --> A: date | B: time | C: boolean | D: float
 2024-02-29 | 13:05:07 | true | 1.5
 
+select parse_json('"abc"')::int;
+--! 100071 22000 Failed to cast variant value "abc" to FIXED
+
 select parse_json('{"a":1}')::varchar as a, parse_json('[1,2]')::varchar as b;
 --> A: text | B: text
 {"a":1} | [1,2]
 
+select to_array(1) as a, to_array(array_construct(1, 2)) as b, 'x'::variant::array as c;
+--> A: array | B: array | C: array
+[1] | [1,2] | ["x"]
+
+select to_object(parse_json('{"a":1}')) as a, parse_json('{"a":1}')::object as b;
+--> A: object | B: object
+{"a":1} | {"a":1}
+
 select '2024-02-29'::datetime as a, '2024-02-29'::timestampntz as b, '2024-02-29'::timestamp without time zone as c;
 --> A: timestamp_ntz | B: timestamp_ntz | C: timestamp_ntz
 2024-02-29 00:00:00 | 2024-02-29 00:00:00 | 2024-02-29 00:00:00
+
+select 1::no_such_type;
+--! 002040 42601 *Unsupported data type 'NO_SUCH_TYPE'*

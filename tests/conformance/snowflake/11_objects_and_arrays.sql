@@ -1,13 +1,85 @@
 # Objects and arrays
 # A NULL in an array prints as undefined; OBJECT_CONSTRUCT leaves keys with NULL out.
 
+select object_construct('b', 2, 'a', 1) as o, object_construct() as e, {'x': 1, 'y': 'z'} as c;
+--> O: object | E: object | C: object
+{"a":1,"b":2} | {} | {"x":1,"y":"z"}
+
+select object_construct('a', null, 'b', 1) as a, object_construct_keep_null('a', null, 'b', 1) as b;
+--> A: object | B: object
+{"b":1} | {"a":null,"b":1}
+
+select object_construct(*) as o from values (1, 'x');
+--> O: object
+{"COLUMN1":1,"COLUMN2":"x"}
+
+select object_construct('d', '2024-02-29'::date, 't', true, 'f', 1.5, 's', 'x"y') as o;
+--> O: object
+{"d":"2024-02-29","f":1.5,"s":"x\"y","t":true}
+
+select object_insert(object_construct('a', 1), 'b', 2) as a, object_insert(object_construct('a', 1), 'a', 9, true) as b, object_delete(object_construct('a', 1, 'b', 2), 'a') as c;
+--> A: object | B: object | C: object
+{"a":1,"b":2} | {"a":9} | {"b":2}
+
+select object_keys(parse_json('{"b":1,"a":2}')) as a, object_pick(object_construct('a', 1, 'b', 2), 'a') as b;
+--> A: array | B: object
+["a","b"] | {"a":1}
+
+select array_construct(1, 'x', null, 2.5) as a, array_construct() as b, [1, 2] as c, array_construct_compact(1, null, 2) as d;
+--> A: array | B: array | C: array | D: array
+[1,"x",undefined,2.5] | [] | [1,2] | [1,2]
+
 select array_size(array_construct(1, 2, 3)) as a, array_size(parse_json('[]')) as b, array_size(null) as c;
 --> A: number | B: number | C: number
 3 | 0 | NULL
 
+select array_append(array_construct(1), 2) as a, array_prepend(array_construct(1), 0) as b, array_cat(array_construct(1), array_construct(2, 3)) as c;
+--> A: array | B: array | C: array
+[1,2] | [0,1] | [1,2,3]
+
 select array_contains('x'::variant, array_construct('x', 'y')) as a, array_contains(3::variant, array_construct(1, 2)) as b, array_position(2::variant, array_construct(1, 2)) as c, array_position(9::variant, array_construct(1)) as d;
 --> A: boolean | B: boolean | C: number | D: number
 true | false | 1 | NULL
+
+select array_slice(array_construct(0, 1, 2, 3), 1, 3) as a, array_slice(array_construct(0, 1, 2, 3), -2, 4) as b, array_insert(array_construct(0, 2), 1, 1) as c;
+--> A: array | B: array | C: array
+[1,2] | [2,3] | [0,1,2]
+
+select array_distinct(array_construct(1, 2, 1)) as a, array_compact(array_construct(1, null)) as b, array_reverse(array_construct(1, 2)) as c;
+--> A: array | B: array | C: array
+[1,2] | [1] | [2,1]
+
+select array_intersection(array_construct(1, 2), array_construct(2, 3)) as a, array_except(array_construct(1, 2), array_construct(2)) as b, arrays_overlap(array_construct(1), array_construct(1, 2)) as c;
+--> A: array | B: array | C: boolean
+[2] | [1] | true
+
+select array_to_string(array_construct(1, 'a', true), '-') as a, array_sort(array_construct(3, 1, 2)) as b, array_max(array_construct(3, 1)) as c, array_min(array_construct(3, 1)) as d;
+--> A: text | B: array | C: variant | D: variant
+1-a-true | [1,2,3] | 3 | 1
+
+select array_generate_range(1, 4) as a, array_generate_range(0, 10, 5) as b, array_flatten([[1], [2, 3]]) as c, array_remove([1, 2, 1], 1) as d;
+--> A: array | B: array | C: array | D: array
+[1,2,3] | [0,5] | [1,2,3] | [2]
+
+select array_construct(array_construct(1), object_construct('a', array_construct())) as a;
+--> A: array
+[[1],{"a":[]}]
+
+select array_construct(1, 2)[0] as a, object_construct('a', 1):a as b, object_construct('a', object_construct('b', 2)):a.b::int as c;
+--> A: variant | B: variant | C: number
+1 | 1 | 2
+
+select object_agg(k, v) as o from (select column1 as k, column2::variant as v from values ('a', 1), ('b', 2));
+--> O: object
+{"a":1,"b":2}
+
+select array_agg(n) within group (order by n) as a, array_agg(distinct n) within group (order by n) as b from (select column1 as n from values (2), (1), (2), (null));
+--> A: array | B: array
+[1,2,2] | [1,2]
+
+select array_agg(n) as a from (select 1 as n where false);
+--> A: array
+[]
 
 select array_construct('a', 'b')::varchar as a, object_construct('a', 1)::varchar as b;
 --> A: text | B: text
@@ -20,6 +92,10 @@ select array_size(split('a,b', ',')) as a, split('a,b', ',')[1]::varchar as b;
 select is_array([1]) as a, is_object({}) as b, typeof([1]::variant) as c;
 --> A: boolean | B: boolean | C: text
 true | true | ARRAY
+
+select array_cat(array_construct(1), null) as a, array_append(null, 1) as b, object_keys(null) as c;
+--> A: array | B: array | C: array
+NULL | NULL | NULL
 
 select array_construct(1, 2) = array_construct(1, 2) as a, object_construct('a', 1) = object_construct('a', 1) as b;
 --> A: boolean | B: boolean

@@ -6,9 +6,35 @@ select value::int as v from table(flatten(input => parse_json('[1,2,3]')));
 2
 3
 
+select seq, key, path, index, value, this from table(flatten(input => parse_json('["a","b"]')));
+--> SEQ: number | KEY: text | PATH: text | INDEX: number | VALUE: variant | THIS: variant
+1 | NULL | [0] | 0 | "a" | ["a","b"]
+1 | NULL | [1] | 1 | "b" | ["a","b"]
+
+select key, path, index, value from table(flatten(parse_json('{"a":1,"b":[7]}'))) order by key;
+--> KEY: text | PATH: text | INDEX: number | VALUE: variant
+a | a | NULL | 1
+b | b | NULL | [7]
+
+select f.path, f.value from table(flatten(input => parse_json('{"a":{"b":[1,2]}}'), path => 'a.b')) f;
+--> PATH: text | VALUE: variant
+a.b[0] | 1
+a.b[1] | 2
+
 select count(*) as a from table(flatten(input => parse_json('[]')));
 --> A: number
 0
+
+select index, value from table(flatten(input => parse_json('[]'), outer => true));
+--> INDEX: number | VALUE: variant
+NULL | NULL
+
+select path, value from table(flatten(input => parse_json('{"a":[1,{"c":2}]}'), recursive => true)) order by path;
+--> PATH: text | VALUE: variant
+a | [1,{"c":2}]
+a[0] | 1
+a[1] | {"c":2}
+a[1].c | 2
 
 select key from table(flatten(input => parse_json('{"a":1}'), mode => 'ARRAY'));
 --> KEY: text
@@ -69,6 +95,10 @@ select value from lateral strtok_split_to_table('a b', ' ') order by 1;
 --> VALUE: text
 a
 b
+
+select * from table(flatten(input => parse_json('[5]')));
+--> SEQ: number | KEY: text | PATH: text | INDEX: number | VALUE: variant | THIS: variant
+1 | NULL | [0] | 0 | 5 | [5]
 
 select listagg(f.value::varchar, '') within group (order by f.index desc) as s from table(flatten(split('a,b,c', ','))) f;
 --> S: text

@@ -41,9 +41,17 @@ select median(qty) as a, mode(region) is not null as b, any_value(7) as c from s
 --> A: number | B: boolean | C: number
 2.500 | true | 7
 
+select percentile_cont(0.5) within group (order by qty::float) as a, percentile_disc(0.5) within group (order by qty) as b from sales;
+--> A: float | B: number
+2.5 | 2
+
 select stddev(qty) > 1.29 as a, variance(qty) as b, var_pop(qty) as c, stddev_pop(qty) > 1.11 as d from sales;
 --> A: boolean | B: ? | C: ? | D: boolean
 true | * | * | true
+
+select round(corr(qty, id), 6) as a, covar_pop(qty, id) as b, regr_slope(qty, id) as c from sales;
+--> A: float | B: float | C: float
+1 | 1.25 | 1
 
 select booland_agg(paid) as a, boolor_agg(paid) as b, boolxor_agg(id = 1) as c from sales;
 --> A: boolean | B: boolean | C: boolean
@@ -60,6 +68,10 @@ south | north
 select approx_count_distinct(region) as a, hll(id) as b from sales;
 --> A: number | B: number
 2 | 4
+
+select array_agg(id) within group (order by id) as a, array_agg(paid) within group (order by id) as b from sales;
+--> A: array | B: array
+[1,2,3,4] | [true,false,true]
 
 select region, day, sum(qty) as s from sales group by rollup (region, day) order by region, day;
 --> REGION: text | DAY: date | S: number
@@ -91,6 +103,9 @@ select sum(qty) filter (where paid) as a from sales;
 select count(amount) as a, sum(iff(paid, qty, 0)) as b, count(case when paid then 1 end) as c from sales;
 --> A: number | B: number | C: number
 3 | 4 | 2
+
+select sum(qty) as s from sales where sum(qty) > 1;
+--! 002035 42601
 
 select kurtosis(qty) is not null as a, skew(qty) as b from sales;
 --> A: boolean | B: float

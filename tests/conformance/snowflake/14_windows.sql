@@ -70,6 +70,10 @@ select team, sum(points) as s, rank() over (order by sum(points) desc) as r from
 a | 70 | 1
 b | 20 | 2
 
+select id, avg(points) over (partition by team) as a from scores order by id limit 1;
+--> ID: number | A: number
+1 | 23.333333
+
 select id, max(points) over (partition by team) - points as gap from scores order by id;
 --> ID: number | GAP: number
 1 | 20
@@ -85,3 +89,6 @@ select listagg(id, '') within group (order by id) over (partition by team) as l 
 select count(distinct team) over () as n from scores limit 1;
 --> N: number
 2
+
+select row_number() over (order by points) as rn from scores where rn = 1;
+--! 002303 42601

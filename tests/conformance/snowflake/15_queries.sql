@@ -230,6 +230,19 @@ select "NAME" from emp where "ID" = 2;
 --> NAME: text
 Bob
 
+select "name" from emp;
+--! 000904 42000 SQL compilation error: error line 1 at position 7\ninvalid identifier '"name"'
+--differs: names are found in any case, also quoted ones
+--> name: text
+Ada
+Bob
+Cid
+Dee
+
+select a.x, b.y from (select 1 as x) a asof join (select 1 as x, 2 as y) b match_condition (a.x >= b.x);
+--> X: number | Y: number
+1 | 2
+
 select * from emp match_recognize (order by id measures first(a.id) as f pattern (a b) define a as pay > 0);
 --> F: number
 1
@@ -243,6 +256,12 @@ select * from emp match_recognize (order by id measures first(a.id) as f pattern
 with a as (select 1 as x), b as (select x + 1 as x from a) select a.x as p, b.x as q from a, b;
 --> P: number | Q: number
 1 | 2
+
+select name from emp where name like '%d%' and pay between 60 and 100 or id = 2 order by id;
+--> NAME: text
+Ada
+Bob
+Cid
 
 select case dept when 'eng' then 1 else 0 end as e, count(*) as n from emp group by e order by e;
 --> E: number | N: number

@@ -48,6 +48,10 @@ select id, id from names;
 --> ID: number | ID: number
 1 | 1
 
+select v:a from names;
+--> V:A: variant
+1
+
 select v:a::int from names;
 --> V:A::INT: number
 1

@@ -73,6 +73,9 @@ insert into t values ('x', 'a', 1);
 insert into t values (1, 'a');
 --! 002020 21S01
 
+insert into t (id, nope) values (1, 2);
+--! 000904 42000 *invalid identifier 'NOPE'
+
 merge into t using (select column1 as id, column2 as name from values (1, 'A'), (9, 'new')) s on t.id = s.id when matched then update set name = s.name when not matched then insert (id, name) values (s.id, s.name);
 --> number of rows inserted: number(19,0) not null | number of rows updated: number(19,0) not null
 1 | 1

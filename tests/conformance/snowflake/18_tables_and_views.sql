@@ -5,6 +5,10 @@ create temporary table tmp (id int);
 --> status: text
 Table TMP successfully created.
 
+create table typed (a number, b decimal(12,3), c integer, d float, e string, f char, g binary(8), h boolean, i date, j time(0), k datetime, l timestamp_ltz, m timestamp_tz(6), n object, o array, p varchar);
+--> status: text
+Table TYPED successfully created.
+
 create table ctas as select 1::number(5,1) as a, 'x'::varchar(7) as b, '2024-02-29'::date as c, parse_json('[1]') as d;
 --> status: text
 Table CTAS successfully created.
@@ -26,6 +30,9 @@ drop table if exists ctas2;
 --> status: text
 Drop statement executed successfully (CTAS2 already dropped).
 
+drop table ctas2;
+--! 002003 42S02 SQL compilation error:\nTable 'CTAS2' does not exist or not authorized.
+
 undrop table ctas2;
 --> status: text
 Table CTAS2 successfully restored.
@@ -40,6 +47,9 @@ drop sequence s1;
 --> status: text
 S1 successfully dropped.
 
+create or replace table dup (a int, A int);
+--! 002025 42S21 *duplicate column name 'A'*
+
 create table "a" (x int);
 --> status: text
 Table a successfully created.
@@ -50,6 +60,12 @@ Table Quoted successfully created.
 
 select "Id", "two words" from "Quoted";
 --> Id: number | two words: number
+
+create table cased ("a" int, "A" int);
+--> status: text
+Table CASED successfully created.
+--differs: names that differ only in case are the same
+--! 002025 42S21
 
 create stage st;
 --> status: text
@@ -74,6 +90,9 @@ create stream str on table b;
 Stream STR successfully created.
 --refused: streams, tasks and pipes
 --! 000002 0A000
+
+create table misspelled (id no_such_type);
+--! 002040 42601
 
 drop schema if exists none;
 --> status: text

@@ -6,6 +6,9 @@ create schema other;
 create table other.o (id int);
 --ok
 
+describe table nowhere;
+--! 002003 42S02 *NOWHERE' does not exist or not authorized.
+
 show tables like 'nothing';
 --> created_on: ? | name: text | ...
 
@@ -25,6 +28,14 @@ show schemas;
 show databases like 'MAYFLY';
 --> created_on: ? | name: text | is_default: text | is_current: text | origin: text | owner: text | comment: text | ...
 * | MAYFLY | * | Y | * | * | *
+
+show warehouses;
+--> name: text | state: text | ...
+COMPUTE_WH | STARTED
+
+show parameters like 'TIMEZONE';
+--> key: text | value: text | default: text | level: text | description: text | type: text
+TIMEZONE | UTC | * | * | * | STRING
 
 select table_catalog, table_schema, table_name from mayfly.information_schema.tables where table_name = 'O';
 --> TABLE_CATALOG: text | TABLE_SCHEMA: text | TABLE_NAME: text

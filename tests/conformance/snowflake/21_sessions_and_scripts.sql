@@ -41,6 +41,11 @@ select 1; select 2;
 select 1; select 2;
 --! 000008 0A000 Actual statement count 2 did not match the desired statement count 3.
 
+--parameter MULTI_STATEMENT_COUNT=2
+select 1; ; select 2; -- the end
+--> multiple statement execution: text(134217728)
+Multiple statements executed successfully.
+
 --parameter MULTI_STATEMENT_COUNT=0
 select 1 as n;
 --> N: number
@@ -150,6 +155,13 @@ true
 set tab = 'made_by_name'; create table identifier($tab) (id int); insert into identifier($tab) values (3); select id from made_by_name;
 --> ID: number
 3
+
+--script
+set x = 1; unset x; select $x;
+--! * * *Session variable '$X' does not exist*
+
+select $missing;
+--! * * *Session variable '$MISSING' does not exist*
 
 --script
 set d = '2024-02-29'::date; select dateadd(day, 1, $d) as d;

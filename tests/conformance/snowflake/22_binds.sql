@@ -77,6 +77,21 @@ select ? as t;
 --> T: timestamp_ltz(9)
 2024-02-29 13:05:07.25
 
+--bind TIMESTAMP_TZ "1709211907250000000 1560"
+select ? as t;
+--> T: timestamp_tz(9)
+2024-02-29 15:05:07.25 +02:00
+
+--bind TIMESTAMP_TZ "0 960"
+select ? as t;
+--> T: timestamp_tz
+1969-12-31 16:00:00 -08:00
+
+--bind TEXT "{\"tags\":[\"a\",null]}"
+select parse_json(?) as v;
+--> V: variant
+{"tags":["a",null]}
+
 --bind FIXED "1"
 --bind FIXED "2"
 select :2 as b, :1 as a, :1 + :2 as c;
@@ -157,9 +172,71 @@ insert into b (id, s, n, d, t, bin, f) values (?, ?, ?, ?, ?, ?, ?);
 --> number of rows inserted: number
 1
 
+--bind FIXED ["3", "4"]
+--bind TEXT ["mug", "pan"]
+--bind FIXED ["7.00", null]
+insert into b (id, s, n) values (?, ?, ?);
+--> number of rows inserted: number(19,0) not null
+2
+--stats inserted=2
+
+select id, s, n from b where id > 1 order by id;
+--> ID: number | S: text | N: number
+3 | mug | 7.00
+4 | pan | NULL
+
+--bind DATE ["1709164800000", "0"]
+--bind FIXED ["3", "4"]
+update b set d = ? where id = ?;
+--> number of rows updated: number(19,0) | number of multi-joined rows updated: number(19,0)
+2 | 0
+
+select d from b where id in (3, 4) order by id;
+--> D: date
+2024-02-29
+1970-01-01
+
+--bind FIXED ["3", "4", "5"]
+delete from b where id = ?;
+--> number of rows deleted: number(19,0)
+2
+
+--bind FIXED ["20", "x"]
+insert into b (id) values (?);
+--! 002086 22000 SQL compilation error:\nInvalid bind value (x) for type (FIXED).
+
 select count(*) as n from b where id = 20;
 --> N: number
 0
+
+--bind FIXED ["30", "31"]
+--bind TEXT ["{\"a\":1}", "[2]"]
+insert into b (id, v) select ?, parse_json(?);
+--> number of rows inserted: number
+2
+
+select id, v from b where id >= 30 order by id;
+--> ID: number | V: variant
+30 | {"a":1}
+31 | [2]
+
+--bind TEXT "b"
+select count(*) as n from identifier(?);
+--> N: number
+3
+--refused: IDENTIFIER of a bind variable (of a session variable or a literal it works)
+--! 000002 0A000
+
+--bind FIXED "1"
+--parameter MULTI_STATEMENT_COUNT=2
+select ?; select 2;
+--! * *
+
+--bind FIXED "2"
+select id from b order by id limit ?;
+--> ID: number
+1
+30
 
 --bind TEXT "o%"
 select id from b where s like ?;

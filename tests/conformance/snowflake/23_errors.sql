@@ -6,6 +6,11 @@ selec 1;
 select 1 from;
 --! 001003 42000 SQL compilation error:\nsyntax error line 1 at position * unexpected '<EOF>'.
 
+select
+  1 +
+  from x;
+--! 001003 42000 SQL compilation error:\nsyntax error line 3 at position 2 unexpected 'from'.
+
 select (1;
 --! 001003 42000 SQL compilation error:*unexpected '<EOF>'.
 
@@ -23,21 +28,54 @@ from (select 1 as a)
 where b = 1;
 --! 000904 42000 SQL compilation error: error line 3 at position 6\ninvalid identifier 'B'
 
+select x.a from (select 1 as a) y;
+--! 000904 42000 *invalid identifier 'X.A'
+
 select no_such_function(1);
 --! 002140 42601 SQL compilation error:\nUnknown function NO_SUCH_FUNCTION.*
+
+select upper();
+--! 000938 22023 *not enough arguments for function [UPPER()]*
+
+select upper('a', 'b', 'c');
+--! 000939 22023 *too many arguments for function [UPPER('a', 'b', 'c')]*
+
+select a from (select 1 as a) x, (select 2 as a) y;
+--! 002028 42601 *ambiguous column name 'A'
+
+select 1 union select 1, 2;
+--! 001789 42601 *invalid number of result columns for set operator input branches, expected 1, got 2*
 
   -- nothing
 ;
 --! 000900 42601 SQL compilation error:\nEmpty SQL statement.
 
+select 1/0;
+--! 100051 22012 Division by zero
+
 select 'abc'::number;
 --! 100038 22018 Numeric value 'abc' is not recognized
+
+select to_number('1.2.3');
+--! 100038 22018 Numeric value '1.2.3' is not recognized
 
 select 'abc'::boolean;
 --! 100037 22018 Boolean value 'abc' is not recognized
 
+select '2024-02-30'::date;
+--! 100040 22007 Date '2024-02-30' is not recognized
+
+select '2024-02-30 10:00'::timestamp;
+--! 100035 22007 Timestamp '2024-02-30 10:00' is not recognized
+
+select parse_json('{a');
+--! 100069 22P02
+
 select column1 from values (1), (2) group by column2;
 --! 000904 42000
+
+select 99999999999999999999999999999999999999 * 10;
+--! 100046 22003
 
 select '999999999999999999999999999999999999999'::number(38,0);
 --! 100039 22003
@@ -59,6 +97,9 @@ insert into e values ('x');
 create table e (id int);
 --! 002002 42710 SQL compilation error:\nObject 'E' already exists.
 
+drop table nope;
+--! 002003 42S02 SQL compilation error:\nTable 'NOPE' does not exist or not authorized.
+
 update nope set a = 1;
 --! 002003 42S02 SQL compilation error:\nObject 'NOPE' does not exist or not authorized.
 
@@ -68,8 +109,20 @@ update e set nope = 1;
 alter table nope add column a int;
 --! 002003 42S02 *'NOPE' does not exist or not authorized.
 
+alter table e add column id int;
+--! 002025 42S21 *
+
+select id, count(*) from e;
+--! 000979 42601 *neither an aggregate nor in the group by clause*
+
 select * from e order by nope;
 --! 000904 42000 *invalid identifier 'NOPE'
+
+select e.* exclude nope from e;
+--! * *
+
+select seq4(1, 2, 3);
+--! * *
 
 --field timeout=1
 call system$wait(20);

@@ -1,10 +1,45 @@
 # What is refused
 # Statements that reach files, other engines or this server's inside are refused, in DuckDB's words as well as in Snowflake's.
 
-copy (select 1) to '/tmp/x';
+install httpfs;
 --! 001003 42000
 --refused: statements of DuckDB's that leave its sandbox
---! 000002 0A000
+--! 003001 42501
+
+attach 'x.db' as x;
+--! 001003 42000
+--refused: statements of DuckDB's that leave its sandbox
+--! 003001 42501
+
+pragma database_list;
+--! 001003 42000
+--refused: statements of DuckDB's that leave its sandbox
+--! 003001 42501
+
+select * from read_csv('/etc/passwd');
+--! 002140 42601
+--refused: functions that read files
+--! 003001 42501
+
+select * from '/etc/passwd';
+--! 001003 42000
+--refused: functions that read files
+--! 003001 42501
+
+select * from duckdb_settings();
+--! 002140 42601
+--refused: the engine's own catalog
+--! 003001 42501
+
+select * from _sf.main.x;
+--! 002003 02000
+--refused: the engine's own catalog
+--! 003001 42501
+
+select getenv('HOME');
+--! 002140 42601 *GETENV*
+--refused: functions that read files
+--! 003001 42501
 
 create task tk as select 1;
 --> status: text
