@@ -379,15 +379,6 @@ static bool hear_part(struct link *k, struct engine_task *t, const struct wire_h
 	return k->control_out.n <= UNREAD_MAX || bad_packet(k, "parts without reading acknowledgements");
 }
 
-/* What is possible, or nothing (-1). */
-static bool usage_ok(const struct engine_usage *u)
-{
-	const int64_t max = 1LL << 60;
-
-	return u->tables == -1 || (u->tables >= 0 && u->tables <= max && u->rows >= 0 && u->rows <= max && u->bytes >= 0 &&
-				   u->bytes <= max);
-}
-
 static void hear_usage(struct link *k, struct engine_task *t, bool ok, const struct engine_usage *u)
 {
 	if (!t->catalog)
@@ -400,44 +391,16 @@ static void hear_usage(struct link *k, struct engine_task *t, bool ok, const str
 	}
 }
 
-static bool hear_counts(struct arena *a, struct wire_in *in, struct engine_end *end)
-{
-	int64_t *rows;
-	uint32_t n;
-
-	end->inserted = wire_get_i64(in);
-	end->updated = wire_get_i64(in);
-	end->deleted = wire_get_i64(in);
-	end->nowhere = wire_get_u8(in) != 0;
-	n = wire_get_u32(in);
-	if (in->bad || n > WIRE_STEPS_MAX || end->inserted < 0 || end->updated < 0 || end->deleted < 0)
-		return false;
-	rows = n ? ARENA_ARRAY(a, int64_t, n) : NULL;
-	for (uint32_t i = 0; i < n; i++)
-		rows[i] = wire_get_i64(in);
-	end->step_rows = rows;
-	end->nsteps = (int)n;
-	return !in->bad && in->p == in->end;
-}
-
 static bool hear_end(struct link *k, struct engine_task *t, struct str body)
 {
 	OWNS(arena) a = {0};
-	struct wire_in in = wire_in(body);
 	struct engine_usage usage;
-	unsigned outcome = wire_get_u8(&in);
-	struct engine_end end = {.rows = wire_get_i64(&in), .position = wire_get_i64(&in)};
+	struct engine_end end;
+	enum engine_outcome outcome;
 
-	end.class = wire_get_text(&in);
-	end.text = wire_get_text(&in);
-	end.bad_bind = wire_get_text(&in);
-	end.row = wire_get_i64(&in);
-	end.column = wire_get_text(&in);
-	usage = wire_get_usage(&in);
-	if (!hear_counts(&a, &in, &end) || outcome > ENGINE_FULL || (outcome == ENGINE_LOST && !t->script) || end.row < 0 ||
-	    !usage_ok(&usage))
+	if (!wire_get_end(&a, body, &end, &usage) || (end.outcome == ENGINE_LOST && !t->script))
 		return bad_packet(k, "end");
-	end.outcome = outcome;
+	outcome = end.outcome;
 	end.repeatable = t->repeatable && outcome == ENGINE_OK;
 	list_del(&t->node);
 	count_running(k, t, -1);

@@ -399,6 +399,58 @@ bool wire_get_ask(struct call *c, struct str body, struct engine_ask *ret, struc
 	return true;
 }
 
+/* --- engine_end --- */
+/* What is possible, or nothing (-1). */
+static bool usage_ok(const struct engine_usage *u)
+{
+	const int64_t max = 1LL << 60;
+
+	return u->tables == -1 || (u->tables >= 0 && u->tables <= max && u->rows >= 0 && u->rows <= max && u->bytes >= 0 &&
+				   u->bytes <= max);
+}
+
+static bool get_counts(struct arena *a, struct wire_in *in, struct engine_end *end)
+{
+	int64_t *rows;
+	uint32_t n;
+
+	end->inserted = wire_get_i64(in);
+	end->updated = wire_get_i64(in);
+	end->deleted = wire_get_i64(in);
+	end->nowhere = wire_get_u8(in) != 0;
+	n = wire_get_u32(in);
+	if (in->bad || n > WIRE_STEPS_MAX || end->inserted < 0 || end->updated < 0 || end->deleted < 0)
+		return false;
+	rows = n ? ARENA_ARRAY(a, int64_t, n) : NULL;
+	for (uint32_t i = 0; i < n; i++)
+		rows[i] = wire_get_i64(in);
+	end->step_rows = rows;
+	end->nsteps = (int)n;
+	return !in->bad && in->p == in->end;
+}
+
+bool wire_get_end(struct arena *a, struct str body, struct engine_end *ret, struct engine_usage *ret_usage)
+{
+	struct wire_in in = wire_in(body);
+	unsigned outcome = wire_get_u8(&in);
+	struct engine_end end = {.rows = wire_get_i64(&in)};
+	struct engine_usage usage;
+
+	end.position = wire_get_i64(&in);
+	end.class = wire_get_text(&in);
+	end.text = wire_get_text(&in);
+	end.bad_bind = wire_get_text(&in);
+	end.row = wire_get_i64(&in);
+	end.column = wire_get_text(&in);
+	usage = wire_get_usage(&in);
+	if (!get_counts(a, &in, &end) || outcome > ENGINE_FULL || end.row < 0 || !usage_ok(&usage))
+		return false;
+	end.outcome = (enum engine_outcome)outcome;
+	*ret = end;
+	*ret_usage = usage;
+	return true;
+}
+
 /* --- engine_export --- */
 void wire_put_export(struct buf *b, const struct engine_export *x)
 {

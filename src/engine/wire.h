@@ -130,6 +130,9 @@ void wire_put_records(struct buf *b, const struct engine_records_ask *ask);
 /* Arrays in the arena, texts borrowed. */
 bool wire_get_records(struct call *c, struct str body, struct engine_records_ask *ret) NODISCARD;
 
+/* --- the end of a task, checked: numbers in the arena, texts borrowed --- */
+struct engine_end;
+bool wire_get_end(struct arena *a, struct str body, struct engine_end *ret, struct engine_usage *ret_usage) NODISCARD;
 void wire_put_usage(struct buf *b, const struct engine_usage *u);
 struct engine_usage wire_get_usage(struct wire_in *in); /* unchecked */
 

@@ -76,6 +76,18 @@ static void rows_are_inserted_at_once(void **state)
 		    "[-2,\"same\",null],[1,\"same\",null],[999999999999999999,\"same\",null],[null,\"same\",null]");
 }
 
+static void an_offset_arrives_in_its_column(void **state)
+{
+	const struct engine_bind bind = {.type = ENGINE_B_TIMESTAMP_TZ, .values = zoned};
+	struct engine_ask ask = batch_of("INSERT INTO z SELECT \"1\" FROM mayfly_binds()", &bind, 1, 4);
+
+	(void)state;
+	ddl(NULL, "CREATE TABLE z (a TIMESTAMP_TZ)");
+	must(run_ask(&ask));
+	assert_rows(NULL, "SELECT CAST(a AS TIMESTAMPTZ), SF_TZ_ZONE(a) FROM z ORDER BY 1 NULLS LAST",
+		    "[\"1970-01-01T00:00:00.000000Z\",0],[\"1970-01-01T00:00:00.000000Z\",-405],[\"2024-02-29T13:05:07.250000Z\",120],[null,null]");
+}
+
 /* The same text with values of other types: nothing of the former is kept. */
 static void types_are_those_of_the_values(void **state)
 {
@@ -191,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(every_type_is_a_column),
 		CASE(rows_are_inserted_at_once),
+		CASE(an_offset_arrives_in_its_column),
 		CASE(types_are_those_of_the_values),
 		CASE(once_a_row_is_one_transaction),
 		CASE(a_bad_value_is_named),
