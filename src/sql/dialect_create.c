@@ -1,7 +1,8 @@
 /* dialect_create.c - CREATE TABLE, VIEW and SEQUENCE without what DuckDB lacks.
  *
  * Keys are not enforced there, so they go, but for the NOT NULL of a primary
- * one; comments and identities become statements of their own; what only says
+ * one and a CHECK that is always true, from which the catalog's listings know
+ * them (helper_metadata.def); comments and identities become statements of their own; what only says
  * how data is stored goes without a trace. CREATE itself may so become a step.
  */
 #include "sql/dialect_int.h"
@@ -18,6 +19,7 @@ struct creation {
 	struct extra *extras;
 	int nextras;
 	struct str comment;   /* of the whole */
+	struct str keys;      /* checks that stand for them, each behind a comma */
 	struct str name;      /* as it is written */
 	struct sql_step *steps;
 	int n;
@@ -108,6 +110,27 @@ static int behind_policy(const struct sql_tokens *t, int i, int to)
 	return at;
 }
 
+/* A key over the names in [from, to), called `name`. */
+static void add_key(struct creation *d, const char *kind, struct str name, struct sql_span names)
+{
+	struct arena *a = d->w->c->arena;
+	OWNS(buf) b = {0};
+
+	buf_add(&b, d->keys);
+	buf_lit(&b, ", CHECK (");
+	sql_quote_literal(&b, arena_fmt(a, "SF %s %.*s", kind, SARG(name)));
+	buf_lit(&b, " <> ''");
+	for (int i = names.from; i < names.to; i++) {
+		if (!is_name(&d->w->t->v[i]))
+			continue;
+		buf_lit(&b, " OR ");
+		sql_quote_name(&b, sql_name_of(a, SQL_SNOWFLAKE, &d->w->t->v[i]));
+		buf_lit(&b, " IS NULL");
+	}
+	buf_lit(&b, ")");
+	d->keys = arena_dup(a, buf_str(&b));
+}
+
 static const char *const nothings[] = {"unique", "enforced", "deferrable", "rely",    "norely", "validate",
 				       "novalidate", "enable", "disable",  "virtual", NULL};
 
@@ -117,7 +140,10 @@ static int attribute_at(struct creation *d, int name, int i, int to, struct str 
 	const struct sql_tokens *t = d->w->t;
 
 	*instead = S("");
+	if (sql_is(t, i, "unique"))
+		add_key(d, "UNIQUE", S(""), (struct sql_span){name, name + 1});
 	if (sql_is(t, i, "primary") && sql_is(t, i + 1, "key")) {
+		add_key(d, "PRIMARY KEY", S(""), (struct sql_span){name, name + 1});
 		*instead = S("NOT NULL");
 		return i + 2;
 	}
@@ -186,6 +212,19 @@ static bool is_constraint(const struct sql_tokens *t, int i)
 	       (sql_is(t, i, "unique") && is_punct(&t->v[i + 1], '('));
 }
 
+/* [CONSTRAINT k] PRIMARY KEY (…) or UNIQUE (…) in [i, end). */
+static void note_key(struct creation *d, int i, int end)
+{
+	const struct sql_tokens *t = d->w->t;
+	struct str name = sql_is(t, i, "constraint") ? sql_name_of(d->w->c->arena, SQL_SNOWFLAKE, &t->v[i + 1]) : S("");
+
+	i += sql_is(t, i, "constraint") ? 2 : 0;
+	if (sql_is(t, i, "primary") && i + 2 < end && is_punct(&t->v[i + 2], '('))
+		add_key(d, "PRIMARY KEY", name, (struct sql_span){i + 3, t->v[i + 2].match});
+	if (sql_is(t, i, "unique") && i + 1 < end && is_punct(&t->v[i + 1], '('))
+		add_key(d, "UNIQUE", name, (struct sql_span){i + 2, t->v[i + 1].match});
+}
+
 static bool dress_columns(struct creation *d, int open)
 {
 	const struct sql_tokens *t = d->w->t;
@@ -199,6 +238,7 @@ static bool dress_columns(struct creation *d, int open)
 				return false;
 			continue;
 		}
+		note_key(d, i, end);
 		for (key = i; key < end && !sql_is(t, key, "primary"); key++)
 			;
 		if (key + 2 < end && is_punct(&t->v[key + 2], '(') && keys++ == 0)
@@ -404,6 +444,8 @@ static bool create_table(struct writer *w, const struct sql_head *h, struct sql_
 			return false;
 	}
 	as = dress_options(&d, i, s.to);
+	if (open && as == s.to && d.keys.n)
+		edit_replace(&w->plan, t->v[open].match, t->v[open].match + 1, arena_fmt(w->c->arena, "%.*s)", SARG(d.keys)));
 	if (open && as < s.to && has_types(t, open))
 		return filled(&d, open, as, s.to);
 	return write_span(w, s.from, s.to) && finish(&d, "TABLE");

@@ -131,10 +131,20 @@ def test_show_parameters_by_pattern(shop):
     assert len(listed(shop, "show parameters")) > 10
 
 
-def test_keys(fresh):
-    fresh.cells("create table pk_t (a int, b int, c int, primary key (a, b), unique (c))")
+def test_keys_are_told_though_nothing_enforces_them(fresh):
+    fresh.cells("create table pk_t (a int, \"b b\" int, c int unique, constraint mine primary key (a, \"b b\"), unique (c, a))")
+    fresh.cells("create table one_t (id int autoincrement primary key, n varchar(7))")
+    fresh.cells("insert into pk_t values (1, 1, 1), (1, 1, 1)")
     a = fresh.submit("show primary keys in table pk_t")
     assert columns(a) == KEYS
+    assert listed(fresh, "show primary keys in table pk_t", "column_name", "key_sequence", "constraint_name") == [("A", "1", "MINE"), ("b b", "2", "MINE")]
+    assert listed(fresh, "show primary keys", "table_name", "column_name") == [("ONE_T", "ID"), ("PK_T", "A"), ("PK_T", "b b")]
+    assert sorted(listed(fresh, "show unique keys in pk_t", "column_name", "key_sequence")) == [("A", "2"), ("C", "1"), ("C", "1")]
+    assert listed(fresh, "describe table pk_t", "name", "primary key", "unique key", "null?") == [
+        ("A", "Y", "Y", "N"), ("b b", "Y", "N", "N"), ("C", "N", "Y", "Y")]
+    assert listed(fresh, "describe table one_t", "name", "type", "primary key") == [("ID", "NUMBER(38,0)", "Y"), ("N", "VARCHAR(7)", "N")]
+    assert fresh.cells("select constraint_type, count(*) from information_schema.table_constraints group by 1 order by 1") == [["PRIMARY KEY", "2"], ["UNIQUE", "2"]]
+    assert listed(fresh, "show sequences") == []
     fresh.cells("create table none_t (a int)")
     assert listed(fresh, "show primary keys in none_t") == []
     assert columns(fresh.submit("show imported keys in pk_t"))[1:4] == ["pk_database_name", "pk_schema_name", "pk_table_name"]
