@@ -75,6 +75,9 @@ static const struct row {
 	{"", "Invalid bind value", "002086", "22000", "", 0, COMPILE "{F}"}, /* an empty value */
 	/* what our own functions say is in the service's words already */
 	{"", "Failed to cast variant value", "100071", "22000", "", 0, "{F}"},
+	{"", "Duplicate field key", "100069", "22000", "", 0, "{F}"},
+	{"", "not enough arguments for function [", "000938", "22023", "", 0, COMPILE "{F}"},
+	{"", "too many arguments for function [", "000939", "22023", "", 0, COMPILE "{F}"},
 	{"", "Numeric value '", "100038", "22018", "", 0, "{F}"},
 	{"", "Boolean value '", "100037", "22018", "", 0, "{F}"},
 	{"", "Timestamp '", "100035", "22007", "", 0, "{F}"},
@@ -471,6 +474,24 @@ static void put_second(struct str text, struct buf *out)
 	buf_add(out, str_head(rest, str_find(rest, ' ')));
 }
 
+/* A query's cast of a number to fewer digits: "Could not cast value 1000 to DECIMAL(3,0)". */
+static bool say_range(const struct error_case *k, struct buf *out, struct error_said *ret)
+{
+	static const char mark[] = " to DECIMAL";
+	size_t at = str_search(k->text, str_of(mark));
+	struct str type = first_line(str_tail(k->text, at + sizeof(mark) - 1)), digits = str_tail(type, 1);
+	int64_t precision;
+
+	if (k->kind != SQL_SELECT || at == k->text.n || !str_starts(k->text, S("Could not cast value ")) ||
+	    !str_to_i64(str_head(digits, str_find(digits, ',')), &precision))
+		return false;
+	buf_fmt(out, "Number out of representable range: type FIXED[SB%d]%.*s{not null}, value %.*s",
+		precision <= 2 ? 1 : precision <= 4 ? 2 : precision <= 9 ? 4 : precision <= 18 ? 8 : 16, SARG(type),
+		SARG(behind(k->text, "cast value ", ' ')));
+	*ret = (struct error_said){.native = "100046", .sqlstate = "22003"};
+	return true;
+}
+
 static void put_field(const struct error_case *k, const struct row *r, char field, struct buf *out)
 {
 	switch (field) {
@@ -525,6 +546,8 @@ void error_say(const struct error_case *k, struct buf *out, struct error_said *r
 {
 	const struct row *r = row_of(k->class, k->text);
 
+	if (say_range(k, out, ret))
+		return;
 	snprintf(ret->native, sizeof(ret->native), "%s", r->native);
 	snprintf(ret->sqlstate, sizeof(ret->sqlstate), "%s", r->sqlstate);
 	if (!*r->sentence)

@@ -59,7 +59,7 @@ UNUSED static int begin(void **state)
 	struct engine_options eo = {.max_workers = 2, .idle_ms = 1LL << 40, .cancel_grace_ms = 1LL << 40, .uid_base = 640000,
 				    .limits = engine_limits, .program = getenv("MAYFLY_BINARY")};
 	struct statement_options so = {.default_ttl_s = 3600, .max_ttl_s = 86400, .max_result_bytes = 64 << 20,
-				       .max_part_rows = 10000, .memory_bytes = 1 << 20, .max_per_session = 1000, .cleanup_ms = 300000,
+				       .max_part_rows = 10000, .memory_bytes = 1 << 20, .max_per_session = 1000, .max_children = 10000, .create_missing = true, .cleanup_ms = 300000,
 				       .cache_results = results_are_cached,
 				       .caps = caps_of, .arg = &f->caps};
 

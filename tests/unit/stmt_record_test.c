@@ -50,6 +50,8 @@ static struct stmt_record succeeded(struct fixture *f)
 		.handle = S("0192f0c0-0000-7000-8000-000000000001"), .tenant = S("acme"), .sql = S("SELECT 'secret'"),
 		.request_id = S("req \"1\"\n"), .claim = {"k\0\xff\n", 4}, .snowflake = true, .null_text = true, .detached = true, .status_shape = true,
 		.kind = SQL_SELECT, .state = STMT_SUCCEEDED, .ttl_ms = 3600000, .timeout_ms = 5, .rows = 1000, .row_bytes = 9077,
+		.query_tag = {"tag\0\xff", 5}, .several = true,
+		.children = S("0192f0c0-1234-7abc-8def-0000000000020192f0c0-1234-7abc-8def-000000000003"),
 		.counts = {1, 2, INT64_MAX}, .columns = buf_str(&f->columns), .nparts = 3, .parts = parts,
 	};
 }
@@ -65,7 +67,8 @@ static void all_of_it_reads_back(void **state)
 	got = known(&r);
 	assert_true(stmt_metadata_read(&f.c, text_of(&f, &r), &got));
 	assert_true(str_eq(got.request_id, r.request_id) && str_eq(got.claim, r.claim) && str_eq(got.columns, r.columns));
-	assert_true(got.snowflake && got.null_text && got.detached && got.status_shape);
+	assert_true(got.snowflake && got.null_text && got.detached && got.status_shape && got.several);
+	assert_true(str_eq(got.query_tag, r.query_tag) && str_eq(got.children, r.children));
 	assert_true(got.kind == r.kind && got.ttl_ms == r.ttl_ms && got.timeout_ms == r.timeout_ms && got.row_bytes == r.row_bytes);
 	assert_memory_equal(&got.counts, &r.counts, sizeof(r.counts));
 	assert_int_equal(got.nparts, 3);
@@ -128,6 +131,7 @@ static void damage_is_told(void **state)
 		{"[1024,", "[1024,1,"}, {"[1024,", "[-1,"}, {"[1024,", "[\"1024\","}, {"700", "701"}, {"9000", "9001"}, {"9000,1", "9000,2"},
 		{"536870912", "536870913"}, {"\"parts\":[", "\"party\":["}, {"\"row_bytes\":9077", "\"row_bytes\":9078"},
 		{"\"columns\":\"", "\"columns\":\"AAAA"}, {"\"columns\":\"", "\"columns\":\"!"}, {"\"claim\":\"", "\"claim\":\"="},
+		{"\"children\":\"", "\"children\":\"x"}, {"\"children\":\"0192f0c0-", "\"children\":\"../../x/-"}, {"\"query_tag\":\"", "\"query_tag\":\"!"},
 		{"{", "["}, {"{", ""}, {"{", "{\"kind\":\"SELECT\","}, {"9077,", "9077,\"error\":{},"}, {"9077,", "9077,\"error\":1,"},
 	};
 	struct stmt_record r;

@@ -161,6 +161,8 @@ UNUSED static void make(struct stores *f, struct made *m, const char *session)
 	m->r = (struct stmt_record){
 		.handle = id_str(&m->id), .tenant = S("acme"), .principal = S("ann"), .session_id = str_of(m->session),
 		.request_id = S("req-1"), .claim = S("stmt/acme/3/ann/r1"), .owner = str_of(m->owner),
+		.query_tag = S("nightly \"load\""), .children = S("0192f0c0-0000-7000-8000-0000000000020192f0c0-0000-7000-8000-000000000003"),
+		.several = true,
 		.sql = S("SELECT 'it''s', \"ä\"\n-- ünïcode \xF0\x9F\xA6\x8B"), .snowflake = true, .kind = SQL_SELECT,
 		.created_ms = clock_wall_ms(), .ttl_ms = TTL_MS, .timeout_ms = 60000,
 	};
@@ -319,8 +321,10 @@ UNUSED static void expect_record(struct stores *f, const struct made *m)
 	expect_same_text(r.claim, w->claim);
 	expect_same_text(r.owner, w->owner);
 	expect_same_text(r.sql, w->sql);
+	expect_same_text(r.query_tag, w->query_tag);
+	expect_same_text(r.children, w->children);
 	expect_same_text(r.columns, w->columns);
-	assert_true(r.snowflake == w->snowflake && r.null_text == w->null_text && r.detached == w->detached &&
+	assert_true(r.several == w->several && r.snowflake == w->snowflake && r.null_text == w->null_text && r.detached == w->detached &&
 		    r.status_shape == w->status_shape && r.kind == w->kind && r.state == w->state);
 	assert_true(r.created_ms == w->created_ms && r.started_ms == w->started_ms && r.completed_ms == w->completed_ms &&
 		    r.expires_ms == w->expires_ms && r.ttl_ms == w->ttl_ms && r.timeout_ms == w->timeout_ms);

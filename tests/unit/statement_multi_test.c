@@ -1,0 +1,237 @@
+/* statement_multi_test.c - requests with several statements: order, state, failure, ends from outside.
+ *
+ * Real workers of the mayfly binary named by MAYFLY_BINARY; time is turned by hand.
+ */
+#include "statement_rig.h"
+
+static struct stmt_ask several(const char *sql)
+{
+	return (struct stmt_ask){.sql = str_of(sql), .ttl_seconds = -1, .snowflake = true};
+}
+
+static struct stmt *script(struct fixture *f, const char *sql)
+{
+	const struct stmt_ask ask = several(sql);
+
+	return submit(f, &ask);
+}
+
+static struct stmt *child(struct fixture *f, const struct stmt_view *v, int i)
+{
+	struct stmt *st = NULL;
+
+	assert_true((size_t)(i + 1) * ID_LEN <= v->children.n);
+	assert_true(statement_find(&f->c, f->statements, str_from(v->children.p + i * ID_LEN, ID_LEN), &st));
+	return st;
+}
+
+static void assert_child(struct fixture *f, const struct stmt_view *v, int i, const char *rows)
+{
+	struct stmt *st = child(f, v, i);
+	struct stmt_view seen;
+	struct str got;
+
+	statement_view(st, &seen);
+	assert_int_equal(seen.state, STMT_SUCCEEDED);
+	assert_true(statement_part_rows(&f->c, st, 0, ENGINE_SNOWFLAKE, &got));
+	assert_str_equal(got, rows);
+	statement_unref(st);
+}
+
+/* The handle whose text is FOREVER, once it runs. */
+static struct stmt *running_child(struct fixture *f)
+{
+	const struct stmt_filter running = {.state = STMT_RUNNING, .limit = 10};
+
+	for (;;) {
+		struct stmt *found = NULL, **v;
+		struct str next;
+		int n;
+
+		assert_true(statement_list(&f->c, f->statements, &running, &v, &n, &next));
+		for (int i = 0; i < n; i++) {
+			struct stmt_view seen;
+
+			statement_view(v[i], &seen);
+			if (!found && str_eq(seen.sql, S(FOREVER)))
+				found = v[i];
+			else
+				statement_unref(v[i]);
+		}
+		if (found)
+			return found;
+		sched_yield();
+	}
+}
+
+static int64_t handles(struct fixture *f)
+{
+	struct statement_stats s;
+
+	statements_stats(f->statements, &s);
+	return (int64_t)s.live;
+}
+
+static void each_statement_has_a_handle_and_they_share_a_session(void **state)
+{
+	struct fixture *f = *state;
+	struct stmt *st = script(f, "create temp table t(a int); set x = 2; insert into t values (1), ($x);\n begin; delete from t where a = 1;"
+				    " rollback; select sum(a) from t;");
+	struct stmt_view v = wait_end(st);
+
+	assert_int_equal(v.state, STMT_SUCCEEDED);
+	assert_int_equal(v.children.n, 7 * ID_LEN);
+	assert_child(f, &v, 0, "[\"Table T successfully created.\"]");
+	assert_child(f, &v, 2, "[\"2\"]");
+	assert_child(f, &v, 4, "[\"1\"]");
+	assert_child(f, &v, 6, "[\"3\"]");
+	assert_int_equal(handles(f), 8);
+	assert_true(statement_forget(&f->c, st));
+	statement_unref(st);
+	assert_int_equal(handles(f), 7);
+}
+
+static void nothing_runs_of_a_text_that_is_wrong(void **state)
+{
+	static const struct {
+		const char *sql, *native;
+		int position;
+	} wrong[] = {
+		{"create table w(a int); selec 1", "001003", 24},
+		{"create table w(a int);\n\n get @s file:///x", "391911", 0},
+		{"create table w(a int); select $nobody", "002211", 0},
+		{"create table w(a int); alter session set nothing_such = 1", "001003", 0},
+		{"create table w(a int); alter session set week_start = 1", "000002", 0},
+	};
+	struct fixture *f = *state;
+	struct stmt *last;
+	struct stmt_view v;
+
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		struct stmt *st = script(f, wrong[i].sql);
+
+		v = wait_end(st);
+		assert_int_equal(v.state, STMT_FAILED);
+		assert_string_equal(v.error->native, wrong[i].native);
+		if (wrong[i].position)
+			assert_int_equal(v.error->position, wrong[i].position);
+		assert_int_equal(v.children.n, 0);
+		statement_unref(st);
+	}
+	assert_int_equal(handles(f), COUNT_OF(wrong));
+	last = script(f, "select 1; create table w(a int)"); /* which was not made before */
+	assert_int_equal(wait_end(last).state, STMT_SUCCEEDED);
+	statement_unref(last);
+}
+
+static void those_behind_a_failure_are_never_made(void **state)
+{
+	struct fixture *f = *state;
+	struct stmt *st = script(f, "create table k(a int); insert into k values (1);\ninsert into k values ('x'); insert into k values (3)");
+	struct stmt_view v = wait_end(st);
+
+	assert_int_equal(v.state, STMT_FAILED);
+	assert_string_equal(v.error->native, "100132");
+	assert_string_equal(v.error->sqlstate, "P0000");
+	assert_true(str_search(v.error->snowflake, S("\"insert into k values ('x')\" (at line 2, position 0).\nNumeric value 'x'")) <
+		    v.error->snowflake.n);
+	assert_int_equal(handles(f), 4);
+	statement_unref(st);
+}
+
+static void a_cancel_ends_all_of_it(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int which = 0; which < 2; which++) {
+		struct stmt *st = script(f, "select 1; " FOREVER "; select 2"), *long_one = running_child(f);
+		struct stmt_view v;
+
+		assert_true(statement_cancel(&f->c, which ? long_one : st));
+		v = wait_end(st);
+		assert_int_equal(v.state, STMT_CANCELED);
+		v = wait_end(long_one);
+		assert_int_equal(v.state, STMT_CANCELED);
+		statement_unref(long_one);
+		statement_unref(st);
+	}
+	assert_int_equal(handles(f), 6);
+}
+
+static void a_timeout_covers_all_of_it(void **state)
+{
+	struct fixture *f = *state;
+	struct stmt_ask ask = several("select 1; " FOREVER "; select 2");
+	struct stmt *st, *long_one;
+	struct stmt_view v;
+
+	ask.timeout_ms = 60000;
+	st = submit(f, &ask);
+	long_one = running_child(f);
+	clock_advance(61000);
+	lifecycle_sweep_all(f->lifecycle);
+	v = wait_end(st);
+	assert_string_equal(v.error->native, "000630");
+	v = wait_end(long_one);
+	assert_string_equal(v.error->native, "000630");
+	statement_unref(long_one);
+	statement_unref(st);
+}
+
+static void it_ends_with_the_owner_of_its_lease(void **state)
+{
+	struct fixture *f = *state;
+	struct stmt_ask ask = several("select 1; " FOREVER "; select 2");
+	struct stmt *st, *long_one;
+
+	ask.scope.owner = &f->session;
+	st = submit(f, &ask);
+	long_one = running_child(f);
+	lease_end_owned(f->lifecycle, &f->session);
+	assert_int_equal(wait_end(st).state, STMT_CANCELED);
+	assert_int_equal(wait_end(long_one).state, STMT_CANCELED);
+	assert_int_equal(handles(f), 0);
+	statement_unref(long_one);
+	statement_unref(st);
+}
+
+static void there_is_room_for_all_of_it_or_it_does_not_begin(void **state)
+{
+	struct fixture *f = *state;
+	const struct stmt_ask ask = several("select 1; select 2; select 3");
+	struct stmt *st = NULL;
+
+	f->caps.max_statements = 3;
+	expect_error(f, statement_submit(&f->c, f->statements, &ask, &st), ERR_TOO_MANY);
+	assert_int_equal(handles(f), 0);
+	f->caps.max_statements = 4;
+	st = submit(f, &ask);
+	assert_int_equal(wait_end(st).state, STMT_SUCCEEDED);
+	statement_unref(st);
+}
+
+/* The room closes while scripts run, and while they wait for their turn: nothing is left. */
+static void the_room_closes_in_the_middle(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 20; i++)
+		statement_unref(script(f, "select 1; select 2; " FOREVER "; select 3"));
+	statement_unref(running_child(f));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(each_statement_has_a_handle_and_they_share_a_session),
+		CASE(nothing_runs_of_a_text_that_is_wrong),
+		CASE(those_behind_a_failure_are_never_made),
+		CASE(a_cancel_ends_all_of_it),
+		CASE(a_timeout_covers_all_of_it),
+		CASE(it_ends_with_the_owner_of_its_lease),
+		CASE(there_is_room_for_all_of_it_or_it_does_not_begin),
+		CASE(the_room_closes_in_the_middle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
