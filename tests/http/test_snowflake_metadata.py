@@ -145,6 +145,10 @@ def test_keys_are_told_though_nothing_enforces_them(fresh):
     assert listed(fresh, "describe table one_t", "name", "type", "primary key") == [("ID", "NUMBER(38,0)", "Y"), ("N", "VARCHAR(7)", "N")]
     assert fresh.cells("select constraint_type, count(*) from information_schema.table_constraints group by 1 order by 1") == [["PRIMARY KEY", "2"], ["UNIQUE", "2"]]
     assert listed(fresh, "show sequences") == []
+    assert listed(fresh, "describe table one_t", "default") == ["IDENTITY START 1 INCREMENT 1 NOORDER", None]
+    assert listed(fresh, "show columns in one_t", "default", "autoincrement")[0] == ("", "IDENTITY START 1 INCREMENT 1 NOORDER")
+    assert fresh.cells("select is_identity, identity_start, column_default from information_schema.columns where table_name = 'ONE_T' order by ordinal_position"
+                       ) == [["YES", "1", None], ["NO", None, None]]
     fresh.cells("create table none_t (a int)")
     assert listed(fresh, "show primary keys in none_t") == []
     assert columns(fresh.submit("show imported keys in pk_t"))[1:4] == ["pk_database_name", "pk_schema_name", "pk_table_name"]
