@@ -81,7 +81,7 @@ static bool compile(struct variant_path *p, struct str s)
 		if (s.p[i] == '[') {
 			ok = bracket(p, s, &i);
 		} else {
-			if (p->n && (s.p[i] == '.' || s.p[i] == ':'))
+			if (p->n && s.p[i] == '.')
 				i++;
 			else if (p->n)
 				return false;
