@@ -74,6 +74,8 @@ static const struct row {
 	{"", "Malformed JSON", "100069", "22P02", "input: ", '.', "Error parsing JSON: {N}"},
 	{"", "Invalid bind value", "002086", "22000", "", 0, COMPILE "{F}"}, /* an empty value */
 	/* what our own functions say is in the service's words already */
+	{"", "extract specifier", "001008", "22023", "specifier \"", '"', COMPILE "'{N}' is not a valid date/time component."},
+	{"", "Unknown TimeZone", "001008", "22023", "TimeZone '", '\'', COMPILE "unknown timezone: '{N}'"},
 	{"", "Failed to cast variant value", "100071", "22000", "", 0, "{F}"},
 	{"", "Duplicate field key", "100069", "22000", "", 0, "{F}"},
 	{"", "not enough arguments for function [", "000938", "22023", "", 0, COMPILE "{F}"},

@@ -180,6 +180,26 @@ static bool belongs_to_statement(const struct call *c, const struct stmt_ask *as
 	}
 }
 
+/* A block of Snowflake Scripting: its `;` separate no statements. */
+static bool is_block(const struct stmt_text *text)
+{
+	const struct sql_tokens *t = text->tokens;
+	int from = text->spans[0].from;
+
+	if (sql_is(t, from, "declare"))
+		return true;
+	return sql_is(t, from, "begin") && text->spans[0].to > from + 1 && !sql_is(t, from + 1, "transaction") &&
+	       !sql_is(t, from + 1, "work") && !sql_is(t, from + 1, "name");
+}
+
+static bool no_blocks(struct call *c, const struct stmt_ask *ask, const struct stmt_text *text)
+{
+	if (!ask->snowflake || !is_block(text))
+		return true;
+	fail(c, ERR_SQL, "Unsupported feature 'Snowflake Scripting'.");
+	return fail_state(c, "0A000", "000002");
+}
+
 static bool count_is_right(struct call *c, const struct stmt_ask *ask, int n)
 {
 	if (!ask->snowflake && n > 1) {
@@ -228,7 +248,7 @@ static bool begin(struct call *c, struct stmt *st, const struct stmt_ask *ask)
 
 	if (ask->refused)
 		return fail_as(c, ask->refused);
-	if (!stmt_lex(c, ask, &tokens, &text) || !count_is_right(c, ask, text.n))
+	if (!stmt_lex(c, ask, &tokens, &text) || !no_blocks(c, ask, &text) || !count_is_right(c, ask, text.n))
 		return false;
 	return text.n > 1 ? stmt_multi_start(c, st, ask, &text) : run_one(c, st, ask, &text);
 }
