@@ -69,7 +69,7 @@ static bool no_part(struct plan *p, int function, int i)
 
 	fail_at(p->c, ERR_SQL, (int)p->t->v[i].at + 1, "SQL compilation error:\n'%.*s' is not a valid date/time component for function %.*s.",
 		SARG(word), SARG(str_head(p->t->v[function].text, 100)));
-	return fail_state(p->c, "22023", "001045");
+	return fail_state(p->c, "22023", "001008");
 }
 
 static void named_by_part(struct plan *p, int i, const char *prefix, const char *part)
@@ -87,8 +87,10 @@ bool word_part_first(struct plan *p, int i, intptr_t prefix)
 	if (!called(p, i) || (n = call_args(p, i, v, 4)) < 2 || n > 3)
 		return true;
 	part = part_of(p, v[0]);
+	if (!part && v[0].to == v[0].from + 1 && (is_name(&p->t->v[v[0].from]) || p->t->v[v[0].from].kind == SQL_STRING))
+		return no_part(p, i, v[0].from);
 	if (!part)
-		return is_name(&p->t->v[v[0].from]) && v[0].to == v[0].from + 1 ? no_part(p, i, v[0].from) : true;
+		return true;
 	named_by_part(p, i, (const char *)prefix, part);
 	edit_replace(p, v[0].from, v[1].from, S(""));
 	return true;
@@ -153,15 +155,6 @@ bool word_now(struct plan *p, int i, intptr_t call)
 	return true;
 }
 
-/* SEQ1(), SEQ2(), SEQ4(), SEQ8(): from 0 on, without holes. */
-bool word_sequence(struct plan *p, int i, intptr_t unused)
-{
-	(void)unused;
-	if (called(p, i) && p->t->v[i + 1].match <= i + 3)
-		edit_replace(p, i, p->t->v[i + 1].match + 1, S("(ROW_NUMBER() OVER () - 1)"));
-	return true;
-}
-
 /* POSITION(a IN b) → CHARINDEX(a, b) */
 bool word_position(struct plan *p, int i, intptr_t unused)
 {
@@ -222,38 +215,6 @@ int call_tail(const struct plan *p, int i)
 	if (sql_is(t, last + 1, "over"))
 		last = is_punct(&t->v[last + 2], '(') ? t->v[last + 2].match : last + 2;
 	return last < p->to ? last : t->v[i + 1].match;
-}
-
-/* f(x) tail → outer(first(x) tail, second(x) tail); `begin` is "outer(first". */
-static void twice(struct plan *p, int i, const char *begin, const char *second)
-{
-	int last = call_tail(p, i), close = p->t->v[i + 1].match;
-
-	const struct str texts[] = {arena_fmt(p->c->arena, ", %s(", second), S(")"), S(")")};
-	const struct sql_span spans[] = {{i + 2, close}, {close + 1, last + 1}};
-
-	edit_replace(p, i, i + 1, str_of(begin));
-	edit_repeat(p, last, texts, spans, 3);
-}
-
-bool word_avg(struct plan *p, int i, intptr_t unused)
-{
-	struct sql_span v[1];
-
-	(void)unused;
-	if (called(p, i) && call_args(p, i, v, 1) == 1)
-		twice(p, i, "SF_AVG(SUM", "COUNT");
-	return true;
-}
-
-bool word_median(struct plan *p, int i, intptr_t unused)
-{
-	struct sql_span v[1];
-
-	(void)unused;
-	if (called(p, i) && call_args(p, i, v, 1) == 1)
-		twice(p, i, "SF_MEDIAN(MEDIAN", "MIN");
-	return true;
 }
 
 /* RATIO_TO_REPORT(x) OVER w → ((x) / SUM(x) OVER w) */
@@ -397,5 +358,47 @@ bool word_nextval(struct plan *p, int i, intptr_t unused)
 	sql_quote_literal(&text, buf_str(&name));
 	buf_addc(&text, ')');
 	edit_replace(p, start, i + 1, arena_dup(p->c->arena, buf_str(&text)));
+	return true;
+}
+
+/* INTERVAL '1 hour, 2 minutes': DuckDB minds the comma. */
+bool word_interval(struct plan *p, int i, intptr_t unused)
+{
+	const struct sql_token *k = &p->t->v[i + 1];
+	OWNS(buf) b = {0};
+	char *text;
+
+	(void)unused;
+	if (k->kind != SQL_STRING || str_find(k->text, ',') == k->text.n)
+		return true;
+	sql_quote_literal(&b, string_value(p->c->arena, SQL_SNOWFLAKE, k->text));
+	text = arena_cstr(p->c->arena, buf_str(&b));
+	for (size_t n = 0; n < b.n; n++)
+		if (text[n] == ',')
+			text[n] = ' ';
+	edit_replace(p, i + 1, i + 2, str_from(text, b.n));
+	return true;
+}
+
+bool word_collate(struct plan *p, int i, intptr_t unused)
+{
+	(void)unused;
+	return p->t->v[i + 1].kind != SQL_STRING || unsupported(p->c, &p->t->v[i], S("COLLATE"));
+}
+
+/* A word that DuckDB reserves, where it can only be a name. */
+bool word_quote(struct plan *p, int i, intptr_t unused)
+{
+	const struct sql_token *k = &p->t->v[i];
+	OWNS(buf) b = {0};
+
+	(void)unused;
+	if (i == p->head->word || ends_value(p, i - 1) || is_punct(k + 1, '(') || is_punct(k + 1, '[') ||
+	    (p->todo[i - p->from] & (PLAN_TYPE | PLAN_ALIAS)) || k[1].kind == SQL_STRING)
+		return true;
+	if (is_punct(k - 1, '(') && sql_is(p->t, i - 2, "trim"))
+		return true;
+	sql_quote_name(&b, sql_name_of(p->c->arena, SQL_SNOWFLAKE, k));
+	edit_replace(p, i, i + 1, arena_dup(p->c->arena, buf_str(&b)));
 	return true;
 }

@@ -38,11 +38,11 @@ static struct str context_value(struct plan *p, enum context_value v)
 	case CONTEXT_WAREHOUSE:
 		return literal(p, x->warehouse, NULL);
 	case CONTEXT_ROLE:
-		return literal(p, x->role, NULL);
+		return literal(p, x->role, "PUBLIC");
 	case CONTEXT_USER:
-		return literal(p, x->user, NULL);
+		return literal(p, x->user, ACCOUNT);
 	case CONTEXT_SESSION:
-		return literal(p, x->session, NULL);
+		return literal(p, x->session, "1");
 	case CONTEXT_ACCOUNT:
 		return S("'" ACCOUNT "'");
 	case CONTEXT_REGION:
@@ -51,6 +51,8 @@ static struct str context_value(struct plan *p, enum context_value v)
 		return S("'" SERVICE_VERSION "'");
 	case CONTEXT_LAST_QUERY:
 		return literal(p, x->last_query, NULL);
+	case CONTEXT_ROLES:
+		return S("'[\"PUBLIC\"]'");
 	case CONTEXT_NOTHING:
 		break;
 	}

@@ -9,17 +9,19 @@ typedef bool word_fn(struct plan *p, int i, intptr_t arg);
 
 enum context_value {
 	CONTEXT_DATABASE, CONTEXT_SCHEMA, CONTEXT_SCHEMAS, CONTEXT_WAREHOUSE, CONTEXT_ROLE, CONTEXT_USER, CONTEXT_SESSION, CONTEXT_ACCOUNT,
-	CONTEXT_REGION, CONTEXT_VERSION, CONTEXT_LAST_QUERY, CONTEXT_NOTHING,
+	CONTEXT_REGION, CONTEXT_VERSION, CONTEXT_LAST_QUERY, CONTEXT_ROLES, CONTEXT_NOTHING,
 };
 word_fn word_context;
 bool word_dollar(struct plan *p, int i) NODISCARD;
 
 /* --- calls (dialect_calls.c) --- */
-word_fn word_part_first, word_part_later, word_extract, word_rename, word_now, word_sequence, word_position, word_to_number, word_avg,
-	word_median, word_ratio, word_hash, word_listagg, word_array_agg, word_object_agg, word_count, word_object_construct, word_nextval;
+word_fn word_part_first, word_part_later, word_extract, word_rename, word_now, word_position, word_to_number, word_ratio, word_hash, word_listagg, word_array_agg, word_object_agg, word_count, word_object_construct, word_nextval,
+	word_interval, word_collate, word_quote;
 /* The arguments of the call whose name is token i; max + 1: there are more. */
 int call_args(const struct plan *p, int i, struct sql_span *v, int max);
 int call_tail(const struct plan *p, int i);
+/* --- windows (dialect_windows.c) --- */
+word_fn word_window, word_avg, word_median, word_percentile, word_sequence;
 
 /* --- operands (dialect_operands.c) --- */
 /* Is token i the last one of a value? */
@@ -39,7 +41,7 @@ word_fn word_value;
 
 /* --- clauses (dialect_query.c) --- */
 word_fn word_table, word_flatten, word_minus, word_top, word_sample, word_values, word_dual, word_match_condition, word_information_schema,
-	word_refused, word_time_travel, word_connect, word_type_refused;
+	word_refused, word_time_travel, word_connect, word_type_refused, word_pivot;
 /* Where the alias of what ends before token i stands; -1: it has none. */
 int alias_at(const struct plan *p, int i);
 bool plan_stage(struct plan *p, int i) NODISCARD;

@@ -32,7 +32,7 @@ static bool is_sorted_by(const struct plan *p, int start, int end)
 	static const char *const behind[] = {"asc", "desc", "nulls", "limit", "rows", "range", "offset", "fetch", NULL};
 	const struct sql_token *k = &p->t->v[end];
 
-	if (!sql_is(p->t, start - 1, "by") || !sql_is(p->t, start - 2, "order"))
+	if (!sql_is(p->t, start - 1, "by") || !sql_is(p->t, start - 2, "order") || sql_is(p->t, start - 4, "group"))
 		return false;
 	return end >= p->to || is_punct(k, ',') || is_punct(k, ')') || word_in(k, behind);
 }

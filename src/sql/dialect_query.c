@@ -243,9 +243,33 @@ bool word_refused(struct plan *p, int i, intptr_t feature)
 /* t AT|BEFORE (TIMESTAMP|OFFSET|STATEMENT|STREAM => …) */
 bool word_time_travel(struct plan *p, int i, intptr_t unused)
 {
-	(void)unused;
 	if (is_punct(&p->t->v[i + 1], '(') && is_operator(&p->t->v[i + 3], S("=>")) && i > p->from && ends_value(p, i - 1))
 		return unsupported(p->c, &p->t->v[i], S("TIME TRAVEL"));
+	return sql_is(p->t, i, "before") || word_quote(p, i, unused);
+}
+
+/* PIVOT (f(x) FOR y IN ('a', 'b')): the columns are called 'a' and 'b', quotes and all. */
+bool word_pivot(struct plan *p, int i, intptr_t unused)
+{
+	const struct sql_tokens *t = p->t;
+	int open = i + 1;
+
+	(void)unused;
+	if (!is_punct(&t->v[open], '('))
+		return true;
+	for (int k = open + 1; k < t->v[open].match; k = t->v[k].match > k ? t->v[k].match + 1 : k + 1) {
+		if (!sql_is(t, k, "in") || !is_punct(&t->v[k + 1], '('))
+			continue;
+		for (int j = k + 2; j < t->v[k + 1].match; j++) {
+			OWNS(buf) name = {0};
+
+			if (t->v[j].kind != SQL_STRING || !(is_punct(&t->v[j + 1], ',') || is_punct(&t->v[j + 1], ')')))
+				continue;
+			buf_lit(&name, " AS ");
+			sql_quote_name(&name, t->v[j].text);
+			edit_behind(p, j, arena_dup(p->c->arena, buf_str(&name)));
+		}
+	}
 	return true;
 }
 

@@ -78,11 +78,12 @@ static const char *feature_of_object(const struct sql_class *k)
 /* Words among those before the object, which class.object leaves out. */
 static const char *feature_of_flags(const struct sql_tokens *t, const struct sql_head *h)
 {
-	static const char *const flags[][2] = {{"external", "EXTERNAL TABLE"}, {"dynamic", "DYNAMIC TABLE"}, {"iceberg", "ICEBERG TABLE"}};
+	static const char *const flags[][2] = {{"external", "EXTERNAL TABLE"}, {"dynamic", "DYNAMIC TABLE"}, {"iceberg", "ICEBERG TABLE"},
+					       {"materialized", "MATERIALIZED VIEW"}};
 
 	for (int i = h->word + 1; i < h->word + 4; i++)
 		for (size_t k = 0; k < COUNT_OF(flags); k++)
-			if (sql_is(t, i, flags[k][0]) && (sql_is(t, i + 1, "table") || sql_is(t, i + 1, "function")))
+			if (sql_is(t, i, flags[k][0]) && (sql_is(t, i + 1, "table") || sql_is(t, i + 1, "function") || sql_is(t, i + 1, "view")))
 				return flags[k][1];
 	return NULL;
 }
@@ -111,7 +112,7 @@ static const char *feature_of(const struct sql_tokens *t, const struct sql_head 
 
 bool refuse_unsupported(struct call *c, const struct sql_tokens *t, const struct sql_head *h)
 {
-	const char *feature = feature_of(t, h);
+	const char *feature = h->explain && sql_is(t, h->explained - 2, "using") ? "EXPLAIN USING" : feature_of(t, h);
 
 	return !feature || unsupported(c, &t->v[h->word], str_of(feature));
 }

@@ -543,7 +543,7 @@ static void types_become_duckdbs(void **state)
 		 "I VARCHAR CHECK (CASE WHEN length(\"I\") > 3 THEN error(format('String ''{}'' is too long and would be truncated', \"I\")) ELSE true END), "
 		 "J BLOB CHECK (CASE WHEN octet_length(\"J\") > 8 THEN error(format('Binary value ''{}'' is too long and would be truncated', hex(\"J\"))) ELSE true END), "
 		 "K BOOLEAN, L DATE, M TIME_3, N TIMESTAMP, O TIMESTAMP, P TIMESTAMPTZ, "
-		 "Q TIMESTAMPTZ, R TIMESTAMP, S SF_VARIANT, T SF_ARRAY, U DOUBLE)"},
+		 "Q TIMESTAMPTZ, R TIMESTAMP, S SF_VARIANT, T SF_ARRAY, U DOUBLE, CHECK ('SF PRIMARY KEY ' <> '' OR \"A\" IS NULL))"},
 		{"alter table t add column if not exists a number", "ALTER TABLE T ADD COLUMN IF NOT EXISTS A DECIMAL(38,0)"},
 		{"alter table t alter column a set data type string", "ALTER TABLE T ALTER COLUMN \"A\" TYPE VARCHAR"},
 		{"select * from t where a::number(3, 1) = try_cast(f(b as_) as int)", "SELECT * FROM T WHERE A :: DECIMAL(3,1) = TRY_CAST(F(B AS_) AS BIGINT)"},
