@@ -77,9 +77,12 @@
 #define CHARINDEX \
 	"CASE WHEN strpos(SF_SUBSTR(s::VARCHAR, p::BIGINT), n::VARCHAR) = 0 THEN 0 " \
 	"ELSE strpos(SF_SUBSTR(s::VARCHAR, p::BIGINT), n::VARCHAR) + system.main.greatest(p::BIGINT, 1) - 1 END"
+/* No text is longer there. */
+#define LIMITED(bytes, text) "WHEN " bytes " > 134217728 THEN error('SF 100078/22000 String is too long and would be truncated') ELSE " text " END"
 #define PAD(f, with) \
 	"CASE WHEN n::BIGINT <= 0 THEN '' WHEN " with " = '' THEN SF_SUBSTR(s::VARCHAR, 1, n::BIGINT) " \
-	"ELSE system.main." f "(s::VARCHAR, n::INTEGER, " with ") END"
+	LIMITED("n::BIGINT", "system.main." f "(s::VARCHAR, n::INTEGER, " with ")")
+#define REPEATED(s) "CASE WHEN n::BIGINT <= 0 THEN '' " LIMITED("SF_OCTETS(" s ")::HUGEINT * n::BIGINT", "system.main.repeat(" s ", n::BIGINT)")
 
 /* s, p: text and pattern; a: where to begin; k: which match; o: parameters, of which e and c are not RE2's; g: group. Parameters
  * go into the pattern: DuckDB's own must be constants, which those of macros are not. */
