@@ -1,7 +1,7 @@
 /* worker_batch.c - arrays of binds as a table: mayfly_binds(), columns "1", "2", …
  *
- * Each column has one type, found by its values before anything runs: one that cannot be read is said then. Only the statement that
- * came with them sees them. Not here: statements that run once a row (worker_run.c).
+ * Each column has one type, found by its values before anything runs: one that cannot be read is said then. Only the statement
+ * that came with them sees them. Not here: statements that run once a row (worker_run.c).
  *
  * Set and read on its executor's thread, or on DuckDB's while that waits.
  */

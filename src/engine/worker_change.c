@@ -172,7 +172,8 @@ static bool run_once(struct executor *x, struct task *t, struct session *s, cons
 /* --- again --- */
 static bool is_conflict(const struct task *t)
 {
-	return t->end.outcome == ENGINE_FAILED && (str_ieq(t->end.class, S("TransactionContext")) || str_ieq(t->end.class, S("Transaction"))) &&
+	return t->end.outcome == ENGINE_FAILED &&
+	       (str_ieq(t->end.class, S("TransactionContext")) || str_ieq(t->end.class, S("Transaction"))) &&
 	       str_search(t->end.text, S("onflict")) < t->end.text.n;
 }
 

@@ -1,4 +1,4 @@
-/* worker_context.c - where a statement's names are looked up: its session's catalog, its database and schema, Snowflake's functions.
+/* worker_context.c - where names are looked up: the session's catalog, the statement's database and schema, Snowflake's functions.
  *
  * A connection's search path is set where it differs from what the statement asks for, or where it may not be what it says any
  * more, since something was defined meanwhile. Not here: which databases there are (worker_databases.c).

@@ -13,8 +13,8 @@ enum { NUMBER_DIGITS = 16 };
 
 bool database_name_ok(struct str name)
 {
-	static const char *const reserved[] = {"mutable", "system", "temp", "memory", "_sf", OWN_DATABASE, "information_schema", "pg_catalog",
-					       "main", OWN_SCHEMA};
+	static const char *const reserved[] = {"mutable", "system", "temp", "memory", "_sf", OWN_DATABASE,
+					       "information_schema", "pg_catalog", "main", OWN_SCHEMA};
 
 	if (name.n == 0 || !str_is_utf8(name) || memchr(name.p, '\0', name.n) || str_istarts(name, S("__eph_")))
 		return false;

@@ -2,8 +2,8 @@
  *
  *   made under another name ──▶ synced, renamed, attached ──▶ … ──▶ detached, unlinked
  *
- * All are attached when the worker starts. Who still has one that is dropped ends with an error or, in a transaction, with what it
- * began; DuckDB keeps it until then. One change at a time; finding one does not wait for it.
+ * All are attached when the worker starts. Who still has one that is dropped ends with an error or, in a transaction, with what
+ * it began; DuckDB keeps it until then. One change at a time; finding one does not wait for it.
  *
  * Any executor's thread.
  */

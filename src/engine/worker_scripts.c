@@ -2,8 +2,8 @@
  *
  *   begin ──▶ statement ──▶ … ──▶ statement ──▶ end: the connection goes, an open transaction is rolled back
  *
- * Its statements come one after the other, on any executor's thread. An end comes on control's thread, which must not wait for a
- * rollback: a thread of its own closes connections. A script inside a session's catalog goes with the catalog.
+ * Its statements come one after the other, on any executor's thread. An end comes on control's thread, which must not wait for
+ * a rollback: a thread of its own closes connections. A script inside a session's catalog goes with the catalog.
  */
 #include "engine/worker_catalog.h"
 #include "engine/worker_process.h"
