@@ -32,6 +32,10 @@ select sign(-5) as a, sign(0) as b, sign(2.5) as c;
 --> A: number | B: number | C: number
 -1 | 0 | 1
 
+select sqrt(16) as a, cbrt(27) as b, square(5) as c;
+--> A: float | B: float | C: float
+4 | 3 | 25
+
 select power(2, 10) as a, pow(2, -1) as b, exp(0) as c;
 --> A: float | B: float | C: float
 1024 | 0.5 | 1
@@ -75,6 +79,10 @@ select greatest_ignore_nulls(1, null, 3) as a, least_ignore_nulls(null, 2) as b;
 select bitand(12, 10) as a, bitor(12, 10) as b, bitxor(12, 10) as c, bitnot(5) as d;
 --> A: number | B: number | C: number | D: number
 8 | 14 | 6 | -6
+
+select bitshiftleft(1, 4) as a, bitshiftright(16, 2) as b, getbit(11, 1) as c, getbit(11, 2) as d;
+--> A: number | B: number | C: number | D: number
+16 | 4 | 1 | 0
 
 select width_bucket(5, 0, 10, 5) as a, width_bucket(-1, 0, 10, 5) as b, width_bucket(10, 0, 10, 5) as c;
 --> A: number | B: number | C: number

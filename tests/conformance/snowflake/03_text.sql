@@ -40,6 +40,10 @@ select position('an' in 'banana') as a, position('an', 'banana', 3) as b, charin
 --> A: number | B: number | C: number | D: number
 2 | 4 | 2 | 0
 
+select contains('banana', 'nan') as a, startswith('banana', 'ba') as b, endswith('banana', 'x') as c, contains('a', null) as d;
+--> A: boolean | B: boolean | C: boolean | D: boolean
+true | true | false | NULL
+
 select replace('banana', 'an', 'o') as a, replace('banana', 'an') as b, translate('abc', 'ab', 'x') as c;
 --> A: text | B: text | C: text
 booa | ba | xc
@@ -88,6 +92,10 @@ select rlike('abc', 'a.c') as a, rlike('abcd', 'abc') as b;
 --> A: boolean | B: boolean
 true | false
 
+select regexp_replace('banana', 'a', 'o') as a, regexp_replace('banana', 'a') as b, regexp_replace('banana', 'a', 'o', 1, 2) as c;
+--> A: text | B: text | C: text
+bonono | bnn | banona
+
 select regexp_replace('firstname lastname', '(\\w+) (\\w+)', '\\2, \\1') as a;
 --> A: text
 lastname, firstname
@@ -99,6 +107,14 @@ the best | bX | NULL
 select regexp_substr('key=value', '(\\w+)=(\\w+)', 1, 1, 'e', 2) as a;
 --> A: text
 value
+
+select regexp_count('banana', 'an') as a, regexp_count('banana', 'z') as b, regexp_instr('banana', 'na') as c, regexp_instr('banana', 'na', 1, 2) as d;
+--> A: number | B: number | C: number | D: number
+2 | 0 | 3 | 5
+
+select regexp_substr_all('a1_b2', '[a-z][0-9]') as a;
+--> A: array
+["a1","b2"]
 
 select editdistance('Gute nacht', 'Ich weis nicht') as a, soundex('Marsha') as b, jarowinkler_similarity('Gute nacht', 'Ich weis nicht') as c;
 --> A: number | B: text | C: number
@@ -131,6 +147,10 @@ dc0b6f65-fca6-5b4b-9d37-ccc3fde1f3e2
 select array_to_string(split('a,b', ','), '+') as a;
 --> A: text
 a+b
+
+select ilike('Snow', 's%') as a, like('Snow', 'S%') as b;
+--> A: boolean | B: boolean
+true | true
 
 select 'a' < 'B' as a, 'a' < 'b' as b;
 --> A: boolean | B: boolean

@@ -32,6 +32,10 @@ select x'00ff' = to_binary('00FF') as a, x'00' < x'01' as b;
 --> A: boolean | B: boolean
 true | true
 
+select substr(x'010203', 2, 1) as a, reverse(x'0102') as b;
+--> A: binary | B: binary
+02 | 0201
+
 select md5_binary('') as a;
 --> A: binary
 D41D8CD98F00B204E9800998ECF8427E

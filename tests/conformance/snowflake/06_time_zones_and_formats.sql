@@ -31,10 +31,18 @@ select '2024-02-29 15:05:07 +02:00'::timestamp_tz::varchar as a;
 --> A: text
 2024-02-29 15:05:07.000 +0200
 
+select timestamp_tz_from_parts(2024, 2, 29, 13, 5, 7, 0, 'Europe/Paris') as a;
+--> A: timestamp_tz
+2024-02-29 13:05:07 +01:00
+
 --parameter TIMEZONE=Europe/Paris
 select timestamp_ltz_from_parts(2024, 2, 29, 13, 5, 7) as a, to_timestamp_ltz('2024-02-29 13:05:07') as b;
 --> A: timestamp_ltz | B: timestamp_ltz
 2024-02-29 12:05:07 | 2024-02-29 12:05:07
+
+select date_part(timezone_hour, '2024-02-29 15:05:07 +02:00'::timestamp_tz) as a, date_part(epoch_second, '2024-02-29 15:05:07 +02:00'::timestamp_tz) as b;
+--> A: number | B: number
+2 | 1709211907
 
 select dateadd(hour, 1, '2024-02-29 15:05:07 +02:00'::timestamp_tz) as a;
 --> A: timestamp_tz
@@ -58,6 +66,10 @@ alter session set timezone = 'Asia/Tokyo';
 select '2024-02-29 22:05:07'::timestamp_ltz as a;
 --> A: timestamp_ltz
 2024-02-29 13:05:07
+
+select datediff(hour, '2024-02-29 15:05:07 +02:00'::timestamp_tz, '2024-02-29 15:05:07 +00:00'::timestamp_tz) as a;
+--> A: number
+2
 
 --parameter ROWS_PER_RESULTSET=2
 select column1 as n from values (1), (2), (3) order by 1;

@@ -52,6 +52,10 @@ select zeroifnull(null) + 1 as a;
 --> A: number
 1
 
+select iff(1 = 1, 1, 2.50) as a;
+--> A: number
+1.00
+
 select is_null_value(parse_json('null')) as a, is_null_value(parse_json('{"a":null}'):a) as b, parse_json('{"a":null}'):a is null as c, is_null_value(parse_json('{"a":null}'):b) as d;
 --> A: boolean | B: boolean | C: boolean | D: boolean
 true | true | false | NULL

@@ -63,11 +63,6 @@ select v:n.deep + 1 as a, v:n.deep * 2 as b from docs where id = 1;
 --> A: ? | B: ?
 8 | 14
 
-select v:name || '!' as a, upper(v:name) as b, length(v:name) as c from docs order by id;
---> A: text | B: text | C: number
-Ada! | ADA | 3
-Bob! | BOB | 3
-
 select o, a from docs order by id;
 --> O: object | A: array
 {"k":1} | [1,2]
@@ -84,6 +79,10 @@ select get(a, 0) as a, get(o, 'k') as b, get_path(v, 'n.deep') as c, get_path(v,
 select get_ignore_case(v, 'NAME') as a, get(v, 'NAME') as b from docs where id = 1;
 --> A: variant | B: variant
 "Ada" | NULL
+
+select json_extract_path_text('{"a":{"b":"x"}}', 'a.b') as a, json_extract_path_text('{"a":1}', 'z') as b;
+--> A: text | B: text
+x | NULL
 
 select typeof(parse_json('1')) as a, typeof(parse_json('1.5')) as b, typeof(parse_json('"x"')) as c, typeof(parse_json('[]')) as d, typeof(parse_json('{}')) as e, typeof(parse_json('null')) as f, typeof(parse_json('true')) as g;
 --> A: text | B: text | C: text | D: text | E: text | F: text | G: text
@@ -143,3 +142,8 @@ select parse_json('12345678901234567890.5') as a, parse_json('1e3') as b, parse_
 select strip_null_value(parse_json('null')) is null as a, strip_null_value(parse_json('1')) as b;
 --> A: boolean | B: variant
 true | 1
+
+select xmlget(parse_xml('<a/>'), 'b');
+--! 002040 42601
+--refused: XML
+--! 000002 0A000

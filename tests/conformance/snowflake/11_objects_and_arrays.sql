@@ -21,6 +21,9 @@ select object_insert(object_construct('a', 1), 'b', 2) as a, object_insert(objec
 --> A: object | B: object | C: object
 {"a":1,"b":2} | {"a":9} | {"b":2}
 
+select object_insert(object_construct('a', 1), 'a', 2);
+--! * * *uplicate*
+
 select object_keys(parse_json('{"b":1,"a":2}')) as a, object_pick(object_construct('a', 1, 'b', 2), 'a') as b;
 --> A: array | B: object
 ["a","b"] | {"a":1}
@@ -81,6 +84,16 @@ select array_agg(n) as a from (select 1 as n where false);
 --> A: array
 []
 
+select array_union_agg(a) as a from (select array_construct(1) as a union all select array_construct(1));
+--> A: array
+[1]
+
+select transform([1, 2], x -> x * 2) as a, filter([1, 2, 3], x -> x > 1) as b;
+--> A: array | B: array
+[2,4] | [2,3]
+--refused: lambdas over arrays
+--! 000002 0A000
+
 select array_construct('a', 'b')::varchar as a, object_construct('a', 1)::varchar as b;
 --> A: text | B: text
 ["a","b"] | {"a":1}
@@ -96,6 +109,10 @@ true | true | ARRAY
 select array_cat(array_construct(1), null) as a, array_append(null, 1) as b, object_keys(null) as c;
 --> A: array | B: array | C: array
 NULL | NULL | NULL
+
+select arrays_zip([1, 2], ['a', 'b']) as a;
+--> A: array
+[{"$1":1,"$2":"a"},{"$1":2,"$2":"b"}]
 
 select array_construct(1, 2) = array_construct(1, 2) as a, object_construct('a', 1) = object_construct('a', 1) as b;
 --> A: boolean | B: boolean

@@ -104,12 +104,19 @@ select count(amount) as a, sum(iff(paid, qty, 0)) as b, count(case when paid the
 --> A: number | B: number | C: number
 3 | 4 | 2
 
+select qty from sales group by region;
+--! 000979 42601 SQL compilation error:*QTY' in select clause is neither an aggregate nor in the group by clause.
+
 select sum(qty) as s from sales where sum(qty) > 1;
 --! 002035 42601
 
 select kurtosis(qty) is not null as a, skew(qty) as b from sales;
 --> A: boolean | B: float
 true | 0
+
+select hash_agg(id) = hash_agg(id) as a from sales;
+--> A: boolean
+true
 
 select ratio_to_report(qty) over () as r from sales order by id limit 1;
 --> R: number

@@ -164,6 +164,38 @@ create table strict (id int not null, k int unique);
 insert into strict values (null, 1);
 --! 100072 22000 NULL result in a non-nullable column
 
+insert into strict values (1, 1), (2, 1);
+--> number of rows inserted: number(19,0)
+2
+
+create table seqs (id int autoincrement start 10 increment 5, s varchar);
+--ok
+
+insert into seqs (s) values ('a'), ('b');
+--> number of rows inserted: number(19,0)
+2
+
+select * from seqs order by id;
+--> ID: number | S: text
+10 | a
+15 | b
+
+create sequence sq start = 3 increment = 2;
+--> status: text
+Sequence SQ successfully created.
+
+select sq.nextval as n;
+--> N: number
+3
+
+insert into t1 select sq.nextval;
+--> number of rows inserted: number(19,0)
+1
+
+select id from t1;
+--> ID: number
+5
+
 insert into nowhere values (1);
 --! 002003 42S02 SQL compilation error:\nObject 'NOWHERE' does not exist or not authorized.
 

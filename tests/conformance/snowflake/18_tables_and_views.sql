@@ -1,6 +1,10 @@
 # Tables, views and other objects
 # Each statement answers with one text. Constraints other than NOT NULL are kept as a note and not enforced, as Snowflake does.
 
+create transient table tr (id int) cluster by (id) data_retention_time_in_days = 1 comment = 'kept a day';
+--> status: text
+Table TR successfully created.
+
 create temporary table tmp (id int);
 --> status: text
 Table TMP successfully created.
@@ -12,6 +16,30 @@ Table TYPED successfully created.
 create table ctas as select 1::number(5,1) as a, 'x'::varchar(7) as b, '2024-02-29'::date as c, parse_json('[1]') as d;
 --> status: text
 Table CTAS successfully created.
+
+create table ctas2 (p int, q varchar) as select 1, 'y';
+--> status: text
+Table CTAS2 successfully created.
+
+select * from ctas2;
+--> P: number | Q: text
+1 | y
+
+create table twin like typed;
+--> status: text
+Table TWIN successfully created.
+
+select count(*) as n from twin;
+--> N: number
+0
+
+create table copy clone ctas2;
+--> status: text
+Table COPY successfully created.
+
+select * from copy;
+--> P: number | Q: text
+1 | y
 
 alter table if exists nowhere add column x int;
 --> status: text
@@ -25,6 +53,26 @@ create table left_one as select 1 as id;
 
 create table right_one as select 2 as id;
 --ok
+
+alter table left_one swap with right_one;
+--> status: text
+Statement executed successfully.
+
+select id from left_one;
+--> ID: number
+2
+
+create table keys (id int primary key, u int unique, r int references left_one (id), constraint c foreign key (u) references right_one (id));
+--> status: text
+Table KEYS successfully created.
+
+insert into keys values (1, 1, 1), (1, 1, 99);
+--> number of rows inserted: number
+2
+
+drop table ctas2;
+--> status: text
+CTAS2 successfully dropped.
 
 drop table if exists ctas2;
 --> status: text
