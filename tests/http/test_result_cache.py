@@ -185,3 +185,16 @@ def test_it_is_off_by_default(server):
     for _ in range(2):
         assert not cached.hit(cached.client.cells, "select 1")[1]
     assert counted(cached.server, "miss") == 0
+
+
+def test_functions_of_the_helper_catalog(cached):
+    for sql, expected in (("1/3", "0.333333"), ("to_date('2024-01-02')", "19724"), ("dateadd(day, 1, '2024-01-01'::date)", "19724"),
+                          ("concat('a', 'b')", "ab"), ("concat('a', 'b', 'c')", "abc"), ("length('a')", "1"), ("split_part('a.b', '.', 2)", "b"),
+                          ("regexp_replace('abc', 'b', 'X', 1, 1)", "aXc"), ("to_char(12, '999')", "  12"), ("round(1.25, 1)", "1.3"),
+                          ("sha2('abc', 224)", "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"), ("uniform(1, 1, 5)", "1"),
+                          ("decode(1, 1, 'x')", "x"), ("avg(1)", "1.000000"), ("ceil(1.25, 1)", "1.3"), ("last_day('2024-02-01'::date)", "19782")):
+        cached.again(f"select {sql}", [[expected]])
+    for sql in ("random()", "uuid_string()", "current_timestamp()", "current_timestamp", "current_date()", "current_time()", "sysdate()", "getdate()",
+                "localtimestamp()", "uniform(1, 10, random())", "randstr(5, random())", "dateadd(day, 1, current_date())", "nvl(null, random())"):
+        for _ in range(3):
+            assert not cached.hit(cached.client.cells, f"select {sql}")[1], sql
