@@ -144,7 +144,9 @@ static struct str refusal_of(struct call *c)
 	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
 		if (strcmp(refusals[i].native, c->err.native) != 0)
 			continue;
-		return refusals[i].id ? arena_fmt(c->arena, "%s [%.*s]", refusals[i].words, SARG(c->request_id)) : str_of(refusals[i].words);
+		if (!refusals[i].id)
+			return str_of(refusals[i].words);
+		return arena_fmt(c->arena, "%s [%.*s]", refusals[i].words, SARG(c->request_id));
 	}
 	return str_of(c->err.text);
 }

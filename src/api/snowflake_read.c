@@ -67,8 +67,9 @@ static bool same_size(struct call *c, const struct stmt_ask *ask, struct str nam
 {
 	if (!ask->batch || ask->batch == n)
 		return true;
-	fail(c, ERR_SQL, "SQL compilation error:\nBatch size of %lld for bind variable %.*s not the same as previous size of %lld.",
-	     (long long)n, SARG(str_head(name, 64)), (long long)ask->batch);
+	fail(c, ERR_SQL,
+	     "SQL compilation error:\nBatch size of %lld for bind variable %.*s not the same as previous size of %lld.", (long long)n,
+	     SARG(str_head(name, 64)), (long long)ask->batch);
 	return fail_state(c, "42601", "002099");
 }
 

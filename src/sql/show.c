@@ -7,6 +7,7 @@
 #include "sql/rewrite_int.h"
 
 enum level { ACCOUNT, DATABASE, SCHEMA, TABLE };
+enum { NAME_SHOWN = 255 }; /* bytes of a part of a name, in messages */
 
 static const struct kind {
 	const char *words[2];
@@ -133,8 +134,8 @@ static bool take_name(struct show *w, struct str ret[3])
 		ret[2] = sql_name_of(w->c->arena, SQL_SNOWFLAKE, &w->t->v[w->at++]);
 		n++;
 	} while (more(w) && is_punct(&w->t->v[w->at], '.') && w->at++ >= 0);
-	w->written = arena_fmt(w->c->arena, "%.*s%s%.*s%s%.*s", SARG(str_head(ret[0], 255)), n > 2 ? "." : "", SARG(str_head(ret[1], 255)),
-			       n > 1 ? "." : "", SARG(str_head(ret[2], 255)));
+	w->written = arena_fmt(w->c->arena, "%.*s%s%.*s%s%.*s", SARG(str_head(ret[0], NAME_SHOWN)), n > 2 ? "." : "",
+			       SARG(str_head(ret[1], NAME_SHOWN)), n > 1 ? "." : "", SARG(str_head(ret[2], NAME_SHOWN)));
 	return true;
 }
 
@@ -237,9 +238,10 @@ static bool take_kind(struct show *w)
 
 	w->terse = take(w, "terse");
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-		int n = kinds[i].words[1] ? 2 : 1;
+		const char *second = kinds[i].words[1];
+		int n = second ? 2 : 1;
 
-		if (w->at + n > w->s.to || !sql_is(w->t, w->at, kinds[i].words[0]) || (n == 2 && !sql_is(w->t, w->at + 1, kinds[i].words[1])))
+		if (w->at + n > w->s.to || !sql_is(w->t, w->at, kinds[i].words[0]) || (second && !sql_is(w->t, w->at + 1, second)))
 			continue;
 		w->at += n;
 		w->kind = &kinds[i];
@@ -356,7 +358,8 @@ static void write_show(struct show *w)
 	if (w->terse)
 		buf_lit(&w->out, TERSE);
 	else
-		buf_fmt(&w->out, "* EXCLUDE (" OWN "%s%s)", w->kind->left_out, w->kind->history && !w->history ? ", \"dropped_on\"" : "");
+		buf_fmt(&w->out, "* EXCLUDE (" OWN "%s%s)", w->kind->left_out,
+			w->kind->history && !w->history ? ", \"dropped_on\"" : "");
 	buf_lit(&w->out, " FROM (SELECT * FROM ");
 	put_source(w, w->kind->source);
 	buf_lit(&w->out, " WHERE true");
@@ -374,7 +377,7 @@ static void write_show(struct show *w)
 
 static void describe_columns(struct show *w, bool view)
 {
-	buf_lit(&w->out, "SELECT * EXCLUDE (" OWN) ;
+	buf_lit(&w->out, "SELECT * EXCLUDE (" OWN);
 	buf_fmt(&w->out, "%s) FROM (SELECT * FROM ", view ? ", \"write default\"" : "");
 	put_source(w, "sf_describe_columns(%d, %s)");
 	buf_lit(&w->out, " WHERE true");

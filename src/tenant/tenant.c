@@ -222,5 +222,6 @@ bool tenant_identify(struct call *c, struct tenants *t, const struct tenant_clai
 		return identify_token(c, t, token, native) || refused_as(c, native);
 	if (str_ieq(in->token_type, S("PROGRAMMATIC_ACCESS_TOKEN")))
 		return tenant_refuse(c, native, "programmatic access tokens are for auth.mode token");
-	return jwt_identify(c, &t->keys, t->o.tenant_claim, token, str_ieq(in->token_type, S("KEYPAIR_JWT"))) || refused_as(c, native);
+	return jwt_identify(c, &t->keys, t->o.tenant_claim, token, str_ieq(in->token_type, S("KEYPAIR_JWT"))) ||
+	       refused_as(c, native);
 }
