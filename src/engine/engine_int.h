@@ -102,7 +102,6 @@ void task_end_lost(struct engine_task *t, const char *text);
 
 /* scripts.c: which worker has a script's connection */
 bool script_open(struct lane *lane, uint64_t number);         /* lock held; false: there are too many */
-void script_close(struct lane *lane, uint64_t number);        /* lock held; not there is fine */
 bool script_admit(const struct engine_task *t);               /* on the loop, at the head of its queue: may it be sent? */
 void script_sent(struct lane *lane, uint64_t number, uint64_t generation); /* lock held */
 void scripts_lost(struct lane *lane, uint64_t generation);    /* lock held */

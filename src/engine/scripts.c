@@ -45,14 +45,6 @@ bool script_open(struct lane *lane, uint64_t number)
 	return true;
 }
 
-void script_close(struct lane *lane, uint64_t number)
-{
-	struct script *s = find(lane, number);
-
-	if (s)
-		forget(lane, s);
-}
-
 bool script_admit(const struct engine_task *t)
 {
 	const struct lane *lane = t->lane;
@@ -98,34 +90,32 @@ void scripts_close(struct lane *lane)
 /* --- the end of one --- */
 struct ending {
 	struct lane *lane;
-	uint64_t number;
+	uint64_t number, generation;
 };
 
 static void end_on_loop(void *arg)
 {
 	struct ending *end = arg;
-	struct lane *lane = end->lane;
-	struct script *s;
-	uint64_t generation;
 
-	pthread_mutex_lock(&lane->engine->lock);
-	s = find(lane, end->number);
-	generation = s ? s->generation : 0;
-	if (s)
-		forget(lane, s);
-	pthread_mutex_unlock(&lane->engine->lock);
-	if (generation)
-		link_script_end(lane->link, end->number, generation);
+	link_script_end(end->lane->link, end->number, end->generation);
 	free(end);
 }
 
 void engine_script_end(struct engine *e, struct str tenant, uint64_t script)
 {
 	struct ending *end = base_zalloc(sizeof(*end));
+	struct script *s;
 
 	pthread_mutex_lock(&e->lock);
 	end->lane = lane_of(e, tenant);
-	pthread_mutex_unlock(&e->lock);
 	end->number = script;
-	exec_post(e->o.loop, end_on_loop, end);
+	s = find(end->lane, script);
+	end->generation = s ? s->generation : 0;
+	if (s)
+		forget(end->lane, s);
+	pthread_mutex_unlock(&e->lock);
+	if (end->generation)
+		exec_post(e->o.loop, end_on_loop, end);
+	else
+		free(end);
 }
