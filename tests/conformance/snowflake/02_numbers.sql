@@ -112,6 +112,9 @@ select 12.5::number(10,4) as n, 12.56::number(3,1) as m;
 --> N: number(10,4) | M: number(3,1)
 12.5000 | 12.6
 
+select 1000::number(3,0);
+--! 100046 22003
+
 select 5::tinyint as a, 5::byteint as b, 5::smallint as c, 5::integer as d, 5::bigint as e;
 --> A: number(38,0) | B: number(38,0) | C: number(38,0) | D: number(38,0) | E: number(38,0)
 5 | 5 | 5 | 5 | 5

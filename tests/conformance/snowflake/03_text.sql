@@ -148,6 +148,12 @@ select array_to_string(split('a,b', ','), '+') as a;
 --> A: text
 a+b
 
+select 'ABC' collate 'en-ci' = 'abc' as a;
+--> A: boolean
+true
+--refused: collations of columns and comparisons
+--! 000002 0A000
+
 select ilike('Snow', 's%') as a, like('Snow', 'S%') as b;
 --> A: boolean | B: boolean
 true | true

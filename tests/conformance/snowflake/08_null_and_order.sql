@@ -107,13 +107,13 @@ select top 2 id from vals order by id;
 1
 2
 
-select id from vals order by id fetch first 1 rows only;
---> ID: number
-1
-
 select first_value(n) over (order by n desc) as a from vals limit 1;
 --> A: number
 NULL
+
+select first_value(n) ignore nulls over (order by n desc) as a from vals order by id limit 1;
+--> A: number
+3
 
 select n + 1 as a, n || 'x' as b, n = 1 as c, -n as d from vals where id = 2;
 --> A: number | B: text | C: boolean | D: number

@@ -114,10 +114,6 @@ select kurtosis(qty) is not null as a, skew(qty) as b from sales;
 --> A: boolean | B: float
 true | 0
 
-select hash_agg(id) = hash_agg(id) as a from sales;
---> A: boolean
-true
-
 select ratio_to_report(qty) over () as r from sales order by id limit 1;
 --> R: number
 0.100000

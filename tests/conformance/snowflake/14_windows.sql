@@ -55,6 +55,19 @@ select id, first_value(points) over (partition by team order by id) as f, last_v
 4 | 5 | 15
 5 | 5 | 15
 
+select distinct team, last_value(points) over (partition by team order by id) as l from scores order by team;
+--> TEAM: text | L: number
+a | 30
+b | 15
+
+select id, nth_value(points, 2) over (order by id) as n, ntile(2) over (order by id) as t from scores order by id;
+--> ID: number | N: number | T: number
+1 | 30 | 1
+2 | 30 | 1
+3 | 30 | 1
+4 | 30 | 2
+5 | 30 | 2
+
 select id, percent_rank() over (order by id) as p, cume_dist() over (order by id) as c from scores order by id limit 2;
 --> ID: number | P: float | C: float
 1 | 0 | 0.2
@@ -70,10 +83,6 @@ select team, sum(points) as s, rank() over (order by sum(points) desc) as r from
 a | 70 | 1
 b | 20 | 2
 
-select id, avg(points) over (partition by team) as a from scores order by id limit 1;
---> ID: number | A: number
-1 | 23.333333
-
 select id, max(points) over (partition by team) - points as gap from scores order by id;
 --> ID: number | GAP: number
 1 | 20
@@ -85,6 +94,11 @@ select id, max(points) over (partition by team) - points as gap from scores orde
 select listagg(id, '') within group (order by id) over (partition by team) as l from scores order by id limit 1;
 --> L: text
 123
+
+select id, lag(points) ignore nulls over (order by id) as a from scores order by id limit 2;
+--> ID: number | A: number
+1 | NULL
+2 | 10
 
 select count(distinct team) over () as n from scores limit 1;
 --> N: number

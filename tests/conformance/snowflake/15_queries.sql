@@ -162,6 +162,18 @@ select seq4() as s from table(generator(rowcount => 3)) order by s;
 1
 2
 
+select row_number() over (order by seq4()) as n from table(generator(rowcount => 2));
+--> N: number
+1
+2
+
+select * from (select dept, name, pay from emp) pivot (sum(pay) for dept in ('eng', 'ops')) as p order by name;
+--> NAME: text | 'eng': number | 'ops': number
+Ada | 100.00 | NULL
+Bob | 80.00 | NULL
+Cid | NULL | 70.50
+Dee | NULL | 60.00
+
 select * from (select dept, pay from emp) pivot (max(pay) for dept in ('eng', 'ops')) as p (e, o);
 --> E: number | O: number
 100.00 | 70.50
@@ -184,11 +196,6 @@ select name from emp order by id limit 2 offset 2;
 --> NAME: text
 Cid
 Dee
-
-select name from emp order by pay desc nulls last, id fetch next 2 rows only;
---> NAME: text
-Ada
-Bob
 
 select count(*) as n from emp sample (100);
 --> N: number

@@ -196,6 +196,17 @@ select id from t1;
 --> ID: number
 5
 
+create table clocked (id int, at timestamp_ntz default current_timestamp(), b boolean default true);
+--ok
+
+insert into clocked (id) values (1);
+--> number of rows inserted: number(19,0)
+1
+
+select id, at is not null as set_, b from clocked;
+--> ID: number | SET_: boolean | B: boolean
+1 | true | true
+
 insert into nowhere values (1);
 --! 002003 42S02 SQL compilation error:\nObject 'NOWHERE' does not exist or not authorized.
 

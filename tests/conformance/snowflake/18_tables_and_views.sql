@@ -1,6 +1,21 @@
 # Tables, views and other objects
 # Each statement answers with one text. Constraints other than NOT NULL are kept as a note and not enforced, as Snowflake does.
 
+create table a (id int, name varchar(10) not null, n number(10,2) default 0, at timestamp_ntz(3), v variant);
+--> status: text(16777216)
+Table A successfully created.
+
+create table a (id int);
+--! 002002 42710 SQL compilation error:\nObject 'A' already exists.
+
+create table if not exists a (id int);
+--> status: text
+A already exists, statement succeeded.
+
+create or replace table a (id int, name varchar(10) not null, n number(10,2) default 0, at timestamp_ntz(3), v variant);
+--> status: text
+Table A successfully created.
+
 create transient table tr (id int) cluster by (id) data_retention_time_in_days = 1 comment = 'kept a day';
 --> status: text
 Table TR successfully created.
@@ -41,6 +56,34 @@ select * from copy;
 --> P: number | Q: text
 1 | y
 
+alter table a add column extra varchar default 'e';
+--> status: text
+Statement executed successfully.
+
+alter table a rename column extra to more;
+--> status: text
+Statement executed successfully.
+
+alter table a drop column more;
+--> status: text
+Statement executed successfully.
+
+alter table a add column x1 int, x2 int;
+--> status: text
+Statement executed successfully.
+
+alter table a alter column name drop not null;
+--> status: text
+Statement executed successfully.
+
+alter table a rename to b;
+--> status: text
+Statement executed successfully.
+
+alter table b set comment = 'renamed';
+--> status: text
+Statement executed successfully.
+
 alter table if exists nowhere add column x int;
 --> status: text
 Statement executed successfully.
@@ -70,6 +113,22 @@ insert into keys values (1, 1, 1), (1, 1, 99);
 --> number of rows inserted: number
 2
 
+create view v as select id, name from b;
+--> status: text
+View V successfully created.
+
+create or replace secure view v (i, n) comment = 'c' as select id, name from b;
+--> status: text
+View V successfully created.
+
+create view if not exists v as select 1 as one;
+--> status: text
+V already exists, statement succeeded.
+
+drop view v;
+--> status: text
+V successfully dropped.
+
 drop table ctas2;
 --> status: text
 CTAS2 successfully dropped.
@@ -94,6 +153,10 @@ Sequence S1 successfully created.
 drop sequence s1;
 --> status: text
 S1 successfully dropped.
+
+comment on table b is 'a comment';
+--> status: text
+Statement executed successfully.
 
 create or replace table dup (a int, A int);
 --! 002025 42S21 *duplicate column name 'A'*

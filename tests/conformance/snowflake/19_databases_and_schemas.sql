@@ -195,6 +195,14 @@ MAYFLY successfully dropped.
 --refused: dropping the tenant's own database
 --! 003001 42501
 
+select current_account() is not null as a, current_region() is not null as b, current_user() is not null as c, current_version() is not null as d, current_session() is not null as e;
+--> A: boolean | B: boolean | C: boolean | D: boolean | E: boolean
+true | true | true | true | true
+
+select current_schemas() as a, current_available_roles() is not null as b, current_client() as c;
+--> A: text | B: boolean | C: text
+* | * | *
+
 --context SHOP.PUBLIC
 truncate table items;
 --> status: text

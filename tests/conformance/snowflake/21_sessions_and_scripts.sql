@@ -206,6 +206,12 @@ execute immediate 'select 1 as n';
 --refused: EXECUTE IMMEDIATE, procedures and Snowflake Scripting
 --! 000002 0A000
 
+declare x int; begin x := 1; return x; end;
+--> anonymous block: number
+1
+--refused: EXECUTE IMMEDIATE, procedures and Snowflake Scripting
+--! 000002 0A000
+
 create procedure p() returns int language sql as $$ begin return 1; end $$;
 --> status: text
 Function P successfully created.

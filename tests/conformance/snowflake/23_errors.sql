@@ -142,3 +142,6 @@ select "unclosed;
 
 select $$unclosed;
 --! 001003 42000
+
+select date_trunc('nonsense', current_date);
+--! 001008 22023

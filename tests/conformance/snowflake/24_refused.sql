@@ -100,6 +100,18 @@ list @stage;
 --refused: stages and file formats
 --! 000002 0A000
 
+create materialized view mv as select 1 as a;
+--> status: text
+Materialized view MV successfully created.
+--refused: materialized views (spaces have them)
+--! 000002 0A000
+
+explain using text select 1;
+--> step: text | ...
+*
+--refused: EXPLAIN USING
+--! 000002 0A000
+
 select st_makepoint(1, 2);
 --! * *
 --refused: geography, vectors, machine learning
