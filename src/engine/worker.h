@@ -284,6 +284,11 @@ struct records_file;
 void run_records(struct executor *x, struct task *t, struct str body);
 void records_answered(struct executor *x); /* gives the file back */
 
+/* --- worker_told.c: tables, lengths and digits of columns in Snowflake's form --- */
+struct told;
+void told_columns(struct executor *x, struct task *t, struct engine_column *v, int n);
+void told_close(struct told *told); /* NULL is fine */
+
 /* --- executors --- */
 struct executor {
 	struct worker *w;
@@ -292,6 +297,7 @@ struct executor {
 	struct session sessions[3]; /* without and with helpers, outside of catalogs; bare */
 	duckdb_connection admin;    /* for attaching and dropping; NULL = not open */
 	struct parts parts;
+	struct told *told;          /* what tables are told as; NULL = nothing yet */
 	struct records_file *file;  /* of a batch, until it is answered; NULL = none */
 	/* under the worker's lock */
 	uint64_t task;              /* 0 = none */

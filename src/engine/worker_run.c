@@ -119,7 +119,7 @@ bool task_failed_by_duckdb(struct task *t, const char *message)
 }
 
 /* --- results --- */
-static void pack_columns(struct task *t, duckdb_result *r, struct buf *out)
+static void pack_columns(struct executor *x, struct task *t, duckdb_result *r, struct buf *out)
 {
 	int n = (int)duckdb_column_count(r);
 	struct engine_column *v = ARENA_ARRAY(t->call.arena, struct engine_column, (size_t)n);
@@ -131,6 +131,8 @@ static void pack_columns(struct task *t, duckdb_result *r, struct buf *out)
 		v[i].name = str_of(duckdb_column_name(r, (idx_t)i));
 		duckdb_destroy_logical_type(&type);
 	}
+	if (t->ask.form == ENGINE_SNOWFLAKE && t->ask.helpers)
+		told_columns(x, t, v, n);
 	engine_pack_columns(v, n, out);
 }
 
@@ -186,7 +188,7 @@ static bool send_rows(struct executor *x, struct task *t, duckdb_result *r)
 
 	if (!columns_of(t, r, &cols))
 		return false;
-	pack_columns(t, r, &packed);
+	pack_columns(x, t, r, &packed);
 	if (packed.n > WIRE_COLUMNS_MAX)
 		return task_fails(t, "Invalid Input", "The names and types of the columns take %zu bytes, which may be %d: name them with AS",
 				  packed.n, WIRE_COLUMNS_MAX);

@@ -280,6 +280,8 @@ static void read_item(struct reading *r, int from, int end)
 		column_item(r, from, end, item);
 	else if (end - from != 1)
 		return;
+	else if (sql_is(r->t, from, "null"))
+		item->kind = SQL_ITEM_NULL;
 	else if (k->kind == SQL_NUMBER)
 		number_item(item, k->text);
 	else if (k->kind == SQL_STRING && k->text.p[0] == '\'') {

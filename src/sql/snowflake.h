@@ -59,7 +59,7 @@ bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sq
 			   struct sql_rewrite *ret) NODISCARD;
 
 /* --- what results are told of: read from the text that runs (DuckDB's dialect) --- */
-enum sql_item_kind { SQL_ITEM_OTHER, SQL_ITEM_COLUMN, SQL_ITEM_STAR, SQL_ITEM_COUNT, SQL_ITEM_INTEGER, SQL_ITEM_DECIMAL, SQL_ITEM_TEXT, SQL_ITEM_PLACEHOLDER };
+enum sql_item_kind { SQL_ITEM_OTHER, SQL_ITEM_COLUMN, SQL_ITEM_STAR, SQL_ITEM_COUNT, SQL_ITEM_INTEGER, SQL_ITEM_DECIMAL, SQL_ITEM_TEXT, SQL_ITEM_PLACEHOLDER, SQL_ITEM_NULL };
 struct sql_item {      /* of the select list */
 	enum sql_item_kind kind;
 	int source;        /* of COLUMN and STAR: which of the sources; -1 = any, by the column's name */

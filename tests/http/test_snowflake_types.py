@@ -103,3 +103,40 @@ def test_a_cast_cuts_off_and_an_insert_refuses(client):
     assert client.submit("insert into types_length (b) values (X'00ff')").status == 200
     assert client.submit("update types_length set c = 'abcde'").status == 422
     assert client.submit("alter table types_length drop column c").status == 200
+
+
+# --- what columns are told as beside their type ---
+
+def fields(answer, *names):
+    return [tuple(c[n] for n in names) for c in row_type(answer)]
+
+
+def test_literals_counts_and_binds_have_their_digits(client):
+    a = client.submit("select 1, 1.50, 'abc', count(*), ?, ?, null, 1 + 1, upper('a')", {"1": {"type": "FIXED", "value": "42"}, "2": {"type": "TEXT", "value": "Zo\u00eb"}})
+    assert a.status == 200, a
+    assert told(client, "select ?", bindings=bind("FIXED", None))[0] == "text"
+    assert fields(a, "type", "precision", "scale", "nullable", "length", "byteLength") == [
+        ("fixed", 1, 0, False, None, None), ("fixed", 3, 2, False, None, None), ("text", None, None, False, 3, 12), ("fixed", 18, 0, False, None, None),
+        ("fixed", 2, 0, True, None, None), ("text", None, None, True, 3, 12), ("text", None, None, True, 134217728, 134217728),
+        ("fixed", 38, 0, True, None, None), ("text", None, None, True, 134217728, 134217728)]
+
+
+def test_a_column_is_told_with_its_table(client):
+    assert client.submit("create or replace table types_told (id number(38,0) not null, name varchar, code varchar(10) not null, b binary(4), p number(10,2))").status == 200
+    want = [("ID", "MAYFLY", "PUBLIC", "TYPES_TOLD", False, 38, 0, None, None), ("NAME", "MAYFLY", "PUBLIC", "TYPES_TOLD", True, None, None, 16777216, 67108864),
+            ("CODE", "MAYFLY", "PUBLIC", "TYPES_TOLD", False, None, None, 10, 40), ("B", "MAYFLY", "PUBLIC", "TYPES_TOLD", True, None, None, 4, 4),
+            ("P", "MAYFLY", "PUBLIC", "TYPES_TOLD", True, 10, 2, None, None)]
+    keys = ("name", "database", "schema", "table", "nullable", "precision", "scale", "length", "byteLength")
+    for sql in ("select * from types_told", "select id, name, code, b, p from types_told", "select t.id, t.name, t.code, t.b, t.p from mayfly.public.types_told t where 1 = 1",
+                "select t.* from types_told t order by 1"):
+        a = client.submit(sql)
+        assert a.status == 200 and fields(a, *keys) == want, sql
+    a = client.submit("select x.id, y.id from types_told x left join types_told y on x.id = y.id")
+    assert fields(a, "nullable", "table") == [(False, "TYPES_TOLD"), (True, "TYPES_TOLD")]
+    a = client.submit("select id + 1, x.n from (select id as n from types_told) x, types_told")
+    assert fields(a, "table")[0] == ("",)
+    assert client.submit("alter table types_told add column more varchar").status == 200
+    assert fields(client.submit("select * from types_told"), "name")[5:] == [("MORE",)]
+    assert client.submit("drop table types_told").status == 200
+    assert client.submit("create table types_told (id varchar(5))").status == 200
+    assert fields(client.submit("select * from types_told"), "name", "length") == [("ID", 5)]
