@@ -1,5 +1,6 @@
 /* worker_sf.c - rows of functions made DuckDB's: signatures, NULLs, errors, values in and out. */
 #include "engine/worker_sf.h"
+#include "engine/worker_sf_json.h"
 
 #include <stdio.h>
 
@@ -60,6 +61,8 @@ static duckdb_logical_type type_of(char letter)
 /* --- arguments --- */
 bool sf_is_null(const struct sf_row *r, idx_t i)
 {
+	if (r->args[i].variant)
+		return r->args[i].variant_null;
 	return r->args[i].valid && !duckdb_validity_row_is_valid(r->args[i].valid, r->row);
 }
 
@@ -68,6 +71,8 @@ struct str sf_text(const struct sf_row *r, idx_t i)
 	duckdb_string_t *s = &((duckdb_string_t *)(uintptr_t)r->args[i].at)[r->row];
 
 	INVARIANT(r->args[i].type == DUCKDB_TYPE_VARCHAR || r->args[i].type == DUCKDB_TYPE_BLOB);
+	if (r->args[i].variant)
+		return r->args[i].text;
 	return str_from(duckdb_string_t_data(s), duckdb_string_t_length(*s));
 }
 
@@ -200,6 +205,30 @@ void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...)
 }
 
 /* --- a chunk --- */
+static bool is_variant(duckdb_logical_type type)
+{
+	char *alias = duckdb_logical_type_get_alias(type);
+	struct str name = str_of(alias);
+	bool variant = str_eq(name, S("SF_VARIANT")) || str_eq(name, S("SF_OBJECT")) || str_eq(name, S("SF_ARRAY"));
+
+	duckdb_free(alias);
+	return variant;
+}
+
+/* What stands in the row's variants. */
+static void unwrap(struct sf_row *r)
+{
+	for (idx_t i = 0; i < r->nargs; i++) {
+		struct sf_arg *a = &r->args[i];
+
+		if (!a->variant)
+			continue;
+		a->variant = false;
+		a->variant_null = sf_is_null(r, i) || !variant_varchar(sf_text(r, i), &a->room, &a->text);
+		a->variant = true;
+	}
+}
+
 static void load(struct sf_row *r, idx_t i)
 {
 	duckdb_vector v = duckdb_data_chunk_get_vector(r->input, i);
@@ -212,6 +241,7 @@ static void load(struct sf_row *r, idx_t i)
 		a->width = duckdb_decimal_width(type);
 		a->scale = duckdb_decimal_scale(type);
 	}
+	a->variant = a->type == DUCKDB_TYPE_VARCHAR && is_variant(type);
 	duckdb_destroy_logical_type(&type);
 }
 
@@ -238,6 +268,7 @@ static void run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vecto
 	for (r.row = 0; r.row < n && !r.failed; r.row++) {
 		buf_clear(&r.text);
 		buf_clear(&r.more);
+		unwrap(&r);
 		if (!(r.function->flags & SF_NULLS) && has_null(&r))
 			sf_put_null(&r);
 		else
@@ -245,6 +276,8 @@ static void run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vecto
 		if (!buf_ok(&r.text) || !buf_ok(&r.more))
 			sf_fails(&r, "100078/22000", "String is too long");
 	}
+	for (idx_t i = 0; i < r.nargs; i++)
+		buf_drop(&r.args[i].room);
 	buf_drop(&r.text);
 	buf_drop(&r.more);
 	buf_drop(&r.format_text);

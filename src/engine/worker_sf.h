@@ -24,6 +24,10 @@ struct sf_arg {
 	int width, scale;
 	const void *at;
 	uint64_t *valid;
+	bool variant;      /* a VARIANT: sf_text() is what a cast to VARCHAR tells of it, sf_is_null() of a JSON null is true */
+	bool variant_null;
+	struct str text;   /* of a VARIANT, of this row */
+	struct buf room;
 };
 struct sf_row {
 	struct sf_arg args[SF_ARGS];

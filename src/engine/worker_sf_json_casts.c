@@ -316,6 +316,24 @@ static bool put_moment(struct target *t, struct str v, idx_t row)
 	return true;
 }
 
+/* Into the STRUCT that TIMESTAMP_TZ is. */
+static bool put_instant(struct target *t, struct str v, idx_t row)
+{
+	struct format_time m;
+	unsigned has;
+	__int128 micros;
+
+	if (!moment_of(t, v, &m, &has) || (has & FORMAT_HAS_DATE) != FORMAT_HAS_DATE)
+		return false;
+	micros = (__int128)m.days * 86400000000 + m.nanos / 1000 - (__int128)m.offset_minutes * 60000000;
+	if (micros >= INT64_MAX || micros <= -INT64_MAX)
+		return false;
+	((int64_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(t->out, 0)))[row] = (int64_t)micros;
+	((int16_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(t->out, 1)))[row] = (int16_t)(m.nanos % 1000);
+	((int16_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(t->out, 2)))[row] = (int16_t)m.offset_minutes;
+	return true;
+}
+
 /* --- all of them --- */
 struct out_of {
 	duckdb_type type;
@@ -341,6 +359,7 @@ static const struct out_of outs[] = {
 	{DUCKDB_TYPE_TIMESTAMP_TZ, NULL, "TIMESTAMP_LTZ", 122, put_moment, 0},
 	{DUCKDB_TYPE_TIME, NULL, "TIME", 123, put_time, 0},
 	{DUCKDB_TYPE_BLOB, NULL, "BINARY", 130, put_bytes, 0},
+	{DUCKDB_TYPE_STRUCT, "TIMESTAMP_TZ", "TIMESTAMP_TZ", 131, put_instant, 0},
 };
 static const struct out_of decimals = {DUCKDB_TYPE_DECIMAL, NULL, "FIXED", 80, put_digits, 0};
 
@@ -434,13 +453,34 @@ static void add_ins(struct rig *r, duckdb_logical_type from)
 	add(r, from, r->object, EXPLICIT, NULL, object_from_any);
 }
 
+/* As worker_sf_types.c registers it. */
+static duckdb_logical_type instant(void)
+{
+	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP), duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
+				      duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT)};
+	const char *names[] = {"utc", "nanos", "zone"};
+	duckdb_logical_type type = duckdb_create_struct_type(kids, names, COUNT_OF(kids));
+
+	for (size_t i = 0; i < COUNT_OF(kids); i++)
+		duckdb_destroy_logical_type(&kids[i]);
+	duckdb_logical_type_set_alias(type, "TIMESTAMP_TZ");
+	return type;
+}
+
+static duckdb_logical_type type_of(const struct out_of *o)
+{
+	if (o->type == DUCKDB_TYPE_STRUCT)
+		return instant();
+	return o->alias ? named(o->alias) : duckdb_create_logical_type(o->type);
+}
+
 static void add_plain(struct rig *r)
 {
 	static const duckdb_type more[] = {DUCKDB_TYPE_UTINYINT, DUCKDB_TYPE_USMALLINT, DUCKDB_TYPE_UINTEGER, DUCKDB_TYPE_UUID,
 					   DUCKDB_TYPE_TIMESTAMP_S, DUCKDB_TYPE_TIMESTAMP_MS, DUCKDB_TYPE_TIMESTAMP_NS};
 
 	for (size_t i = 0; i < COUNT_OF(outs); i++) {
-		duckdb_logical_type t = outs[i].alias ? named(outs[i].alias) : duckdb_create_logical_type(outs[i].type);
+		duckdb_logical_type t = type_of(&outs[i]);
 
 		add_outs(r, t, &outs[i]);
 		add_ins(r, t);

@@ -10,7 +10,7 @@
 #define ARRAY_TYPE "SF_ARRAY"
 
 /* --- vectors: worker_sf_json_of.c --- */
-enum variant_alias { VARIANT_PLAIN, VARIANT_OURS, VARIANT_JSON };
+enum variant_alias { VARIANT_PLAIN, VARIANT_OURS, VARIANT_JSON, VARIANT_TZ /* TIMESTAMP_TZ, a STRUCT (worker_sf_types.c) */ };
 struct variant_column { /* how to read a vector */
 	duckdb_type type, store;
 	enum variant_alias alias;

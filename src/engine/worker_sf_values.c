@@ -54,6 +54,10 @@ static void length_of_any(struct sf_row *r)
 		sf_put_int(r, (int64_t)((const duckdb_list_entry *)r->args[0].at)[r->row].length);
 		return;
 	}
+	if (r->args[0].type == DUCKDB_TYPE_VARCHAR) { /* a VARIANT */
+		length(r);
+		return;
+	}
 	if (r->args[0].type == DUCKDB_TYPE_BOOLEAN) {
 		sf_put_int(r, sf_bool(r, 0) ? 4 : 5);
 		return;
