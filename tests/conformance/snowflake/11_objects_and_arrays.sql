@@ -84,6 +84,10 @@ select array_agg(n) as a from (select 1 as n where false);
 --> A: array
 []
 
+select array_union_agg(a) as a from (select array_construct(1) as a union all select array_construct(1));
+--> A: array
+[1]
+
 select transform([1, 2], x -> x * 2) as a, filter([1, 2, 3], x -> x > 1) as b;
 --> A: array | B: array
 [2,4] | [2,3]

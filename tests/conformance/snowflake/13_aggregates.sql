@@ -114,6 +114,12 @@ select kurtosis(qty) is not null as a, skew(qty) as b from sales;
 --> A: boolean | B: float
 true | 0
 
+select hash_agg(id) = hash_agg(id) as a from sales;
+--> A: boolean
+true
+--refused: HASH_AGG
+--! 000002 0A000
+
 select ratio_to_report(qty) over () as r from sales order by id limit 1;
 --> R: number
 0.100000

@@ -83,6 +83,10 @@ select team, sum(points) as s, rank() over (order by sum(points) desc) as r from
 a | 70 | 1
 b | 20 | 2
 
+select id, avg(points) over (partition by team) as a from scores order by id limit 1;
+--> ID: number | A: number
+1 | 23.333
+
 select id, max(points) over (partition by team) - points as gap from scores order by id;
 --> ID: number | GAP: number
 1 | 20
@@ -90,6 +94,20 @@ select id, max(points) over (partition by team) - points as gap from scores orde
 3 | 0
 4 | 10
 5 | 0
+
+select id, conditional_true_event(points > 10) over (order by id) as c from scores order by id;
+--> ID: number | C: number
+1 | 0
+2 | 1
+3 | 2
+4 | 2
+5 | 3
+
+select id, conditional_change_event(team) over (order by id) as d from scores order by id limit 1;
+--> ID: number | D: number
+1 | 0
+--refused: CONDITIONAL_CHANGE_EVENT
+--! 000002 0A000
 
 select listagg(id, '') within group (order by id) over (partition by team) as l from scores order by id limit 1;
 --> L: text

@@ -131,6 +131,15 @@ select current_warehouse() as w, current_role() as r;
 --> W: text | R: text
 W1 | R1
 
+--field database="New DB"
+--field schema="My Schema"
+select current_database() as d, current_schema() as s;
+--> D: text | S: text
+New DB | My Schema
+--differs: what is made because a request names it is called in upper case
+--> D: text | S: text
+NEW DB | MY SCHEMA
+
 --context FRESH.S1
 create table made (id int);
 --> status: text
@@ -140,6 +149,9 @@ Table MADE successfully created.
 select current_database() as d, current_schema() as s;
 --> D: text | S: text
 FRESH | S1
+
+create table fresh.nope.t (id int);
+--! 002003 02000 *NOPE' does not exist or not authorized.
 
 select * from nope.public.t;
 --! 002003 02000 *Database 'NOPE' does not exist or not authorized.

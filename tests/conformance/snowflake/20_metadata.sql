@@ -142,6 +142,13 @@ select count(*) as n from information_schema.tables where table_name like 'SF%' 
 --> N: number
 0
 
+--script
+show tables; select "name", "rows" from table(result_scan(last_query_id()));
+--> name: text | rows: number
+T | 2
+--refused: RESULT_SCAN
+--! 000002 0A000
+
 select get_ddl('table', 't') as d;
 --> D: text
 *

@@ -201,6 +201,11 @@ delete from b where id = ?;
 --> number of rows deleted: number(19,0)
 2
 
+--bind FIXED ["10", "11", "12"]
+--bind TEXT ["x", "y"]
+insert into b (id, s) values (?, ?);
+--! 002099 42601 *atch size*
+
 --bind FIXED ["20", "x"]
 insert into b (id) values (?);
 --! 002086 22000 SQL compilation error:\nInvalid bind value (x) for type (FIXED).

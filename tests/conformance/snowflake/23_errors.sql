@@ -14,6 +14,11 @@ select
 select (1;
 --! 001003 42000 SQL compilation error:*unexpected '<EOF>'.
 
+select 'open;
+--! 001003 42000 SQL compilation error:\nparse error line 1 at position * near '<EOF>'.
+--differs: the text, which names where the literal begins
+--! 001003 42000 SQL compilation error:\nsyntax error line 1 at position 7 unexpected '''.
+
 select 1 /* open;
 --! 001003 42000
 

@@ -16,6 +16,11 @@ pragma database_list;
 --refused: statements of DuckDB's that leave its sandbox
 --! 003001 42501
 
+copy (select 1) to '/tmp/x';
+--! 001003 42000
+--refused: statements of DuckDB's that leave its sandbox
+--! 000002 0A000
+
 select * from read_csv('/etc/passwd');
 --! 002140 42601
 --refused: functions that read files
@@ -112,13 +117,15 @@ explain using text select 1;
 --refused: EXPLAIN USING
 --! 000002 0A000
 
-select st_makepoint(1, 2);
---! * *
+select st_makepoint(1, 2) as p;
+--> P: object
+{"coordinates":[1,2],"type":"Point"}
 --refused: geography, vectors, machine learning
 --! 002140 42601
 
-select [1,2]::vector(int, 2);
---! * *
+select [1,2]::vector(int, 2) as v;
+--> V: vector
+[1,2]
 --refused: geography, vectors, machine learning
 --! 000002 0A000
 
