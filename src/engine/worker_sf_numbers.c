@@ -8,15 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DIGITS_MAX = 38, WIDE = 12 /* scale of Q */, TEXT_SCALE = 5 /* of a text in arithmetic: NUMBER(18,5) */ };
+enum { DIGITS_MAX = 38, TEXT_SCALE = 5 /* of a text in arithmetic: NUMBER(18,5) */ };
 
 static __int128 power_of_ten(int n)
 {
+	static const int64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
+					 100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000,
+					 10000000000000000, 100000000000000000, 1000000000000000000};
 	__int128 v = 1;
 
-	while (n-- > 0)
-		v *= 10;
-	return v;
+	for (; n > 18; n -= 18)
+		v *= powers[18];
+	return v * powers[n];
 }
 
 static bool fits(__int128 v)
@@ -152,8 +155,14 @@ static bool any_number(struct sf_row *r, idx_t i, __int128 *ret, int *ret_scale)
 /* With so many digits behind the point; no magnitude is above 10^38, so sums of two fit. */
 static bool quotient(__int128 a, __int128 b, int digits, __int128 *ret)
 {
-	unsigned __int128 n = (unsigned __int128)(a < 0 ? -a : a), d = (unsigned __int128)(b < 0 ? -b : b), q = n / d, rest = n % d;
+	unsigned __int128 n = (unsigned __int128)(a < 0 ? -a : a), d = (unsigned __int128)(b < 0 ? -b : b), q, rest;
 
+	if (!__builtin_mul_overflow(n, (unsigned __int128)power_of_ten(digits), &rest)) { /* at once */
+		n = rest;
+		digits = 0;
+	}
+	q = n / d;
+	rest = n - q * d;
 	if (q >= (unsigned __int128)power_of_ten(DIGITS_MAX - digits))
 		return false;
 	for (; digits > 0; digits--) {
@@ -198,34 +207,41 @@ static bool divides(struct sf_row *r, double b)
 	return b != 0;
 }
 
-/* Six more digits behind the point, up to twelve. */
-static int quotient_scale(int scale)
-{
-	int more = scale + 6 < WIDE ? scale + 6 : WIDE;
-
-	return more > scale ? more : scale;
-}
-
+/* (a, b, scale): the digits of the quotient at that scale, a whole number. */
 static void divide(struct sf_row *r)
 {
 	__int128 a, b, q;
-	int as, bs, scale, digits;
+	int as, bs, digits;
 	bool ok;
 
 	if (!operand(r, 0, &a, &as) || !operand(r, 1, &b, &bs) || !divides(r, b != 0))
 		return;
-	scale = quotient_scale(as);
-	if (scale > WIDE)
-		scale = WIDE;
-	digits = scale - as + bs;
+	digits = (int)sf_int(r, 2) - as + bs;
 	if (digits < 0)
 		ok = quotient(a, b, 0, &q) && sf_rescale(q, -digits, 0, &q);
 	else
 		ok = digits <= DIGITS_MAX && quotient(a, b, digits, &q);
-	if (ok && sf_rescale(q, scale, WIDE, &q))
+	if (ok && fits(q))
 		sf_put_number(r, q);
 	else
 		out_of_range(r);
+}
+
+static int scale_of_type(const struct sf_row *r)
+{
+	return r->args[0].type == DUCKDB_TYPE_DECIMAL ? r->args[0].scale : 0;
+}
+
+static void scale(struct sf_row *r)
+{
+	sf_put_int(r, scale_of_type(r));
+}
+
+/* The last digit of the argument's type, as text: 0.000001 of a DECIMAL(38,6). */
+static void unit(struct sf_row *r)
+{
+	sf_number_text(1, scale_of_type(r), &r->text);
+	sf_put_text(r, buf_str(&r->text));
 }
 
 static double real(struct sf_row *r, idx_t i)
@@ -424,10 +440,12 @@ static void cube_root(struct sf_row *r)
 static const struct sf_function functions[] = {
 	{"SF_CBRT", "D>D", cube_root, 0},
 	{"SF_SHIFT", "II>I", shift, 0},
-	{"SF_DIVIDE", "AA>Q", divide, 0},
-	{"SF_DIVIDE", "DA>D", divide_reals, 0},
-	{"SF_DIVIDE", "AD>D", divide_reals, 0},
-	{"SF_DIVIDE", "DD>D", divide_reals, 0},
+	{"SF_UNIT", "A>V", unit, SF_NULLS},
+	{"SF_SCALE", "A>I", scale, SF_NULLS},
+	{"SF_DIVIDE", "AAI>N", divide, SF_NULLS_MADE},
+	{"SF_DIVIDE", "DAI>D", divide_reals, SF_NULLS_MADE},
+	{"SF_DIVIDE", "ADI>D", divide_reals, SF_NULLS_MADE},
+	{"SF_DIVIDE", "DDI>D", divide_reals, SF_NULLS_MADE},
 	{"SF_TO_NUMBER", "A>N", to_number, 0},
 	{"SF_TO_NUMBER", "VV>N", to_number, 0},
 	{"SF_TRY_TO_NUMBER", "A>N", to_number, SF_TRY},

@@ -127,21 +127,28 @@ static void quotients_are_exact(void **state)
 {
 	struct rig *rig = *state;
 
-	answers(rig, "SF_DIVIDE(1, 3)", "0.333333000000");
-	answers(rig, "SF_DIVIDE(-2, 3)", "-0.666667000000");
-	answers(rig, "SF_DIVIDE(1234567890123456789, 7)", "176366841446208112.714286000000");
-	answers(rig, "SF_DIVIDE(10.25, 3)", "3.416666670000");
-	answers(rig, "SF_DIVIDE(1, 0.0000000000000000000000000000000003)", "SF 100046/22003");
-	answers(rig, "SF_DIVIDE(CAST(1 AS DECIMAL(38,20)), CAST(3 AS DECIMAL(38,37)))", "0.333333333333");
-	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999' AS DECIMAL(38,0)), CAST('-99999999999999999999999999999999999999' AS DECIMAL(38,0)))",
-		"0.000000000000");
-	answers(rig, "SF_DIVIDE('10', 4)", "2.500000000000");
-	answers(rig, "SF_DIVIDE(CAST(1 AS DOUBLE), 4)", "0.25");
-	answers(rig, "SF_DIVIDE(1, CAST(0 AS DOUBLE))", "SF 100051/22012 Division by zero");
-	answers(rig, "SF_DIVIDE(1, 0)", "SF 100051/22012 Division by zero");
-	answers(rig, "SF_DIVIDE(NULL, 0)", "NULL");
-	answers(rig, "SF_DIVIDE('x', 4)", "SF 100038/22018 Numeric value 'x' is not recognized");
-	answers(rig, "SF_DIVIDE(DATE '2024-01-01', 4)", "SF 001044/42P13");
+	/* digits at the scale that is asked for */
+	answers(rig, "SF_DIVIDE(1, 3, 6)", "333333");
+	answers(rig, "SF_DIVIDE(-2, 3, 6)", "-666667");
+	answers(rig, "SF_DIVIDE(1234567890123456789, 7, 6)", "176366841446208112714286");
+	answers(rig, "SF_DIVIDE(10.25, 3, 8)", "341666667");
+	answers(rig, "SF_DIVIDE(1, 0.0000000000000000000000000000000003, 6)", "SF 100046/22003");
+	answers(rig, "SF_DIVIDE(CAST(1 AS DECIMAL(38,20)), CAST(3 AS DECIMAL(38,20)), 20)", "33333333333333333333");
+	answers(rig, "SF_DIVIDE(CAST(7 AS DECIMAL(38,20)), 2, 12)", "3500000000000");
+	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999' AS DECIMAL(38,0)), CAST('-99999999999999999999999999999999999999' AS DECIMAL(38,0)), 6)",
+		"0");
+	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999999999' AS DECIMAL(38,0)), 1, 6)", "99999999999999999999999999999999000000");
+	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0)), CAST('33333333333333333333333333333333333333' AS DECIMAL(38,0)), 6)",
+		"3000000");
+	answers(rig, "SF_DIVIDE('10', 4, 11)", "250000000000");
+	answers(rig, "SF_UNIT(CAST(NULL AS DECIMAL(38,6)))", "0.000001");
+	answers(rig, "SF_UNIT(CAST(NULL AS DOUBLE))", "1");
+	answers(rig, "SF_DIVIDE(CAST(1 AS DOUBLE), 4, 6)", "0.25");
+	answers(rig, "SF_DIVIDE(1, CAST(0 AS DOUBLE), 6)", "SF 100051/22012 Division by zero");
+	answers(rig, "SF_DIVIDE(1, 0, 6)", "SF 100051/22012 Division by zero");
+	answers(rig, "SF_DIVIDE(NULL, 0, 6)", "NULL");
+	answers(rig, "SF_DIVIDE('x', 4, 6)", "SF 100038/22018 Numeric value 'x' is not recognized");
+	answers(rig, "SF_DIVIDE(DATE '2024-01-01', 4, 6)", "SF 001044/42P13");
 }
 
 static void errors_are_nulls_where_they_are_tried(void **state)
