@@ -6,6 +6,7 @@
  * and bindings are ignored.
  * Source: the specification, sections 2 and 3.
  */
+#include "engine/format.h"
 #include "api/api_int.h"
 
 enum {
@@ -169,7 +170,8 @@ static bool read_format(struct call *c, struct str name, const json_node *value,
 
 		if (!str_ieq(name, str_of(formats[i].name)))
 			continue;
-		if (json_kind(value) != JSON_KIND_TEXT || json_text(value).n > MAX_FORMAT)
+		if (json_kind(value) != JSON_KIND_TEXT || json_text(value).n > MAX_FORMAT ||
+		    !(formats[i].first == ENGINE_FORMAT_BINARY ? format_is_binary(json_text(value)) : format_is_one(json_text(value))))
 			return bad_value(c, formats[i].name, json_kind(value) == JSON_KIND_TEXT ? json_text(value) : S(""));
 		for (int k = (int)formats[i].first; k <= (int)formats[i].last; k++)
 			v[own][k] = json_text(value);

@@ -165,6 +165,19 @@ bool format_compile(struct str text, struct format *ret, struct str *ret_bad)
 	return true;
 }
 
+bool format_is_one(struct str text)
+{
+	struct format f;
+	struct str bad;
+
+	return format_compile(text, &f, &bad);
+}
+
+bool format_is_binary(struct str text)
+{
+	return text.n == 0 || str_ieq(text, S("HEX")) || str_ieq(text, S("BASE64")) || str_ieq(text, S("AUTO"));
+}
+
 /* --- writing --- */
 struct civil {
 	int64_t year;

@@ -38,6 +38,8 @@ struct format_time {
 
 /* False: *ret_bad is the part of `text` that is no element. */
 bool format_compile(struct str text, struct format *ret, struct str *ret_bad) NODISCARD;
+bool format_is_one(struct str text); /* can it be compiled? */
+bool format_is_binary(struct str text); /* HEX, BASE64, AUTO or empty */
 /* `scale`: digits of a bare FF. */
 void format_write(const struct format *f, const struct format_time *t, int scale, struct buf *out);
 /* The whole of `text`; ret->has says what it told: the rest of *ret_time is 1970-01-01 00:00:00 +00:00. */

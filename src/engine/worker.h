@@ -134,6 +134,7 @@ bool batch_register(struct worker *w, duckdb_connection con) NODISCARD;
 
 /* --- worker_types.c: what DuckDB's types are to us --- */
 struct column;
+struct cell_format;
 typedef void cell_fn(struct buf *b, const struct column *col, idx_t row);
 struct column { /* reads one vector; a tree for nested types */
 	cell_fn *put;          /* a cell that is not NULL */
@@ -149,6 +150,8 @@ struct column { /* reads one vector; a tree for nested types */
 	struct column *kids;   /* elements, fields, key and value, members */
 	struct str *names;     /* of fields, members, enum values */
 	uint64_t array_size;
+	struct cell_format *format;  /* the request's own; NULL = none */
+	cell_fn *unformatted;
 };
 bool types_column(struct task *t, duckdb_logical_type type, enum engine_form form, struct column *ret) NODISCARD;
 void types_load(struct column *col, duckdb_vector v);
@@ -283,6 +286,10 @@ struct records;
 struct records_file;
 void run_records(struct executor *x, struct task *t, struct str body);
 void records_answered(struct executor *x); /* gives the file back */
+
+/* --- worker_formats.c: cells in the request's output formats --- */
+struct cell_format;
+bool formats_column(struct executor *x, struct task *t, const struct engine_column *k, struct column *col) NODISCARD;
 
 /* --- worker_told.c: tables, lengths and digits of columns in Snowflake's form --- */
 struct told;

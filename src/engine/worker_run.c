@@ -136,14 +136,30 @@ static void pack_columns(struct executor *x, struct task *t, duckdb_result *r, s
 	engine_pack_columns(v, n, out);
 }
 
-static bool columns_of(struct task *t, duckdb_result *r, struct column **ret)
+static bool has_formats(const struct task *t)
+{
+	bool any = false;
+
+	for (int i = 0; i < ENGINE_FORMATS; i++)
+		any = any || t->ask.formats[i].n;
+	return any && t->ask.form == ENGINE_SNOWFLAKE;
+}
+
+static bool columns_of(struct executor *x, struct task *t, duckdb_result *r, struct column **ret)
 {
 	idx_t n = duckdb_column_count(r);
 	struct column *v = ARENA_ARRAY(t->call.arena, struct column, n);
+	bool formats = has_formats(t);
 
 	for (idx_t i = 0; i < n; i++) {
 		duckdb_logical_type type = duckdb_column_logical_type(r, i);
 		bool ok = types_column(t, type, t->ask.form, &v[i]);
+		struct engine_column told;
+
+		if (ok && formats) {
+			types_describe(t->call.arena, type, &told);
+			ok = formats_column(x, t, &told, &v[i]);
+		}
 
 		duckdb_destroy_logical_type(&type);
 		if (!ok)
@@ -186,7 +202,7 @@ static bool send_rows(struct executor *x, struct task *t, duckdb_result *r)
 	struct column *cols;
 	bool ok = true;
 
-	if (!columns_of(t, r, &cols))
+	if (!columns_of(x, t, r, &cols))
 		return false;
 	pack_columns(x, t, r, &packed);
 	if (packed.n > WIRE_COLUMNS_MAX)

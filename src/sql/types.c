@@ -6,7 +6,7 @@
  * (worker_sf_types.c): a cast to one goes through DuckDB's type, which knows
  * the time zone.
  */
-#include "sql/rewrite_int.h"
+#include "sql/dialect_int.h"
 
 enum params { DROP, KEEP, CHARACTERS, BYTES, DIGITS };
 enum { LENGTH_MAX = 16777216, BYTES_MAX = 8388608, DIGITS_ALL = 9 };
@@ -252,65 +252,6 @@ void plan_types(struct plan *p, const struct sql_head *h)
 }
 
 /* --- casts that cut off: made last, around all that other rules made of their operands --- */
-/* The first token of the name chain a.b.c, or of the path v:a.b, that ends at `i`. */
-static int chain_start(const struct plan *p, int i)
-{
-	const struct sql_tokens *t = p->t;
-
-	while (i - 2 >= p->from && (is_punct(&t->v[i - 1], '.') || is_operator(&t->v[i - 1], S(":"))) && t->v[i - 2].kind != SQL_OPERATOR)
-		i -= 2;
-	return i;
-}
-
-static int case_start(const struct plan *p, int i)
-{
-	int open = 1;
-
-	while (open && i > p->from) {
-		i--;
-		if (p->t->v[i].match >= 0 && p->t->v[i].match < i)
-			i = p->t->v[i].match;
-		else
-			open += sql_is(p->t, i, "end") - sql_is(p->t, i, "case");
-	}
-	return i;
-}
-
-static int operand_start(const struct plan *p, int i);
-
-/* What stands before the bracket `open` may be a function, the parameters' type of another cast, or what is indexed. */
-static int bracket_start(const struct plan *p, int open)
-{
-	static const char *const keywords[] = {"select", "where", "and", "or", "not", "in", "on", "by", "then", "else", "when", "case", "having",
-		"values", "as", "from", "between", "like", "ilike", "set", "qualify", "limit", "is", "distinct", "all", "any", "union", "returning", NULL};
-	const struct sql_token *before = &p->t->v[open - 1];
-
-	if (open == p->from)
-		return open;
-	if (is_punct(&p->t->v[open], '['))
-		return operand_start(p, open - 1);
-	if (!is_name(before) || word_in(before, keywords))
-		return open;
-	return operand_start(p, open - 1);
-}
-
-/* The first token of the operand that ends at `i`. */
-static int operand_start(const struct plan *p, int i)
-{
-	const struct sql_tokens *t = p->t;
-
-	if (t->v[i].match >= 0 && t->v[i].match < i)
-		return bracket_start(p, t->v[i].match);
-	if (sql_is(t, i, "end"))
-		return case_start(p, i);
-	i = chain_start(p, i);
-	if (i - 2 >= p->from && t->v[i].match >= 0 && t->v[i].match < i)
-		return bracket_start(p, t->v[i].match);
-	if (i - 2 >= p->from && is_operator(&t->v[i - 1], S("::")))
-		return operand_start(p, i - 2);
-	return i;
-}
-
 static void cut_off(struct plan *p, int from, int last, const struct written *w)
 {
 	edit_before(p, from, S("left("));
@@ -323,6 +264,15 @@ static void through(struct plan *p, int type, int last, const struct written *w)
 
 	edit_replace(p, type, w->behind, str_of(w->type->duckdb));
 	edit_behind(p, last, digits);
+}
+
+/* The first token of what the `::` at i casts, which goes on to `last`. */
+static int operand_of(struct plan *p, int i, int last)
+{
+	int start = primary_start(p, i);
+
+	chain(p, start < 0 ? i - 1 : start, last);
+	return start < 0 ? i - 1 : start;
 }
 
 void plan_casts(struct plan *p)
@@ -338,7 +288,7 @@ void plan_casts(struct plan *p)
 			continue;
 		last = operator ? type : t->v[i + 1].match;
 		if (w.type->params == CHARACTERS)
-			cut_off(p, operator ? operand_start(p, i - 1) : i, last, &w);
+			cut_off(p, operator ? operand_of(p, i, w.behind - 1) : i, last, &w);
 		else if (w.type->params == DIGITS)
 			through(p, type, last, &w);
 	}

@@ -5,6 +5,7 @@
  * is refused, never ignored.
  * Source: the specification, section 2.1, and Snowflake's list of session parameters.
  */
+#include "engine/format.h"
 #include "statement/statement_int.h"
 
 enum { QUERY_TAG_MAX = 2000, FORMAT_MAX = 256 };
@@ -89,7 +90,9 @@ static bool is_fine(const struct parameter *p, struct str value)
 	case ROWS:
 		return str_to_i64(value, &rows) && rows >= 0;
 	case FORMAT:
-		return value.n <= FORMAT_MAX;
+		if (p->first == ENGINE_FORMAT_BINARY)
+			return format_is_binary(value);
+		return value.n <= FORMAT_MAX && format_is_one(value);
 	case TIMEZONE:
 		return value.n > 0;
 	case NOTHING:

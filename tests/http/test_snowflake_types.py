@@ -140,3 +140,39 @@ def test_a_column_is_told_with_its_table(client):
     assert client.submit("drop table types_told").status == 200
     assert client.submit("create table types_told (id varchar(5))").status == 200
     assert fields(client.submit("select * from types_told"), "name", "length") == [("ID", 5)]
+
+
+# --- output formats ---
+
+@pytest.mark.parametrize("parameters,sql,type_,cell", [
+    ({"DATE_OUTPUT_FORMAT": "YYYY-MM-DD"}, "select '2024-02-29'::date", "date", "2024-02-29"),
+    ({"date_output_format": "DY, DD MON YYYY"}, "select '1969-12-31'::date", "date", "Wed, 31 Dec 1969"),
+    ({"TIME_OUTPUT_FORMAT": "HH24:MI:SS.FF"}, "select '13:05:07.25'::time", "time", "13:05:07.250000000"),
+    ({"TIME_OUTPUT_FORMAT": "HH12:MI AM"}, "select '00:05:07.25'::time", "time", "12:05 AM"),
+    ({"TIMESTAMP_OUTPUT_FORMAT": "YYYY-MM-DDTHH24:MI:SS.FFTZH:TZM"}, "select '2024-02-29 13:05:07.25'::timestamp_ntz", "timestamp_ntz",
+     "2024-02-29T13:05:07.250000000+00:00"),
+    ({"TIMESTAMP_OUTPUT_FORMAT": "YYYY-MM-DDTHH24:MI:SS.FFTZH:TZM"}, "select '2024-02-29 13:05:07.25 +02:00'::timestamp_tz", "timestamp_tz",
+     "2024-02-29T13:05:07.250000000+02:00"),
+    ({"TIMESTAMP_TZ_OUTPUT_FORMAT": "HH24:MI TZHTZM", "TIMESTAMP_OUTPUT_FORMAT": "YYYY"}, "select '2024-02-29 13:05:07.25 -03:30'::timestamp_tz", "timestamp_tz", "13:05 -0330"),
+    ({"TIMESTAMP_LTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI TZH:TZM", "TIMEZONE": "America/New_York"}, "select '2024-07-01 16:00:00Z'::timestamp_ltz", "timestamp_ltz",
+     "2024-07-01 12:00 -04:00"),
+    ({"TIMESTAMP_LTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI TZH:TZM", "TIMEZONE": "America/New_York"}, "select '2024-03-10 06:59:00Z'::timestamp_ltz", "timestamp_ltz",
+     "2024-03-10 01:59 -05:00"),
+    ({"TIMESTAMP_LTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI TZH:TZM", "TIMEZONE": "America/New_York"}, "select '2024-03-10 07:00:00Z'::timestamp_ltz", "timestamp_ltz",
+     "2024-03-10 03:00 -04:00"),
+    ({"BINARY_OUTPUT_FORMAT": "BASE64"}, "select x'00ff'", "binary", "AP8="),
+    ({"BINARY_OUTPUT_FORMAT": "hex"}, "select x'00ff'", "binary", "00FF"),
+    ({"DATE_OUTPUT_FORMAT": "AUTO"}, "select '2024-02-29'::date", "date", "19782"),
+])
+def test_a_format_changes_the_cell_and_not_the_type(client, parameters, sql, type_, cell):
+    a = client.submit(sql, parameters=parameters)
+    assert a.status == 200, a
+    assert row_type(a)[0]["type"] == type_ and a.json["data"] == [[cell]]
+
+
+@pytest.mark.parametrize("name,value", [("DATE_OUTPUT_FORMAT", "YYYY-QQ"), ("TIMESTAMP_NTZ_OUTPUT_FORMAT", "foo"), ("BINARY_OUTPUT_FORMAT", "OCTAL"),
+                                        ("TIME_OUTPUT_FORMAT", "DD" * 65)])
+def test_a_format_with_an_unknown_element_is_refused_at_once(client, name, value):
+    a = client.submit("select 1", parameters={name: value})
+    assert a.status == 422 and (a.json["code"], a.json["sqlState"]) == ("001008", "22023"), a
+    assert name in a.json["message"]
