@@ -1,6 +1,14 @@
 # Literals and operators
 # Text literals know Snowflake's escapes, numbers their exact precision and scale, and operators its rules of division, of NULL and of text.
 
+select 1;
+--> 1: number(1,0) not null
+1
+
+select 12345 as n, -7 as m;
+--> N: number(5,0) | M: number
+12345 | -7
+
 select 1.50 as n;
 --> N: number(3,2)
 1.50
@@ -16,6 +24,10 @@ select 1.5e3 as n;
 select 99999999999999999999999999999999999999 as n;
 --> N: number(38,0)
 99999999999999999999999999999999999999
+
+select 'it''s' as s;
+--> S: text(4)
+it's
 
 select 'it\'s' as s;
 --> S: text
@@ -44,6 +56,10 @@ raw \n 'text'
 select x'00ff' as b;
 --> B: binary
 00FF
+
+select true as t, false as f, null as n;
+--> T: boolean | F: boolean | N: text
+true | false | NULL
 
 select 1 as a -- a comment
 , 2 as b // another one

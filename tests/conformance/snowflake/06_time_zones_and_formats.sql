@@ -61,6 +61,11 @@ select x'00ff' as b;
 --> B: binary
 00FF
 
+--query nullable=false
+select null as a, 'x' as b, null::int as c;
+--> A: text | B: text | C: number
+"null" | x | null
+
 --script
 alter session set timezone = 'Asia/Tokyo';
 select '2024-02-29 22:05:07'::timestamp_ltz as a;

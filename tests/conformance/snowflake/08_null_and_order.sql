@@ -54,6 +54,10 @@ select id from vals where n in (1, null);
 --> ID: number
 3
 
+select count(*) as a, count(n) as b, count(distinct n) as c, sum(n) as d, max(n) as e from vals;
+--> A: number(18,0) not null | B: number(18,0) not null | C: number(18,0) not null | D: number(38,0) | E: number(38,0)
+4 | 3 | 3 | 6 | 3
+
 select sum(n) as a, count(n) as b, avg(n) as c, min(s) as d from vals where false;
 --> A: number | B: number | C: number | D: text
 NULL | 0 | NULL | NULL

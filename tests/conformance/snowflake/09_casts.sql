@@ -78,6 +78,10 @@ select parse_json('{"a":1}')::varchar as a, parse_json('[1,2]')::varchar as b;
 --> A: text | B: text
 {"a":1} | [1,2]
 
+select to_varchar(parse_json('"x"')) as a, to_json(parse_json('"x"')) as b;
+--> A: text | B: text
+x | "\"x\""
+
 select to_array(1) as a, to_array(array_construct(1, 2)) as b, 'x'::variant::array as c;
 --> A: array | B: array | C: array
 [1] | [1,2] | ["x"]

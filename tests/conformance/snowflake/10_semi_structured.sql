@@ -63,6 +63,11 @@ select v:n.deep + 1 as a, v:n.deep * 2 as b from docs where id = 1;
 --> A: ? | B: ?
 8 | 14
 
+select v:name || '!' as a, upper(v:name) as b, length(v:name) as c from docs order by id;
+--> A: text | B: text | C: number
+Ada! | ADA | 3
+Bob! | BOB | 3
+
 select o, a from docs order by id;
 --> O: object | A: array
 {"k":1} | [1,2]

@@ -7,6 +7,10 @@ insert into sales values (1, 'north', 10.50, 1, true, '2024-01-01'), (2, 'north'
 --> number of rows inserted: number(19,0) not null
 4
 
+select count(*) as a, sum(qty) as b, sum(amount) as c, min(amount) as d, max(day) as e from sales;
+--> A: number(18,0) not null | B: number(38,0) | C: number | D: number(10,2) | E: date
+4 | 10 | 35.75 | 5.25 | 2024-01-03
+
 select avg(qty) as a, avg(amount) as b from sales;
 --> A: number(38,6) | B: number
 2.500000 | 11.91666667
@@ -22,6 +26,11 @@ south | 5.25
 
 select region, count(*) as n from sales group by all order by all;
 --> REGION: text | N: number
+north | 2
+south | 2
+
+select region as r, count(*) from sales group by r having count(*) > 1 order by r;
+--> R: text | COUNT(*): number(18,0) not null
 north | 2
 south | 2
 

@@ -24,6 +24,14 @@ select 'text';
 --> 'text': text
 text
 
+select null;
+--> NULL: text
+NULL
+
+select count(*) from names;
+--> COUNT(*): number(18,0) not null
+1
+
 select sum(id), max(v:a::int) from names;
 --> SUM(ID): number | MAX(V:A::INT): number
 1 | 1
@@ -35,6 +43,14 @@ Ab
 select iff(true, 1, 2);
 --> IFF(TRUE, 1, 2): number
 1
+
+select "mixed Case" from names;
+--> mixed Case: text(5)
+x
+
+select n.id, n."mixed Case" from names n;
+--> ID: number(38,0) not null | mixed Case: text
+1 | x
 
 select names.id from names;
 --> ID: number
@@ -75,6 +91,11 @@ select case when true then 1 else 2 end;
 select (select 1);
 --> (SELECT 1): number
 1
+
+--bind FIXED "7"
+select ?;
+--> ?: number(1,0)
+7
 
 --bind FIXED "7"
 select ? + 1;

@@ -19,6 +19,13 @@ insert into t values (4, default, default);
 --> number of rows inserted: number(19,0)
 1
 
+select * from t order by id;
+--> ID: number | NAME: text(5) | N: number(10,2)
+1 | a | 1.50
+2 | b | 1.50
+3 | c | 2.25
+4 | NULL | 1.50
+
 insert into t (id, name) select id + 10, 'x' from t where id < 3;
 --> number of rows inserted: number(19,0)
 2

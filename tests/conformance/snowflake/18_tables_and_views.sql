@@ -16,6 +16,9 @@ create or replace table a (id int, name varchar(10) not null, n number(10,2) def
 --> status: text
 Table A successfully created.
 
+select * from a;
+--> ID: number(38,0) nullable | NAME: text(10) not null | N: number(10,2) | AT: timestamp_ntz(3) | V: variant
+
 create transient table tr (id int) cluster by (id) data_retention_time_in_days = 1 comment = 'kept a day';
 --> status: text
 Table TR successfully created.
@@ -27,6 +30,9 @@ Table TMP successfully created.
 create table typed (a number, b decimal(12,3), c integer, d float, e string, f char, g binary(8), h boolean, i date, j time(0), k datetime, l timestamp_ltz, m timestamp_tz(6), n object, o array, p varchar);
 --> status: text
 Table TYPED successfully created.
+
+select * from typed;
+--> A: number(38,0) | B: number(12,3) | C: number(38,0) | D: float | E: text(16777216) | F: text(1) | G: binary(8) | H: boolean | I: date | J: time(0) | K: timestamp_ntz(9) | L: timestamp_ltz(9) | M: timestamp_tz(6) | N: object | O: array | P: text(16777216)
 
 create table ctas as select 1::number(5,1) as a, 'x'::varchar(7) as b, '2024-02-29'::date as c, parse_json('[1]') as d;
 --> status: text

@@ -32,6 +32,12 @@ insert into items values (1, 'kettle', 24.90), (2, 'lamp', null);
 --> number of rows inserted: number
 2
 
+--context SHOP.PUBLIC
+select id, name, price from items order by id;
+--> ID: number(38,0) not null | NAME: text(16777216) | PRICE: number(10,2)
+1 | kettle | 24.90
+2 | lamp | NULL
+
 select count(*) as n from shop.public.items;
 --> N: number
 2

@@ -1,5 +1,10 @@
 # Binds
 
+--bind FIXED "42"
+select ? as n;
+--> N: number(2,0)
+42
+
 --bind FIXED "-12.50"
 select ? as n;
 --> N: number
@@ -86,6 +91,11 @@ select ? as t;
 select ? as t;
 --> T: timestamp_tz
 1969-12-31 16:00:00 -08:00
+
+--bind BINARY "00ff"
+select ? as b;
+--> B: binary(2)
+00FF
 
 --bind TEXT "{\"tags\":[\"a\",null]}"
 select parse_json(?) as v;
