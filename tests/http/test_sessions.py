@@ -1257,7 +1257,7 @@ def test_a_secret_of_a_persistent_session_is_on_disk_before(server):
 def test_a_killed_server_ends_memory_sessions_and_resumes_persistent_ones(killable):  # J-18
     first = killable.start()
     client = first.client
-    gone, kept, late = Session(client), Session(client, storage="persistent", labels={"k": "v"}), Session(client, storage="persistent", timeout_seconds=1)
+    gone, kept, late = Session(client), Session(client, storage="persistent", labels={"k": "v"}), Session(client, storage="persistent", timeout_seconds=4)
     closed = Session(client, storage="persistent")
     for s in (gone, kept, late, closed):
         s.table("t", "a int, b text", rows=[[1, "x"], [2, "y"]], primary_key=["a"])
