@@ -396,7 +396,7 @@ bool word_quote(struct plan *p, int i, intptr_t unused)
 	if (i == p->head->word || ends_value(p, i - 1) || is_punct(k + 1, '(') || is_punct(k + 1, '[') ||
 	    (p->todo[i - p->from] & (PLAN_TYPE | PLAN_ALIAS)) || k[1].kind == SQL_STRING)
 		return true;
-	if (is_punct(k - 1, '(') && sql_is(p->t, i - 2, "trim"))
+	if ((is_punct(k - 1, '(') && sql_is(p->t, i - 2, "trim")) || sql_is(p->t, i - 1, "rows") || sql_is(p->t, i - 1, "row"))
 		return true;
 	sql_quote_name(&b, sql_name_of(p->c->arena, SQL_SNOWFLAKE, k));
 	edit_replace(p, i, i + 1, arena_dup(p->c->arena, buf_str(&b)));

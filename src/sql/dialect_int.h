@@ -27,10 +27,12 @@ word_fn word_window, word_avg, word_median, word_percentile, word_sequence;
 /* Is token i the last one of a value? */
 bool ends_value(const struct plan *p, int i);
 /* The first token of what stands before the operator i, which binds as LIKE does, and the first one behind what stands behind. */
-int operand_start(const struct plan *p, int i);
-int operand_end(const struct plan *p, int i);
+int operand_start(struct plan *p, int i);
+int operand_end(struct plan *p, int i);
 /* The first token of the primary, with calls, casts and subscripts, that ends before token i; -1: there is none. */
-int primary_start(const struct plan *p, int i);
+int primary_start(struct plan *p, int i);
+/* What ends at token `last` begins at `start`: primary_start() need not look again. */
+void chain(struct plan *p, int start, int last);
 bool is_comparison(const struct sql_token *k);
 
 /* --- paths into variants (dialect_paths.c): the token to go on at --- */

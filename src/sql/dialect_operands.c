@@ -44,23 +44,35 @@ bool ends_value(const struct plan *p, int i)
 	return k->kind == SQL_QUOTED || k->kind == SQL_STRING || k->kind == SQL_NUMBER || k->kind == SQL_PLACEHOLDER || closes(p->t, i);
 }
 
-/* The CASE of the END at i, or the lowest token. */
-static int case_of(const struct plan *p, int i)
+static void match_cases(struct plan *p)
 {
-	int open = 0;
+	int n = p->to - p->from, open = 0, *stack = arena_alloc(p->c->arena, sizeof(int) * (size_t)(n + 1));
+	const struct sql_token *v = p->t->v + p->from;
 
-	for (; i >= p->from; i--) {
-		if (closes(p->t, i))
-			i = p->t->v[i].match;
-		else if (sql_is(p->t, i, "end"))
-			open++;
-		else if (sql_is(p->t, i, "case") && --open == 0)
-			return i;
+	p->case_of = arena_alloc(p->c->arena, sizeof(int) * (size_t)(n + 1));
+	for (int i = 0; i < n; i++) {
+		p->case_of[i] = i;
+		while (open > 0 && v[stack[open - 1]].depth > v[i].depth)
+			open--;
+		if (v[i].kind != SQL_WORD || (i > 0 && is_punct(&v[i - 1], '.')))
+			continue;
+		if (sql_is(p->t, p->from + i, "case"))
+			stack[open++] = i;
+		if (!sql_is(p->t, p->from + i, "end") || !open || v[stack[open - 1]].depth != v[i].depth)
+			continue;
+		p->case_of[i] = stack[--open];
+		p->case_of[stack[open]] = i;
 	}
-	return p->from;
 }
 
-int operand_start(const struct plan *p, int i)
+int case_partner(struct plan *p, int i)
+{
+	if (!p->case_of)
+		match_cases(p);
+	return p->case_of[i - p->from] + p->from;
+}
+
+int operand_start(struct plan *p, int i)
 {
 	const struct sql_tokens *t = p->t;
 	int k = i - 1;
@@ -71,7 +83,7 @@ int operand_start(const struct plan *p, int i)
 			continue;
 		}
 		if (sql_is(t, k, "end") && !(k > p->from && is_punct(&t->v[k - 1], '.'))) {
-			k = case_of(p, k);
+			k = case_partner(p, k);
 			continue;
 		}
 		if (t->v[k].match > k || is_punct(&t->v[k], ',') || is_punct(&t->v[k], ';') || is_compare(&t->v[k]))
@@ -83,7 +95,7 @@ int operand_start(const struct plan *p, int i)
 	return k + 1;
 }
 
-int operand_end(const struct plan *p, int i)
+int operand_end(struct plan *p, int i)
 {
 	static const char *const also[] = {"end", "tablesample", "sample", "pivot", NULL};
 	const struct sql_tokens *t = p->t;
@@ -96,9 +108,7 @@ int operand_end(const struct plan *p, int i)
 		if (closes(t, k) || is_punct(v, ',') || is_punct(v, ';') || is_compare(v) || (p->todo[k - p->from] & (PLAN_ALIAS | PLAN_NAME)))
 			break;
 		if (sql_is(t, k, "case") && !member) {
-			for (int open = 1; open > 0 && ++k < p->to;)
-				open += sql_is(t, k, "case") - sql_is(t, k, "end");
-			k++;
+			k = case_partner(p, k) + 1;
 			continue;
 		}
 		if (k > i + 1 && !member && v->kind == SQL_WORD && (word_in(v, around_values) || word_in(v, also)) &&
@@ -114,7 +124,20 @@ static bool names_value(const struct plan *p, int k)
 	return k >= p->from && is_name(&p->t->v[k]) && ends_value(p, k);
 }
 
-int primary_start(const struct plan *p, int i)
+/* OVER, FILTER, WITHIN GROUP: what stands before is a call. */
+static bool behind_call(const struct sql_tokens *t, int i)
+{
+	return sql_is(t, i, "over") || sql_is(t, i, "filter") || (sql_is(t, i, "group") && sql_is(t, i - 1, "within"));
+}
+
+void chain(struct plan *p, int start, int last)
+{
+	if (!p->chain_of)
+		p->chain_of = arena_zalloc(p->c->arena, sizeof(int) * (size_t)(p->to - p->from + 1));
+	p->chain_of[last - p->from] = start + 1;
+}
+
+int primary_start(struct plan *p, int i)
 {
 	const struct sql_tokens *t = p->t;
 
@@ -123,9 +146,15 @@ int primary_start(const struct plan *p, int i)
 
 		if (p->chain_of && p->chain_of[k - p->from])
 			return p->chain_of[k - p->from] - 1;
+		if (sql_is(t, k, "end") && case_partner(p, k) != k)
+			return case_partner(p, k);
 		if (closes(t, k)) {
 			k = t->v[k].match;
 			i = k;
+			if (behind_call(t, k - 1)) {
+				i = k - 1 - sql_is(t, k - 1, "group");
+				continue;
+			}
 			if (is_punct(&t->v[k], '[') ? !ends_value(p, k - 1) : !names_value(p, k - 1) || !is_punct(&t->v[k], '('))
 				return k;
 			if (is_punct(&t->v[k], '['))
@@ -150,7 +179,7 @@ struct around {
 	bool negated;
 };
 
-static struct around around(const struct plan *p, int i, int last)
+static struct around around(struct plan *p, int i, int last)
 {
 	struct around a = {.op = i, .end = operand_end(p, last)};
 

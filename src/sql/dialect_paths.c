@@ -1,13 +1,6 @@
 /* dialect_paths.c - paths into variants, arrays and objects as they are written there: v:a.b[0]['c'], [1, 2], {'a': 1}. */
 #include "sql/dialect_int.h"
 
-static void chain(struct plan *p, int start, int last)
-{
-	if (!p->chain_of)
-		p->chain_of = arena_zalloc(p->c->arena, sizeof(int) * (size_t)(p->to - p->from + 1));
-	p->chain_of[last - p->from] = start + 1;
-}
-
 static bool is_number(const struct sql_tokens *t, int i)
 {
 	return t->v[i].kind == SQL_NUMBER || (is_operator(&t->v[i], S("-")) && t->v[i + 1].kind == SQL_NUMBER);

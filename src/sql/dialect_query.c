@@ -66,82 +66,25 @@ bool word_table(struct plan *p, int i, intptr_t unused)
 	return true;
 }
 
-enum { LONGEST_SELECT = 4096 }; /* tokens looked back over */
-
-/* The SELECT whose FROM holds token i; *ret_from is that FROM. -1: none. */
-static int select_of(const struct plan *p, int i, int *ret_from)
+/* Does a name stand among the arguments, so that they may be of a table beside it? */
+static bool names_columns(const struct plan *p, int open)
 {
 	const struct sql_tokens *t = p->t;
 
-	*ret_from = -1;
-	for (int k = i - 1; k >= p->from && k > i - LONGEST_SELECT && t->v[k].depth >= t->v[i].depth; k--) {
-		if (t->v[k].depth > t->v[i].depth)
-			continue;
-		if (*ret_from < 0 && sql_is(t, k, "from"))
-			*ret_from = k;
-		else if (sql_is(t, k, "select"))
-			return *ret_from < 0 ? -1 : k;
-	}
-	return -1;
-}
-
-/* Does the select list name all columns of all its tables? f(*) does too, but for COUNT. */
-static bool names_all(const struct plan *p, int select, int from)
-{
-	static const char *const before[] = {"select", "distinct", "all", NULL};
-	const struct sql_tokens *t = p->t;
-
-	for (int k = select + 1; k < from; k++) {
-		if (!is_operator(&t->v[k], S("*")))
-			continue;
-		if (word_in(&t->v[k - 1], before) || is_punct(&t->v[k - 1], ',') || is_punct(&t->v[k - 1], '{'))
+	for (int k = open + 1; k < t->v[open].match; k++)
+		if (is_name(&t->v[k]) && !is_punct(&t->v[k + 1], '(') && !is_operator(&t->v[k + 1], S("=>")) && !sql_is(t, k, "true") &&
+		    !sql_is(t, k, "false") && !is_operator(&t->v[k - 1], S(":")))
 			return true;
-		if (is_punct(&t->v[k - 1], '(') && !sql_is(t, k - 2, "count"))
-			return true;
-	}
 	return false;
 }
 
-enum flattened { FLATTEN_ALONE, FLATTEN_COMMA, FLATTEN_CROSS, FLATTEN_INNER };
-
-/* How what stands at `table` joins those before it; FLATTEN_ALONE: in a way that stays. */
-static enum flattened joins(const struct plan *p, int table)
-{
-	static const char *const others[] = {"left", "right", "full", "outer", "natural", "asof", "positional", "semi", "anti", NULL};
-	const struct sql_tokens *t = p->t;
-	int k = table - 1 - sql_is(t, table - 1, "lateral"), from, select = select_of(p, table, &from);
-
-	if (k <= p->from || select < 0 || names_all(p, select, from))
-		return FLATTEN_ALONE;
-	if (is_punct(&t->v[k], ','))
-		return FLATTEN_COMMA;
-	if (!sql_is(t, k, "join") || word_in(&t->v[k - 1], others))
-		return FLATTEN_ALONE;
-	return sql_is(t, k - 1, "cross") ? FLATTEN_CROSS : FLATTEN_INNER;
-}
-
-/* Beside other tables in two steps, which keep the order of rows: … AS SF_L) AS SF_X, LATERAL SF_ROWS(SF_X.SF_L). */
-static void flatten_in_steps(struct plan *p, int i, int table)
-{
-	static const char *const next[] = {[FLATTEN_COMMA] = ",", [FLATTEN_CROSS] = " CROSS JOIN", [FLATTEN_INNER] = " ON TRUE JOIN"};
-	enum flattened how = joins(p, table);
-
-	if (how == FLATTEN_ALONE)
-		return;
-	edit_replace(p, i, i + 1, sql_is(p->t, table - 1, "lateral") ? S("(SELECT SF_FLATTENED") : S("LATERAL (SELECT SF_FLATTENED"));
-	edit_behind(p, p->t->v[i + 1].match,
-		    arena_fmt(p->c->arena, " AS SF_L%d) AS SF_X%d%s LATERAL SF_ROWS(SF_X%d.SF_L%d)", i, i, next[how], i, i));
-}
-
-/* The argument says whether it is FLATTEN itself. */
+/* The argument says whether it is FLATTEN itself. Over columns its rows are joined with theirs, which turns their order round. */
 bool word_flatten(struct plan *p, int i, intptr_t itself)
 {
-	bool wrapped = i - 2 >= p->from && is_punct(&p->t->v[i - 1], '(') && sql_is(p->t, i - 2, "table");
-
 	if (!is_punct(&p->t->v[i + 1], '('))
 		return true;
-	if (itself)
-		flatten_in_steps(p, i, wrapped ? i - 2 : i);
+	if (itself && names_columns(p, i + 1))
+		edit_replace(p, i, i + 1, S("SF_FLATTEN_COLUMN"));
 	join_on_true(p, i, p->t->v[i + 1].match);
 	return true;
 }
@@ -160,7 +103,7 @@ bool word_minus(struct plan *p, int i, intptr_t unused)
 /* SELECT TOP n … is SELECT … LIMIT n. */
 bool word_top(struct plan *p, int i, intptr_t unused)
 {
-	static const char *const sets[] = {"union", "except", "intersect", "minus", NULL};
+	static const char *const sets[] = {"union", "except", "intersect", "minus", "select", NULL};
 	const struct sql_tokens *t = p->t;
 	int k = i + 2;
 

@@ -1,8 +1,6 @@
 /* edit.c - the plan's edits: text before, behind and instead of tokens. */
 #include "sql/rewrite_int.h"
 
-enum { LONGEST_REPLACED = 4096 }; /* tokens that edit_holder() looks back over */
-
 static struct edit *edit_made(struct plan *p, int i)
 {
 	struct edit *more;
@@ -33,13 +31,8 @@ const struct edit *edit_at(const struct plan *p, int i)
 
 int edit_holder(const struct plan *p, int i)
 {
-	const struct edit *e;
-
-	for (int k = i; k >= p->from && k > i - LONGEST_REPLACED; k--) {
-		e = edit_at(p, k);
-		if (e && e->instead.p && e->resume > i)
-			return k;
-	}
+	while (i > p->from && p->todo[i - p->from] & PLAN_TAKEN)
+		i--;
 	return i;
 }
 
@@ -114,4 +107,6 @@ void edit_replace(struct plan *p, int from, int to, struct str text)
 	e = edit_made(p, from);
 	e->instead = text;
 	e->resume = to;
+	for (int i = from + 1; i < to; i++)
+		p->todo[i - p->from] |= PLAN_TAKEN;
 }

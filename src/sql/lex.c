@@ -434,9 +434,15 @@ bool sql_lex(struct call *c, enum sql_dialect d, struct str text, struct sql_tok
 	}
 }
 
+/* Most words differ in their first letter. */
+static bool says(const struct sql_token *t, const char *word)
+{
+	return ascii_lower(t->text.p[0]) == ascii_lower(*word) && str_ieq(t->text, str_of(word));
+}
+
 bool sql_is(const struct sql_tokens *t, int i, const char *word)
 {
-	return i >= 0 && i < t->n && t->v[i].kind == SQL_WORD && str_ieq(t->v[i].text, str_of(word));
+	return i >= 0 && i < t->n && t->v[i].kind == SQL_WORD && says(&t->v[i], word);
 }
 
 bool word_in(const struct sql_token *t, const char *const *words)
@@ -444,7 +450,7 @@ bool word_in(const struct sql_token *t, const char *const *words)
 	if (t->kind != SQL_WORD)
 		return false;
 	for (; *words; words++)
-		if (word_is(t->text, str_of(*words)))
+		if (says(t, *words))
 			return true;
 	return false;
 }

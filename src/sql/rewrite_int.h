@@ -16,6 +16,7 @@ enum {
 	PLAN_ALIAS = 2, /* this token is the alias of a select item */
 	PLAN_TYPE = 4,  /* a type begins here */
 	PLAN_EDIT = 8,  /* edit_at() says what */
+	PLAN_TAKEN = 16, /* replaced together with the token before it */
 };
 
 struct edit_piece {
@@ -42,6 +43,7 @@ struct plan {
 	struct sql_span *named;  /* what a PLAN_NAME names */
 	int *edit_of;            /* with PLAN_EDIT: index in edits */
 	int *chain_of;           /* by token - from, or NULL: 1 + the first token of the path expression that ends at this one */
+	int *case_of;            /* by token - from, or NULL: the partner of a CASE or END */
 	int flattens;            /* has it FLATTEN or its like? 0: nobody has looked, 1: no, 2: yes */
 	struct edit *edits;
 	int nedits, capedits;
@@ -58,6 +60,8 @@ void edit_repeat(struct plan *p, int i, const struct str *texts, const struct sq
 void edit_wrap(struct plan *p, int from, int last, struct str before, struct str behind);
 /* Tokens [from, to) become `text`, which may be empty. What is planned for those behind `from` is lost. */
 void edit_replace(struct plan *p, int from, int to, struct str text);
+/* The END of the CASE, or the CASE of the END, at token i; i: it has none. */
+int case_partner(struct plan *p, int i);
 /* The token that stands for token i: itself, or where a replacement begins that takes it in. */
 int edit_holder(const struct plan *p, int i);
 const struct edit *edit_at(const struct plan *p, int i);

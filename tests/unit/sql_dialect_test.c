@@ -416,7 +416,7 @@ static void what_cannot_work_is_refused_by_its_kind(void **state)
 /* --- origins --- */
 static void describe_item(struct buf *b, const struct sql_item *item)
 {
-	static const char *const kinds[] = {"other", "column", "star", "count", "integer", "decimal", "text", "placeholder"};
+	static const char *const kinds[] = {"other", "column", "star", "count", "integer", "decimal", "text", "placeholder", "null"};
 
 	buf_fmt(b, "%s", kinds[item->kind]);
 	if (item->kind == SQL_ITEM_COLUMN)
@@ -459,7 +459,7 @@ static void columns_are_traced_to_their_tables(void **state)
 		{"SELECT X.A, Y.A FROM T AS X LEFT JOIN T Y ON LEFT(X.A, 1) = Y.A", "column A of 0; column A of 1 | ..T X | ..T Y nullable"},
 		{"SELECT * FROM A RIGHT JOIN B ON TRUE FULL OUTER JOIN C ON TRUE", "star of -1 | ..A A nullable | ..B B nullable | ..C C nullable"},
 		{"SELECT T.*, COUNT(*), COUNT(DISTINCT A) OVER (PARTITION BY B) FROM T, U", "star of 0; count; count | ..T T | ..U U"},
-		{"SELECT 42 AS \"42\", -1.50, 'h\xC3\xA9', $2, NULL, 1e3, 0.5, A + 1", "integer 2,0; decimal 3,2; text 2; placeholder 2; other; other; decimal 2,1; other"},
+		{"SELECT 42 AS \"42\", -1.50, 'h\xC3\xA9', $2, NULL, 1e3, 0.5, A + 1", "integer 2,0; decimal 3,2; text 2; placeholder 2; null; other; decimal 2,1; other"},
 		{"SELECT A, X.A, COUNT(*) FROM (SELECT 1) AS X, T", "other; other; count | .. X | ..T T"},
 		{"WITH C AS (SELECT 1) SELECT C.A, T.A FROM C, T", "other; column A of 1 | .. C | ..T T"},
 		{"SELECT T.A FROM RANGE(3) R, T", "column A of 1 | .. R | ..T T"},
