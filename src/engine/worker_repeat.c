@@ -269,7 +269,7 @@ static bool function_ok(struct judge *j, struct str name)
 
 static const char *const table_functions[] = {"range", "generate_series", "unnest", "repeat", "json_each", "json_tree",
 					      /* of the helper catalog */
-					      "flatten", "sf_rows", "split_to_table", "strtok_split_to_table"};
+					      "flatten", "sf_flatten_column", "split_to_table", "strtok_split_to_table"};
 
 static bool is_one_of(struct str name, const char *const *v, size_t n)
 {

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { ARGS = 5 /* input, path, outer, recursive, mode */, KEY = 1, PATH, INDEX, VALUE, THIS, COLUMNS };
+enum { ARGS = 6 /* input, path, outer, recursive, mode, from the last */, KEY = 1, PATH, INDEX, VALUE, THIS, COLUMNS };
 enum { MODE_OBJECT = 1, MODE_ARRAY = 2 };
 static const char *const column_names[COLUMNS] = {"seq", "key", "path", "index", "value", "this"};
 
@@ -190,6 +190,37 @@ static struct str input_at(struct flat *f, struct inputs *in, idx_t row)
 	return v;
 }
 
+/* --- from the last to the first --- */
+static bool is_valid(duckdb_vector v, idx_t row)
+{
+	uint64_t *valid = duckdb_vector_get_validity(v);
+
+	return !valid || duckdb_validity_row_is_valid(valid, row);
+}
+
+static void swap_rows(duckdb_vector v, size_t width, idx_t a, idx_t b)
+{
+	char *at = duckdb_vector_get_data(v), held[sizeof(duckdb_string_t)];
+	bool av = is_valid(v, a), bv = is_valid(v, b);
+
+	memcpy(held, at + a * width, width);
+	memcpy(at + a * width, at + b * width, width);
+	memcpy(at + b * width, held, width);
+	if (av == bv)
+		return;
+	duckdb_validity_set_row_validity(duckdb_vector_get_validity(v), a, bv);
+	duckdb_validity_set_row_validity(duckdb_vector_get_validity(v), b, av);
+}
+
+static void turn_round(struct flat *f, idx_t from)
+{
+	for (idx_t a = from, b = f->n; a + 1 < b; a++) {
+		b--;
+		for (int i = 0; i < COLUMNS; i++)
+			swap_rows(f->cells[i], i == 0 || i == INDEX ? sizeof(int64_t) : sizeof(duckdb_string_t), a, b);
+	}
+}
+
 static void one(struct flat *f, struct inputs *in, idx_t row)
 {
 	duckdb_list_entry *entries = duckdb_vector_get_data(f->list);
@@ -205,6 +236,8 @@ static void one(struct flat *f, struct inputs *in, idx_t row)
 		walk(f, outer.this, 0);
 	if (f->n == from && is_true(&in->c[2], row) && !f->failed)
 		put_row(f, &outer);
+	if (is_true(&in->c[5], row))
+		turn_round(f, from);
 	entries[row] = (duckdb_list_entry){from, f->n - from};
 }
 
@@ -233,7 +266,7 @@ static void run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vecto
 bool variant_flatten_register(duckdb_connection con)
 {
 	static const duckdb_type args[ARGS] = {DUCKDB_TYPE_ANY, DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_BOOLEAN, DUCKDB_TYPE_BOOLEAN,
-					       DUCKDB_TYPE_VARCHAR};
+					       DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_BOOLEAN};
 	duckdb_scalar_function f = duckdb_create_scalar_function();
 	duckdb_logical_type type = result_type();
 	bool ok;

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from mayfly import Client, Server, unique
+from test_result_cache import Cached
 
 
 @pytest.fixture(scope="module")
@@ -384,3 +385,59 @@ def test_text_from_outside_stays_text(client):
         assert got.status == 200, got
         row = got.json["data"][0]
         assert json.loads(row[0]) == text and json.loads(row[1]) == {"k": text} and row[2] is None
+
+
+def test_items_of_a_row_come_in_their_order(client):
+    client.cells("create or replace table many as select column1 as id, parse_json(column2) as v from values (1, '[10,11,12]'), (2, '[20,21]'), (3, '[]'), (4, '[40,41,42]')")
+    wanted = [["1", "10"], ["1", "11"], ["1", "12"], ["2", "20"], ["2", "21"], ["4", "40"], ["4", "41"], ["4", "42"]]
+    for source in ("many m, lateral flatten(input => m.v) f", "many m, table(flatten(m.v)) f", "many m join lateral flatten(m.v) f",
+                   "many m cross join lateral flatten(input => m.v) as f", "many m inner join table(flatten(m.v)) f on true"):
+        assert sorted(rows_of(client, f"select m.id, f.value from {source}")) == wanted
+        assert rows_of(client, f"select m.id, f.value from {source} where m.id = 1") == wanted[:3]
+    assert rows_of(client, "select value from table(flatten(parse_json('[1,2,3]')))") == [["1"], ["2"], ["3"]]
+    assert rows_of(client, "select f.value from (select parse_json('[1,2,3]') as v) d, lateral flatten(d.v) f") == [["1"], ["2"], ["3"]]
+    assert [r[1:] for r in rows_of(client, "select f.* from many m, lateral flatten(m.v) f where m.id = 2")] == [
+        [None, "[0]", "0", "20", "[20,21]"], [None, "[1]", "1", "21", "[20,21]"]]
+    assert rows_of(client, "select listagg(f.value, ',') from many m, lateral flatten(m.v) f where m.id = 4") == [["40,41,42"]]
+    all_columns = client.submit("select * from many m, lateral flatten(m.v) f order by f.value").json
+    assert [c["name"] for c in all_columns["resultSetMetaData"]["rowType"]] == ["ID", "V", "SEQ", "KEY", "PATH", "INDEX", "VALUE", "THIS"]
+    assert [r[6] for r in all_columns["data"]] == [v for _, v in wanted]
+
+
+def test_values_compare_group_and_sort(client):
+    client.cells("create or replace table mixed as select parse_json(column1) as v from values ('10'), ('9'), ('1.5'), ('10.0'), ('\"a\"'), ('null'), (null)")
+    assert rows_of(client, "select v, count(*) from mixed where v is not null group by v order by count(*) desc limit 1") == [["10", "2"]]
+    assert rows_of(client, "select count(distinct v) from mixed") == [["5"]]
+    client.cells("create or replace table sorted as select parse_json('{\"n\":' || column1 || '}') as v from values ('10'), ('9'), ('1.5'), ('100')")
+    assert rows_of(client, "select v:n from sorted order by v:n") == [["1.5"], ["9"], ["10"], ["100"]]
+    assert rows_of(client, "select v:n from sorted order by v:n::number(10,2) desc limit 1") == [["100"]]
+    assert rows_of(client, "select v:n from sorted where v:n > 9.5 order by 1") == [["10"], ["100"]]
+
+
+REPEATED = [
+    "select parse_json('{\"a\":[1,2]}'):a[0] as x",
+    "select object_construct('a', array_construct(1, null)) as x",
+    "select f.value from docs d, lateral flatten(input => d.v) f",
+    "select * from table(flatten(input => parse_json('[1,2]')))",
+    "select v[0]::int + 1 as x from docs",
+    "select array_agg(v[0]) as x from docs",
+    "select array_sort(v) as x, typeof(v), to_json(v) from docs",
+    "select value from table(split_to_table('a,b', ','))",
+]
+
+
+def test_what_is_made_of_values_is_given_again(server):
+    cached = Cached(server(snowflake_api__result_cache="true"))
+    cached.client.cells("create table docs as select parse_json('[3,1]') as v")
+    for sql in REPEATED:
+        rows = cached.client.cells(sql)
+        cached.again(sql, rows)
+
+
+def test_functions_of_values_name_no_file_and_run_no_sql(client):
+    """A path, a key and a mode are text: what looks like more is no more."""
+    for text in ("/etc/passwd", "read_text('/etc/passwd')", "'); select 1 --", "../../mayfly.db"):
+        quoted = text.replace("'", "''")
+        for call in (f"get(parse_json('{{}}'), '{quoted}')", f"try_parse_json('{quoted}')", f"object_construct()['{quoted}']"):
+            assert client.cell(f"select {call} as x") is None
+        assert client.submit(f"select * from table(flatten(input => parse_json('[1]'), mode => '{quoted}'))").status == 422
