@@ -147,7 +147,7 @@ static void paths_and_operators_become_calls(void **state)
 		{"select * from t where case when a then b end like any ('a%', b) or c not ilike all ('x')",
 		 "SELECT * FROM T WHERE SF_LIKE_ANY(CASE WHEN A THEN B END, ['a%', B]) OR (NOT SF_ILIKE_ALL(C, ['x']))"},
 		{"select a rlike 'x' b, a rlike 'y' from t", "SELECT REGEXP_LIKE(A, 'x') AS \"B\", REGEXP_LIKE(A, 'y') AS \"A RLIKE 'y'\" FROM T"},
-		{"select f.value:x, value > 1 from flatten(x) f", "SELECT GET_PATH(F.VALUE, 'x') AS \"F.VALUE:X\", CAST(VALUE AS DOUBLE) > 1 AS \"VALUE > 1\" FROM FLATTEN(X) F"},
+		{"select f.value:x, value > 1 from flatten(x) f", "SELECT GET_PATH(F.VALUE, 'x') AS \"F.VALUE:X\", CAST(VALUE AS DOUBLE) > 1 AS \"VALUE > 1\" FROM SF_FLATTEN_COLUMN(X) F"},
 	};
 
 	(void)state;
@@ -185,11 +185,11 @@ static void windows_see_what_snowflakes_see(void **state)
 static void clauses_of_queries_become_duckdbs(void **state)
 {
 	static const struct pair cases[] = {
-		{"select * from t, table(flatten(input => t.v)) f", "SELECT * FROM T, FLATTEN(INPUT => T.V) F"},
+		{"select * from t, table(flatten(input => t.v)) f", "SELECT * FROM T, SF_FLATTEN_COLUMN(INPUT => T.V) F"},
 		{"select * from table(generator(rowcount => 3)) g", "SELECT * FROM GENERATOR(ROWCOUNT => 3) G"},
-		{"select * from t join lateral flatten(t.v) f", "SELECT * FROM T JOIN LATERAL FLATTEN(T.V) F ON TRUE"},
-		{"select * from t left join table(flatten(t.v)) as f (a) where 1 = 1", "SELECT * FROM T LEFT JOIN FLATTEN(T.V) AS F (A) ON TRUE WHERE 1 = 1"},
-		{"select * from t join lateral flatten(t.v) f on f.x cross join table(flatten(u)) g", "SELECT * FROM T JOIN LATERAL FLATTEN(T.V) F ON F.X CROSS JOIN FLATTEN(U) G"},
+		{"select * from t join lateral flatten(t.v) f", "SELECT * FROM T JOIN LATERAL SF_FLATTEN_COLUMN(T.V) F ON TRUE"},
+		{"select * from t left join table(flatten(t.v)) as f (a) where 1 = 1", "SELECT * FROM T LEFT JOIN SF_FLATTEN_COLUMN(T.V) AS F (A) ON TRUE WHERE 1 = 1"},
+		{"select * from t join lateral flatten(t.v) f on f.x cross join table(flatten(u)) g", "SELECT * FROM T JOIN LATERAL SF_FLATTEN_COLUMN(T.V) F ON F.X CROSS JOIN SF_FLATTEN_COLUMN(U) G"},
 		{"select a from t minus (select b from u)", "SELECT A AS \"A\" FROM T EXCEPT (SELECT B AS \"B\" FROM U)"},
 		{"select top 3 a from t order by a", "SELECT A AS \"A\" FROM T ORDER BY A LIMIT 3 "},
 		{"select * from (select distinct top 1 v:a from t)", "SELECT * FROM (SELECT DISTINCT GET_PATH(V, 'a') AS \"V:A\" FROM T LIMIT 1 )"},
