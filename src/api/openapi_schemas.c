@@ -47,7 +47,7 @@ const struct api_schema api_schemas[] = {
 	 "\"expires_at\":{\"type\":[\"string\",\"null\"]},\"progress\":{\"type\":[\"number\",\"null\"]},"
 	 "\"row_count\":{\"type\":[\"integer\",\"null\"]},\"result_bytes\":{\"type\":\"integer\"},"
 	 "\"partition_count\":{\"type\":\"integer\"},\"sql_state\":{\"type\":\"string\"},"
-	 "\"query_tag\":{\"type\":[\"string\",\"null\"]},\"error\":{\"type\":[\"object\",\"null\"],"
+	 "\"query_tag\":{\"type\":\"string\"},\"error\":{\"type\":[\"object\",\"null\"],"
 	 "\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":\"string\"},"
 	 "\"sqlstate\":{\"type\":\"string\"},\"position\":{\"type\":[\"integer\",\"null\"]}}}}}"},
 	{"StatementList",

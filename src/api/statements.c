@@ -64,8 +64,6 @@ static void write_document(struct json_out *o, const struct stmt_view *v)
 	JSON_FIELD_TEXT(o, "sql_state", v->error ? str_of(v->error->sqlstate) : S("00000"));
 	if (v->query_tag.n)
 		JSON_FIELD_TEXT(o, "query_tag", v->query_tag);
-	else
-		JSON_FIELD_NULL(o, "query_tag");
 	put_error(o, v->error);
 	json_end_object(o);
 }
