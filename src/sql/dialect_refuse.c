@@ -88,13 +88,22 @@ static const char *feature_of_flags(const struct sql_tokens *t, const struct sql
 	return NULL;
 }
 
+/* CREATE FUNCTION f(a type) RETURNS type AS …; one of DuckDB's has neither types nor RETURNS. */
+static bool is_function(const struct sql_tokens *t, const struct sql_head *h)
+{
+	int i = h->name_to;
+
+	return h->class.kind == SQL_CREATE && str_eq(h->class.object, S("FUNCTION")) && h->name_to > h->name_from &&
+	       is_punct(&t->v[i], '(') && sql_is(t, t->v[i].match + 1, "returns");
+}
+
 static const char *feature_of(const struct sql_tokens *t, const struct sql_head *h)
 {
 	enum sql_kind kind = h->class.kind;
 	const char *feature = NULL;
 
 	if (kind >= SQL_CREATE && kind <= SQL_COMMENT) {
-		feature = feature_of_object(&h->class);
+		feature = is_function(t, h) ? "FUNCTION" : feature_of_object(&h->class);
 		return feature ? feature : feature_of_flags(t, h);
 	}
 	if (kind == SQL_EXECUTE && sql_is(t, h->word + 1, "immediate"))

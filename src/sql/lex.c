@@ -73,6 +73,18 @@ bool syntax_error(struct call *c, struct str text, size_t at, struct str unexpec
 	return fail_state(c, "42000", "001003");
 }
 
+/* A string, name or comment that the text ends in, `n` bytes of which open it. */
+static bool unfinished(struct lexer *x, size_t n)
+{
+	int line, column;
+
+	if (x->d == SQL_DUCKDB)
+		return syntax_error(x->c, x->text, x->at, str_head(str_tail(x->text, x->at), n));
+	sql_line_column(x->text, x->text.n, &line, &column);
+	fail_at(x->c, ERR_SQL, (int)x->at + 1, "SQL compilation error:\nparse error line %d at position %d near '<EOF>'.", line, column - 1);
+	return fail_state(x->c, "42000", "001003");
+}
+
 static bool unexpected(struct lexer *x, size_t n)
 {
 	return syntax_error(x->c, x->text, x->at, str_head(str_tail(x->text, x->at), n));
@@ -133,7 +145,7 @@ static bool skip_block(struct lexer *x)
 	if (open == 0)
 		return true;
 	x->at = from;
-	return unexpected(x, 2);
+	return unfinished(x, 2);
 }
 
 static bool line_comment(const struct lexer *x)
@@ -181,7 +193,7 @@ static bool lex_quoted(struct lexer *x, enum sql_token_kind kind, size_t skip, b
 			i++;
 		}
 	}
-	return unexpected(x, skip);
+	return unfinished(x, skip);
 }
 
 /* Length of $tag$ at x->at, 0 when there is none. */
@@ -219,7 +231,7 @@ static bool lex_dollar(struct lexer *x)
 	rest = str_tail(x->text, x->at + tag);
 	end = str_search(rest, str_from(x->text.p + x->at, tag));
 	if (end == rest.n)
-		return unexpected(x, tag);
+		return unfinished(x, tag);
 	return token(x, SQL_STRING, x->at + tag + end + tag);
 }
 

@@ -84,7 +84,7 @@ static int alias_of(const struct sql_tokens *t, int from, int end)
 {
 	int last = end - 1;
 
-	if (last <= from || !is_name(&t->v[last]))
+	if (last <= from || !is_name(&t->v[last]) || sql_is(t, last, "as"))
 		return -1;
 	return sql_is(t, last - 1, "as") || bare_alias(t, from, last) ? last : -1;
 }

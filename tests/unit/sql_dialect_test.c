@@ -395,6 +395,7 @@ static void what_cannot_work_is_refused_by_its_kind(void **state)
 		{"copy into t from @s", "Unsupported feature 'COPY INTO'.", "000002"},
 		{"execute immediate 'select 1'", "Unsupported feature 'EXECUTE IMMEDIATE'.", "000002"},
 		{"begin select 1", "Unsupported feature 'SNOWFLAKE SCRIPTING'.", "000002"},
+		{"create function f(a int) returns int as 'a + 1'", "Unsupported feature 'FUNCTION'.", "000002"},
 		{"undrop table t", "Unsupported feature 'UNDROP'.", "000002"},
 		{"create external table t (a int)", "Unsupported feature 'EXTERNAL TABLE'.", "000002"},
 		{"create database d clone e", "Unsupported feature 'CLONE'.", "000002"},
