@@ -82,6 +82,18 @@ void hash_sha256_hex(struct str s, char ret[SHA256_HEX + 1])
 	ret[SHA256_HEX] = '\0';
 }
 
+void hash_digest(enum hash_kind kind, struct str s, struct buf *out)
+{
+	static const char *const names[] = {"MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512"};
+	char *to = buf_room(out, EVP_MAX_MD_SIZE);
+	size_t n = 0;
+
+	if (!to)
+		return;
+	INVARIANT(EVP_Q_digest(NULL, names[kind], NULL, s.n ? s.p : "", s.n, (unsigned char *)to, &n) == 1);
+	out->n += n;
+}
+
 void hash_hmac_sha256(struct str key, struct str s, unsigned char ret[SHA256_LEN])
 {
 	unsigned int n = SHA256_LEN;

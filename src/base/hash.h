@@ -1,6 +1,6 @@
 /* hash.h - digests and text encodings.
  *
- * hash_bytes is for tables only: seeded per process, never stored. SHA-256
+ * hash_bytes is for tables only: seeded per process, never stored. Digests
  * and HMAC are OpenSSL's.
  */
 #ifndef MAYFLY_BASE_HASH_H
@@ -13,6 +13,8 @@ uint64_t hash_bytes(struct str s);
 enum { SHA256_LEN = 32, SHA256_HEX = 2 * SHA256_LEN };
 void hash_sha256(struct str s, unsigned char ret[SHA256_LEN]);
 void hash_sha256_hex(struct str s, char ret[SHA256_HEX + 1]); /* lower case */
+enum hash_kind { HASH_MD5, HASH_SHA1, HASH_SHA224, HASH_SHA256, HASH_SHA384, HASH_SHA512 };
+void hash_digest(enum hash_kind kind, struct str s, struct buf *out); /* its bytes */
 void hash_hmac_sha256(struct str key, struct str s, unsigned char ret[SHA256_LEN]);
 bool hash_equal(const void *a, const void *b, size_t n); /* in constant time */
 

@@ -5,7 +5,6 @@
 #include "engine/worker_sf.h"
 
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 
 /* --- encodings --- */
@@ -118,102 +117,82 @@ static void to_binary(struct sf_row *r)
 }
 
 /* --- digests --- */
-static bool digest(struct sf_row *r, const char *name)
+static void put_digest(struct sf_row *r, enum hash_kind kind, bool hex)
 {
-	unsigned char bytes[EVP_MAX_MD_SIZE];
-	struct str s = sf_text(r, 0);
-	size_t n = 0;
-
-	if (EVP_Q_digest(NULL, name, NULL, s.n ? s.p : "", s.n, bytes, &n) != 1) {
-		sf_fails(r, SF_BAD_VALUE, "The digest %s is not there", name);
-		return false;
-	}
-	buf_add(&r->more, str_from((const char *)bytes, n));
-	return true;
-}
-
-static void put_digest(struct sf_row *r, const char *name, bool hex)
-{
-	if (!digest(r, name))
-		return;
+	hash_digest(kind, sf_text(r, 0), &r->more);
 	if (hex)
 		hash_hex(buf_str(&r->more), &r->text);
 	sf_put_text(r, buf_str(hex ? &r->text : &r->more));
 }
 
-static const char *sha2_name(struct sf_row *r)
+static bool sha2_kind(struct sf_row *r, enum hash_kind *ret)
 {
 	int64_t bits = r->nargs > 1 ? sf_int(r, 1) : 256;
 
 	switch (bits) {
 	case 224:
-		return "SHA224";
+		*ret = HASH_SHA224;
+		return true;
 	case 0:
 	case 256:
-		return "SHA256";
+		*ret = HASH_SHA256;
+		return true;
 	case 384:
-		return "SHA384";
+		*ret = HASH_SHA384;
+		return true;
 	case 512:
-		return "SHA512";
+		*ret = HASH_SHA512;
+		return true;
 	default:
 		sf_fails(r, SF_BAD_VALUE, "Invalid value [%lld] for the digest size of SHA2: 224, 256, 384 or 512", (long long)bits);
-		return NULL;
+		return false;
 	}
 }
 
 static void sha2_hex(struct sf_row *r)
 {
-	const char *name = sha2_name(r);
+	enum hash_kind kind;
 
-	if (name)
-		put_digest(r, name, true);
+	if (sha2_kind(r, &kind))
+		put_digest(r, kind, true);
 }
 
 static void sha2_bytes(struct sf_row *r)
 {
-	const char *name = sha2_name(r);
+	enum hash_kind kind;
 
-	if (name)
-		put_digest(r, name, false);
+	if (sha2_kind(r, &kind))
+		put_digest(r, kind, false);
 }
 
 static void sha1_hex(struct sf_row *r)
 {
-	put_digest(r, "SHA1", true);
+	put_digest(r, HASH_SHA1, true);
 }
 
 static void sha1_bytes(struct sf_row *r)
 {
-	put_digest(r, "SHA1", false);
+	put_digest(r, HASH_SHA1, false);
 }
 
 static void md5_hex(struct sf_row *r)
 {
-	put_digest(r, "MD5", true);
+	put_digest(r, HASH_MD5, true);
 }
 
 static void md5_bytes(struct sf_row *r)
 {
-	put_digest(r, "MD5", false);
-}
-
-static int64_t md5_half(struct sf_row *r, size_t at)
-{
-	uint64_t v = 0;
-
-	if (!digest(r, "MD5"))
-		return 0;
-	for (size_t i = 0; i < 8; i++)
-		v = v << 8 | (unsigned char)r->more.p[at + i];
-	return (int64_t)v;
+	put_digest(r, HASH_MD5, false);
 }
 
 static void md5_number(struct sf_row *r, size_t at)
 {
-	uint64_t v = (uint64_t)md5_half(r, at);
+	uint64_t v = 0;
 
-	if (!r->failed)
-		sf_put_number(r, (__int128)v);
+	hash_digest(HASH_MD5, sf_text(r, 0), &r->more);
+	for (size_t i = 0; i < 8; i++)
+		v = v << 8 | (unsigned char)r->more.p[at + i];
+	sf_put_number(r, (__int128)v);
 }
 
 static void md5_upper(struct sf_row *r)
@@ -239,9 +218,8 @@ static void uuid_random(struct sf_row *r)
 static void uuid_named(struct sf_row *r)
 {
 	struct str space = sf_text(r, 0), name = sf_text(r, 1);
-	unsigned char bytes[EVP_MAX_MD_SIZE];
+	unsigned char bytes[16];
 	char text[ID_LEN + 1];
-	size_t n = 0;
 
 	for (size_t i = 0; i < space.n; i++)
 		if (space.p[i] != '-')
@@ -251,9 +229,9 @@ static void uuid_named(struct sf_row *r)
 		return;
 	}
 	buf_add(&r->more, name);
-	if (EVP_Q_digest(NULL, "SHA1", NULL, r->more.p, r->more.n, bytes, &n) != 1)
-		n = 0;
-	INVARIANT(n == 20);
+	buf_clear(&r->text);
+	hash_digest(HASH_SHA1, buf_str(&r->more), &r->text);
+	memcpy(bytes, r->text.p, sizeof(bytes));
 	bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x50);
 	bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
 	snprintf(text, sizeof(text), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2],

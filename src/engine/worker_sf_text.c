@@ -4,6 +4,7 @@
  * says otherwise; what does not fit is shown as #.
  */
 #include "engine/worker_sf.h"
+#include "engine/worker_sf_types.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -361,7 +362,42 @@ static void formatted_number(struct sf_row *r)
 	sf_put_text(r, buf_str(&r->text));
 }
 
+/* --- SYSTEM$TYPEOF: a type and how it is stored there --- */
+static const struct {
+	const char *type, *storage;
+} storages[] = {
+	{"FLOAT", "DOUBLE"}, {"BOOLEAN", "SB1"}, {"DATE", "SB4"}, {"TIME(", "SB8"}, {"TIMESTAMP_", "SB16"}, {"", "LOB"},
+};
+
+static const char *storage_of(struct str type)
+{
+	int64_t precision;
+
+	if (str_starts(type, S("NUMBER("))) {
+		struct str digits = str_tail(type, 7);
+
+		if (!str_to_i64(str_head(digits, str_find(digits, ',')), &precision))
+			precision = 38;
+		return precision <= 2 ? "SB1" : precision <= 4 ? "SB2" : precision <= 9 ? "SB4" : precision <= 18 ? "SB8" : "SB16";
+	}
+	for (size_t i = 0; i < COUNT_OF(storages); i++)
+		if (str_starts(type, str_of(storages[i].type)))
+			return storages[i].storage;
+	return "LOB";
+}
+
+static void stored_type(struct sf_row *r)
+{
+	const char *storage;
+
+	sf_type_name(sf_text(r, 0), &r->text);
+	storage = storage_of(buf_str(&r->text));
+	buf_fmt(&r->text, "[%s]", storage);
+	sf_put_text(r, buf_str(&r->text));
+}
+
 static const struct sf_function functions[] = {
+	{"SF_STORED_TYPE", "V>V", stored_type, 0},
 	{"SF_TEXT", "A>V", any_text, 0},
 	{"SF_TEXT", "d>V", sf_moment_text, 0},
 	{"SF_TEXT", "t>V", sf_moment_text, 0},

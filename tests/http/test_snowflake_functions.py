@@ -54,7 +54,7 @@ CONDITIONS = [
     ("greatest(1, 3, 2)", "3", F0), ("greatest(1, null)", None, None), ("least(3, 1, 2)", "1", F0), ("least(1, null)", None, None),
     ("greatest('a', 'b')", "b", TEXT), ("greatest_ignore_nulls(1, null, 2)", "2", F0), ("least_ignore_nulls(1, null, 2)", "1", F0),
     ("booland(1, 0)", "false", BOOL), ("boolor(1, 0)", "true", BOOL), ("boolxor(1, 1)", "false", BOOL), ("boolnot(0)", "true", BOOL),
-    ("div0(1, 0)", "0.000000", F6), ("div0(10, 4)", "2.500000", F6), ("div0(null, 0)", None, None), ("div0null(1, null)", "0.000000", F6),
+    ("div0(1, 0)", "0.000000", F6), ("div0(10, 4)", "2.500000", F6), ("div0(null, 0)", None, None), ("div0null(1, null::int)", "0.000000", F6),
 ]
 
 NUMBERS = [
