@@ -77,20 +77,17 @@ bool variant_decimal(struct str number, int precision, int scale, __int128 *ret)
 {
 	unsigned __int128 v = 0;
 	struct parts p;
-	int keep, digits = 0;
+	int keep;
 
 	if (!split(str_trim(number), &p))
 		return false;
 	keep = p.n + p.exponent + scale; /* digits in front of the place to round at */
 	if (keep > DIGITS)
 		return p.n == 0 ? (*ret = 0, true) : false;
-	for (int i = 0; i < keep; i++) {
+	for (int i = 0; i < keep; i++)
 		v = v * 10 + (unsigned)(i < p.n ? p.digits[i] - '0' : 0);
-		digits++;
-	}
 	if (keep >= 0 && keep < p.n && p.digits[keep] >= '5')
 		v++;
-	(void)digits;
 	for (unsigned __int128 limit = 1, i = 0; i <= (unsigned)precision; i++, limit *= 10)
 		if (i == (unsigned)precision && v >= limit)
 			return false;
