@@ -8,7 +8,8 @@
 /* As worker_sf_types.c registers it. */
 static duckdb_logical_type tz_type(void)
 {
-	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP), duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
+	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP),
+					 duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
 				      duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT)};
 	const char *names[] = {"utc", "nanos", "zone"};
 	duckdb_logical_type type = duckdb_create_struct_type(kids, names, COUNT_OF(kids));
@@ -34,8 +35,6 @@ static duckdb_logical_type type_of(char letter)
 		return duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
 	case 'N':
 		return duckdb_create_decimal_type(38, 0);
-	case 'Q':
-		return duckdb_create_decimal_type(38, 12);
 	case 'd':
 		return duckdb_create_logical_type(DUCKDB_TYPE_DATE);
 	case 't':
@@ -235,7 +234,8 @@ static void load(struct sf_row *r, idx_t i)
 	duckdb_logical_type type = duckdb_vector_get_column_type(v);
 	struct sf_arg *a = &r->args[i];
 
-	*a = (struct sf_arg){.type = duckdb_get_type_id(type), .at = duckdb_vector_get_data(v), .valid = duckdb_vector_get_validity(v)};
+	*a = (struct sf_arg){.type = duckdb_get_type_id(type), .at = duckdb_vector_get_data(v)};
+	a->valid = duckdb_vector_get_validity(v);
 	if (a->type == DUCKDB_TYPE_DECIMAL) {
 		a->store = duckdb_decimal_internal_type(type);
 		a->width = duckdb_decimal_width(type);
@@ -304,7 +304,7 @@ static duckdb_scalar_function made(const struct sf_function *f)
 	duckdb_logical_type result = type_of(s[1]);
 	duckdb_scalar_function_set_return_type(made, result);
 	duckdb_destroy_logical_type(&result);
-	if (f->flags & (SF_NULLS | SF_TRY | SF_NULLS_MADE)) /* else DuckDB takes a NULL for NULL that a function makes of a value */
+	if (f->flags & (SF_NULLS | SF_TRY | SF_NULLS_MADE)) /* else DuckDB minds a NULL of a value */
 		duckdb_scalar_function_set_special_handling(made);
 	if (f->flags & SF_VOLATILE)
 		duckdb_scalar_function_set_volatile(made);
@@ -335,6 +335,7 @@ bool sf_register(duckdb_connection con, const struct sf_function *v, size_t n)
 
 bool sf_functions_register(struct call *c, duckdb_connection con)
 {
-	return (sf_values_register(con) && sf_numbers_register(con) && sf_texts_register(con) && sf_dates_register(con) && sf_bytes_register(con)) ||
+	return (sf_values_register(con) && sf_numbers_register(con) && sf_texts_register(con) && sf_dates_register(con) &&
+		sf_bytes_register(con)) ||
 	       fail(c, ERR_INTERNAL, "Snowflake's functions could not be registered");
 }

@@ -1,7 +1,7 @@
 /* worker_sf.h - inside the worker side: Snowflake's functions as rows of a table, a function called once a row of values.
  *
  * A signature has one letter an argument, '>' and the result's letter; a '*' behind the last argument: any number of it.
- *   V VARCHAR  X BLOB  I BIGINT  D DOUBLE  B BOOLEAN  N DECIMAL(38,0)  Q DECIMAL(38,12)
+ *   V VARCHAR  X BLOB  I BIGINT  D DOUBLE  B BOOLEAN  N DECIMAL(38,0)
  *   d DATE  t TIME  s TIMESTAMP  z TIMESTAMPTZ  T TIMESTAMP_TZ  A any type  a SF_ARRAY
  * Rows of one name that follow each other are its overloads. Any executor's or DuckDB's thread.
  */
@@ -67,7 +67,7 @@ void sf_put_int(struct sf_row *r, int64_t v);     /* I, s, z, t */
 void sf_put_double(struct sf_row *r, double v);
 void sf_put_bool(struct sf_row *r, bool v);
 void sf_put_days(struct sf_row *r, int32_t days);
-void sf_put_number(struct sf_row *r, __int128 v); /* N, Q: digits at the result's scale */
+void sf_put_number(struct sf_row *r, __int128 v); /* N */
 void sf_put_null(struct sf_row *r);
 /* `code` is Snowflake's and its SQLSTATE, as statement/ knows what our own SQL raises: "100038/22018". */
 void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...) PRINTF(3, 4);

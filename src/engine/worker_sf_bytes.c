@@ -5,7 +5,6 @@
 #include "engine/worker_sf.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* --- encodings --- */
 static void hex_encode(struct sf_row *r)
@@ -144,7 +143,8 @@ static bool sha2_kind(struct sf_row *r, enum hash_kind *ret)
 		*ret = HASH_SHA512;
 		return true;
 	default:
-		sf_fails(r, SF_BAD_VALUE, "Invalid value [%lld] for the digest size of SHA2: 224, 256, 384 or 512", (long long)bits);
+		sf_fails(r, SF_BAD_VALUE, "Invalid value [%lld] for the digest size of SHA2: 224, 256, 384 or 512",
+			 (long long)bits);
 		return false;
 	}
 }
@@ -219,7 +219,8 @@ static void uuid_named(struct sf_row *r)
 {
 	struct str space = sf_text(r, 0), name = sf_text(r, 1);
 	unsigned char bytes[16];
-	char text[ID_LEN + 1];
+	OWNS(buf) hex = {0};
+	char text[ID_LEN];
 
 	for (size_t i = 0; i < space.n; i++)
 		if (space.p[i] != '-')
@@ -234,9 +235,9 @@ static void uuid_named(struct sf_row *r)
 	memcpy(bytes, r->text.p, sizeof(bytes));
 	bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x50);
 	bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
-	snprintf(text, sizeof(text), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2],
-		 bytes[3], bytes[4], bytes[5], bytes[6], bytes[7], bytes[8], bytes[9], bytes[10], bytes[11], bytes[12], bytes[13], bytes[14],
-		 bytes[15]);
+	hash_hex(str_from((const char *)bytes, sizeof(bytes)), &hex);
+	for (size_t i = 0, k = 0; i < ID_LEN; i++)
+		text[i] = i == 8 || i == 13 || i == 18 || i == 23 ? '-' : hex.p[k++];
 	sf_put_text(r, str_from(text, ID_LEN));
 }
 
@@ -268,10 +269,12 @@ static void uniform_whole(struct sf_row *r)
 	int64_t low = sf_int(r, 0), high = sf_int(r, 1);
 	uint64_t span = (uint64_t)high - (uint64_t)low, v = mixed((uint64_t)sf_int(r, 2));
 
+	if (span != UINT64_MAX)
+		v = (uint64_t)(((unsigned __int128)v * (span + 1)) >> 64);
 	if (high < low)
 		sf_fails(r, SF_BAD_VALUE, "UNIFORM: the minimum is above the maximum");
 	else
-		sf_put_int(r, (int64_t)((uint64_t)low + (span == UINT64_MAX ? v : (uint64_t)(((unsigned __int128)v * (span + 1)) >> 64))));
+		sf_put_int(r, (int64_t)((uint64_t)low + v));
 }
 
 static void uniform_real(struct sf_row *r)

@@ -187,7 +187,7 @@ static bool read_shape(struct str text, struct shape *f)
 			f->blank = true;
 		else if ((c == '.' || c == 'D' || c == 'd') && !f->point)
 			f->point = true;
-		else if (!((c == '9' || c == '0' || c == ',' || c == 'G' || c == 'g') && take_place(f, ascii_upper(c) == 'G' ? ',' : c)))
+		else if (!strchr("90,Gg", c) || !c || !take_place(f, ascii_upper(c) == 'G' ? ',' : c))
 			return false;
 	}
 	return f->minimal || f->nwhole || f->nfraction || f->nhex;
@@ -378,7 +378,9 @@ static const char *storage_of(struct str type)
 
 		if (!str_to_i64(str_head(digits, str_find(digits, ',')), &precision))
 			precision = 38;
-		return precision <= 2 ? "SB1" : precision <= 4 ? "SB2" : precision <= 9 ? "SB4" : precision <= 18 ? "SB8" : "SB16";
+		if (precision <= 4)
+			return precision <= 2 ? "SB1" : "SB2";
+		return precision <= 9 ? "SB4" : precision <= 18 ? "SB8" : "SB16";
 	}
 	for (size_t i = 0; i < COUNT_OF(storages); i++)
 		if (str_starts(type, str_of(storages[i].type)))

@@ -82,11 +82,13 @@
 	"CASE WHEN strpos(SF_SUBSTR(s::VARCHAR, p::BIGINT), n::VARCHAR) = 0 THEN 0 " \
 	"ELSE strpos(SF_SUBSTR(s::VARCHAR, p::BIGINT), n::VARCHAR) + system.main.greatest(p::BIGINT, 1) - 1 END"
 /* No text is longer there. */
-#define LIMITED(bytes, text) "WHEN " bytes " > 134217728 THEN error('SF 100078/22000 String is too long and would be truncated') ELSE " text " END"
+#define LIMITED(bytes, text) \
+	"WHEN " bytes " > 134217728 THEN error('SF 100078/22000 String is too long and would be truncated') ELSE " text " END"
 #define PAD(f, with) \
 	"CASE WHEN n::BIGINT <= 0 THEN '' WHEN " with " = '' THEN SF_SUBSTR(s::VARCHAR, 1, n::BIGINT) " \
 	LIMITED("n::BIGINT", "system.main." f "(s::VARCHAR, n::INTEGER, " with ")")
-#define REPEATED(s) "CASE WHEN n::BIGINT <= 0 THEN '' " LIMITED("SF_OCTETS(" s ")::HUGEINT * n::BIGINT", "system.main.repeat(" s ", n::BIGINT)")
+#define REPEATED(s) \
+	"CASE WHEN n::BIGINT <= 0 THEN '' " LIMITED("SF_OCTETS(" s ")::HUGEINT * n::BIGINT", "system.main.repeat(" s ", n::BIGINT)")
 
 /* s, p: text and pattern; a: where to begin; k: which match; o: parameters, of which e and c are not RE2's; g: group. Parameters
  * go into the pattern: DuckDB's own must be constants, which those of macros are not. */
@@ -101,15 +103,18 @@
 #define NTH(s, g, k, p) "list_extract(" ALL(s, g, p) ", (" k ")::BIGINT)"
 /* Lengths of what is between the matches and of the matches, before the k-th. */
 #define LENGTHS(list, n) \
-	"coalesce(system.main.length(system.main.list_aggregate(system.main.list_slice(" list ", 1, (" n ")::BIGINT), 'string_agg', '')), 0)"
+	"coalesce(system.main.length(system.main.list_aggregate(system.main.list_slice(" list ", 1, (" n ")::BIGINT), " \
+	"'string_agg', '')), 0)"
 #define OFFSET_OF(s, k, p) LENGTHS("string_split_regex(" s ", " p ")", k) " + " LENGTHS(ALL(s, "0", p), "(" k ") - 1")
 #define FOUND_IN(s, a, k, e, p) \
-	"CASE WHEN s IS NULL OR p IS NULL THEN NULL WHEN " COUNT(s, p) " < (" k ") THEN 0 ELSE (" a ")::BIGINT + " OFFSET_OF(s, k, p) " + CASE WHEN (" e ") = 1 THEN " \
+	"CASE WHEN s IS NULL OR p IS NULL THEN NULL WHEN " COUNT(s, p) " < (" k ") THEN 0 " \
+	"ELSE (" a ")::BIGINT + " OFFSET_OF(s, k, p) " + CASE WHEN (" e ") = 1 THEN " \
 	"system.main.length(" NTH(s, "0", k, p) ") ELSE 0 END END"
 #define FOUND_AT(a, k, e, p) FOUND_IN("SF_SUBSTR(s::VARCHAR, (" a ")::BIGINT)", a, k, e, p)
 #define REPLACED(p) \
 	"CASE WHEN k = 0 THEN " BEFORE_A " || system.main.regexp_replace(" FROM_A ", " p ", r::VARCHAR, 'g') " \
-	"WHEN " COUNT(FROM_A, p) " < k THEN s::VARCHAR ELSE " BEFORE_A " || system.main.left(" FROM_A ", " OFFSET_OF(FROM_A, "k", p) ") || " \
+	"WHEN " COUNT(FROM_A, p) " < k THEN s::VARCHAR ELSE " BEFORE_A " || " \
+	"system.main.left(" FROM_A ", " OFFSET_OF(FROM_A, "k", p) ") || " \
 	"system.main.regexp_replace(" NTH(FROM_A, "0", "k", p) ", " p ", r::VARCHAR) || " \
 	"system.main.substr(" FROM_A ", 1 + " OFFSET_OF(FROM_A, "k", p) " + system.main.length(" NTH(FROM_A, "0", "k", p) ")) END"
 
