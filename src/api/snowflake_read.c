@@ -6,7 +6,6 @@
  * and bindings are ignored.
  * Source: the specification, sections 2 and 3.
  */
-#include "engine/format.h"
 #include "api/api_int.h"
 
 enum {

@@ -1,4 +1,4 @@
-/* format.h - Snowflake's formats of dates and times: compiled once, written and read by.
+/* format.h - part of the door of engine/: Snowflake's formats of dates and times: compiled once, written and read by.
  *
  * Elements, in any case: YYYY UUUU YY MM MON MONTH MMMM DD DY DAY HH24 HH12 HH AM PM MI SS FF[0-9] TZH TZM TZHTZM TZH:TZM. For
  * themselves stand what is between double quotes, what is no letter, and the letters T and Z. HH is HH12 beside AM or PM, else
@@ -9,11 +9,12 @@
 
 #include "base/base.h"
 
-enum { FORMAT_ITEMS = 64, FORMAT_TEXT_MAX = 256 /* bytes of a format */, FORMAT_CENTURY = 1970 /* of YY: 70 is 1970, 69 is 2069 */ };
+enum { FORMAT_ITEMS = 64, FORMAT_TEXT_MAX = 256 /* bytes of a format */,
+       FORMAT_CENTURY = 1970 /* of YY: 70 is 1970, 69 is 2069 */ };
 
 enum format_has { /* what a format or a text that was read tells */
-	FORMAT_HAS_YEAR = 1, FORMAT_HAS_MONTH = 2, FORMAT_HAS_DAY = 4, FORMAT_HAS_HOUR = 8, FORMAT_HAS_MINUTE = 16, FORMAT_HAS_SECOND = 32,
-	FORMAT_HAS_FRACTION = 64, FORMAT_HAS_ZONE = 128,
+	FORMAT_HAS_YEAR = 1, FORMAT_HAS_MONTH = 2, FORMAT_HAS_DAY = 4, FORMAT_HAS_HOUR = 8, FORMAT_HAS_MINUTE = 16,
+	FORMAT_HAS_SECOND = 32, FORMAT_HAS_FRACTION = 64, FORMAT_HAS_ZONE = 128,
 	FORMAT_HAS_DATE = 7, FORMAT_HAS_TIME = 120
 };
 

@@ -196,8 +196,8 @@ bool wire_get_ingest(struct call *c, struct str body, struct wire_ingest *ret)
 /* --- engine_ask --- */
 enum ask_flag {
 	ASK_NULL_TEXT = 1, ASK_SESSION_STATE = 2, ASK_HELPERS = 4, ASK_NAMED = 8, ASK_WRITES = 16, ASK_OUTLIVES = 32, ASK_BARE = 64,
-	ASK_JUDGE = 128, ASK_SET_BASED = 256, ASK_IF_EXISTS = 512, ASK_IF_NOT_EXISTS = 1024, ASK_OR_REPLACE = 2048, ASK_CREATE_MISSING = 4096,
-	ASK_SCRIPT_BEGINS = 8192, ASK_COMMITS_BEFORE = 16384, ASK_FLAGS = 32767
+	ASK_JUDGE = 128, ASK_SET_BASED = 256, ASK_IF_EXISTS = 512, ASK_IF_NOT_EXISTS = 1024, ASK_OR_REPLACE = 2048,
+	ASK_CREATE_MISSING = 4096, ASK_SCRIPT_BEGINS = 8192, ASK_COMMITS_BEFORE = 16384, ASK_FLAGS = 32767
 };
 
 static uint32_t ask_flags(const struct engine_ask *ask)
@@ -326,7 +326,7 @@ static bool get_steps(struct call *c, struct wire_in *in, struct engine_ask *ask
 	uint32_t n = wire_get_u32(in);
 	struct engine_sql *steps;
 
-	if (in->bad || n > WIRE_STEPS_MAX || n > (size_t)(in->end - in->p) / 5)
+	if (in->bad || n > ENGINE_STEPS_MAX || n > (size_t)(in->end - in->p) / 5)
 		return false;
 	steps = ARENA_ARRAY(c->arena, struct engine_sql, n);
 	for (uint32_t i = 0; i < n; i++) {
@@ -364,7 +364,7 @@ static bool get_ask(struct call *c, struct wire_in *in, struct engine_ask *ask)
 	uint8_t form = wire_get_u8(in), counts = wire_get_u8(in), verb = wire_get_u8(in);
 	uint32_t flags = wire_get_u32(in);
 
-	if (form > ENGINE_NATIVE || counts > ENGINE_STATUS || verb > ENGINE_USE || flags > ASK_FLAGS)
+	if (form > ENGINE_NATIVE || counts > ENGINE_STATUS || verb > ENGINE_PARSE || flags > ASK_FLAGS)
 		return false;
 	*ask = (struct engine_ask){.form = (enum engine_form)form, .counts = (enum engine_counts)counts, .verb = (enum engine_verb)verb};
 	get_flags(flags, ask);
@@ -419,7 +419,7 @@ static bool get_counts(struct arena *a, struct wire_in *in, struct engine_end *e
 	end->deleted = wire_get_i64(in);
 	end->nowhere = wire_get_u8(in) != 0;
 	n = wire_get_u32(in);
-	if (in->bad || n > WIRE_STEPS_MAX || end->inserted < 0 || end->updated < 0 || end->deleted < 0)
+	if (in->bad || n > ENGINE_STEPS_MAX || end->inserted < 0 || end->updated < 0 || end->deleted < 0)
 		return false;
 	rows = n ? ARENA_ARRAY(a, int64_t, n) : NULL;
 	for (uint32_t i = 0; i < n; i++)

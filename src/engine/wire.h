@@ -21,7 +21,7 @@
 #include <sys/types.h>
 
 enum { WIRE_JOBS_FD = 3, WIRE_CONTROL_FD = 4, WIRE_INLINE = 48 * 1024, WIRE_PACKET = 64 * 1024, WIRE_WINDOW = 8,
-       WIRE_BODY_MAX = 1 << 30, WIRE_COLUMNS_MAX = 4 << 20, WIRE_STEPS_MAX = 1000 };
+       WIRE_BODY_MAX = 1 << 30, WIRE_COLUMNS_MAX = 4 << 20 };
 
 enum wire_kind {
 	/* down, jobs */

@@ -80,7 +80,8 @@ bool task_failed_by_duckdb(struct task *t, const char *message); /* as JSON, or 
 struct databases;
 bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret, struct databases **ret_all) NODISCARD;
 /* An instance with these n settings; every one must be there. */
-bool database_open_with(struct call *c, const char *name, const char *const settings[][2], size_t n, duckdb_database *ret) NODISCARD;
+bool database_open_with(struct call *c, const char *name, const char *const settings[][2], size_t n,
+			duckdb_database *ret) NODISCARD;
 /* In memory, with `share` of ten parts of the worker's memory. */
 bool database_open_instance(struct call *c, const struct worker_options *o, int share, duckdb_database *ret) NODISCARD;
 bool database_query(struct call *c, duckdb_connection con, const char *sql) NODISCARD;
@@ -219,6 +220,8 @@ void run_parquet(struct executor *x, struct task *t, struct str body);
 
 /* --- worker_change.c: transactions around statements --- */
 void run_statement(struct executor *x, struct task *t);
+/* --- worker_parse.c --- */
+bool run_parse(struct executor *x, struct task *t) NODISCARD; /* ENGINE_PARSE */
 
 /* --- worker_export.c, worker_export_stats.c: a SELECT's rows as Parquet files --- */
 void run_export(struct executor *x, struct task *t, struct str body);

@@ -272,10 +272,19 @@ static void run_in_own(struct executor *x, struct task *t)
 		worker_session_close(s);
 }
 
+/* Wherever it is asked for: no session is needed. */
+static void parse(struct executor *x, struct task *t)
+{
+	if (!run_parse(x, t) && executor_canceled(x) && !t->broken)
+		t->end.outcome = ENGINE_INTERRUPTED;
+}
+
 void run_statement(struct executor *x, struct task *t)
 {
 	t->end.position = -1;
-	if (t->scope.name.n)
+	if (t->ask.verb == ENGINE_PARSE)
+		parse(x, t);
+	else if (t->scope.name.n)
 		run_in_catalog(x, t);
 	else if (t->ask.script)
 		run_in_script(x, t);

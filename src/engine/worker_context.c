@@ -1,4 +1,4 @@
-/* worker_context.c - where names are looked up: the session's catalog, the statement's database and schema, Snowflake's functions.
+/* worker_context.c - where names are looked up: the session's catalog, the statement's database and schema, helpers.
  *
  * A connection's search path is set where it differs from what the statement asks for, or where it may not be what it says any
  * more, since something was defined meanwhile. Not here: which databases there are (worker_databases.c).
@@ -207,6 +207,7 @@ bool run_verb(struct executor *x, struct task *t)
 	case ENGINE_USE:
 		return use(x, t);
 	case ENGINE_SQL:
+	case ENGINE_PARSE:
 		break;
 	}
 	return task_fails(t, "Invalid Input", "there is no such verb");

@@ -196,6 +196,14 @@ static bool gate_steps(struct call *c, const struct stmt_ask *ask, const struct 
 	return at_source(c, rw, gate_text(c, ask, scoped, rw->text));
 }
 
+static bool few_steps(struct call *c, const struct sql_snowflake *sf)
+{
+	if (sf->nsteps <= ENGINE_STEPS_MAX)
+		return true;
+	fail(c, ERR_SQL, "Unsupported feature 'more than %d changes in one statement'.", ENGINE_STEPS_MAX);
+	return fail_state(c, "0A000", "000002");
+}
+
 static void take_steps(struct call *c, const struct sql_snowflake *sf, struct engine_ask *ask)
 {
 	struct engine_sql *v = ARENA_ARRAY(c->arena, struct engine_sql, (size_t)sf->nsteps + 1);
@@ -214,6 +222,8 @@ static bool run_text(struct call *c, const struct stmt_ask *ask, const struct sc
 	const struct sql_rewrite *rw = &ret->inner;
 	bool tells = stmt_drops_if_exists(&ret->class) || stmt_creates_if_not_exists(&ret->class);
 
+	if (!few_steps(c, &rw->sf))
+		return false;
 	if (!rw->sf.own && !at_source(c, &scoped->rewrite, gate_steps(c, ask, scoped, rw)))
 		return false;
 	ret->ask.sql = tells ? without_exists(c, rw->text) : rw->text;

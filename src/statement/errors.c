@@ -132,13 +132,13 @@ struct stmt_error *stmt_error_copy(const struct stmt_error *e)
 
 /* --- places --- */
 
-/* Where the client wrote this name; -1 = nowhere. */
-static int64_t position_of_name(struct call *c, const struct sql_tokens *t, struct str name)
+/* Where the client wrote this name, from a byte of the text on; -1 = nowhere. */
+static int64_t position_of_name(struct call *c, const struct sql_tokens *t, struct str name, size_t from)
 {
 	for (int i = 0; i < t->n && name.n; i++) {
 		const struct sql_token *token = &t->v[i];
 
-		if ((token->kind == SQL_WORD || token->kind == SQL_QUOTED) &&
+		if (token->at >= from && (token->kind == SQL_WORD || token->kind == SQL_QUOTED) &&
 		    str_ieq(sql_name_of(c->arena, t->dialect, token), name))
 			return (int64_t)token->at;
 	}
@@ -156,14 +156,20 @@ static int64_t source_position(struct stmt *st, int64_t position)
 	return at;
 }
 
-static bool find_place(struct call *c, struct stmt *st, int64_t position, struct error_case *k)
+/* What an error is of: a place in the client's text, -1 where it is not known, and where its statement begins. */
+struct source {
+	int64_t position;
+	size_t from;
+};
+
+static bool find_place(struct call *c, struct stmt *st, const struct source *source, struct error_case *k)
 {
 	const struct sql_tokens *t = k->tokens;
 	struct error_place *p = &k->place;
+	int64_t position = source->position;
 
-	position = source_position(st, position);
 	if (position < 0)
-		position = position_of_name(c, t, error_name(k->class, k->text));
+		position = position_of_name(c, t, error_name(k->class, k->text), source->from);
 	if (position < 0)
 		return false;
 	p->at = (size_t)position > st->sql_n ? st->sql_n : (size_t)position;
@@ -246,7 +252,7 @@ static struct stmt_error *own_error(const struct engine_end *end)
 	return e;
 }
 
-static struct stmt_error *sql_error(struct stmt *st, const struct engine_end *end)
+static struct stmt_error *sql_error(struct stmt *st, const struct engine_end *end, const struct source *source)
 {
 	struct error_case k = {.class = end->class, .text = end->text, .place = {.line = 1}, .kind = (enum sql_kind)st->kind,
 			       .handle = stmt_handle(st)};
@@ -260,7 +266,7 @@ static struct stmt_error *sql_error(struct stmt *st, const struct engine_end *en
 	call_open(&c, &a);
 	k.c = &c;
 	k.tokens = sql_lex(&c, st->snowflake ? SQL_SNOWFLAKE : SQL_DUCKDB, stmt_sql(st), &t) ? &t : NULL;
-	if (!k.tokens || !find_place(&c, st, end->position, &k))
+	if (!k.tokens || !find_place(&c, st, source, &k))
 		k.place.known = false;
 	error_say(&k, &b, &said);
 	e = error_new(ERR_SQL, end->text, buf_str(&b));
@@ -314,7 +320,7 @@ static struct stmt_error *nowhere(const struct stmt *st, const struct engine_end
 	return e;
 }
 
-static struct stmt_error *error_of(struct stmt *st, const struct engine_end *end)
+static struct stmt_error *error_of(struct stmt *st, const struct engine_end *end, const struct source *source)
 {
 	struct stmt_error *e;
 
@@ -339,14 +345,20 @@ static struct stmt_error *error_of(struct stmt *st, const struct engine_end *end
 		return nowhere(st, end);
 	if (is_own(end))
 		return own_error(end);
-	return end->bad_bind.n ? bad_bind(end) : sql_error(st, end);
+	return end->bad_bind.n ? bad_bind(end) : sql_error(st, end, source);
 }
 
 struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end)
 {
+	return stmt_error_at(st, end, source_position(st, end->position), 0);
+}
+
+struct stmt_error *stmt_error_at(struct stmt *st, const struct engine_end *end, int64_t position, size_t from)
+{
+	const struct source source = {position, from};
 	struct engine_end shown = *end;
 	OWNS(buf) text = {0};
 
 	shown.text = without_catalogs(&text, end->text);
-	return error_of(st, &shown);
+	return error_of(st, &shown, &source);
 }

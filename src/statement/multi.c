@@ -1,10 +1,11 @@
 /* multi.c - a request with several statements: a script, and a handle for each of its statements.
  *
- *   submit ──▶ check all ──▶ step ──▶ child runs ──▶ its end ──▶ step … ──▶ the parent ends
- *              pool          pool     engine's loop             pool
+ *   submit ──▶ check ──▶ parsed ──▶ check … ──▶ step ──▶ child runs ──▶ its end ──▶ step … ──▶ the parent ends
+ *              pool      engine     pool        pool     engine's loop             pool
  *
  * Before anything runs all statements are compiled in turn, each in the state
- * that the former ones would leave; an error refuses the script. Then each is
+ * that the former ones would leave, and what they would run is parsed by the
+ * engine, many at once; an error refuses the script. Then each is
  * compiled again in the true state, and runs in the script's own connection. A
  * child is made when its turn comes: those behind a failure are never made.
  *
@@ -30,7 +31,8 @@ struct multi {
 	struct sql_snowflake change; /* what the child's success changes */
 	enum sql_kind kind;      /* the child's */
 	struct piece *pieces;
-	int n, next;
+	int n, checked, next;
+	struct stmt_syntax syntax; /* of those that were checked last */
 	struct buf handles;      /* of the children */
 	char last[ID_LEN];
 	uint64_t script;
@@ -122,6 +124,7 @@ static struct multi *multi_new(struct call *c, struct stmt *parent, const struct
 
 	m->room = parent->room;
 	m->parent = stmt_ref(parent);
+	m->syntax.parent = m->parent;
 	m->script = atomic_fetch_add(&parent->room->scripts, 1) + 1;
 	take_ask(m, ask);
 	take_caller(m, c);
@@ -138,6 +141,7 @@ static void multi_free(struct multi *m)
 	if (m->ask.scope.catalog)
 		engine_catalog_unref(m->ask.scope.catalog);
 	map_close(&m->variables);
+	stmt_syntax_close(&m->syntax);
 	buf_drop(&m->handles);
 	statement_unref(m->child);
 	statement_unref(m->parent);
@@ -309,27 +313,27 @@ static void on_child_end(void *arg)
 	m->child_ended = true;
 }
 
-static void step(void *arg);
-
-/* On a thread of the pool, never on the one that ended the child. */
-static void go_on(struct multi *m)
+/* On a thread of the pool, never on the one that ended the child, or parsed. */
+static void go_on(struct multi *m, exec_fn *fn)
 {
 	struct statements *s = m->room;
 
 	if (atomic_load(&s->closing)) {
 		statement_cancel_soon(m->parent);
 		multi_free(m);
-	} else if (!exec_pool_run(s->o.pool, step, m) && !(s->keeping && stmt_run_soon(s->keeping, step, m))) {
-		exec_post(s->o.loop, step, m); /* without stores a step does not block */
+	} else if (!exec_pool_run(s->o.pool, fn, m) && !(s->keeping && stmt_run_soon(s->keeping, fn, m))) {
+		exec_post(s->o.loop, fn, m); /* without stores nothing blocks */
 	}
 }
+
+static void step(void *arg);
 
 static void on_child_gone(void *arg)
 {
 	struct multi *m = arg;
 
 	if (m->child_ended)
-		go_on(m);
+		go_on(m, step);
 	else
 		multi_free(m); /* the room closes */
 }
@@ -465,6 +469,7 @@ static bool check_piece(struct multi *m, int i, struct stmt_error **ret)
 
 	open_call(m, &c, &a);
 	if (compile_piece(&c, m, i, &k)) {
+		stmt_syntax_add(&m->syntax, &k, m->pieces[i].at);
 		keep_change(m, &k);
 		change(m, &m->change, m->kind);
 		return true;
@@ -475,23 +480,55 @@ static bool check_piece(struct multi *m, int i, struct stmt_error **ret)
 	return false;
 }
 
-static void check_all(void *arg)
+static void check(void *arg);
+
+/* m may be gone when this returns. */
+static void parse(struct multi *m)
+{
+	OWNS(arena) a = {0};
+	struct call c;
+
+	open_call(m, &c, &a);
+	if (!stmt_syntax_ask(&c, &m->syntax))
+		end_failed(m, stmt_error_of_call(&c));
+}
+
+static void on_parsed(void *arg)
+{
+	go_on(arg, check);
+}
+
+/* Those that are parsed at once, until all have been. */
+static void check(void *arg)
 {
 	struct multi *m = arg;
-	struct stmt_error *error = NULL;
+	struct stmt_error *error = m->syntax.error;
 	bool over = is_over(m);
 
-	stmt_started(m->parent);
-	for (int i = 0; i < m->n && !over && !error; i++) {
-		if (!check_piece(m, i, &error))
-			break;
+	m->syntax.error = NULL;
+	while (m->checked < m->n && !over && !error && !stmt_syntax_full(&m->syntax)) {
+		if (check_piece(m, m->checked, &error))
+			m->checked++;
 		over = is_over(m);
 	}
-	begin_state(m);
-	if (error)
+	if (error) {
 		end_failed(m, error);
-	else
+	} else if (m->syntax.n && !over) {
+		parse(m);
+	} else {
+		begin_state(m);
 		step(m);
+	}
+}
+
+static void begin_check(void *arg)
+{
+	struct multi *m = arg;
+
+	stmt_started(m->parent);
+	m->syntax.told = on_parsed;
+	m->syntax.arg = m;
+	check(m);
 }
 
 /* --- beginning --- */
@@ -522,7 +559,7 @@ bool stmt_multi_start(struct call *c, struct stmt *parent, const struct stmt_ask
 	parent->several = true;
 	stmt_unlock(parent);
 	m = multi_new(c, parent, ask, text);
-	if (exec_pool_run(s->o.pool, check_all, m))
+	if (exec_pool_run(s->o.pool, begin_check, m))
 		return true;
 	multi_free(m);
 	return fail(c, ERR_UNAVAILABLE, "the server's pool is full");

@@ -31,11 +31,16 @@ struct stmt_origins *stmt_origins_of(const struct compiled *k)
 	return o;
 }
 
+static int64_t source_of(const struct sql_mark *marks, int n, int64_t position)
+{
+	return (int64_t)sql_source_position(&(struct sql_rewrite){.marks = marks, .nmarks = n}, (size_t)position);
+}
+
 int64_t stmt_origin(const struct stmt_origins *o, int64_t position)
 {
 	if (!o || position < 0)
 		return -1;
 	if (o->rewritten)
-		position = (int64_t)sql_source_position(&(struct sql_rewrite){.marks = o->v + o->nouter, .nmarks = o->ninner}, (size_t)position);
-	return (int64_t)sql_source_position(&(struct sql_rewrite){.marks = o->v, .nmarks = o->nouter}, (size_t)position);
+		position = source_of(o->v + o->nouter, o->ninner, position);
+	return source_of(o->v, o->nouter, position);
 }

@@ -5,7 +5,6 @@
  * is refused, never ignored.
  * Source: the specification, section 2.1, and Snowflake's list of session parameters.
  */
-#include "engine/format.h"
 #include "statement/statement_int.h"
 
 enum { QUERY_TAG_MAX = 2000, FORMAT_MAX = 256 };

@@ -15,6 +15,7 @@
 #include "exec/exec.h"
 #include "kv/kv.h"
 #include "lifecycle/lifecycle.h"
+#include "statement/results.h"
 #include "statement/room.h"
 
 struct stmt; /* reference-counted */
@@ -110,15 +111,6 @@ struct stmt_view { /* one consistent look; texts live as long as the reference *
 };
 void statement_view(struct stmt *st, struct stmt_view *ret);
 
-struct stmt_part {
-	int64_t rows, row_bytes, stored_bytes;
-	bool gzip, in_memory;
-};
-bool statement_part_info(struct stmt *st, int i, struct stmt_part *ret);
-/* Partition i in `form`: its rows, `[…],[…]`, living as long as the call; or {"data":[…]} as one gzip member. Both block. */
-bool statement_part_rows(struct call *c, struct stmt *st, int i, enum engine_form form, struct str *ret) NODISCARD;
-bool statement_part_gzipped(struct call *c, struct stmt *st, int i, enum engine_form form, struct engine_bytes **ret) NODISCARD;
-
 /* fn(arg) once, from any thread, when the statement ended or (on_change) when anything changed;
  * drop(arg) always follows, also after statement_unwatch. Fires at once when it has ended. */
 void statement_watch(struct stmt *st, const struct watch *w);
@@ -147,15 +139,5 @@ bool statement_forget(struct call *c, struct stmt *st) NODISCARD; /* cancels, an
 /* The same without waiting for a store, for who cannot be told that it failed. Never block. */
 void statement_cancel_soon(struct stmt *st);
 void statement_forget_soon(struct stmt *st);
-
-/* --- results in other forms (convert.c, parquet.c); finished statements only; all block --- */
-enum stmt_format { STMT_JSON, STMT_NDJSON, STMT_CSV };
-struct stmt_reader;
-struct stmt_reader *statement_reader(struct call *c, struct stmt *st, enum stmt_format f); /* takes a reference of its own */
-enum stmt_read { STMT_READ_MORE, STMT_READ_END, STMT_READ_BROKEN };
-enum stmt_read statement_read(struct stmt_reader *r, struct buf *into); /* about one partition's worth at most */
-void statement_reader_close(struct stmt_reader *r);
-/* The whole result as a Parquet file, made by the tenant's worker. */
-bool statement_parquet(struct call *c, struct statements *s, struct stmt *st, struct buf *ret) NODISCARD;
 
 #endif

@@ -63,6 +63,8 @@ int64_t stmt_origin(const struct stmt_origins *o, int64_t position); /* NULL o: 
 /* errors.c: what clients are told */
 struct stmt_error *stmt_error_of_call(const struct call *c); /* a failed compile */
 struct stmt_error *stmt_error_of_engine(struct stmt *st, const struct engine_end *end);
+/* The same at a place of the client's text, -1 = not known, of a statement that begins at the byte `from` of it. */
+struct stmt_error *stmt_error_at(struct stmt *st, const struct engine_end *end, int64_t position, size_t from);
 /* Does IF EXISTS, IF NOT EXISTS, or the state of the transaction make this error none? */
 bool stmt_error_is_forgiven(const struct stmt *st, const struct engine_end *end);
 /* What a script says of its statement that failed: `text`, at a byte of the script. */
@@ -77,6 +79,28 @@ struct statements *stmt_open(struct call *c, const struct statement_options *o) 
 /* submit.c: a statement of a script. It is recorded; then it runs, or has ended. */
 bool stmt_child_new(struct call *c, struct stmt *parent, const struct stmt_ask *ask, struct stmt **ret) NODISCARD;
 void stmt_child_start(struct call *c, struct stmt *st, struct compiled *k, bool compiled);
+/* The task stays with the statement while it runs, instead of a former one that has ended; where the statement has ended
+ * meanwhile the task is canceled. */
+void stmt_keep_task(struct stmt *st, struct engine_task *task);
+
+/* syntax.c: does an engine's parser read the texts of a script? Nothing of them runs. One owner at a time. */
+struct stmt_syntax {
+	struct stmt *parent;
+	struct arena arena;        /* texts */
+	struct engine_sql *texts;
+	struct syntax_source *sources; /* of each text */
+	int n;
+	size_t bytes;
+	struct stmt_error *error;  /* of the first that is wrong; owned. NULL = none */
+	exec_fn *told;
+	void *arg;
+};
+/* What k would run, which stands at the byte `at` of the script. */
+void stmt_syntax_add(struct stmt_syntax *x, const struct compiled *k, size_t at);
+bool stmt_syntax_full(const struct stmt_syntax *x);
+/* Asks, for the call's tenant; x->error is set and all texts are gone when told(arg) comes, from any thread. */
+bool stmt_syntax_ask(struct call *c, struct stmt_syntax *x) NODISCARD;
+void stmt_syntax_close(struct stmt_syntax *x);
 
 /* multi.c: takes over the parent's running; fails where it may not begin */
 bool stmt_multi_start(struct call *c, struct stmt *parent, const struct stmt_ask *ask, const struct stmt_text *text) NODISCARD;
@@ -105,7 +129,8 @@ void stmt_tell(struct stmt *st); /* posts the event of its end */
 
 /* shapes.c: result of statements that have none of their own (specification, section 10) */
 struct stmt_shape;
-void stmt_shape_plan(struct stmt *st, const struct compiled *k); /* before it runs: what it will be, and where its text came from */
+/* Before it runs: what it will be, and where its text came from. */
+void stmt_shape_plan(struct stmt *st, const struct compiled *k);
 /* `forgiven`: it failed of what IF EXISTS, IF NOT EXISTS or the state of a transaction makes no error. */
 void stmt_shape(struct stmt *st, const struct engine_end *end, bool forgiven);
 void stmt_shape_children(struct stmt *st);

@@ -125,16 +125,20 @@ static enum former claim_request(struct call *c, struct stmt *st, const struct s
 
 /* --- submitting --- */
 
-/* The task stays with the statement while it runs; one that has ended meanwhile lets it go. */
-static void keep_task(struct stmt *st, struct engine_task *task)
+void stmt_keep_task(struct stmt *st, struct engine_task *task)
 {
+	struct engine_task *former = NULL;
 	bool ended;
 
 	stmt_lock(st);
 	ended = stmt_over(st) || !st->run;
-	if (!ended)
+	if (!ended) {
+		former = st->run->task;
 		st->run->task = task;
+	}
 	stmt_unlock(st);
+	if (former)
+		engine_task_unref(former);
 	if (!ended)
 		return;
 	engine_cancel(task);
@@ -151,7 +155,7 @@ static bool give_to_engine(struct call *c, struct stmt *st, struct compiled *k)
 		statement_unref(st);
 		return false;
 	}
-	keep_task(st, task);
+	stmt_keep_task(st, task);
 	return true;
 }
 

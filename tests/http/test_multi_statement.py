@@ -96,6 +96,21 @@ def test_an_error_of_the_text_refuses_all_of_it(fresh):
     assert fresh.cell("select count(*) from items") == "1"
 
 
+def test_an_error_that_only_the_engines_parser_sees_refuses_all_of_it(fresh):
+    for sql, line, position, token in (("create table a(i int); insert into a values (1,; select 1", 1, 47, ";"),
+                                       ("create table a(i int);\n insert into a values (1,, 2); select 1", 2, 25, ","),
+                                       ("create table a(i int);\nselect 'é' as \"ü\",\n iff(i > 1, i::varchar, 'x') from from a", 3, 34, "from")):
+        before = len(items(fresh))
+        message = refused(batch(fresh, sql), "001003", "42000")
+        assert message == f"SQL compilation error:\nsyntax error line {line} at position {position} unexpected '{token}'.", sql
+        assert len(items(fresh)) == before + 1
+    assert refused(fresh.submit("select * from a"), "002003", "42S02")
+    many = ["create table a(i int)"] + ["insert into a values (1)"] * 1200
+    message = refused(batch(fresh, ";\n".join(many + ["select i from from a"])), "001003", "42000")
+    assert message == "SQL compilation error:\nsyntax error line 1202 at position 14 unexpected 'from'."
+    assert refused(fresh.submit("select * from a"), "002003", "42S02")
+
+
 def test_a_failure_stops_it_and_what_was_done_stays(fresh):
     sql = ("create or replace table table1 (i int); insert into table1 (i) values (1); insert into table1 (i) values ('This is not a valid integer.');"
            " insert into table1 (i) values (2); select i from table1 order by i")
@@ -147,7 +162,6 @@ def test_state_lasts_as_long_as_the_request(fresh):
     assert refused(fresh.submit("select * from tt"), "002003", "42S02")
 
 
-@pytest.mark.xfail(strict=True, reason="the worker does not write by output formats yet")
 def test_output_formats_last_as_long_as_the_request(fresh):
     rows = results(fresh, batch(fresh, "alter session set date_output_format = 'DD.MM.YYYY'; select date '2024-02-29';"
                                        " alter session unset date_output_format; select date '2024-02-29'"))
@@ -217,8 +231,9 @@ def test_a_cancel_ends_all_of_it(fresh, which):
 
 
 def test_a_timeout_covers_all_of_it(fresh):
-    a = batch(fresh, f"select 1; {LONG}; select 3", timeout=1)
-    text = "Statement reached its statement or warehouse timeout of 1 second(s) and was canceled."
+    fresh.run("select 1")  # its worker has started
+    a = batch(fresh, f"select 1; {LONG}; select 3", timeout=2)
+    text = "Statement reached its statement or warehouse timeout of 2 second(s) and was canceled."
     assert refused(a, "000630", "57014", 408) == text
     child = [h for h in items(fresh) if fresh.document(h).json["sql"] == LONG]
     assert refused(fresh.poll(child[0]), "000630", "57014", 408) == text

@@ -353,6 +353,42 @@ static void a_session_comes_before_the_database(void **state)
 	close_catalog(o);
 }
 
+/* --- texts that are only parsed --- */
+static struct done parse(const struct engine_sql *steps, int n)
+{
+	struct engine_ask ask = verb_of(ENGINE_PARSE, "NOWHERE");
+
+	ask.steps = steps;
+	ask.nsteps = n;
+	return run_ask(&ask);
+}
+
+static void what_is_parsed_does_not_run(void **state)
+{
+	const struct engine_sql steps[] = {
+		{S("CREATE TABLE p (a INT)"), ENGINE_STATUS}, {S("SELECT * FROM nothing_such JOIN p USING (b)"), ENGINE_STATUS},
+		{S("PIVOT p ON a USING count(*)"), ENGINE_STATUS}, {S("-- nothing"), ENGINE_STATUS}, {S("SELECT (1,,2)"), ENGINE_STATUS},
+		{S("selec 1"), ENGINE_STATUS}};
+	const struct engine_sql zero = {str_from("SELECT 1\0, 2", 12), ENGINE_STATUS};
+	struct done d;
+
+	(void)state;
+	must(create("A"));
+	must(parse(steps, 4));
+	must(parse(steps, 0));
+	d = parse(steps, 6);
+	assert_int_equal(d.outcome, ENGINE_FAILED);
+	assert_str_equal(d.class, "Parser");
+	assert_int_equal(d.count, 4);
+	assert_true(says(d, "syntax error at or near \",\""));
+	d = parse(&steps[5], 1);
+	assert_int_equal(d.outcome, ENGINE_FAILED);
+	assert_int_equal(d.count, 0);
+	assert_str_equal(parse(&zero, 1).class, "Parser");
+	assert_true(says(run_at("", "", "SELECT * FROM p"), "p does not exist"));
+	assert_at("", "", "SELECT count(*) FROM duckdb_databases() WHERE database_name = 'NOWHERE'", "[0]");
+}
+
 /* --- one transaction writes to one database --- */
 static void a_transaction_writes_to_one_database(void **state)
 {
@@ -548,6 +584,7 @@ int main(void)
 		CASE(use_says_what_is_there),
 		CASE(a_session_comes_before_the_database),
 		CASE(a_transaction_writes_to_one_database),
+		CASE(what_is_parsed_does_not_run),
 		CASE(dropped_in_use_ends_what_has_it),
 		CASE(made_and_dropped_under_load),
 		CASE(a_damaged_file_is_refused_alone),
