@@ -138,21 +138,7 @@ REFUSED = [
     "drop secret s",
     "select * from duckdb_secrets()",
     # settings
-    "set enable_external_access = true",
     "set global enable_external_access = true",
-    "set memory_limit = '100GB'",
-    "set threads = 64",
-    "set temp_directory = '{folder}'",
-    "set allowed_directories = ['/']",
-    "set lock_configuration = false",
-    "set home_directory = '/'",
-    "set search_path = 'system'",
-    "set schema = 'system'",
-    "set log_query_path = '{folder}/log'",
-    "set profiling_output = '{folder}/log'",
-    "set enable_profiling = 'json'",
-    "set progress_bar_time = 1",
-    "set logging_storage = 'file'",
     "reset all",
     "reset memory_limit",
     "reset enable_external_access",
@@ -211,6 +197,25 @@ REFUSED = [
 ]
 
 
+# Natively a setting of DuckDB's; on Snowflake's surface a variable of the script.
+SETTINGS = [
+    "set enable_external_access = true",
+    "set memory_limit = '100GB'",
+    "set threads = 64",
+    "set temp_directory = '{folder}'",
+    "set allowed_directories = ['/']",
+    "set lock_configuration = false",
+    "set home_directory = '/'",
+    "set search_path = 'system'",
+    "set schema = 'system'",
+    "set log_query_path = '{folder}/log'",
+    "set profiling_output = '{folder}/log'",
+    "set enable_profiling = 'json'",
+    "set progress_bar_time = 1",
+    "set logging_storage = 'file'",
+]
+
+
 def written(host):
     known = {"data", "log", "secret.csv"}
     return [name for name in os.listdir(host.folder) if name not in known]
@@ -229,6 +234,24 @@ def test_an_attempt_is_refused_on_both_surfaces(host, sql):
         assert a.json["status"] == "FAILED", a
     else:
         assert a.status == 422 and a.json["code"] == "not_allowed", a
+
+
+@pytest.mark.parametrize("sql", SETTINGS)
+def test_a_setting_is_refused_natively_and_a_variable_on_the_other_surface(host, sql):
+    text = sql.format(secret=host.secret, folder=host.folder, data=host.data, port=host.port)
+    name, value = re.fullmatch(r"set (\w+) = (.*)", text).groups()
+    a, _ = native_attempt(host.client, text)
+    assert a.status == 422 and a.json["code"] == "not_allowed", a
+    b = host.client.submit(f"{text}; select $1 is null, ${name}::varchar from values (null); select count(*) from kept",
+                           parameters={"MULTI_STATEMENT_COUNT": "0"})
+    assert b.status == 200, b
+    looks = [host.client.status(h).json["data"] for h in b.json["statementHandles"]]
+    assert looks[1:] == [[["true", {"['/']": '["/"]'}.get(value, value.strip("'"))]], [["1"]]]
+    for attempt in (f"{text}; select * from read_text('{host.secret}')", f"{text}; select current_setting('{name}')",
+                    f"{text}; attach '{host.folder}/x.db' as other"):
+        refused = host.client.submit(attempt, parameters={"MULTI_STATEMENT_COUNT": "0"})
+        assert refused.status == 422 and SECRET not in refused.text, attempt
+    assert written(host) == []
 
 
 def test_the_gate_answers_what_was_refused_and_where(host):
