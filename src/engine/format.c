@@ -45,8 +45,10 @@ static const struct {
 };
 
 static const struct str months[] = {S_INIT("January"), S_INIT("February"), S_INIT("March"), S_INIT("April"), S_INIT("May"),
-	S_INIT("June"), S_INIT("July"), S_INIT("August"), S_INIT("September"), S_INIT("October"), S_INIT("November"), S_INIT("December")};
-static const struct str weekdays[] = {S_INIT("Sunday"), S_INIT("Monday"), S_INIT("Tuesday"), S_INIT("Wednesday"), S_INIT("Thursday"),
+	S_INIT("June"), S_INIT("July"), S_INIT("August"), S_INIT("September"), S_INIT("October"), S_INIT("November"),
+					   S_INIT("December")};
+static const struct str weekdays[] = {S_INIT("Sunday"), S_INIT("Monday"), S_INIT("Tuesday"), S_INIT("Wednesday"),
+					     S_INIT("Thursday"),
 	S_INIT("Friday"), S_INIT("Saturday")};
 
 /* --- compiling --- */

@@ -105,7 +105,8 @@ static bool copy(struct export *e, struct str sql, struct engine_file *ret)
 /* --- several files --- */
 static int64_t rows_a_file(const struct export *e, const struct engine_file *whole)
 {
-	int64_t files = (whole->bytes + e->ask.file_bytes - 1) / e->ask.file_bytes, groups = (whole->rows + ENGINE_GROUP_ROWS - 1) / ENGINE_GROUP_ROWS;
+	int64_t files = (whole->bytes + e->ask.file_bytes - 1) / e->ask.file_bytes;
+	int64_t groups = (whole->rows + ENGINE_GROUP_ROWS - 1) / ENGINE_GROUP_ROWS;
 
 	files = files > FILES_MAX ? FILES_MAX : files;
 	return (groups + files - 1) / files * ENGINE_GROUP_ROWS;

@@ -31,7 +31,8 @@ static int offset_asked(struct cell_format *k, int64_t seconds)
 	duckdb_result r;
 	int64_t offset = 0;
 
-	buf_fmt(&sql, "SELECT epoch_us(timezone('%s', make_timestamptz(%lld))) - %lld", k->zone, (long long)(seconds * MICROS), (long long)(seconds * MICROS));
+	buf_fmt(&sql, "SELECT epoch_us(timezone('%s', make_timestamptz(%lld))) - %lld", k->zone, (long long)(seconds * MICROS),
+		(long long)(seconds * MICROS));
 	if (duckdb_query(k->executor->admin, buf_cstr(&sql), &r) == DuckDBSuccess) {
 		duckdb_data_chunk chunk = duckdb_fetch_chunk(r);
 
@@ -115,7 +116,8 @@ static struct format_time time_of(const struct column *col, idx_t row)
 		break;
 	case DUCKDB_TYPE_STRUCT:
 		t.offset_minutes = CELL(int16_t, &col->kids[2], row);
-		set_nanos(&t, ((__int128)CELL(int64_t, &col->kids[0], row) + t.offset_minutes * 60 * MICROS) * 1000 + CELL(int16_t, &col->kids[1], row));
+		set_nanos(&t, ((__int128)CELL(int64_t, &col->kids[0], row) + t.offset_minutes * 60 * MICROS) * 1000 +
+			 CELL(int16_t, &col->kids[1], row));
 		break;
 	default:
 		instant_of(col, row, &t);

@@ -132,7 +132,8 @@ bool functions_register(struct call *c, struct worker *w, duckdb_connection con)
 	duckdb_destroy_scalar_function(&f);
 	duckdb_destroy_logical_type(&bigint);
 	duckdb_destroy_logical_type(&text);
-	return (ok && register_tables(w, con) && batch_register(w, con) && columns_register(w, con)) || fail(c, ERR_INTERNAL, "Mayfly's own functions could not be registered");
+	return (ok && register_tables(w, con) && batch_register(w, con) && columns_register(w, con)) ||
+	       fail(c, ERR_INTERNAL, "Mayfly's own functions could not be registered");
 }
 
 /* --- what a client may call a function of its own --- */

@@ -323,7 +323,8 @@ static bool find_file(struct task *t, struct records *r, const char *name, bool 
 
 /* --- opening --- */
 static const char *const foreign_says[] = {"not a valid DuckDB", "version number", "newer version", "ncrypt"};
-static const char *const system_says[] = {"Could not set lock", "Cannot open file", "Out of Memory", "failed to allocate", "Could not fsync"};
+static const char *const system_says[] = {"Could not set lock", "Cannot open file", "Out of Memory", "failed to allocate",
+						   "Could not fsync"};
 
 static bool says(const char *text, const char *const *v, size_t n)
 {
@@ -366,7 +367,8 @@ static bool open_database(struct task *t, const struct records *r, struct record
 static bool is_marked(struct task *t, duckdb_connection con)
 {
 	duckdb_result r;
-	bool ok = duckdb_query(con, "SELECT 1 FROM duckdb_schemas() WHERE database_name = current_database() AND schema_name = '" MARK "'", &r) ==
+	bool ok = duckdb_query(con, "SELECT 1 FROM duckdb_schemas() WHERE database_name = current_database() AND "
+				    "schema_name = '" MARK "'", &r) ==
 		  DuckDBSuccess;
 
 	if (!ok)

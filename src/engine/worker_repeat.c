@@ -209,7 +209,8 @@ static bool take_function(struct judge *j, const struct str *cells, void *arg)
 }
 
 /* Depend on the clock, the session or the configuration, whatever their stability says. */
-static const char *const unstable[] = {"age", "getvariable", "current_setting", "current_localtime", "current_localtimestamp", "write_log"};
+static const char *const unstable[] = {"age", "getvariable", "current_setting", "current_localtime", "current_localtimestamp",
+				       "write_log"};
 /* Has no row to be stable for: a result that came did not call it; is the parser's own. */
 static const char *const stable[] = {"error", "unnest", "grouping"};
 
@@ -318,7 +319,8 @@ static bool is_table(struct judge *j, const struct place *p)
 {
 	struct arena *a = j->t->call.arena;
 	duckdb_table_description d;
-	bool ok = duckdb_table_description_create_ext(j->con, arena_cstr(a, p->catalog), arena_cstr(a, p->schema), arena_cstr(a, p->name),
+	bool ok = duckdb_table_description_create_ext(j->con, arena_cstr(a, p->catalog), arena_cstr(a, p->schema),
+						       arena_cstr(a, p->name),
 						      &d) == DuckDBSuccess;
 
 	duckdb_table_description_destroy(&d);
@@ -328,7 +330,8 @@ static bool is_table(struct judge *j, const struct place *p)
 static bool is_there(struct judge *j, const struct place *p)
 {
 	duckdb_prepared_statement st;
-	bool ok = duckdb_prepare(j->con, arena_fmt(j->t->call.arena, "SELECT * FROM %s LIMIT 0", place_text(j, p)).p, &st) == DuckDBSuccess;
+	bool ok = duckdb_prepare(j->con, arena_fmt(j->t->call.arena, "SELECT * FROM %s LIMIT 0", place_text(j, p)).p, &st) ==
+		  DuckDBSuccess;
 
 	duckdb_destroy_prepare(&st);
 	return ok;
@@ -441,7 +444,8 @@ static bool is_null(const json_node *n)
 	return !n || json_kind(n) == JSON_KIND_NULL;
 }
 
-static const char *const sources[] = {"SELECT_NODE", "BASE_TABLE", "JOIN", "SUBQUERY", "TABLE_FUNCTION", "EXPRESSION_LIST", "EMPTY"};
+static const char *const sources[] = {"SELECT_NODE", "BASE_TABLE", "JOIN", "SUBQUERY", "TABLE_FUNCTION", "EXPRESSION_LIST",
+				      "EMPTY"};
 
 static bool object_ok(struct judge *j, const json_node *o)
 {

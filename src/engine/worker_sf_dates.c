@@ -90,7 +90,8 @@ static bool read_moment(struct sf_row *r, unsigned needs, const char *what, stru
 	if (formatted) {
 		if (format_read(&r->format, s, &ret->time, &ret->has))
 			return true;
-		sf_fails(r, "100096/22007", "Can't parse '%.*s' as %s with format '%.*s'", SARG(str_head(s, 200)), what, SARG(str_head(sf_text(r, 1), 200)));
+		sf_fails(r, "100096/22007", "Can't parse '%.*s' as %s with format '%.*s'", SARG(str_head(s, 200)), what,
+			 SARG(str_head(sf_text(r, 1), 200)));
 		return false;
 	}
 	if ((format_read_auto(s, &ret->time, &ret->has) && (ret->has & needs)) || read_epoch(s, ret))
@@ -379,8 +380,12 @@ static void weekday(struct sf_row *r)
 }
 
 #define TEXTS(name, fn, result, flags) {name, "V>" result, fn, flags}, {name, "VV>" result, fn, flags}
-#define TO_DATE(name, flags) TEXTS(name, to_date, "d", flags), {name, "d>d", to_date, flags}, {name, "s>d", to_date, flags}, {name, "z>d", no_value, SF_NULLS_MADE}, {name, "T>d", tz_days, flags}
-#define TO_TIME(name, flags) TEXTS(name, to_time, "t", flags), {name, "t>t", to_time, flags}, {name, "s>t", to_time, flags}, {name, "z>t", no_value, SF_NULLS_MADE}, {name, "T>t", tz_time, flags}
+#define TO_DATE(name, flags) \
+	TEXTS(name, to_date, "d", flags), {name, "d>d", to_date, flags}, {name, "s>d", to_date, flags}, \
+		{name, "z>d", no_value, SF_NULLS_MADE}, {name, "T>d", tz_days, flags}
+#define TO_TIME(name, flags) \
+	TEXTS(name, to_time, "t", flags), {name, "t>t", to_time, flags}, {name, "s>t", to_time, flags}, \
+		{name, "z>t", no_value, SF_NULLS_MADE}, {name, "T>t", tz_time, flags}
 #define TO_STAMP(name, fn, tz, flags) \
 	TEXTS(name, fn, "s", flags), {name, "d>s", fn, flags}, {name, "t>s", fn, flags}, {name, "s>s", fn, flags}, \
 		{name, "T>s", tz, flags}, \

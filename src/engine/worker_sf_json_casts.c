@@ -370,7 +370,8 @@ static bool refuse(struct target *t, const struct out_of *o, struct str v, idx_t
 
 	buf_clear(&t->room);
 	variant_put_json(&t->room, v);
-	snprintf(text, sizeof(text), "SF 100071/22000 Failed to cast variant value %.*s to %s", SARG(str_head(buf_str(&t->room), 200)), o->told);
+	snprintf(text, sizeof(text), "SF 100071/22000 Failed to cast variant value %.*s to %s",
+		 SARG(str_head(buf_str(&t->room), 200)), o->told);
 	fails(t->info, t->out, row, text);
 	return duckdb_cast_function_get_cast_mode(t->info) != DUCKDB_CAST_NORMAL;
 }
@@ -381,7 +382,8 @@ static bool to_plain(duckdb_function_info info, idx_t n, duckdb_vector in, duckd
 	duckdb_logical_type type = duckdb_vector_get_column_type(out);
 	struct target t = {.info = info, .type = o->type, .store = o->type, .precision = o->precision, .out = out,
 			   .to = duckdb_vector_get_data(out)};
-	struct variant_column c = {.at = duckdb_vector_get_data(in), .valid = duckdb_vector_get_validity(in), .type = DUCKDB_TYPE_VARCHAR};
+	struct variant_column c = {.at = duckdb_vector_get_data(in), .valid = duckdb_vector_get_validity(in),
+				    .type = DUCKDB_TYPE_VARCHAR};
 	bool ok = true;
 
 	if (o->type == DUCKDB_TYPE_DECIMAL) {
@@ -422,7 +424,8 @@ static duckdb_logical_type named(const char *alias)
 	return t;
 }
 
-static void add(struct rig *r, duckdb_logical_type from, duckdb_logical_type to, int cost, const struct out_of *o, duckdb_cast_function_t fn)
+static void add(struct rig *r, duckdb_logical_type from, duckdb_logical_type to, int cost, const struct out_of *o,
+		duckdb_cast_function_t fn)
 {
 	duckdb_cast_function f = duckdb_create_cast_function();
 
@@ -456,7 +459,8 @@ static void add_ins(struct rig *r, duckdb_logical_type from)
 /* As worker_sf_types.c registers it. */
 static duckdb_logical_type instant(void)
 {
-	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP), duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
+	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP),
+					 duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
 				      duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT)};
 	const char *names[] = {"utc", "nanos", "zone"};
 	duckdb_logical_type type = duckdb_create_struct_type(kids, names, COUNT_OF(kids));

@@ -99,7 +99,8 @@ static bool column_at(struct arena *a, duckdb_vector v, int depth, struct varian
 	duckdb_logical_type type = duckdb_vector_get_column_type(v);
 	bool ok;
 
-	*ret = (struct variant_column){.type = duckdb_get_type_id(type), .at = duckdb_vector_get_data(v), .valid = duckdb_vector_get_validity(v)};
+	*ret = (struct variant_column){.type = duckdb_get_type_id(type), .at = duckdb_vector_get_data(v),
+					.valid = duckdb_vector_get_validity(v)};
 	ok = depth < NESTING_MAX && set_up(a, v, type, ret, depth);
 	duckdb_destroy_logical_type(&type);
 	return ok;
@@ -210,7 +211,8 @@ static void put_uuid(struct buf *out, duckdb_hugeint v)
 {
 	uint64_t high = (uint64_t)v.upper ^ (uint64_t)1 << 63;
 
-	buf_fmt(out, "\"%08x-%04x-%04x-%04x-%012llx\"", (unsigned)(high >> 32), (unsigned)(high >> 16 & 0xFFFF), (unsigned)(high & 0xFFFF),
+	buf_fmt(out, "\"%08x-%04x-%04x-%04x-%012llx\"", (unsigned)(high >> 32), (unsigned)(high >> 16 & 0xFFFF),
+		(unsigned)(high & 0xFFFF),
 		(unsigned)(v.lower >> 48), (unsigned long long)(v.lower & 0xFFFFFFFFFFFF));
 }
 

@@ -390,7 +390,8 @@ static void to_double(struct sf_row *r)
 		unknown_number(r, sf_text(r, 0));
 }
 
-static const char *const truths[] = {"true", "t", "yes", "y", "on", "1"}, *const falsehoods[] = {"false", "f", "no", "n", "off", "0"};
+static const char *const truths[] = {"true", "t", "yes", "y", "on", "1"};
+static const char *const falsehoods[] = {"false", "f", "no", "n", "off", "0"};
 
 static void to_boolean(struct sf_row *r)
 {

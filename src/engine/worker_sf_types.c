@@ -241,7 +241,8 @@ CAST(text_to_zoned)
 		not_recognized(k, i, "Timestamp");
 		return;
 	}
-	put_zoned(k, i, t.days * MICROS_PER_DAY + t.nanos / 1000 - t.offset_minutes * MICROS_PER_MINUTE, (int)(t.nanos % 1000), t.offset_minutes);
+	put_zoned(k, i, t.days * MICROS_PER_DAY + t.nanos / 1000 - t.offset_minutes * MICROS_PER_MINUTE, (int)(t.nanos % 1000),
+		  t.offset_minutes);
 }
 
 /* --- fewer digits --- */
@@ -300,7 +301,8 @@ static bool same_bytes(duckdb_function_info info, idx_t n, duckdb_vector from, d
 duckdb_logical_type sf_zoned_type(int digits)
 {
 	static const char *const names[] = {"utc", "nanos", "zone"};
-	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP), duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
+	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP),
+					 duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
 				      duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT)};
 	duckdb_logical_type type = duckdb_create_struct_type(kids, (const char **)(uintptr_t)names, COUNT_OF(kids));
 	char name[32];
@@ -328,7 +330,8 @@ static int64_t unit_of(int digits)
 	return unit;
 }
 
-static void cast_between(struct registry *r, duckdb_logical_type from, duckdb_logical_type to, duckdb_cast_function_t f, const int64_t cost_unit[2])
+static void cast_between(struct registry *r, duckdb_logical_type from, duckdb_logical_type to, duckdb_cast_function_t f,
+			 const int64_t cost_unit[2])
 {
 	duckdb_cast_function k = duckdb_create_cast_function();
 
@@ -445,7 +448,8 @@ static void name_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 	}
 }
 
-static void register_function(struct registry *r, const char *name, duckdb_logical_type from, duckdb_type to, duckdb_scalar_function_t run)
+static void register_function(struct registry *r, const char *name, duckdb_logical_type from, duckdb_type to,
+			      duckdb_scalar_function_t run)
 {
 	duckdb_scalar_function f = duckdb_create_scalar_function();
 	duckdb_logical_type result = duckdb_create_logical_type(to);

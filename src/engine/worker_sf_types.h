@@ -1,4 +1,5 @@
-/* worker_sf_types.h - inside the worker side: Snowflake's types that are aliases of DuckDB's, and what its types are called there. */
+/* worker_sf_types.h - inside the worker side: Snowflake's types that are aliases of DuckDB's, and what its types are called
+ * there. */
 #ifndef MAYFLY_ENGINE_WORKER_SF_TYPES_H
 #define MAYFLY_ENGINE_WORKER_SF_TYPES_H
 
@@ -13,7 +14,8 @@ bool sf_types_register(struct call *c, duckdb_connection con) NODISCARD;
 /* DuckDB's name of a type, as typeof() and its catalog write it, to Snowflake's: "DECIMAL(10,2)" is NUMBER(10,2). */
 void sf_type_name(struct str duckdb, struct buf *out);
 /* What an alias stands for; false: it is none of Snowflake's. */
-enum sf_alias { SF_ALIAS_VARIANT, SF_ALIAS_OBJECT, SF_ALIAS_ARRAY, SF_ALIAS_NTZ, SF_ALIAS_LTZ, SF_ALIAS_TZ, SF_ALIAS_TIME, SF_ALIASES };
+enum sf_alias { SF_ALIAS_VARIANT, SF_ALIAS_OBJECT, SF_ALIAS_ARRAY, SF_ALIAS_NTZ, SF_ALIAS_LTZ, SF_ALIAS_TZ, SF_ALIAS_TIME,
+		SF_ALIASES };
 bool sf_alias(struct str name, enum sf_alias *ret, int *ret_digits) NODISCARD;
 
 /* --- worker_encode.c --- */

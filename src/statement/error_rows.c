@@ -20,8 +20,10 @@ static const struct row {
 	char until;                /* … and ends here */
 	const char *sentence;
 } rows[] = {
-	{"Parser", "syntax error at end of input", "001003", "42000", "", 0, COMPILE "syntax error line {L} at position {C} unexpected '{T}'."},
-	{"Parser", "syntax error at or near", "001003", "42000", "near \"", '"', COMPILE "syntax error line {L} at position {C} unexpected '{T}'."},
+	{"Parser", "syntax error at end of input", "001003", "42000", "", 0,
+	 COMPILE "syntax error line {L} at position {C} unexpected '{T}'."},
+	{"Parser", "syntax error at or near", "001003", "42000", "near \"", '"',
+	 COMPILE "syntax error line {L} at position {C} unexpected '{T}'."},
 	{"Parser", "", "001003", "42000", "", 0, COMPILE "{F}"},
 	{"Catalog", "Scalar Function with name", "002140", "42601", "with name ", ' ', COMPILE "Unknown function {I}."},
 	{"Catalog", "Table Function with name", "002140", "42601", "with name ", ' ', COMPILE "Unknown table function {I}."},
@@ -38,7 +40,8 @@ static const struct row {
 	{"Catalog", "SET schema", "002043", "02000", "", 0, COMPILE "Object does not exist, or operation cannot be performed."},
 	{"Catalog", "because schema", "002003", "02000", "schema \"", '"', COMPILE "Schema '{N}' does not exist or not authorized."},
 	{"Catalog", "Schema with name", "002003", "02000", "with name ", ' ', COMPILE "Schema '{N}' does not exist or not authorized."},
-	{"Catalog", "Database with name", "002003", "02000", "with name ", ' ', COMPILE "Database '{N}' does not exist or not authorized."},
+	{"Catalog", "Database with name", "002003", "02000", "with name ", ' ',
+	 COMPILE "Database '{N}' does not exist or not authorized."},
 	{"", "Catalog \"", "002003", "02000", "Catalog \"", '"', COMPILE "Database '{N}' does not exist or not authorized."},
 	{"Catalog", "does not exist", "002003", "42S02", "with name ", ' ', COMPILE "{O} '{I}' does not exist or not authorized."},
 	{"Catalog", "", "002003", "42S02", "", 0, COMPILE "{F}"},
@@ -54,7 +57,8 @@ static const struct row {
 	{"Binder", "same number of result columns", "001789", "42601", "", 0,
 	 COMPILE "invalid number of result columns for set operator input branches{B}"},
 	{"Binder", "cannot contain aggregates", "002035", "42601", "", 0, COMPILE "Invalid aggregate function in where clause [{S}]"},
-	{"Binder", "cannot contain window functions", "002303", "42601", "", 0, COMPILE "Window function [{S}] appears outside of SELECT, QUALIFY, and ORDER BY clauses."},
+	{"Binder", "cannot contain window functions", "002303", "42601", "", 0,
+	 COMPILE "Window function [{S}] appears outside of SELECT, QUALIFY, and ORDER BY clauses."},
 	{"Binder", "No function matches", "001044", "42P13", "types '", '(', ""},
 	{"Binder", "Could not choose a best candidate", "001044", "42P13", "call \"", '(', ""},
 	{"Binder", "does not support the supplied arguments", "001044", "42P13", "Macro ", '(', ""},
@@ -62,7 +66,8 @@ static const struct row {
 	{"Binder", "Referenced update column", "000904", "42000", "column ", ' ', COMPILE_AT "invalid identifier '{I}'"},
 	{"Binder", "does not have a column", "000904", "42000", "column named \"", '"', COMPILE_AT "invalid identifier '{I}'"},
 	{"Binder", "does not have a column", "000904", "42000", "with name \"", '"', COMPILE_AT "invalid identifier '{I}'"},
-	{"Binder", "cannot be referenced before it is defined", "000904", "42000", "Column \"", '"', COMPILE_AT "invalid identifier '{I}'"},
+	{"Binder", "cannot be referenced before it is defined", "000904", "42000", "Column \"", '"',
+	 COMPILE_AT "invalid identifier '{I}'"},
 	{"Binder", "side of join", "000904", "42000", "Column \"", '"', COMPILE_AT "invalid identifier '{I}'"},
 	{"Binder", "in EXCLUDE list not found", "000904", "42000", "Column \"", '"', COMPILE_AT "invalid identifier '{I}'"},
 	{"Binder", "Referenced table", "000904", "42000", "table \"", '"', COMPILE_AT "invalid identifier '{I}'"},
@@ -264,7 +269,8 @@ static void put_call(const struct error_case *k, struct str name, struct buf *ou
 static const struct {
 	const char *type, *shown;
 } types[] = {
-	{"STRING_LITERAL", "VARCHAR"}, {"VARCHAR", "VARCHAR(16777216)"}, {"INTEGER_LITERAL", "NUMBER(38,0)"}, {"TINYINT", "NUMBER(38,0)"},
+	{"STRING_LITERAL", "VARCHAR"}, {"VARCHAR", "VARCHAR(16777216)"}, {"INTEGER_LITERAL", "NUMBER(38,0)"},
+	{"TINYINT", "NUMBER(38,0)"},
 	{"SMALLINT", "NUMBER(38,0)"}, {"INTEGER", "NUMBER(38,0)"}, {"BIGINT", "NUMBER(38,0)"}, {"HUGEINT", "NUMBER(38,0)"},
 	{"DOUBLE", "FLOAT"}, {"FLOAT", "FLOAT"}, {"TIMESTAMP", "TIMESTAMP_NTZ(9)"}, {"TIMESTAMP WITH TIME ZONE", "TIMESTAMP_LTZ(9)"},
 	{"TIME", "TIME(9)"}, {"BLOB", "BINARY(8388608)"}, {"JSON", "VARIANT"}, {"SF_VARIANT", "VARIANT"}, {"SF_OBJECT", "OBJECT"},
@@ -412,7 +418,8 @@ static int count_items(const struct sql_tokens *t, int i)
 			continue;
 		if (token->kind == SQL_OPERATOR && str_eq(token->text, S("*")))
 			return -1;
-		if (sql_is(t, i, "from") || sql_is(t, i, "union") || sql_is(t, i, "except") || sql_is(t, i, "intersect") || sql_is(t, i, "minus"))
+		if (sql_is(t, i, "from") || sql_is(t, i, "union") || sql_is(t, i, "except") ||
+		    sql_is(t, i, "intersect") || sql_is(t, i, "minus"))
 			break;
 		n += token->kind == SQL_PUNCT && token->text.p[0] == ',';
 	}

@@ -55,7 +55,8 @@ static void forget_empty(struct statements *s, struct session_use *u)
 
 enum cap { CAP_FREE, CAP_HANDLES, CAP_BYTES, CAP_SESSION };
 
-static enum cap fullest(const struct tenant_use *t, const struct session_use *u, const struct statement_caps *caps, int64_t a_session)
+static enum cap fullest(const struct tenant_use *t, const struct session_use *u, const struct statement_caps *caps,
+			 int64_t a_session)
 {
 	return t->live >= caps->max_statements ? CAP_HANDLES
 	       : t->bytes >= caps->result_bytes ? CAP_BYTES

@@ -32,9 +32,11 @@ void stmt_record_of(struct call *c, struct stmt *st, struct stmt_record *ret)
 	stmt_lock(st);
 	*ret = (struct stmt_record){
 		.handle = stmt_handle(st), .tenant = str_of(st->tenant->name), .principal = stmt_principal(st),
-		.session_id = stmt_session(st), .request_id = stmt_request(st), .sql = stmt_sql(st), .query_tag = stmt_query_tag(st), .children = stmt_children(st),
+		.session_id = stmt_session(st), .request_id = stmt_request(st), .sql = stmt_sql(st),
+		.query_tag = stmt_query_tag(st), .children = stmt_children(st),
 		.owner = st->foreign ? k->owner : st->room->keeping->at.owner, .claim = k->claim,
-		.snowflake = st->snowflake, .null_text = st->null_text, .detached = st->detached, .several = st->several, .status_shape = st->status_shape,
+		.snowflake = st->snowflake, .null_text = st->null_text, .detached = st->detached, .several = st->several,
+		.status_shape = st->status_shape,
 		.kind = st->kind, .state = st->state, .created_ms = st->created_ms, .started_ms = st->started_ms,
 		.completed_ms = st->completed_ms, .expires_ms = st->completed_ms ? stmt_expires_ms(st) : 0,
 		.ttl_ms = st->ttl_s * INT64_C(1000), .timeout_ms = st->run ? st->run->timeout_ms : 0, .error = st->error,

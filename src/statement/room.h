@@ -57,7 +57,8 @@ struct statement_stats {
 };
 struct statements *statements_open(struct call *c, const struct statement_options *o) NODISCARD;
 void statements_stats(struct statements *s, struct statement_stats *ret);
-bool statements_idle(struct statements *s);       /* nothing submitted or running, nothing owed to a store; while one is away it may stay false */
+/* Nothing is submitted or running, nothing owed to a store; while one is away it may stay false. */
+bool statements_idle(struct statements *s);
 /* The session is gone: what is kept of its statements goes, those that a former process left as well. Any thread; soon. */
 void statements_session_gone(struct statements *s, struct str tenant, struct str session_id);
 /* Redis is reachable, or not any more: what was owed to it is written. Any thread, at once. */

@@ -206,7 +206,8 @@ static void make_tables(struct call *c, struct duck_store *s, const struct duck_
 	struct pieces none;
 
 	memcpy(steps, duck_tables, sizeof(*steps) * (size_t)duck_ntables);
-	steps[duck_ntables] = (struct engine_step){.sql = S("INSERT INTO mayfly VALUES (?, ?)"), .binds = whose, .nbinds = COUNT_OF(whose)};
+	steps[duck_ntables] = (struct engine_step){.sql = S("INSERT INTO mayfly VALUES (?, ?)"), .binds = whose,
+						.nbinds = COUNT_OF(whose)};
 	run_ask(c, s, &ask, end, &none);
 	free_pieces(&none);
 }

@@ -101,11 +101,13 @@ void duck_insert_again(struct engine_step *s); /* and now leaves what is there *
 struct engine_step duck_started(struct call *c, const struct stmt_record *r);
 /* The end of one that is there and runs; `rows` NULL: none, or in batches. */
 struct engine_step duck_end_of(struct call *c, const struct stmt_record *r, const struct str *rows);
-struct engine_step duck_ended(struct call *c, const struct stmt_record *r, const struct str *rows); /* also where it is not there */
+/* Also where it is not there. */
+struct engine_step duck_ended(struct call *c, const struct stmt_record *r, const struct str *rows);
 struct engine_step duck_batch(struct call *c, struct str handle, int i, struct str bytes);
 struct engine_step duck_orphans(struct call *c, struct str handle); /* batches without an end; empty: of all */
 struct engine_step duck_select(struct call *c, struct str handle);
-struct engine_step duck_select_rows(struct call *c, const struct stmt_record *r, int i); /* inline: the part's bytes, size of all */
+/* Inline: the part's bytes, size of all. */
+struct engine_step duck_select_rows(struct call *c, const struct stmt_record *r, int i);
 struct engine_step duck_select_batch(struct call *c, const struct stmt_record *r, int i);
 struct engine_step duck_grants(struct call *c, struct str handle, struct str from, struct str to);
 void duck_drops(struct call *c, struct str handle, int64_t now_ms, struct engine_step ret[2]);

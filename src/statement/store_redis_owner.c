@@ -76,7 +76,8 @@ static bool renew_all(struct call *c, struct store_redis *s)
 		if (!renew_some(c, s, &cursor, &new))
 			return false;
 	} while (!str_eq(cursor, S("0")));
-	if (atomic_exchange(&s->renewed_ms, now) && new && s->o.changed) /* Redis lost what it knew, or others took this server for dead */
+	/* Redis lost what it knew, or others took this server for dead. */
+	if (atomic_exchange(&s->renewed_ms, now) && new && s->o.changed)
 		s->o.changed(s->o.arg, S(""), S(""));
 	return true;
 }
