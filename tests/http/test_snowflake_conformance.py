@@ -53,4 +53,4 @@ def test_statement(runs, case):
 
 
 def test_there_are_enough_statements():
-    assert len(CASES) >= 700
+    assert len(CASES) >= 800

@@ -53,6 +53,13 @@ select $$raw \n 'text'$$ as s;
 --> S: text
 raw \n 'text'
 
+select '' as s, length('') as n;
+--> S: text(0) | N: number
+"" | 0
+--differs: the length that is told of an empty literal
+--> S: text(16777216) not null | N: number(38,0)
+"" | 0
+
 select x'00ff' as b;
 --> B: binary
 00FF
@@ -75,6 +82,13 @@ select 1 as a;;
 select date '2024-02-29' as d, time '13:05:07.25' as t, timestamp '2024-02-29 13:05:07.25' as ts;
 --> D: date | T: time | TS: timestamp_ntz
 2024-02-29 | 13:05:07.25 | 2024-02-29 13:05:07.25
+
+select 7 / 2 as n;
+--> N: number(7,6)
+3.500000
+--differs: a quotient is told with 38 digits
+--> N: number(38,6)
+3.500000
 
 select 2 / 3 as n, 1 / 3 as m;
 --> N: number | M: number
@@ -128,6 +142,13 @@ ab
 select 'a' || 1 as s, 1 || 2 as t;
 --> S: text | T: text
 a1 | 12
+
+select 'a' || null as s;
+--> S: text
+NULL
+--differs: a NULL without a type is told as a number
+--> S: number(38,0)
+NULL
 
 select 'x' || true as s;
 --> S: text
@@ -188,3 +209,9 @@ select -(-3) as n, +4 as p;
 select 1 as x, x + 1 as y, y * 10 as z;
 --> X: number | Y: number | Z: number
 1 | 2 | 20
+
+select '10' + 4 as n;
+--> N: number
+14.00000
+--differs: a text in arithmetic needs a cast
+--! 001044 42P13

@@ -132,6 +132,13 @@ select to_char(1234.5, '9,999.99') as a, to_char(12, '0999') as b;
 --> A: text | B: text
 " 1,234.50" | " 0012"
 
+select 'abc'::varchar(10) as a, 'abc'::string as b, 'abc'::text as c, 'a'::char as d;
+--> A: text(10) | B: text | C: text | D: text(1)
+abc | abc | abc | a
+--differs: the length of a cast is not told
+--> A: text(134217728) | B: text(134217728) | C: text(134217728) | D: text(134217728)
+abc | abc | abc | a
+
 select upper(1) as a, trim(12) as b, length(123) as c, substr(12345, 2, 2) as d;
 --> A: text | B: text | C: number | D: text
 1 | 12 | 3 | 23
@@ -147,6 +154,12 @@ dc0b6f65-fca6-5b4b-9d37-ccc3fde1f3e2
 select array_to_string(split('a,b', ','), '+') as a;
 --> A: text
 a+b
+
+select parse_url('https://u@h.example:80/p/q?a=1#f'):host::varchar as a, parse_url('https://h.example/p?a=1&b=2'):parameters:b::varchar as b;
+--> A: text | B: text
+h.example | 2
+--differs: PARSE_URL is not there
+--! 002140 42601 SQL compilation error:\nUnknown function PARSE_URL.
 
 select 'ABC' collate 'en-ci' = 'abc' as a;
 --> A: boolean

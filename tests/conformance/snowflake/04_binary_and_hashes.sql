@@ -24,6 +24,20 @@ select to_char(x'00ff') as a, to_varchar(x'534e4f57', 'utf-8') as b, to_varchar(
 --> A: text | B: text | C: text
 00FF | SNOW | AP8=
 
+select x'00ff'::varchar as a;
+--> A: text
+00FF
+--differs: a cast from BINARY to VARCHAR gives DuckDB's escapes; TO_VARCHAR gives hexadecimal
+--> A: text(134217728)
+\x00\xFF
+
+select 'ff00'::binary as a;
+--> A: binary
+FF00
+--differs: a cast from VARCHAR to BINARY takes the text's bytes; TO_BINARY reads hexadecimal
+--> A: binary(8388608)
+66663030
+
 select length(x'00ff') as a, octet_length(x'00ff') as b, x'00' || x'ff' as c, left(x'0102', 1) as d;
 --> A: number | B: number | C: binary | D: binary
 2 | 2 | 00FF | 01
@@ -35,6 +49,19 @@ true | true
 select substr(x'010203', 2, 1) as a, reverse(x'0102') as b;
 --> A: binary | B: binary
 02 | 0201
+
+select 'zz'::binary;
+--! 100115 22000
+--differs: a cast from VARCHAR to BINARY takes the text's bytes; TO_BINARY reads hexadecimal
+--> 'zz'::BINARY: binary(8388608)
+7A7A
+
+select md5('Snowflake') as a, md5_hex('') as b;
+--> A: text(32) | B: text(32)
+edf1439075a83a447fb8b630ddc9c8de | d41d8cd98f00b204e9800998ecf8427e
+--differs: the length of hashes is not told
+--> A: text(134217728) | B: text(134217728)
+edf1439075a83a447fb8b630ddc9c8de | d41d8cd98f00b204e9800998ecf8427e
 
 select md5_binary('') as a;
 --> A: binary
@@ -64,6 +91,13 @@ select hash(1) = hash(1) as a, hash(1, 2) = hash(2, 1) as b, hash(null) is null 
 --> A: boolean | B: boolean | C: boolean
 true | false | false
 
+select hash(1) = hash(1.0) as a;
+--> A: boolean
+true
+--differs: HASH differs between numbers of different types
+--> A: boolean
+false
+
 select md5(null) as a, sha2(null) as b, hex_encode(null) as c;
 --> A: text | B: text | C: text
 NULL | NULL | NULL
@@ -79,3 +113,10 @@ insert into blobs values (1, x'0102', 'ff'::binary);
 --> number of rows inserted: number(19,0) not null
 1
 --stats inserted=1
+
+select b, v from blobs;
+--> B: binary(4) | V: binary(8388608)
+0102 | FF
+--differs: a cast from VARCHAR to BINARY takes the text's bytes
+--> B: binary(4) | V: binary(8388608)
+0102 | 6666

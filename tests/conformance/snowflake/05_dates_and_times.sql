@@ -93,6 +93,13 @@ select '2024-03-01'::date - '2024-02-28'::date as a, '2024-02-28'::date + 2 as b
 --> A: number | B: date | C: date
 2 | 2024-03-01 | 2024-02-29
 
+select '2024-02-29'::date + interval '1 day' as a, '2024-02-29'::timestamp + interval '1 hour, 30 minutes' as b;
+--> A: date | B: timestamp_ntz
+2024-03-01 | 2024-02-29 01:30:00
+--differs: DATE + INTERVAL gives a timestamp
+--> A: timestamp_ntz(9) | B: timestamp_ntz(9)
+1709251200.000000000 | 1709170200.000000000
+
 select date_trunc('month', '2024-02-29'::date) as a, date_trunc(quarter, '2024-02-29'::date) as b, date_trunc('week', '2024-02-29'::date) as c;
 --> A: date | B: date | C: date
 2024-02-01 | 2024-01-01 | 2024-02-26
@@ -164,6 +171,13 @@ select to_char('2024-02-29'::date, 'DD.MM.YYYY') as a, to_varchar('2024-02-29 13
 select to_char('2024-02-29 13:05:07.25'::timestamp, 'HH12:MI AM') as a, to_char('2024-02-29 13:05:07.25'::timestamp, 'SS.FF3') as b, to_char('2024-02-29'::date, 'DY, YY') as c, to_char('2024-02-29'::date, 'MMMM') as d;
 --> A: text | B: text | C: text | D: text
 01:05 PM | 07.250 | Thu, 24 | February
+
+select '2024-02-29'::date::varchar as a, '2024-02-29 13:05:07.25'::timestamp_ntz::varchar as b, '13:05:07'::time::varchar as c;
+--> A: text | B: text | C: text
+2024-02-29 | 2024-02-29 13:05:07.250 | 13:05:07
+--differs: a fraction of seconds is shown as short as it is
+--> A: text(134217728) | B: text(134217728) | C: text(134217728)
+2024-02-29 | 2024-02-29 13:05:07.25 | 13:05:07
 
 select current_date() = current_date as a, current_timestamp() is not null as b, getdate() is not null as c, sysdate() is not null as d, current_time() is not null as e, localtimestamp is not null as f;
 --> A: boolean | B: boolean | C: boolean | D: boolean | E: boolean | F: boolean

@@ -15,6 +15,14 @@ select '2024-02-29 13:05:07Z'::timestamp_tz as a, '2024-02-29T13:05:07+05:30'::t
 --> A: timestamp_tz | B: timestamp_tz
 2024-02-29 13:05:07 +00:00 | 2024-02-29 13:05:07 +05:30
 
+--parameter TIMEZONE=America/Los_Angeles
+select '2024-02-29 13:05:07'::timestamp_tz as a;
+--> A: timestamp_tz
+2024-02-29 13:05:07 -08:00
+--differs: without an offset it is UTC, not the session's zone
+--> A: timestamp_tz(9)
+1709211907.000000000 1440
+
 select convert_timezone('America/Los_Angeles', 'UTC', '2024-02-29 05:05:07'::timestamp_ntz) as a;
 --> A: timestamp_ntz
 2024-02-29 13:05:07
@@ -23,9 +31,37 @@ select convert_timezone('Asia/Tokyo', '2024-02-29 13:05:07 +00:00'::timestamp_tz
 --> A: timestamp_tz
 2024-02-29 22:05:07 +09:00
 
+--parameter TIMEZONE=Asia/Tokyo
+select '2024-02-29 20:00:00 +00:00'::timestamp_ltz::date as a, '2024-02-29 20:00:00 +00:00'::timestamp_tz::date as b;
+--> A: date | B: date
+2024-03-01 | 2024-02-29
+--differs: no blank may stand before the offset of a TIMESTAMP_LTZ
+--! 001008 22023 SQL compilation error:\nunknown timezone: '+00:00'
+
+--parameter TIMEZONE=Asia/Tokyo
+select '2024-02-29 20:00:00 +00:00'::timestamp_ltz::timestamp_ntz as a, hour('2024-02-29 20:00:00 +00:00'::timestamp_ltz) as b;
+--> A: timestamp_ntz | B: number
+2024-03-01 05:00:00 | 5
+--differs: no blank may stand before the offset of a TIMESTAMP_LTZ
+--! 001008 22023 SQL compilation error:\nunknown timezone: '+00:00'
+
+--parameter TIMEZONE=Asia/Tokyo
+select to_char('2024-02-29 20:00:00 +00:00'::timestamp_ltz, 'YYYY-MM-DD HH24:MI TZH:TZM') as a;
+--> A: text
+2024-03-01 05:00 +09:00
+--differs: no blank may stand before the offset of a TIMESTAMP_LTZ
+--! 001008 22023 SQL compilation error:\nunknown timezone: '+00:00'
+
 select to_char('2024-02-29 15:05:07 +02:00'::timestamp_tz, 'YYYY-MM-DD"T"HH24:MI:SSTZH:TZM') as a;
 --> A: text
 2024-02-29T15:05:07+02:00
+
+select '2024-02-29 15:05:07 +02:00'::timestamp_tz = '2024-02-29 13:05:07 +00:00'::timestamp_tz as a;
+--> A: boolean
+true
+--differs: TIMESTAMP_TZ are equal when instant and offset are
+--> A: boolean
+false
 
 select '2024-02-29 15:05:07 +02:00'::timestamp_tz::varchar as a;
 --> A: text
@@ -56,10 +92,71 @@ select dateadd(day, 1, '2024-03-09 12:00:00'::timestamp_ltz) as a;
 create table moments (id int, ltz timestamp_ltz, tz timestamp_tz(3), ntz timestamp_ntz(0), t time(3));
 --ok
 
+insert into moments values (1, '2024-02-29 13:05:07+00:00', '2024-02-29 15:05:07.1239 +02:00', '2024-02-29 13:05:07', '13:05:07.1239'), (2, '1969-12-31 23:59:59.5+00:00', '1969-12-31 23:59:59.5 -01:00', '1969-12-31 23:59:59', '00:00:00');
+--> number of rows inserted: number(19,0) not null
+2
+
+select ltz, tz, ntz, t from moments order by id;
+--> LTZ: timestamp_ltz(9) | TZ: timestamp_tz(3) | NTZ: timestamp_ntz(0) | T: time(3)
+2024-02-29 13:05:07 | 2024-02-29 15:05:07.123 +02:00 | 2024-02-29 13:05:07 | 13:05:07.123
+1969-12-31 23:59:59.5 | 1969-12-31 23:59:59.5 -01:00 | 1969-12-31 23:59:59 | 00:00:00
+
+select id from moments where tz < '2024-02-29 13:30:00 +00:00'::timestamp_tz order by tz;
+--> ID: number(38,0)
+2
+1
+
+select max(tz) as a, min(ltz) as b from moments;
+--> A: timestamp_tz(3) | B: timestamp_ltz
+2024-02-29 15:05:07.123 +02:00 | 1969-12-31 23:59:59.5
+
+--parameter DATE_OUTPUT_FORMAT=DD.MM.YYYY
+select '2024-02-29'::date as d;
+--> D: date
+"29.02.2024"
+
+--parameter TIME_OUTPUT_FORMAT=HH12:MI AM
+select '13:05:07'::time as t;
+--> T: time
+"01:05 PM"
+
+--parameter TIMESTAMP_OUTPUT_FORMAT=YYYY-MM-DD HH24:MI:SS
+select '2024-02-29 13:05:07'::timestamp_ntz as a, '2024-02-29 15:05:07 +02:00'::timestamp_tz as b;
+--> A: timestamp_ntz | B: timestamp_tz
+"2024-02-29 13:05:07" | "2024-02-29 15:05:07"
+
+--parameter TIMESTAMP_NTZ_OUTPUT_FORMAT=YYYY-MM-DDTHH24:MI:SS.FF
+select '2024-02-29 13:05:07.25'::timestamp_ntz as a;
+--> A: timestamp_ntz
+"2024-02-29T13:05:07.250000000"
+
+--parameter TIMEZONE=Asia/Tokyo
+--parameter TIMESTAMP_LTZ_OUTPUT_FORMAT=YYYY-MM-DD HH24:MI:SS.FF3 TZHTZM
+select '2024-02-29 13:05:07.25 +00:00'::timestamp_ltz as a;
+--> A: timestamp_ltz
+"2024-02-29 22:05:07.250 +0900"
+--differs: no blank may stand before the offset of a TIMESTAMP_LTZ
+--! 001008 22023 SQL compilation error:\nunknown timezone: '+00:00'
+
+--parameter TIMESTAMP_TZ_OUTPUT_FORMAT=DY, DD MON YYYY HH24:MI TZH:TZM
+select '2024-02-29 15:05:07 +02:00'::timestamp_tz as a;
+--> A: timestamp_tz
+"Thu, 29 Feb 2024 15:05 +02:00"
+
+--parameter BINARY_OUTPUT_FORMAT=BASE64
+select x'534e4f57' as b;
+--> B: binary
+U05PVw==
+
 --parameter BINARY_OUTPUT_FORMAT=HEX
 select x'00ff' as b;
 --> B: binary
 00FF
+
+--parameter DATE_OUTPUT_FORMAT=YY"year"MM
+select '2024-02-29'::date as d, null::date as n;
+--> D: date | N: date
+"24year02" | NULL
 
 --query nullable=false
 select null as a, 'x' as b, null::int as c;
@@ -71,6 +168,15 @@ alter session set timezone = 'Asia/Tokyo';
 select '2024-02-29 22:05:07'::timestamp_ltz as a;
 --> A: timestamp_ltz
 2024-02-29 13:05:07
+
+--script
+alter session set date_output_format = 'DD/MM/YY';
+select '2024-02-29'::date::varchar as a;
+--> A: text
+29/02/24
+--differs: output formats of a session are for the wire, not for casts to VARCHAR
+--> A: text(134217728)
+2024-02-29
 
 select datediff(hour, '2024-02-29 15:05:07 +02:00'::timestamp_tz, '2024-02-29 15:05:07 +00:00'::timestamp_tz) as a;
 --> A: number

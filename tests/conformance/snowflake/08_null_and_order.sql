@@ -111,6 +111,10 @@ select top 2 id from vals order by id;
 1
 2
 
+select id from vals order by id fetch first 1 rows only;
+--> ID: number
+1
+
 select first_value(n) over (order by n desc) as a from vals limit 1;
 --> A: number
 NULL

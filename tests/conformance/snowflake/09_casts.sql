@@ -39,6 +39,12 @@ select ' 12 '::int as a, '1e2'::number as b, '+7'::int as c, '.5'::number(2,1) a
 select ''::int;
 --! 100038 22018 Numeric value '' is not recognized
 
+select 'T'::boolean as a, 'n'::boolean as b, 'on'::boolean as c, '0'::boolean as d;
+--> A: boolean | B: boolean | C: boolean | D: boolean
+true | false | true | false
+--differs: `on` and `off` are read by TO_BOOLEAN only
+--! 100037 22018 Boolean value 'on' is not recognized
+
 select 0::boolean as a, 2::boolean as b, true::int as c, 1.5::int::varchar as d;
 --> A: boolean | B: boolean | C: number | D: text
 false | true | 1 | 2
@@ -90,9 +96,33 @@ select to_object(parse_json('{"a":1}')) as a, parse_json('{"a":1}')::object as b
 --> A: object | B: object
 {"a":1} | {"a":1}
 
+select system$typeof(1) as a, system$typeof('x'::varchar) as b, system$typeof(1.5::float) as c;
+--> A: text | B: text | C: text
+NUMBER(1,0)[SB1] | VARCHAR[LOB] | FLOAT[DOUBLE]
+--differs: a literal is NUMBER(38,0) to SYSTEM$TYPEOF, and VARCHAR has its length
+--> A: text(134217728) | B: text(134217728) | C: text(134217728)
+NUMBER(38,0)[SB16] | VARCHAR(16777216)[LOB] | FLOAT[DOUBLE]
+
+select system$typeof('2024-02-29'::date) as a, system$typeof(true) as b, system$typeof(parse_json('1')) as c;
+--> A: text | B: text | C: text
+DATE[SB4] | BOOLEAN[SB1] | VARIANT[LOB]
+
+select '2024-02-29 13:05:07.25'::timestamp_ntz::date as a, '2024-02-29'::date::varchar as b, 1709211907::timestamp as c;
+--> A: date | B: text | C: timestamp_ntz
+2024-02-29 | 2024-02-29 | 2024-02-29 13:05:07
+--differs: a number is no timestamp; TO_TIMESTAMP reads it
+--! 001065 22023 SQL compilation error:\ninvalid type [Unimplemented type for cast (INTEGER -> TIMESTAMP)]
+
 select '2024-02-29'::datetime as a, '2024-02-29'::timestampntz as b, '2024-02-29'::timestamp without time zone as c;
 --> A: timestamp_ntz | B: timestamp_ntz | C: timestamp_ntz
 2024-02-29 00:00:00 | 2024-02-29 00:00:00 | 2024-02-29 00:00:00
+
+select 'a'::character varying(3) as a, 'a'::nvarchar(5) as b, '00'::varbinary as c, 'a'::nchar(2) as d;
+--> A: text(3) | B: text(5) | C: binary | D: text(2)
+a | a | 00 | a
+--differs: the length of a cast is not told, and a cast to BINARY takes the text's bytes
+--> A: text(134217728) | B: text(134217728) | C: binary(8388608) | D: text(134217728)
+a | a | 3030 | a
 
 select 1::no_such_type;
 --! 002040 42601 *Unsupported data type 'NO_SUCH_TYPE'*

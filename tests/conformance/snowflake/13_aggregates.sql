@@ -132,3 +132,8 @@ true
 select ratio_to_report(qty) over () as r from sales order by id limit 1;
 --> R: number
 0.100000
+
+select sum(region) from sales;
+--! 100038 22018 Numeric value 'north' is not recognized
+--differs: sums and averages of texts are refused before any row is read
+--! 001044 42P13

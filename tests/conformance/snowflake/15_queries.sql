@@ -197,6 +197,11 @@ select name from emp order by id limit 2 offset 2;
 Cid
 Dee
 
+select name from emp order by pay desc nulls last, id fetch next 2 rows only;
+--> NAME: text
+Ada
+Bob
+
 select count(*) as n from emp sample (100);
 --> N: number
 4

@@ -38,6 +38,13 @@ create table ctas as select 1::number(5,1) as a, 'x'::varchar(7) as b, '2024-02-
 --> status: text
 Table CTAS successfully created.
 
+select * from ctas;
+--> A: number(5,1) | B: text(7) | C: date | D: variant
+1.0 | x | 2024-02-29 | [1]
+--differs: the length of a cast is not told
+--> A: number(5,1) | B: text(16777216) | C: date | D: variant
+1.0 | x | 2024-02-29 | [1]
+
 create table ctas2 (p int, q varchar) as select 1, 'y';
 --> status: text
 Table CTAS2 successfully created.
@@ -78,9 +85,27 @@ alter table a add column x1 int, x2 int;
 --> status: text
 Statement executed successfully.
 
+alter table a alter column name set data type varchar(20);
+--> status: text
+Statement executed successfully.
+--differs: the length of a VARCHAR(n) cannot be changed
+--! 001003 42000 SQL compilation error:\nCannot change the type of a column that has a CHECK constraint specified
+
 alter table a alter column name drop not null;
 --> status: text
 Statement executed successfully.
+
+insert into a (id, name) values (1, 'a longer name');
+--> number of rows inserted: number
+1
+--differs: the length of a VARCHAR(n) cannot be changed, as said above
+--! 100078 22000 CHECK constraint failed on table A with expression CHECK(CASE  WHEN ((length("NAME") > 10)) THEN ("error"(format('String ''{}'' is too long and would be truncated', "NAME"))) ELSE CAST('t' AS BOOLEAN) END) (Error: String 'a longer name' is too long and would be truncated)
+
+select name, x1, n from a;
+--> NAME: text(20) | X1: number(38,0) | N: number(10,2)
+a longer name | NULL | 0.00
+--differs: the row above is not there
+--> NAME: text(10) | X1: number(38,0) | N: number(10,2)
 
 alter table a rename to b;
 --> status: text
@@ -126,6 +151,12 @@ View V successfully created.
 create or replace secure view v (i, n) comment = 'c' as select id, name from b;
 --> status: text
 View V successfully created.
+
+select * from v;
+--> I: number(38,0) | N: text(20)
+1 | a longer name
+--differs: the row above is not there, and a view does not tell the length
+--> I: number(38,0) | N: text(16777216)
 
 create view if not exists v as select 1 as one;
 --> status: text
@@ -183,6 +214,12 @@ create table cased ("a" int, "A" int);
 Table CASED successfully created.
 --differs: names that differ only in case are the same
 --! 002025 42S21
+
+create function add_one(x int) returns int as 'x + 1';
+--> status: text
+Function ADD_ONE successfully created.
+--refused: functions of SQL, JavaScript and others
+--! 000002 0A000
 
 create stage st;
 --> status: text

@@ -97,6 +97,15 @@ select ? as b;
 --> B: binary(2)
 00FF
 
+--bind TEXT null
+--bind FIXED null
+select ? as a, ? as b;
+--> A: text | B: number
+NULL | NULL
+--differs: a bound NULL is text, whatever its type
+--> A: text(134217728) | B: text(134217728)
+NULL | NULL
+
 --bind TEXT "{\"tags\":[\"a\",null]}"
 select parse_json(?) as v;
 --> V: variant
@@ -181,6 +190,13 @@ create table b (id int, s varchar, n number(10,2), d date, t timestamp_ntz, bin 
 insert into b (id, s, n, d, t, bin, f) values (?, ?, ?, ?, ?, ?, ?);
 --> number of rows inserted: number
 1
+
+select id, s, n, d, t, bin, f from b;
+--> ID: number | S: text | N: number | D: date | T: timestamp_ntz | BIN: binary | F: boolean
+1 | one | 1.25 | 2024-02-29 | 2024-02-29 13:05:07 | 00FF | true
+--differs: a text in a BINARY column is taken as its bytes
+--> ID: number(38,0) | S: text(16777216) | N: number(10,2) | D: date | T: timestamp_ntz(9) | BIN: binary(8388608) | F: boolean
+1 | one | 1.25 | 19782 | 1709211907.000000000 | 30304646 | true
 
 --bind FIXED ["3", "4"]
 --bind TEXT ["mug", "pan"]

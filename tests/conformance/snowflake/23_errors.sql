@@ -16,8 +16,6 @@ select (1;
 
 select 'open;
 --! 001003 42000 SQL compilation error:\nparse error line 1 at position * near '<EOF>'.
---differs: the text, which names where the literal begins
---! 001003 42000 SQL compilation error:\nsyntax error line 1 at position 7 unexpected '''.
 
 select 1 /* open;
 --! 001003 42000
@@ -141,6 +139,9 @@ select from where;
 
 ) select 1;
 --! 001003 42000 SQL compilation error:\nsyntax error line 1 at position 0 unexpected ')'.
+
+select 1 as;
+--! 001003 42000
 
 select "unclosed;
 --! 001003 42000
