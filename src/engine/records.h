@@ -30,16 +30,17 @@ struct engine_step {
 	bool must_change;                /* it must change a row, else the batch fails with class "Conflict" and nothing is kept */
 };
 struct engine_records_ask {
-	struct str file;                 /* up to 200 of [a-zA-Z0-9_.-], not beginning with a dot, ending in .db; in the engine's data_dir */
+	struct str file;                 /* of the engine's data_dir: up to 200 of [a-zA-Z0-9_.-], no dot at first, ending in .db */
 	const struct engine_step *steps; /* rows come of the last one that gives any */
 	int nsteps;
 	bool make;                       /* the file may be new */
 	bool drop;                       /* closes and removes the file instead; no steps; absent is fine */
 };
-/* part() brings rows, packed, in pieces of at most about a megabyte (a row is never cut); see engine_rows(). They come before the commit,
- * and mean nothing when that fails. ended(): rows given, or else changed by all steps; ENGINE_FAILED with class "Missing" when the file is
- * not there and may not be made, "Foreign" when it is no database or not one of ours, "Corrupt" when it is damaged, "Conflict", or DuckDB's
- * own class: nothing is kept; ENGINE_LOST: the batch may have been done or not. A batch holds at most 144 MB. Copies what `ask` borrows. */
+/* part() brings rows, packed, in pieces of at most about a megabyte (a row is never cut); see engine_rows(). They come before
+ * the commit, and mean nothing when that fails. ended(): rows given, or else changed by all steps; ENGINE_FAILED with class
+ * "Missing" when the file is not there and may not be made, "Foreign" when it is no database or not one of ours, "Corrupt" when
+ * it is damaged, "Conflict", or DuckDB's own class: nothing is kept; ENGINE_LOST: the batch may have been done or not. A batch
+ * holds at most 144 MB. Copies what `ask` borrows. */
 bool engine_records_run(struct call *c, struct engine *e, const struct engine_records_ask *ask, const struct engine_listener *l,
 			void *arg, struct engine_task **ret) NODISCARD;
 /* The rows of one piece: n rows of ncells, borrowing from `packed`. Checks every byte. */

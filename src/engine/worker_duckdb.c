@@ -76,7 +76,8 @@ static bool fill_helper(struct call *c, duckdb_connection con, const char *build
 	const char *attach = arena_fmt(c->arena, "ATTACH '%s' AS _sf", building).p;
 
 	return database_query(c, con, attach) && database_query(c, con, "USE _sf") && database_query(c, con, "BEGIN") &&
-	       database_query_all(c, con, sql_helper_statements()) && database_query(c, con, "COMMIT") && database_query(c, con, "USE memory") &&
+	       database_query_all(c, con, sql_helper_statements()) && database_query(c, con, "COMMIT") &&
+	       database_query(c, con, "USE memory") &&
 	       database_query(c, con, "DETACH _sf");
 }
 
@@ -182,7 +183,8 @@ static bool set_up(struct call *c, const struct worker_options *o, duckdb_connec
 {
 	const char *temp = arena_fmt(c->arena, "SET GLOBAL max_temp_directory_size = '%lldB'", (long long)o->temp).p;
 
-	return sf_types_register(c, con) && attach_main(c, con) && database_query_all(c, con, before_lock) && database_query(c, con, temp) &&
+	return sf_types_register(c, con) && attach_main(c, con) && database_query_all(c, con, before_lock) &&
+	       database_query(c, con, temp) &&
 	       sf_functions_register(c, con) && variants(c, con) &&
 	       attach_helper(c, con) && database_query_all(c, con, lock);
 }
@@ -210,7 +212,8 @@ bool database_open(struct call *c, const struct worker_options *o, duckdb_databa
 #define PROGRESS "SET SESSION enable_progress_bar_print = false", "SET SESSION enable_progress_bar = true"
 static const char *const session_sql[2][5] = {
 	{PROGRESS, NULL},
-	{PROGRESS, "SET SESSION default_null_order = 'nulls_last_on_asc_first_on_desc'", "SET SESSION old_implicit_casting = true", NULL},
+	{PROGRESS, "SET SESSION default_null_order = 'nulls_last_on_asc_first_on_desc'", "SET SESSION old_implicit_casting = true",
+	 NULL},
 };
 
 static const char *search_path(struct task *t, bool helpers)
