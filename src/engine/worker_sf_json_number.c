@@ -159,6 +159,14 @@ static void strip_zeros(struct parts *p)
 	}
 }
 
+static double real_of(const struct parts *p)
+{
+	char text[DIGITS_READ + 40];
+
+	snprintf(text, sizeof(text), "%s%.*se%d", p->negative ? "-" : "", p->n ? p->n : 1, p->n ? p->digits : "0", p->exponent);
+	return strtod(text, NULL);
+}
+
 void variant_put_number(struct buf *out, struct str number)
 {
 	bool real = str_find(number, 'e') < number.n || str_find(number, 'E') < number.n;
@@ -176,8 +184,8 @@ void variant_put_number(struct buf *out, struct str number)
 			return;
 		}
 	}
-	if (!variant_real(number, &v)) /* longer than it may be: the digits do not matter */
-		v = number.n && number.p[0] == '-' ? -HUGE_VAL : HUGE_VAL;
+	if (!variant_real(number, &v) && split(number, &p)) /* longer than it may be: those digits do not matter */
+		v = real_of(&p);
 	variant_put_double(out, v);
 }
 

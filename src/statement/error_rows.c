@@ -12,6 +12,7 @@
 
 #define COMPILE "SQL compilation error:\n"
 #define COMPILE_AT "SQL compilation error: {P}\n"
+#define REGEXP(what) {"Invalid Input", what, "100048", "2201B", what, '\n', "Invalid regular expression: '{N}', {F}"}
 
 static const struct row {
 	const char *class, *holds; /* "" = any */
@@ -120,6 +121,24 @@ static const struct row {
 	{"Permission", "", "003001", "42501", "", 0, "SQL access control error:\n{F}"},
 	{"Format", "", "001008", "22023", "", 0, COMPILE "{F}"},
 	{"Invalid Input", "Unknown time zone", "001008", "22023", "", 0, COMPILE "{F}"},
+	/* of RE2, with the part of the pattern that is wrong */
+	REGEXP("missing ): "),
+	REGEXP("unexpected ): "),
+	REGEXP("missing ]: "),
+	REGEXP("bad repetition operator: "),
+	REGEXP("no argument for repetition operator: "),
+	REGEXP("invalid repetition size: "),
+	REGEXP("invalid perl operator: "),
+	REGEXP("invalid escape sequence: "),
+	REGEXP("invalid character class: "),
+	REGEXP("invalid character class range: "),
+	REGEXP("invalid named capture group: "),
+	{"Invalid Input", "trailing \\", "100048", "2201B", "", 0, "Invalid regular expression: {F}"},
+	{"Invalid Input", "pattern too large", "100048", "2201B", "", 0, "Invalid regular expression: {F}"},
+	{"Invalid Input", "Cannot prepare multiple statements", "000002", "0A000", "", 0,
+	 "Unsupported feature 'PIVOT without the values'."},
+	{"Invalid Input", "which is attached in read-only mode", "003001", "42501", "", 0,
+	 "SQL access control error:\nInsufficient privileges to operate on the object."},
 	{"Invalid Input", "", "100132", "P0000", "", 0, "{F}"},
 	{"", "", "000603", "XX000", "", 0, "{F}"},
 };

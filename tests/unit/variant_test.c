@@ -6,6 +6,9 @@
 
 #include "test.h"
 
+#define NINES_50 "99999999999999999999999999999999999999999999999999"
+#define NINES_400 NINES_50 NINES_50 NINES_50 NINES_50 NINES_50 NINES_50 NINES_50 NINES_50
+
 static const char *parsed(struct buf *out, struct str json)
 {
 	struct variant_error error;
@@ -37,6 +40,9 @@ static void json_becomes_one_text(void **state)
 		{"1.912e2", "1.912000000000000e+02"},
 		{"0.1e0", "1.000000000000000e-01"},
 		{"1e400", "Infinity"},
+		{"0." NINES_400 NINES_400, "1.000000000000000e+00"},
+		{NINES_400 "." NINES_400, "Infinity"},
+		{"-0.000" NINES_400 NINES_400, "-1.000000000000000e-03"},
 		{"\"a\\u0041\\/\\n\\\"\"", "\"aA/\\n\\\"\""},
 		{"\"\\ud83d\\ude00\"", "\"\xF0\x9F\x98\x80\""},
 		{"\"\\ud83d\"", "\"\xEF\xBF\xBD\""},

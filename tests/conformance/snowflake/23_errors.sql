@@ -151,3 +151,15 @@ select $$unclosed;
 
 select date_trunc('nonsense', current_date);
 --! 001008 22023
+
+select regexp_like('a', '(a');
+--! 100048 2201B Invalid regular expression: '(a', missing )*
+
+select regexp_substr('a', '*');
+--! 100048 2201B Invalid regular expression: '*', no argument for repetition operator: *
+
+create table main.attack_target (a int);
+--! 003001 42501
+
+drop macro table sf_show_tables;
+--! 003001 42501
