@@ -194,7 +194,7 @@ def test_all_references_of_the_document_lead_somewhere(client):
 def test_a_document_has_the_fields_that_the_schema_promises(client):
     doc = document(client)
     schema = doc["components"]["schemas"]["Statement"]
-    assert set(schema["properties"]) == set(client.run("select 1"))
+    assert set(schema["properties"]) == set(client.run("select 1")) | {"query_tag"}  # which is there where there is one
 
 
 def test_a_result_is_documented_in_each_of_its_formats(client):
