@@ -241,7 +241,7 @@ static struct str settings_now(struct fixture *f)
 	static const struct engine_listener listener = {settings_started, settings_columns, settings_part, settings_progress, settings_ended};
 	struct settings s = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 	const struct engine_ask ask = {.sql = S("select md5(string_agg(if(name like '%threads', name, name || '=' || coalesce(value, '')), ','"
-						" order by all)), max(value::int) filter (name = 'threads') <= 2,"
+						" order by all)), max(try_cast(value as int)) filter (name = 'threads') <= 2,"
 						" max(value) filter (name = 'memory_limit') from duckdb_settings()"),
 				       .tenant = S("acme"), .helpers = true, .form = ENGINE_NATIVE, .first_part_bytes = 1 << 20};
 	struct engine_task *task;
