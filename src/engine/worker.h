@@ -125,6 +125,15 @@ struct bind_decimal {
 };
 bool bind_read_decimal(struct str s, struct bind_decimal *ret) NODISCARD;
 bool bind_read_real(struct str s, double *ret) NODISCARD;
+struct bind_instant { /* nanoseconds since 1970, of any year */
+	int64_t micros;
+	int nanos;     /* 0..999 */
+};
+bool bind_read_instant(struct str s, struct bind_instant *ret) NODISCARD;
+static inline bool bind_instant_is_near(const struct bind_instant *v) /* do 64 bits hold its nanoseconds? */
+{
+	return v->micros > INT64_MIN / 1000 && v->micros < INT64_MAX / 1000;
+}
 
 /* --- worker_batch.c: arrays of binds as a table, mayfly_binds() --- */
 struct batch;

@@ -21,6 +21,7 @@ struct batch_column {
 	duckdb_type type;
 	int digits, scale; /* of what is exact: the most digits before the point, and behind it */
 	bool fine;         /* some time has less than a microsecond */
+	bool far;          /* an instant that no TIMESTAMP_NS holds */
 };
 struct batch {
 	int64_t rows;
@@ -111,28 +112,29 @@ static bool put_date(const struct batch_column *col, duckdb_vector v, idx_t row,
 /* Nanoseconds, or the microseconds of all where none has more. */
 static bool put_time(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
 {
-	int64_t ns;
+	struct bind_instant at;
 
-	if (!str_to_i64(value, &ns))
+	if (!bind_read_instant(value, &at))
 		return false;
-	CELL(int64_t) = col->fine ? ns : floor_div(ns, 1000);
-	return col->bind->type != ENGINE_B_TIME || (ns >= 0 && ns < 86400000000000);
+	CELL(int64_t) = col->fine ? at.micros * 1000 + at.nanos : at.micros;
+	return col->bind->type != ENGINE_B_TIME || (at.micros >= 0 && at.micros < 86400000000);
 }
 
 /* As text with its offset: a column of any type takes it as it takes such a literal. */
 static bool put_zoned(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
 {
-	enum { OFFSET_ZERO = 1440, SECOND = 1000000000 };
+	enum { OFFSET_ZERO = 1440, SECOND = 1000000 };
 	struct str rest = value, text = str_cut(&rest, ' ');
-	int64_t ns, zone, local;
+	struct bind_instant at;
+	int64_t zone, local;
 	char to[96], *end;
 
 	(void)col;
-	if (!str_to_i64(text, &ns) || !str_to_i64(rest, &zone) || zone < 0 || zone > 2 * OFFSET_ZERO)
+	if (!bind_read_instant(text, &at) || !str_to_i64(rest, &zone) || zone < 0 || zone > 2 * OFFSET_ZERO)
 		return false;
 	zone -= OFFSET_ZERO;
-	local = floor_div(ns, SECOND) + zone * 60;
-	end = text_timestamp(to, local, ns - floor_div(ns, SECOND) * SECOND, 9, ' ');
+	local = floor_div(at.micros, SECOND) + zone * 60;
+	end = text_timestamp(to, local, (at.micros - floor_div(at.micros, SECOND) * SECOND) * 1000 + at.nanos, 9, ' ');
 	end += snprintf(end, 16, "%c%02d:%02d", zone < 0 ? '-' : '+', abs((int)zone) / 60, abs((int)zone) % 60);
 	duckdb_vector_assign_string_element_len(v, row, to, (idx_t)(end - to));
 	return true;
@@ -172,12 +174,14 @@ static bool look_at_exact(struct batch_column *col, struct str value)
 
 static bool look_at(struct batch_column *col, struct str value)
 {
-	int64_t n;
+	struct bind_instant at;
 
 	if (col->put == put_exact)
 		return look_at_exact(col, value);
-	if (col->put == put_time && col->bind->type != ENGINE_B_TIMESTAMP_LTZ)
-		col->fine = col->fine || (str_to_i64(value, &n) && n % 1000);
+	if (col->put != put_time || col->bind->type == ENGINE_B_TIMESTAMP_LTZ || !bind_read_instant(value, &at))
+		return true;
+	col->fine = col->fine || at.nanos;
+	col->far = col->far || !bind_instant_is_near(&at);
 	return true;
 }
 
@@ -189,6 +193,7 @@ static bool choose_type(struct task *t, struct batch_column *col)
 		col->put = put_big;
 		col->type = DUCKDB_TYPE_BIGINT;
 	}
+	col->fine = col->fine && !col->far; /* one column has one type */
 	if (col->fine)
 		col->type = col->type == DUCKDB_TYPE_TIME ? DUCKDB_TYPE_TIME_NS : DUCKDB_TYPE_TIMESTAMP_NS;
 	return true;

@@ -172,25 +172,36 @@ static bool bind_time(duckdb_prepared_statement st, idx_t at, struct str value)
 	return bind_made(st, at, duckdb_create_time_ns((duckdb_time_ns){ns}));
 }
 
-/* Whole microseconds as TIMESTAMP; what is finer as TIMESTAMP_NS, which few functions know. */
+bool bind_read_instant(struct str s, struct bind_instant *ret)
+{
+	const __int128 most = (__int128)INT64_MAX / 2 * 1000;
+	struct bind_decimal d;
+	__int128 micros;
+
+	if (!bind_read_decimal(s, &d) || d.scale || d.value > most || d.value < -most)
+		return false;
+	micros = d.value / 1000 - (d.value % 1000 < 0);
+	*ret = (struct bind_instant){(int64_t)micros, (int)(d.value - micros * 1000)};
+	return true;
+}
+
+/* Whole microseconds as TIMESTAMP, and what no TIMESTAMP_NS holds; what is finer as TIMESTAMP_NS, which few functions know. */
 static bool bind_ntz(duckdb_prepared_statement st, idx_t at, struct str value)
 {
-	int64_t ns;
+	struct bind_instant v;
 
-	if (!str_to_i64(value, &ns))
+	if (!bind_read_instant(value, &v))
 		return false;
-	if (ns % 1000 == 0)
-		return duckdb_bind_timestamp(st, at, (duckdb_timestamp){ns / 1000}) == DuckDBSuccess;
-	return bind_made(st, at, duckdb_create_timestamp_ns((duckdb_timestamp_ns){ns}));
+	if (v.nanos == 0 || !bind_instant_is_near(&v))
+		return duckdb_bind_timestamp(st, at, (duckdb_timestamp){v.micros}) == DuckDBSuccess;
+	return bind_made(st, at, duckdb_create_timestamp_ns((duckdb_timestamp_ns){v.micros * 1000 + v.nanos}));
 }
 
 static bool bind_instant(duckdb_prepared_statement st, idx_t at, struct str value)
 {
-	int64_t ns;
+	struct bind_instant v;
 
-	if (!str_to_i64(value, &ns))
-		return false;
-	return duckdb_bind_timestamp_tz(st, at, (duckdb_timestamp){floor_div(ns, 1000)}) == DuckDBSuccess;
+	return bind_read_instant(value, &v) && duckdb_bind_timestamp_tz(st, at, (duckdb_timestamp){v.micros}) == DuckDBSuccess;
 }
 
 /* "<ns> <offset minutes + 1440>" */
@@ -200,13 +211,13 @@ static bool bind_tz(duckdb_prepared_statement st, idx_t at, struct str value)
 	struct str rest = value, text = str_cut(&rest, ' ');
 	duckdb_logical_type type;
 	duckdb_value fields[3], made;
-	int64_t ns, offset, utc;
+	struct bind_instant v;
+	int64_t offset;
 
-	if (!str_to_i64(text, &ns) || !str_to_i64(rest, &offset) || offset < 0 || offset > 2 * OFFSET_ZERO)
+	if (!bind_read_instant(text, &v) || !str_to_i64(rest, &offset) || offset < 0 || offset > 2 * OFFSET_ZERO)
 		return false;
-	utc = floor_div(ns, 1000);
-	fields[0] = duckdb_create_timestamp((duckdb_timestamp){utc});
-	fields[1] = duckdb_create_int16((int16_t)(ns - utc * 1000));
+	fields[0] = duckdb_create_timestamp((duckdb_timestamp){v.micros});
+	fields[1] = duckdb_create_int16((int16_t)v.nanos);
 	fields[2] = duckdb_create_int16((int16_t)(offset - OFFSET_ZERO));
 	type = sf_zoned_type(SCALE);
 	made = duckdb_create_struct_value(type, fields);
