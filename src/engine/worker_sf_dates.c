@@ -81,7 +81,7 @@ static bool read_moment(struct sf_row *r, unsigned needs, const char *what, stru
 {
 	struct str s = str_trim(sf_text(r, 0));
 	const char *code = needs == FORMAT_HAS_DATE ? "100040/22007" : needs == FORMAT_HAS_TIME ? "100108/22007" : "100035/22007";
-	bool formatted = r->nargs > 1;
+	bool formatted = r->nargs > 1 && r->args[1].type == DUCKDB_TYPE_VARCHAR; /* a scale says nothing of a text */
 
 	*ret = (struct moment){0};
 	if (formatted && !compiled(r, sf_text(r, 1)))

@@ -163,3 +163,10 @@ create table main.attack_target (a int);
 
 drop macro table sf_show_tables;
 --! 003001 42501
+
+select to_timestamp('abc', 0);
+--! 100035 22007 Timestamp 'abc' is not recognized
+
+select try_to_timestamp_ltz('abc', 3) is null as a, to_timestamp_ntz('2020-01-01', 9)::date::varchar as b;
+--> A: boolean | B: text
+true | 2020-01-01
