@@ -266,6 +266,13 @@ static void through(struct plan *p, int type, int last, const struct written *w)
 	edit_behind(p, last, digits);
 }
 
+/* Text is hexadecimal to Snowflake, where DuckDB takes its bytes. */
+static void from_digits(struct plan *p, int from, int last)
+{
+	edit_before(p, from, S("to_binary("));
+	edit_behind(p, last, S(")"));
+}
+
 /* The first token of what the `::` at i casts, which goes on to `last`. */
 static int operand_of(struct plan *p, int i, int last)
 {
@@ -284,7 +291,11 @@ void plan_casts(struct plan *p)
 		int type = operator ? i + 1 : is_cast(p, i) ? cast_type(t, i + 1) : 0, last;
 		struct written w;
 
-		if (!type || type >= p->to || !read_type(t, type, p->to, &w) || w.n < 0)
+		if (!type || type >= p->to || !read_type(t, type, p->to, &w))
+			continue;
+		if (w.type->params == BYTES)
+			from_digits(p, operator ? operand_of(p, i, i - 1) : i + 2, operator ? i - 1 : type - 2);
+		if (w.n < 0)
 			continue;
 		last = operator ? type : t->v[i + 1].match;
 		if (w.type->params == CHARACTERS)

@@ -75,6 +75,8 @@ struct stmt_error *stmt_error_of_child(const struct stmt_error *inner, struct st
 	struct str head = shown_head(text, &cut);
 	struct stmt_error *e;
 
+	if (inner->kind == ERR_QUOTA || inner->kind == ERR_TOO_MANY) /* nothing of it was tried: "Too many requests" */
+		return stmt_error_copy(inner);
 	sql_line_column(script, at, &line, &column);
 	buf_fmt(&sf, "JavaScript execution error: Uncaught Execution of multiple statements failed on statement \"%.*s%s\""
 		     " (at line %d, position %d).\n%.*s in SYSTEM$MULTISTMT at '    throw `Execution of multiple statements failed on"
