@@ -154,20 +154,23 @@ static bool attach_main(struct call *c, duckdb_connection con)
 	return true;
 }
 
+/* Of catalogs, of rows on their way in, of databases; the gate refuses files to users. */
+static const char allowed_directories[] = "SET GLOBAL allowed_directories = ['sessions', 'incoming', '" DATABASES "']";
+/* What the worker itself changes later; the gate refuses SET to users. */
+static const char allowed_configs[] =
+	"SET GLOBAL allowed_configs = ['TimeZone', 'default_null_order', 'old_implicit_casting', 'threads', 'enable_progress_bar', "
+	"'enable_progress_bar_print', 'max_temp_directory_size']";
 static const char *const before_lock[] = {
 	"CREATE SCHEMA IF NOT EXISTS MAYFLY.PUBLIC",
 	"SET GLOBAL errors_as_json = true",
 	"SET GLOBAL TimeZone = 'UTC'",
 	"SET GLOBAL temp_directory = 'tmp'",
 	"SET GLOBAL catalog_error_max_schemas = 0", /* no suggestion names what another session has */
-	/* Of catalogs, of rows on their way in, of databases; the gate refuses files to users. */
-	"SET GLOBAL allowed_directories = ['sessions', 'incoming', '" DATABASES "']",
+	allowed_directories,
 	NULL,
 };
 static const char *const lock[] = {
-	/* What the worker itself changes later; the gate refuses SET to users. */
-	"SET GLOBAL allowed_configs = ['TimeZone', 'default_null_order', 'old_implicit_casting', 'threads', 'enable_progress_bar', "
-	"'enable_progress_bar_print', 'max_temp_directory_size']",
+	allowed_configs,
 	"SET GLOBAL enable_external_access = false",
 	"SET GLOBAL lock_configuration = true",
 	NULL,

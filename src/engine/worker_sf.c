@@ -101,7 +101,7 @@ static bool stored(const struct sf_row *r, idx_t i, duckdb_type type, __int128 *
 {
 	switch (type) {
 	case DUCKDB_TYPE_TINYINT:
-		*ret = AT(int8_t);
+		*ret = (int)AT(int8_t); /* signed */
 		return true;
 	case DUCKDB_TYPE_UTINYINT:
 		*ret = AT(uint8_t);

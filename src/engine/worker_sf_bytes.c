@@ -100,9 +100,7 @@ static void to_binary(struct sf_row *r)
 {
 	struct str format = r->nargs > 1 ? sf_text(r, 1) : S("hex");
 
-	if (r->args[0].type == DUCKDB_TYPE_BLOB) {
-		sf_put_text(r, sf_text(r, 0));
-	} else if (str_ieq(format, S("utf-8")) || str_ieq(format, S("utf8"))) {
+	if (r->args[0].type == DUCKDB_TYPE_BLOB || str_ieq(format, S("utf-8")) || str_ieq(format, S("utf8"))) {
 		sf_put_text(r, sf_text(r, 0));
 	} else if (str_ieq(format, S("base64"))) {
 		r->nargs = 1;

@@ -187,7 +187,7 @@ static void put_digits(struct buf *out, const struct variant_column *c, duckdb_t
 	__int128 v;
 
 	switch (store) {
-	case DUCKDB_TYPE_TINYINT: v = AT(int8_t, c, row); break;
+	case DUCKDB_TYPE_TINYINT: v = (int)AT(int8_t, c, row); break; /* signed */
 	case DUCKDB_TYPE_SMALLINT: v = AT(int16_t, c, row); break;
 	case DUCKDB_TYPE_INTEGER: v = AT(int32_t, c, row); break;
 	case DUCKDB_TYPE_BIGINT: v = AT(int64_t, c, row); break;

@@ -157,6 +157,7 @@ static bool quotient(__int128 a, __int128 b, int digits, __int128 *ret)
 {
 	unsigned __int128 n = (unsigned __int128)(a < 0 ? -a : a), d = (unsigned __int128)(b < 0 ? -b : b), q, rest;
 
+	INVARIANT(d != 0);
 	if (!__builtin_mul_overflow(n, (unsigned __int128)power_of_ten(digits), &rest)) { /* at once */
 		n = rest;
 		digits = 0;

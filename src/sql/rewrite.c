@@ -184,10 +184,9 @@ static void write_gap(struct writer *w, int i)
 	w->dropped = false;
 	if (last == ' ')
 		return;
-	if (dropped && last != '(' && k->kind != SQL_PUNCT)
-		buf_addc(&w->out, ' ');
-	else if (i > w->plan.from && (before->at + before->text.n < k->at || (before->kind != SQL_PUNCT && k->kind != SQL_PUNCT) ||
-				      (k->kind == SQL_OPERATOR && before->match >= 0 && before->match < i)))
+	if ((dropped && last != '(' && k->kind != SQL_PUNCT) ||
+	    (i > w->plan.from && (before->at + before->text.n < k->at || (before->kind != SQL_PUNCT && k->kind != SQL_PUNCT) ||
+				  (k->kind == SQL_OPERATOR && before->match >= 0 && before->match < i))))
 		buf_addc(&w->out, ' ');
 }
 

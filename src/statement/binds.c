@@ -6,12 +6,24 @@
  */
 #include "statement/statement_int.h"
 
-static const struct stmt_bind *find_bind(const struct stmt_ask *ask, struct str name)
+static struct str in_upper_case(struct arena *a, struct str name)
 {
-	for (int i = 0; i < ask->nbinds; i++)
-		if (str_ieq(ask->binds[i].name, name))
-			return &ask->binds[i];
-	return NULL;
+	char *to = arena_alloc(a, name.n + 1);
+
+	for (size_t i = 0; i < name.n; i++)
+		to[i] = ascii_upper(name.p[i]);
+	return str_from(to, name.n);
+}
+
+/* The first of a name counts. */
+static void index_binds(struct arena *a, const struct stmt_ask *ask, struct map *ret)
+{
+	for (int i = ask->nbinds - 1; i >= 0; i--) {
+		struct str name = in_upper_case(a, ask->binds[i].name);
+
+		map_del(ret, name);
+		map_put(ret, name, (void *)(uintptr_t)&ask->binds[i]);
+	}
 }
 
 /* The first placeholder token that stands for name i (a `?` counts itself). */
@@ -45,18 +57,33 @@ static bool no_bind(struct call *c, const struct sql_tokens *t, struct str name)
 	return fail_state(c, "42601", "002049");
 }
 
+enum { PLACEHOLDERS_MAX = 16384 }; /* of one statement, as Snowflake has it for lists */
+
+static bool too_many(struct call *c, int n)
+{
+	fail(c, ERR_SQL, "SQL compilation error:\nmaximum number of expressions in a list exceeded, expected at most %d, got %d",
+	     PLACEHOLDERS_MAX, n);
+	return fail_state(c, "42601", "001795");
+}
+
 bool stmt_bind_by_rewrite(struct call *c, const struct stmt_ask *ask, const struct sql_tokens *t, const struct sql_rewrite *rw,
 			  struct engine_ask *ret)
 {
 	struct engine_bind *v = ARENA_ARRAY(c->arena, struct engine_bind, (size_t)rw->placeholders + 1);
+	struct map by_name = {0};
+	bool ok = rw->placeholders <= PLACEHOLDERS_MAX || too_many(c, rw->placeholders);
 
-	for (int i = 0; i < rw->placeholders; i++) {
-		const struct stmt_bind *b = find_bind(ask, rw->names[i]);
+	index_binds(c->arena, ask, &by_name);
+	for (int i = 0; ok && i < rw->placeholders; i++) {
+		const struct stmt_bind *b = map_get(&by_name, in_upper_case(c->arena, rw->names[i]));
 
-		if (!b)
-			return no_bind(c, t, rw->names[i]);
-		v[i] = (struct engine_bind){.type = b->type, .value = b->value, .values = b->values};
+		ok = b || no_bind(c, t, rw->names[i]);
+		if (b)
+			v[i] = (struct engine_bind){.type = b->type, .value = b->value, .values = b->values};
 	}
+	map_close(&by_name);
+	if (!ok)
+		return false;
 	ret->binds = v;
 	ret->nbinds = rw->placeholders;
 	return true;
