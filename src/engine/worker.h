@@ -179,6 +179,16 @@ struct encoding {
 const struct encoding *encoding_of(duckdb_type type, bool json); /* NULL: not readable */
 void encode_row(struct buf *b, const struct column *cols, int n, idx_t row, struct str null);
 
+static inline void cell_set_null(duckdb_vector v, idx_t row)
+{
+	duckdb_vector_ensure_validity_writable(v);
+	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(v), row);
+}
+static inline int64_t floor_div(int64_t v, int64_t by) /* by > 0 */
+{
+	return v / by - (v % by < 0);
+}
+
 /* --- worker_text.c: texts of single values, without quotes, where there is room for TEXT_ROOM bytes --- */
 char *text_date(char *to, int32_t days);
 char *text_time(char *to, int64_t micros);

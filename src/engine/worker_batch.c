@@ -92,11 +92,6 @@ static bool put_boolean(const struct batch_column *col, duckdb_vector v, idx_t r
 	return yes || str_ieq(value, S("false")) || str_eq(value, S("0"));
 }
 
-static int64_t floor_div(int64_t v, int64_t by)
-{
-	return v / by - (v % by < 0);
-}
-
 static bool put_date(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
 {
 	int64_t ms, days;
@@ -295,8 +290,7 @@ static void put_cell(const struct batch_column *col, duckdb_vector v, idx_t row,
 {
 	if (value.p && col->put(col, v, row, value))
 		return;
-	duckdb_vector_ensure_validity_writable(v);
-	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(v), row);
+	cell_set_null(v, row);
 }
 
 static void binds_run(duckdb_function_info info, duckdb_data_chunk output)

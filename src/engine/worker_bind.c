@@ -144,11 +144,6 @@ static bool bind_made(duckdb_prepared_statement st, idx_t at, duckdb_value v)
 	return ok;
 }
 
-static int64_t floor_div(int64_t v, int64_t by)
-{
-	return v / by - (v % by < 0);
-}
-
 static bool bind_date(duckdb_prepared_statement st, idx_t at, struct str value)
 {
 	int64_t ms, days;

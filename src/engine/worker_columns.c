@@ -161,8 +161,7 @@ static void put_text(duckdb_data_chunk output, int column, idx_t row, struct str
 		duckdb_vector_assign_string_element_len(v, row, text.p, text.n);
 		return;
 	}
-	duckdb_vector_ensure_validity_writable(v);
-	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(v), row);
+	cell_set_null(v, row);
 }
 
 static void put_bool(duckdb_data_chunk output, int column, idx_t row, bool value)

@@ -44,11 +44,6 @@ static int offset_asked(struct cell_format *k, int64_t seconds)
 	return (int)offset;
 }
 
-static int64_t floor_div(int64_t v, int64_t by)
-{
-	return v / by - (v % by < 0);
-}
-
 /* Seconds that the zone's clocks are ahead of UTC. */
 static int offset_at(struct cell_format *k, int64_t seconds)
 {

@@ -16,12 +16,6 @@ static void wait_bind(duckdb_bind_info info)
 	duckdb_scalar_function_set_bind_data(info, (void *)connection, NULL);
 }
 
-static void put_null(duckdb_vector output, idx_t row)
-{
-	duckdb_vector_ensure_validity_writable(output);
-	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(output), row);
-}
-
 static void wait_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
 	struct worker *w = duckdb_scalar_function_get_extra_info(info);
@@ -34,7 +28,7 @@ static void wait_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 
 	for (idx_t i = 0; i < n; i++) {
 		if (valid && !duckdb_validity_row_is_valid(valid, i)) {
-			put_null(output, i);
+			cell_set_null(output, i);
 			continue;
 		}
 		if (!worker_wait(w, connection, seconds[i])) {

@@ -1,25 +1,11 @@
 /* worker_sf.c - rows of functions made DuckDB's: signatures, NULLs, errors, values in and out. */
 #include "engine/worker_sf.h"
 #include "engine/worker_sf_json.h"
+#include "engine/worker_sf_types.h"
 
 #include <stdio.h>
 
 /* --- types --- */
-/* As worker_sf_types.c registers it. */
-static duckdb_logical_type tz_type(void)
-{
-	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP),
-					 duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
-				      duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT)};
-	const char *names[] = {"utc", "nanos", "zone"};
-	duckdb_logical_type type = duckdb_create_struct_type(kids, names, COUNT_OF(kids));
-
-	for (size_t i = 0; i < COUNT_OF(kids); i++)
-		duckdb_destroy_logical_type(&kids[i]);
-	duckdb_logical_type_set_alias(type, "TIMESTAMP_TZ");
-	return type;
-}
-
 static duckdb_logical_type type_of(char letter)
 {
 	duckdb_logical_type array;
@@ -44,7 +30,7 @@ static duckdb_logical_type type_of(char letter)
 	case 'z':
 		return duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP_TZ);
 	case 'T':
-		return tz_type();
+		return sf_zoned_type(9);
 	case 'a':
 		array = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
 		duckdb_logical_type_set_alias(array, "SF_ARRAY");
@@ -182,8 +168,7 @@ void sf_put_number(struct sf_row *r, __int128 v)
 
 void sf_put_null(struct sf_row *r)
 {
-	duckdb_vector_ensure_validity_writable(r->output);
-	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(r->output), r->row);
+	cell_set_null(r->output, r->row);
 }
 
 void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...)

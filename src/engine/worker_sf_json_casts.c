@@ -7,6 +7,7 @@
 #include "engine/worker_sf_json_of.h"
 
 #include "engine/format.h"
+#include "engine/worker_sf_types.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,12 +19,6 @@ static bool fails(duckdb_function_info info, duckdb_vector out, idx_t row, const
 {
 	duckdb_cast_function_set_row_error(info, text, row, out);
 	return false;
-}
-
-static void put_null(duckdb_vector output, idx_t row)
-{
-	duckdb_vector_ensure_validity_writable(output);
-	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(output), row);
 }
 
 static void put_text(duckdb_vector out, idx_t row, struct str s)
@@ -45,7 +40,7 @@ static bool from_any(duckdb_function_info info, idx_t n, duckdb_vector in, duckd
 		buf_clear(&text);
 		variant_put(&text, &c, i);
 		if (variant_column_null(&c, i))
-			put_null(out, i);
+			cell_set_null(out, i);
 		else
 			put_text(out, i, buf_str(&text));
 	}
@@ -74,7 +69,7 @@ static bool array_from_any(duckdb_function_info info, idx_t n, duckdb_vector in,
 		if (wrapped)
 			buf_addc(&text, ']');
 		if (variant_column_null(&c, i) || variant_sql_null(v))
-			put_null(out, i);
+			cell_set_null(out, i);
 		else
 			put_text(out, i, wrapped ? buf_str(&text) : str_tail(buf_str(&text), 1));
 	}
@@ -92,7 +87,7 @@ static bool object_from_any(duckdb_function_info info, idx_t n, duckdb_vector in
 		buf_clear(&text);
 		variant_put(&text, &c, i);
 		if (variant_column_null(&c, i) || variant_sql_null(buf_str(&text))) {
-			put_null(out, i);
+			cell_set_null(out, i);
 			continue;
 		}
 		if (variant_kind(buf_str(&text)) == VARIANT_OBJECT) {
@@ -396,12 +391,12 @@ static bool to_plain(duckdb_function_info info, idx_t n, duckdb_vector in, duckd
 		struct str v;
 
 		if (variant_column_null(&c, i)) {
-			put_null(out, i);
+			cell_set_null(out, i);
 			continue;
 		}
 		v = variant_column_text(&c, i);
 		if (variant_sql_null(v))
-			put_null(out, i);
+			cell_set_null(out, i);
 		else if (!o->put(&t, v, i))
 			ok = refuse(&t, o, v, i);
 	}
@@ -456,25 +451,10 @@ static void add_ins(struct rig *r, duckdb_logical_type from)
 	add(r, from, r->object, EXPLICIT, NULL, object_from_any);
 }
 
-/* As worker_sf_types.c registers it. */
-static duckdb_logical_type instant(void)
-{
-	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP),
-					 duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
-				      duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT)};
-	const char *names[] = {"utc", "nanos", "zone"};
-	duckdb_logical_type type = duckdb_create_struct_type(kids, names, COUNT_OF(kids));
-
-	for (size_t i = 0; i < COUNT_OF(kids); i++)
-		duckdb_destroy_logical_type(&kids[i]);
-	duckdb_logical_type_set_alias(type, "TIMESTAMP_TZ");
-	return type;
-}
-
 static duckdb_logical_type type_of(const struct out_of *o)
 {
 	if (o->type == DUCKDB_TYPE_STRUCT)
-		return instant();
+		return sf_zoned_type(9);
 	return o->alias ? named(o->alias) : duckdb_create_logical_type(o->type);
 }
 

@@ -47,18 +47,12 @@ static bool room_for_row(struct flat *f)
 	return true;
 }
 
-static void put_null(duckdb_vector v, idx_t row)
-{
-	duckdb_vector_ensure_validity_writable(v);
-	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(v), row);
-}
-
 static void put_text(struct flat *f, int cell, struct str s)
 {
 	if (s.p)
 		duckdb_vector_assign_string_element_len(f->cells[cell], f->n, s.p, s.n);
 	else
-		put_null(f->cells[cell], f->n);
+		cell_set_null(f->cells[cell], f->n);
 }
 
 struct found {
@@ -77,7 +71,7 @@ static void put_row(struct flat *f, const struct found *r)
 	put_text(f, PATH, str_from(f->path.p ? f->path.p : "", f->path.n));
 	((int64_t *)duckdb_vector_get_data(f->cells[INDEX]))[f->n] = r->index;
 	if (r->index < 0)
-		put_null(f->cells[INDEX], f->n);
+		cell_set_null(f->cells[INDEX], f->n);
 	put_text(f, VALUE, r->value.p && variant_kind(r->value) != VARIANT_UNDEFINED ? r->value : (struct str){NULL, 0});
 	put_text(f, THIS, r->this);
 	f->n++;

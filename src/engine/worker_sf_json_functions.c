@@ -161,18 +161,12 @@ static bool arguments(struct chunk *k, idx_t row)
 	return true;
 }
 
-static void put_null(duckdb_vector output, idx_t row)
-{
-	duckdb_vector_ensure_validity_writable(output);
-	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(output), row);
-}
-
 static void put_result(struct variant_call *f, duckdb_vector output, idx_t row)
 {
 	void *to = duckdb_vector_get_data(output);
 
 	if (f->null)
-		put_null(output, row);
+		cell_set_null(output, row);
 	else if (f->fn->gives == GIVES_BOOLEAN)
 		((bool *)to)[row] = f->number != 0;
 	else if (f->fn->gives == GIVES_BIGINT)

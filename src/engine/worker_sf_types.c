@@ -35,12 +35,6 @@ static struct zoned_vector zoned_of(duckdb_vector v)
 	return z;
 }
 
-static void put_null(duckdb_vector v, idx_t row)
-{
-	duckdb_vector_ensure_validity_writable(v);
-	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(v), row);
-}
-
 static bool is_null(duckdb_vector v, idx_t row)
 {
 	uint64_t *valid = duckdb_vector_get_validity(v);
@@ -60,7 +54,7 @@ typedef void row_fn(struct casting *k, idx_t row);
 static void zoned_null(struct zoned_vector *z, idx_t row)
 {
 	for (size_t i = 0; i < COUNT_OF(z->kids); i++)
-		put_null(z->kids[i], row);
+		cell_set_null(z->kids[i], row);
 }
 
 static bool cast_rows(duckdb_function_info info, idx_t n, duckdb_vector from, duckdb_vector to, row_fn *row)
@@ -81,7 +75,7 @@ static bool cast_rows(duckdb_function_info info, idx_t n, duckdb_vector from, du
 			row(&k, i);
 			continue;
 		}
-		put_null(to, i);
+		cell_set_null(to, i);
 		if (makes_zoned)
 			zoned_null(&k.zoned, i);
 	}
@@ -100,11 +94,6 @@ static bool cast_rows(duckdb_function_info info, idx_t n, duckdb_vector from, du
 #define IN(type, k, i) (((const type *)duckdb_vector_get_data((k)->from))[i])
 
 /* --- values --- */
-static int64_t floor_div(int64_t v, int64_t by)
-{
-	return v / by - (v % by < 0);
-}
-
 static int64_t cut_off(int64_t micros, int64_t unit)
 {
 	return unit > 1 ? floor_div(micros, unit) * unit : micros;
@@ -200,7 +189,7 @@ static bool zoned_to_zoned(duckdb_function_info info, idx_t n, duckdb_vector fro
 
 	for (idx_t i = 0; i < n; i++) {
 		if (is_null(from, i)) {
-			put_null(to, i);
+			cell_set_null(to, i);
 			zoned_null(&out, i);
 			continue;
 		}
@@ -423,7 +412,7 @@ static void zone_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 	(void)info;
 	for (idx_t i = 0; i < n; i++) {
 		if (is_null(from, i))
-			put_null(output, i);
+			cell_set_null(output, i);
 		else
 			out[i] = z.zone[i];
 	}
@@ -439,7 +428,7 @@ static void name_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 	(void)info;
 	for (idx_t i = 0; i < n; i++) {
 		if (is_null(from, i)) {
-			put_null(output, i);
+			cell_set_null(output, i);
 			continue;
 		}
 		buf_clear(&name);
