@@ -4,7 +4,7 @@
  *                               └──its worker ended (memory)──▶ lost
  *
  * Memory catalogs hang on the link that holds them and keep it; see link.c. Not here: what a worker does with one
- * (worker_catalog.c). What a worker says of a catalog is checked here.
+ * (engine/worker/catalog.c). What a worker says of a catalog is checked here.
  *
  * Threads: the door's functions from any; catalog_admit and what follows on the loop.
  */

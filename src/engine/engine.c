@@ -1,7 +1,7 @@
 /* engine.c - the door's server side: tasks in, cancel, start and stop.
  *
  * Not here: a tenant's queue (lane.c), a worker process (link.c), what a
- * worker does (worker_*.c).
+ * worker does (worker/).
  */
 #include "engine/engine_int.h"
 

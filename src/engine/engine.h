@@ -16,7 +16,7 @@
 #include "engine/catalog.h"
 #include "engine/files.h"
 #include "engine/format.h"
-#include "engine/pg_layers.h"
+#include "engine/pg/layers.h"
 #include "engine/records.h"
 #include "engine/result.h"
 #include "exec/exec.h"

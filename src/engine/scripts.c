@@ -2,7 +2,7 @@
  *
  *   open ──first statement sent──▶ held by a link ──engine_script_end(), or the worker's end──▶ gone
  *
- * A statement of one that is gone is not sent. Not here: the connections (worker_scripts.c).
+ * A statement of one that is gone is not sent. Not here: the connections (engine/worker/scripts.c).
  *
  * Threads: entries are under the engine's lock.
  */

@@ -2,7 +2,7 @@
  *
  * A macro named like an operator takes its place wherever `_sf.main` is on the
  * search path; DuckDB's own stays reachable in `system.main`. Names that begin
- * with SF_ are ours: macros, and C functions of the worker (worker_sf*.c).
+ * with SF_ are ours: macros, and C functions of the worker (engine/functions/).
  * A macro has overloads by count of arguments only: a placeholder's type is not
  * known when a statement is prepared, which DuckDB's macros mind and its
  * functions do not. So types are told apart by overloads of C functions, and

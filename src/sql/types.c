@@ -3,7 +3,7 @@
  * NUMBER is DECIMAL(38,0); INT and its family are BIGINT, which is what fits 64
  * bits faster. A length of texts or bytes is a CHECK of the column that CREATE
  * TABLE makes; a cast cuts a text off. Digits of a second are types of our own
- * (worker_sf_types.c): a cast to one goes through DuckDB's type, which knows
+ * (engine/functions/types.c): a cast to one goes through DuckDB's type, which knows
  * the time zone.
  */
 #include "sql/dialect_int.h"

@@ -186,9 +186,8 @@ static struct building *next_of_round(struct views *v)
 	return found;
 }
 
-static void renew_all(void *arg)
+static void renew_round(struct views *v)
 {
-	struct views *v = arg;
 	struct building *b;
 
 	pthread_mutex_lock(&v->lock);
@@ -201,7 +200,15 @@ static void renew_all(void *arg)
 		pthread_cond_broadcast(&v->renewed);
 		pthread_mutex_unlock(&v->lock);
 	}
-	views_leave(v, &v->renewer);
+}
+
+static void renew_all(void *arg)
+{
+	struct views *v = arg;
+
+	do
+		renew_round(v);
+	while (!views_leave_unless(v, &v->renewer, &v->renew_again));
 }
 
 void attempts_renew(void *arg)
@@ -211,6 +218,7 @@ void attempts_renew(void *arg)
 
 	pthread_mutex_lock(&v->lock);
 	begin = !v->stopping && !list_empty(&v->building) && !list_linked(&v->renewer);
+	v->renew_again = list_linked(&v->renewer); /* a slow store must not cost the next round, too */
 	if (begin)
 		list_add_tail(&v->sweeps, &v->renewer);
 	pthread_mutex_unlock(&v->lock);

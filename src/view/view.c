@@ -106,13 +106,12 @@ struct views *views_open(struct call *c, const struct views_options *o)
 	return v;
 }
 
-/* Whoever leaves last tells it, and does not touch the room again. */
-void views_leave(struct views *v, struct list *node)
+/* With the lock, which it gives back. Whoever leaves last tells it, and does not touch the room again. */
+static void leave(struct views *v, struct list *node)
 {
 	exec_fn *told = NULL;
 	void *arg;
 
-	pthread_mutex_lock(&v->lock);
 	list_del(node);
 	if (v->stopping && list_empty(&v->ops) && list_empty(&v->sweeps)) {
 		told = v->told;
@@ -122,6 +121,24 @@ void views_leave(struct views *v, struct list *node)
 	pthread_mutex_unlock(&v->lock);
 	if (told)
 		told(arg);
+}
+
+void views_leave(struct views *v, struct list *node)
+{
+	pthread_mutex_lock(&v->lock);
+	leave(v, node);
+}
+
+bool views_leave_unless(struct views *v, struct list *node, bool *again)
+{
+	pthread_mutex_lock(&v->lock);
+	if (*again && !v->stopping) {
+		*again = false;
+		pthread_mutex_unlock(&v->lock);
+		return false;
+	}
+	leave(v, node);
+	return true;
 }
 
 /* One that is not canceled yet, held. */

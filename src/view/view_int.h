@@ -32,6 +32,7 @@ struct views {
 	struct list building;          /* attempts.c's */
 	pthread_cond_t renewed;
 	unsigned renewals;
+	bool renew_again;              /* a round became due while one is under way */
 	struct map deadlines;          /* deadlines.c's, by the session's id */
 	struct list over;
 	bool stopping;
@@ -49,6 +50,7 @@ int64_t views_late_ms(const struct views *v);        /* whoever began something 
 /* A snapshot may go when its successor is older: longest session + longest read + skew + grace. */
 int64_t views_successor_age_ms(const struct views *v);
 void views_leave(struct views *v, struct list *node); /* out of the list of what runs; a stop may be over, and the room gone */
+bool views_leave_unless(struct views *v, struct list *node, bool *again); /* false: it was said to be done again, and is not left */
 
 /* --- keys.c: of the call's tenant; no slash at the end of a prefix --- */
 bool view_id_check(struct call *c, const char *what, struct str id) NODISCARD; /* ERR_INVALID_FIELD: as the contract's space_id */

@@ -1,7 +1,7 @@
 /* rows_fuzz.c - any bytes as JSON, NDJSON or CSV rows; the first byte chooses the
  * format. Fed in one piece or byte by byte, the outcome is the same.
  */
-#include "engine/worker_rows.h"
+#include "engine/worker/rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -3,11 +3,10 @@ import json
 import os
 import time
 
-from mayfly import SANITIZED, until
+from mayfly import until
 from session import listed
 from space import Space, files_below
 
-IN_TIME = 20 if SANITIZED else 5  # seconds
 LONG = "SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3"
 ASYNC = {"Prefer": "respond-async"}
 
@@ -36,8 +35,8 @@ def test_sessions_end_without_traffic(server):
     time.sleep(0.5)  # nothing is to come
     assert all(map(os.path.exists, documents))
     one.client.advance(1.01)
-    until(lambda: not any(map(os.path.exists, documents)), "the documents to go", IN_TIME)
-    until(lambda: not [f for f in files_below(views) if entry["id"] not in f], "the view of a session's own text to go", IN_TIME)
+    until(lambda: not any(map(os.path.exists, documents)), "the documents to go")
+    until(lambda: not [f for f in files_below(views) if entry["id"] not in f], "the view of a session's own text to go")
     assert stays.all() == [[1]]
 
     def ends():
@@ -53,7 +52,7 @@ def test_a_session_of_ones_own_text_takes_its_view_along(server):
     views = os.path.join(space_folder(one, space), "materialized_views")
     assert files_below(views)
     assert s.close().status == 204
-    until(lambda: not files_below(views), "the view to go", IN_TIME)
+    until(lambda: not files_below(views), "the view to go")
 
 
 def test_killed_while_it_builds_and_started_again(killable):
@@ -103,6 +102,6 @@ def test_a_long_build_is_renewed(server):
     first = stored_json(stored)["_building_until_ms"]
     for turned in range(8, 49, 8):
         one.client.advance(8)
-        until(lambda turned=turned: stored_json(stored)["_building_until_ms"] >= first + turned * 1000 - 1000, "the renewal", IN_TIME)
+        until(lambda turned=turned: stored_json(stored)["_building_until_ms"] >= first + turned * 1000 - 1000, "the renewal")
         assert space.get_sql(made["id"]).json["view"]["state"] == "building"
     assert space.delete("sql", made["id"]).status == 204

@@ -4,7 +4,7 @@
 
 #include "engine/engine.h"
 #include "engine/wire.h"
-#include "engine/worker.h"
+#include "engine/worker/worker.h"
 
 #include "folder.h"
 #include "test.h"

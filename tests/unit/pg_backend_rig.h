@@ -6,7 +6,7 @@
 #ifndef MAYFLY_TEST_PG_BACKEND_RIG_H
 #define MAYFLY_TEST_PG_BACKEND_RIG_H
 
-#include "engine/pg_layers.h"
+#include "engine/pg/layers.h"
 
 #include "pg_rig.h"
 

@@ -1,5 +1,5 @@
 /* pg_hostile_test.c - servers that are no PostgreSQL: silence, garbage, floods, lies. Nothing hangs, all that is kept is JSON. */
-#include "engine/pg.h"
+#include "engine/pg/pg.h"
 #include "json/json.h"
 
 #include "folder.h"

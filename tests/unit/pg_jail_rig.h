@@ -2,7 +2,7 @@
 #ifndef MAYFLY_TEST_PG_JAIL_RIG_H
 #define MAYFLY_TEST_PG_JAIL_RIG_H
 
-#include "engine/pg_jail_layer.h"
+#include "engine/pg/jail_layer.h"
 
 #include "pg_backend_rig.h"
 

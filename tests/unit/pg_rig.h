@@ -5,7 +5,7 @@
 #ifndef MAYFLY_TEST_PG_RIG_H
 #define MAYFLY_TEST_PG_RIG_H
 
-#include "engine/pg.h"
+#include "engine/pg/pg.h"
 
 #include "folder.h"
 

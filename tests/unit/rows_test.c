@@ -1,5 +1,5 @@
 /* rows_test.c - readers of JSON, NDJSON and CSV rows, and of the values in them. */
-#include "engine/worker_rows.h"
+#include "engine/worker/rows.h"
 
 #include <math.h>
 #include <stdio.h>

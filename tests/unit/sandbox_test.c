@@ -3,7 +3,7 @@
  * Each attempt is made in a child that is inside the sandbox, aimed at this
  * process or its folder, which the sandbox does not know.
  */
-#include "engine/worker.h"
+#include "engine/worker/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* sf_functions_test.c - Snowflake's functions as C calls them: exact numbers, and SQL over columns of every kind. */
-#include "engine/worker_sf.h"
+#include "engine/functions/functions.h"
 
 #include "test.h"
 

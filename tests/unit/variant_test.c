@@ -1,6 +1,6 @@
 /* variant_test.c - the text of VARIANT values: parsed, walked, compared, whatever the bytes. */
 #include "engine/json_text.h"
-#include "engine/worker_sf_json.h"
+#include "engine/functions/json.h"
 
 #include <stdio.h>
 

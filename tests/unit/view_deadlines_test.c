@@ -341,6 +341,30 @@ static void test_a_renewal_never_overwrites_the_end(void **state)
 	assert_int_equal(seen_by(f, f->a.views, id).view.state, VIEW_READY);
 }
 
+/* A round that is due while the one before is still at the store comes right after it. */
+static void test_a_renewal_that_is_due_during_another_comes(void **state)
+{
+	struct fixture *f = *state;
+	static struct holding h; /* server b is closed after the test */
+	int64_t due;
+	struct str id;
+
+	open_holding(f, &h);
+	id = save_behind(f);
+	wait_true(&h.build_held);
+	h.renewal = "/sql/";
+	attempts_renew(f->b.views);
+	wait_true(&h.renewal_held);
+	clock_advance(RENEW_MS);
+	due = clock_wall_ms();
+	attempts_renew(f->b.views);
+	atomic_store(&h.renewal_free, true);
+	for (int i = 0; i < TRIES && renews(f->b.views); i++)
+		poll(NULL, 0, WAITED_MS);
+	assert_true(stored_attempt(f, id).until_ms >= due + ATTEMPT_MS);
+	atomic_store(&h.build_free, true);
+}
+
 /* --- sessions --- */
 
 struct timed { /* a room with a loop that looks after its leases */
@@ -501,6 +525,7 @@ int main(void)
 		CASE(test_a_slow_build_is_renewed), CASE(test_a_build_that_nobody_renews_has_failed),
 		CASE(test_a_server_that_is_started_again), CASE(test_an_update_whose_server_is_gone),
 		CASE(test_another_attempt_is_left_alone), CASE(test_a_renewal_never_overwrites_the_end),
+		CASE(test_a_renewal_that_is_due_during_another_comes),
 		CASE(test_sessions_end_at_their_time), CASE(test_own_sql_that_another_session_uses_stays),
 		CASE(test_sessions_that_end_before),
 	};

@@ -1,0 +1,471 @@
+/* dates.c - Snowflake's dates, times and time stamps: out of texts and numbers, into texts, told apart by type.
+ *
+ * A TIMESTAMP is what a clock shows, in microseconds; what a time zone says of it is DuckDB's business (helper_dates.def).
+ */
+#include "engine/functions/functions.h"
+
+#define MICROS_OF_DAY 86400000000LL
+
+enum epoch_size { SECONDS = 0, MILLIS = 3, MICROS = 6, NANOS = 9 };
+
+/* --- formats: the last one is kept, most are the same in each row --- */
+static bool compiled(struct sf_row *r, struct str text)
+{
+	struct str bad;
+
+	if (r->format_text.p && str_eq(buf_str(&r->format_text), text))
+		return true;
+	if (!format_compile(text, &r->format, &bad)) {
+		sf_fails(r, "100096/22007", "Invalid date/time format: '%.*s'", SARG(str_head(text, 200)));
+		return false;
+	}
+	buf_clear(&r->format_text);
+	buf_add(&r->format_text, text);
+	(void)buf_room(&r->format_text, 1); /* an empty one is kept as well */
+	return true;
+}
+
+/* --- texts --- */
+/* A text of digits is an epoch, in units that its size tells. */
+static int epoch_unit(int64_t v)
+{
+	int64_t size = v < 0 ? -v : v;
+
+	if (size < 31536000000LL)
+		return SECONDS;
+	if (size < 31536000000000LL)
+		return MILLIS;
+	return size < 31536000000000000LL ? MICROS : NANOS;
+}
+
+static int64_t floor_by(int64_t v, int64_t by)
+{
+	return v / by - (v % by < 0);
+}
+
+static bool micros_of_epoch(__int128 v, int unit, int64_t *ret)
+{
+	__int128 micros;
+
+	for (micros = v; unit < MICROS; unit++)
+		if (__builtin_mul_overflow(micros, 10, &micros))
+			return false;
+	for (; unit > MICROS; unit--)
+		micros = micros / 10 - (micros % 10 < 0);
+	if (micros > INT64_MAX / 2 || micros < INT64_MIN / 2)
+		return false;
+	*ret = (int64_t)micros;
+	return true;
+}
+
+struct moment {
+	struct format_time time;
+	unsigned has;
+	bool epoch;
+};
+
+static bool read_epoch(struct str s, struct moment *ret)
+{
+	int64_t v, micros;
+
+	if (!str_to_i64(s, &v) || !micros_of_epoch(v, epoch_unit(v), &micros))
+		return false;
+	*ret = (struct moment){.has = FORMAT_HAS_DATE | FORMAT_HAS_TIME, .epoch = true};
+	ret->time.days = floor_by(micros, MICROS_OF_DAY);
+	ret->time.nanos = (micros - ret->time.days * MICROS_OF_DAY) * 1000;
+	return true;
+}
+
+/* Argument 0 as argument 1 says, or as AUTO. `what`: of the error. */
+static bool read_moment(struct sf_row *r, unsigned needs, const char *what, struct moment *ret)
+{
+	struct str s = str_trim(sf_text(r, 0));
+	const char *code = needs == FORMAT_HAS_DATE ? "100040/22007" : needs == FORMAT_HAS_TIME ? "100108/22007" : "100035/22007";
+	bool formatted = r->nargs > 1 && r->args[1].type == DUCKDB_TYPE_VARCHAR; /* a scale says nothing of a text */
+
+	*ret = (struct moment){0};
+	if (formatted && !compiled(r, sf_text(r, 1)))
+		return false;
+	formatted = formatted && !r->format.automatic;
+	if (formatted) {
+		if (format_read(&r->format, s, &ret->time, &ret->has))
+			return true;
+		sf_fails(r, "100096/22007", "Can't parse '%.*s' as %s with format '%.*s'", SARG(str_head(s, 200)), what,
+			 SARG(str_head(sf_text(r, 1), 200)));
+		return false;
+	}
+	if ((format_read_auto(s, &ret->time, &ret->has) && (ret->has & needs)) || read_epoch(s, ret))
+		return true;
+	sf_fails(r, code, "%c%s '%.*s' is not recognized", ascii_upper(what[0]), what + 1, SARG(str_head(s, 200)));
+	return false;
+}
+
+static int64_t micros_of(const struct moment *m)
+{
+	return m->time.days * MICROS_OF_DAY + m->time.nanos / 1000;
+}
+
+/* --- to dates, times and time stamps --- */
+static void to_date(struct sf_row *r)
+{
+	struct moment m;
+
+	if (r->args[0].type == DUCKDB_TYPE_DATE)
+		sf_put_days(r, sf_days(r, 0));
+	else if (r->args[0].type == DUCKDB_TYPE_TIMESTAMP)
+		sf_put_days(r, (int32_t)floor_by(sf_int(r, 0), MICROS_OF_DAY));
+	else if (read_moment(r, FORMAT_HAS_DATE, "date", &m))
+		sf_put_days(r, (int32_t)m.time.days);
+}
+
+static void to_time(struct sf_row *r)
+{
+	struct moment m;
+
+	if (r->args[0].type == DUCKDB_TYPE_TIME)
+		sf_put_int(r, sf_int(r, 0));
+	else if (r->args[0].type == DUCKDB_TYPE_TIMESTAMP)
+		sf_put_int(r, sf_int(r, 0) - floor_by(sf_int(r, 0), MICROS_OF_DAY) * MICROS_OF_DAY);
+	else if (read_moment(r, FORMAT_HAS_TIME, "time", &m))
+		sf_put_int(r, m.time.nanos / 1000);
+}
+
+/* A number counts seconds, or what its second argument says. */
+static bool epoch_of(struct sf_row *r, int64_t *ret)
+{
+	int64_t unit = r->nargs > 1 ? sf_int(r, 1) : SECONDS;
+	__int128 v;
+	int scale;
+
+	if (!sf_number(r, 0, &v, &scale))
+		sf_fails(r, SF_BAD_ARGUMENT, "Invalid argument types for function: a number, a text or a time stamp is needed");
+	else if (unit < 0 || unit > NANOS)
+		sf_fails(r, SF_BAD_VALUE, "Scale of a time stamp must be between 0 and 9");
+	else if (!micros_of_epoch(v, (int)unit + scale, ret))
+		sf_fails(r, "100046/22003", "Timestamp is out of range");
+	else
+		return true;
+	return false;
+}
+
+static void to_ntz(struct sf_row *r)
+{
+	struct moment m;
+	int64_t micros;
+
+	switch (r->args[0].type) {
+	case DUCKDB_TYPE_DATE:
+		sf_put_int(r, sf_days(r, 0) * MICROS_OF_DAY);
+		break;
+	case DUCKDB_TYPE_TIMESTAMP:
+	case DUCKDB_TYPE_TIME: /* of 1970-01-01 */
+		sf_put_int(r, sf_int(r, 0));
+		break;
+	case DUCKDB_TYPE_DOUBLE:
+		sf_put_int(r, (int64_t)(sf_double(r, 0) * 1e6));
+		break;
+	case DUCKDB_TYPE_VARCHAR:
+		if (read_moment(r, FORMAT_HAS_DATE | FORMAT_HAS_TIME, "timestamp", &m))
+			sf_put_int(r, micros_of(&m));
+		break;
+	default:
+		if (epoch_of(r, &micros))
+			sf_put_int(r, micros);
+	}
+}
+
+/* The moment in UTC, where a text has an offset or a number counts from the epoch; else NULL. */
+static void to_utc(struct sf_row *r)
+{
+	struct moment m;
+	int64_t micros;
+
+	switch (r->args[0].type) {
+	case DUCKDB_TYPE_DATE:
+	case DUCKDB_TYPE_TIMESTAMP:
+	case DUCKDB_TYPE_TIME:
+	case DUCKDB_TYPE_TIMESTAMP_TZ:
+		sf_put_null(r);
+		break;
+	case DUCKDB_TYPE_VARCHAR:
+		if (!read_moment(r, FORMAT_HAS_DATE | FORMAT_HAS_TIME, "timestamp", &m))
+			break;
+		if (m.epoch || (m.has & FORMAT_HAS_ZONE))
+			sf_put_int(r, micros_of(&m) - m.time.offset_minutes * 60000000LL);
+		else
+			sf_put_null(r);
+		break;
+	default:
+		if (epoch_of(r, &micros))
+			sf_put_int(r, micros);
+	}
+}
+
+/* Minutes of the offset that a text has; NULL without one. */
+static void offset_in(struct sf_row *r)
+{
+	struct moment m;
+
+	if (!read_moment(r, FORMAT_HAS_DATE | FORMAT_HAS_TIME, "timestamp", &m))
+		return;
+	if (m.has & FORMAT_HAS_ZONE)
+		sf_put_int(r, m.time.offset_minutes);
+	else
+		sf_put_null(r);
+}
+
+/* --- told apart by type: itself, what a text says, or NULL --- */
+static void same_days(struct sf_row *r)
+{
+	sf_put_days(r, sf_days(r, 0));
+}
+
+static void same_int(struct sf_row *r)
+{
+	sf_put_int(r, sf_int(r, 0));
+}
+
+static void same_text(struct sf_row *r)
+{
+	sf_put_text(r, sf_text(r, 0));
+}
+
+static void no_value(struct sf_row *r)
+{
+	sf_put_null(r);
+}
+
+/* --- back to the type that a moment had: (what was reckoned, the moment) --- */
+static void as_days(struct sf_row *r)
+{
+	if (r->args[0].type == DUCKDB_TYPE_DATE)
+		sf_put_days(r, sf_days(r, 0));
+	else
+		sf_put_days(r, (int32_t)floor_by(sf_int(r, 0), MICROS_OF_DAY));
+}
+
+static void as_time(struct sf_row *r)
+{
+	int64_t micros = sf_int(r, 0);
+
+	sf_put_int(r, micros - floor_by(micros, MICROS_OF_DAY) * MICROS_OF_DAY);
+}
+
+static void put_tz(struct sf_row *r, int64_t utc, int16_t nanos, int16_t zone)
+{
+	duckdb_vector utcs = duckdb_struct_vector_get_child(r->output, 0), below = duckdb_struct_vector_get_child(r->output, 1);
+	duckdb_vector zones = duckdb_struct_vector_get_child(r->output, 2);
+
+	((int64_t *)duckdb_vector_get_data(utcs))[r->row] = utc;
+	((int16_t *)duckdb_vector_get_data(below))[r->row] = nanos;
+	((int16_t *)duckdb_vector_get_data(zones))[r->row] = zone;
+}
+
+static int16_t tz_short(struct sf_row *r, idx_t argument, idx_t child)
+{
+	duckdb_vector v = duckdb_data_chunk_get_vector(r->input, argument);
+
+	return ((const int16_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(v, child)))[r->row];
+}
+
+static int64_t tz_utc(struct sf_row *r, idx_t argument)
+{
+	duckdb_vector v = duckdb_data_chunk_get_vector(r->input, argument);
+
+	return ((const int64_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(v, 0)))[r->row];
+}
+
+static void as_tz(struct sf_row *r)
+{
+	int16_t zone = tz_short(r, 1, 2);
+
+	put_tz(r, sf_int(r, 0) - zone * 60000000LL, tz_short(r, 1, 1), zone);
+}
+
+static void tz_wall(struct sf_row *r)
+{
+	sf_put_int(r, tz_utc(r, 0) + tz_short(r, 0, 2) * 60000000LL);
+}
+
+static void tz_days(struct sf_row *r)
+{
+	sf_put_days(r, (int32_t)floor_by(tz_utc(r, 0) + tz_short(r, 0, 2) * 60000000LL, MICROS_OF_DAY));
+}
+
+static void tz_time(struct sf_row *r)
+{
+	int64_t wall = tz_utc(r, 0) + tz_short(r, 0, 2) * 60000000LL;
+
+	sf_put_int(r, wall - floor_by(wall, MICROS_OF_DAY) * MICROS_OF_DAY);
+}
+
+static void tz_instant(struct sf_row *r)
+{
+	sf_put_int(r, tz_utc(r, 0));
+}
+
+static void same_tz(struct sf_row *r)
+{
+	put_tz(r, tz_utc(r, 0), tz_short(r, 0, 1), tz_short(r, 0, 2));
+}
+
+/* (instant in UTC, minutes of its offset) */
+static void make_tz(struct sf_row *r)
+{
+	put_tz(r, sf_int(r, 0), 0, (int16_t)sf_int(r, 1));
+}
+
+static void tz_zone(struct sf_row *r)
+{
+	sf_put_int(r, tz_short(r, 0, 2));
+}
+
+/* Numbers are none. It is there for NULL itself, which this type is the nearest to. */
+static void no_moment(struct sf_row *r)
+{
+	sf_fails(r, SF_BAD_ARGUMENT, "Invalid argument types for function: a date, a time or a time stamp is needed");
+}
+
+/* --- into texts --- */
+static void civil(struct sf_row *r, struct format_time *ret)
+{
+	int64_t micros;
+
+	*ret = (struct format_time){0};
+	if (r->args[0].type == DUCKDB_TYPE_DATE) {
+		ret->days = sf_days(r, 0);
+		return;
+	}
+	micros = sf_int(r, 0);
+	ret->days = floor_by(micros, MICROS_OF_DAY);
+	ret->nanos = (micros - ret->days * MICROS_OF_DAY) * 1000;
+}
+
+enum { SCALE = 9 /* of a bare FF */ };
+
+static struct str own_form(duckdb_type type)
+{
+	if (type == DUCKDB_TYPE_DATE)
+		return S("YYYY-MM-DD");
+	return type == DUCKDB_TYPE_TIME ? S("HH24:MI:SS") : S("YYYY-MM-DD HH24:MI:SS.FF3");
+}
+
+void sf_moment_text(struct sf_row *r)
+{
+	struct str text = r->nargs > 1 ? sf_text(r, 1) : (struct str){NULL, 0};
+	struct format_time t;
+
+	if (!compiled(r, text.n == 0 || str_ieq(text, S("auto")) ? own_form(r->args[0].type) : text))
+		return;
+	civil(r, &t);
+	if (r->nargs > 2)
+		t.offset_minutes = (int)sf_int(r, 2);
+	format_write(&r->format, &t, SCALE, &r->text);
+	sf_put_text(r, buf_str(&r->text));
+}
+
+/* 0 = Sunday, by the first two letters of its name. */
+static void weekday(struct sf_row *r)
+{
+	static const char days[] = "SUMOTUWETHFRSA";
+	struct str s = str_trim(sf_text(r, 0));
+
+	for (int i = 0; i < 7 && s.n >= 2; i++) {
+		if (ascii_upper(s.p[0]) == days[2 * i] && ascii_upper(s.p[1]) == days[2 * i + 1]) {
+			sf_put_int(r, i);
+			return;
+		}
+	}
+	sf_fails(r, SF_BAD_VALUE, "'%.*s' is not a day of the week", SARG(str_head(s, 100)));
+}
+
+#define TEXTS(name, fn, result, flags) {name, "V>" result, fn, flags}, {name, "VV>" result, fn, flags}
+#define TO_DATE(name, flags) \
+	TEXTS(name, to_date, "d", flags), {name, "d>d", to_date, flags}, {name, "s>d", to_date, flags}, \
+		{name, "z>d", no_value, SF_NULLS_MADE}, {name, "T>d", tz_days, flags}
+#define TO_TIME(name, flags) \
+	TEXTS(name, to_time, "t", flags), {name, "t>t", to_time, flags}, {name, "s>t", to_time, flags}, \
+		{name, "z>t", no_value, SF_NULLS_MADE}, {name, "T>t", tz_time, flags}
+#define TO_STAMP(name, fn, tz, flags) \
+	TEXTS(name, fn, "s", flags), {name, "d>s", fn, flags}, {name, "t>s", fn, flags}, {name, "s>s", fn, flags}, \
+		{name, "T>s", tz, flags}, \
+		{name, "A>s", fn, flags}, {name, "AI>s", fn, flags}
+
+static const struct sf_function functions[] = {
+	TO_DATE("SF_TO_DATE", 0),
+	TO_DATE("SF_TRY_TO_DATE", SF_TRY),
+	TO_TIME("SF_TO_TIME", 0),
+	TO_TIME("SF_TRY_TO_TIME", SF_TRY),
+	TO_STAMP("SF_TO_NTZ", to_ntz, tz_wall, 0),
+	TO_STAMP("SF_TRY_TO_NTZ", to_ntz, tz_wall, SF_TRY),
+	TO_STAMP("SF_TO_UTC", to_utc, tz_instant, SF_NULLS_MADE),
+	TO_STAMP("SF_TRY_TO_UTC", to_utc, tz_instant, SF_TRY),
+	TEXTS("SF_OFFSET_IN", offset_in, "I", SF_NULLS_MADE),
+	{"SF_OFFSET_IN", "A>I", no_value, SF_NULLS_MADE},
+	TEXTS("SF_TRY_OFFSET_IN", offset_in, "I", SF_TRY),
+	{"SF_TRY_OFFSET_IN", "A>I", no_value, SF_NULLS_MADE},
+	/* what dates and times are reckoned with */
+	{"SF_MOMENT", "V>s", to_ntz, 0},
+	{"SF_MOMENT", "d>d", same_days, 0},
+	{"SF_MOMENT", "t>t", same_int, 0},
+	{"SF_MOMENT", "s>s", same_int, 0},
+	{"SF_MOMENT", "z>z", same_int, 0},
+	{"SF_MOMENT", "T>s", tz_wall, 0},
+	{"SF_MOMENT", "I>s", no_moment, 0},
+	/* the same, with a time of day */
+	{"SF_STAMP", "V>s", to_ntz, 0},
+	{"SF_STAMP", "d>s", to_ntz, 0},
+	{"SF_STAMP", "t>t", same_int, 0},
+	{"SF_STAMP", "s>s", same_int, 0},
+	{"SF_STAMP", "z>z", same_int, 0},
+	{"SF_STAMP", "T>s", tz_wall, 0},
+	{"SF_STAMP", "I>s", no_moment, 0},
+	/* the same, and a time of day is that of 1970-01-01 */
+	{"SF_DAY", "V>s", to_ntz, 0},
+	{"SF_DAY", "d>s", to_ntz, 0},
+	{"SF_DAY", "t>s", same_int, 0},
+	{"SF_DAY", "s>s", same_int, 0},
+	{"SF_DAY", "z>z", same_int, 0},
+	{"SF_DAY", "T>s", tz_wall, 0},
+	{"SF_DAY", "I>s", no_moment, 0},
+	/* what is compared and counted: of a TIMESTAMP_TZ, UTC */
+	{"SF_INSTANT", "V>s", to_ntz, 0},
+	{"SF_INSTANT", "d>s", to_ntz, 0},
+	{"SF_INSTANT", "t>s", same_int, 0},
+	{"SF_INSTANT", "s>s", same_int, 0},
+	{"SF_INSTANT", "z>z", same_int, 0},
+	{"SF_INSTANT", "T>s", tz_instant, 0},
+	{"SF_INSTANT", "I>s", no_moment, 0},
+	{"SF_AS_MOMENT", "sV>s", same_int, 0},
+	{"SF_AS_MOMENT", "sd>d", as_days, 0},
+	{"SF_AS_MOMENT", "dd>d", as_days, 0},
+	{"SF_AS_MOMENT", "st>t", as_time, 0},
+	{"SF_AS_MOMENT", "tt>t", same_int, 0},
+	{"SF_AS_MOMENT", "ss>s", same_int, 0},
+	{"SF_AS_MOMENT", "zz>z", same_int, 0},
+	{"SF_AS_MOMENT", "sT>T", as_tz, 0},
+	{"SF_AS_MOMENT", "sI>s", no_moment, 0},
+	{"SF_LTZ", "z>z", same_int, 0},
+	{"SF_TZ", "T>T", same_tz, 0},
+	{"SF_TZ", "A>T", no_value, SF_NULLS_MADE},
+	{"SF_TZ", "sI>T", make_tz, 0},
+	{"SF_WALL", "T>s", tz_wall, 0},
+	{"SF_WALL", "A>s", no_value, SF_NULLS_MADE},
+	{"SF_TIMED", "d>s", to_ntz, 0},
+	{"SF_TIMED", "V>V", same_text, 0},
+	{"SF_TIMED", "t>t", same_int, 0},
+	{"SF_TIMED", "s>s", same_int, 0},
+	{"SF_TIMED", "z>z", same_int, 0},
+	{"SF_TIMED", "T>T", same_tz, 0},
+	{"SF_TIMED", "I>s", no_moment, 0},
+	{"SF_ZONE", "T>I", tz_zone, 0},
+	{"SF_ZONE", "A>I", no_value, SF_NULLS_MADE},
+	{"SF_WEEKDAY", "V>I", weekday, 0},
+	{"SF_LTZ", "A>z", no_value, SF_NULLS_MADE},
+	{"SF_FORMAT", "sVI>V", sf_moment_text, 0}, /* with minutes of its offset */
+};
+
+bool sf_dates_register(duckdb_connection con)
+{
+	return sf_register(con, functions, COUNT_OF(functions));
+}

@@ -1,0 +1,94 @@
+/* functions.h - inside the worker side: Snowflake's functions as rows of a table, a function called once a row of values.
+ *
+ * A signature has one letter an argument, '>' and the result's letter; a '*' behind the last argument: any number of it.
+ *   V VARCHAR  X BLOB  I BIGINT  D DOUBLE  B BOOLEAN  N DECIMAL(38,0)
+ *   d DATE  t TIME  s TIMESTAMP  z TIMESTAMPTZ  T TIMESTAMP_TZ  A any type  a SF_ARRAY
+ * Rows of one name that follow each other are its overloads. Any executor's or DuckDB's thread.
+ */
+#ifndef MAYFLY_ENGINE_FUNCTIONS_H
+#define MAYFLY_ENGINE_FUNCTIONS_H
+
+#include "engine/format.h"
+#include "engine/worker/worker.h"
+
+enum {
+	SF_NULLS = 1,    /* is called with NULLs; else any NULL makes NULL */
+	SF_TRY = 2,      /* an error makes NULL */
+	SF_VOLATILE = 4,
+	SF_NULLS_MADE = 8, /* it may make NULL of what is none */
+	SF_ARGS = 8,     /* that a function can look at */
+	SF_TEXT_MAX = 64 * 1024 * 1024, /* bytes of one result */
+};
+struct sf_arg {
+	duckdb_type type, store; /* store: of DECIMAL */
+	int width, scale;
+	const void *at;
+	uint64_t *valid;
+	bool variant;      /* a VARIANT: sf_text() is what a cast to VARCHAR tells of it, sf_is_null() of a JSON null is true */
+	bool variant_null;
+	struct str text;   /* of a VARIANT, of this row */
+	struct buf room;
+};
+struct sf_row {
+	struct sf_arg args[SF_ARGS];
+	idx_t nargs, row;
+	duckdb_data_chunk input;
+	duckdb_vector output;
+	void *out;
+	duckdb_function_info info;
+	const struct sf_function *function;
+	struct buf text;         /* the function's own, empty for each row */
+	struct buf more;
+	struct format format;    /* of format_text */
+	struct buf format_text;
+	bool null, failed;
+};
+typedef void sf_fn(struct sf_row *r);
+struct sf_function {
+	const char *name, *signature;
+	sf_fn *fn;
+	unsigned flags;
+};
+bool sf_register(duckdb_connection con, const struct sf_function *v, size_t n) NODISCARD;
+
+/* --- arguments; the caller knows their types from the signature --- */
+bool sf_is_null(const struct sf_row *r, idx_t i);
+struct str sf_text(const struct sf_row *r, idx_t i); /* of V and X, and of any argument that is one */
+int64_t sf_int(const struct sf_row *r, idx_t i);     /* I, s, z, t, and of any argument that is a whole number */
+double sf_double(const struct sf_row *r, idx_t i);
+bool sf_bool(const struct sf_row *r, idx_t i);
+int32_t sf_days(const struct sf_row *r, idx_t i);
+/* A whole number or decimal of any width as its digits; false: it is neither. */
+bool sf_number(const struct sf_row *r, idx_t i, __int128 *ret, int *ret_scale) NODISCARD;
+
+/* --- the result: one of these a row --- */
+void sf_put_text(struct sf_row *r, struct str s); /* V, X */
+void sf_put_int(struct sf_row *r, int64_t v);     /* I, s, z, t */
+void sf_put_double(struct sf_row *r, double v);
+void sf_put_bool(struct sf_row *r, bool v);
+void sf_put_days(struct sf_row *r, int32_t days);
+void sf_put_number(struct sf_row *r, __int128 v); /* N */
+void sf_put_null(struct sf_row *r);
+/* `code` is Snowflake's and its SQLSTATE, as statement/ knows what our own SQL raises: "100038/22018". */
+void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...) PRINTF(3, 4);
+#define SF_BAD_ARGUMENT "001044/42P13"
+#define SF_BAD_VALUE "100132/P0000"
+
+/* --- numbers.c: numbers are digits and a scale --- */
+/* Rounds half away from zero; false: it has more than 38 digits. */
+bool sf_rescale(__int128 v, int from, int to, __int128 *ret) NODISCARD;
+bool sf_read_number(struct str s, __int128 *ret, int *ret_scale) NODISCARD; /* blanks around it, an exponent: fine */
+void sf_number_text(__int128 v, int scale, struct buf *out);                /* scale from 0 to 37 */
+
+/* --- dates.c: a DATE, TIME or TIMESTAMP as text, with a format or in its own form --- */
+void sf_moment_text(struct sf_row *r);
+
+/* --- the tables; all of them, before the helper catalog is filled: --- */
+bool sf_functions_register(struct call *c, duckdb_connection con) NODISCARD;
+bool sf_values_register(duckdb_connection con) NODISCARD;  /* values.c: texts */
+bool sf_bytes_register(duckdb_connection con) NODISCARD;   /* bytes.c: encodings, digests, chance */
+bool sf_texts_register(duckdb_connection con) NODISCARD;   /* text.c: TO_VARCHAR, formats of numbers */
+bool sf_numbers_register(duckdb_connection con) NODISCARD; /* numbers.c */
+bool sf_dates_register(duckdb_connection con) NODISCARD;   /* dates.c */
+
+#endif
