@@ -1,6 +1,6 @@
 /* redis.c - the Redis client: opened, asked, closed.
  *
- * Who asks waits for its own answer on a semaphore; everything that waits for
+ * Who asks waits for its own answer (redis_wait.c); everything that waits for
  * Redis itself is in redis_conn.c.
  */
 #include "kv/redis_int.h"
@@ -129,6 +129,7 @@ void redis_close(struct redis *r)
 		return;
 	exec_call(r->loop, on_close, r);
 	exec_pool_close(r->names);
+	redis_wait_all(r);
 	exec_loop_stop(r->loop);
 	exec_loop_join(r->loop);
 	exec_loop_close(r->loop);
@@ -191,6 +192,7 @@ bool redis_ask(struct call *c, struct redis *r, const struct redis_command *v, i
 {
 	struct redis_exchange e = {.kind = EXCHANGE_WAITED, .n = n, .arena = c->arena};
 	OWNS(buf) made = {0};
+	bool sent;
 
 	INVARIANT(!exec_on_any_loop());
 	if (n == 0)
@@ -199,14 +201,14 @@ bool redis_ask(struct call *c, struct redis *r, const struct redis_command *v, i
 		if (!redis_format(v[i], &made))
 			return fail(c, ERR_INVALID_FIELD, "a command for Redis is larger than %d MB", REDIS_COMMAND_MAX >> 20);
 	e.values = ARENA_ARRAY(c->arena, struct redis_value, (size_t)n);
-	sem_init(&e.done, 0, 0);
 	atomic_fetch_add_explicit(&r->commands, (uint64_t)n, memory_order_relaxed);
-	if (!send_somewhere(r, &e, &made)) {
-		sem_destroy(&e.done);
+	redis_wait_begin(r, &e);
+	sent = send_somewhere(r, &e, &made);
+	if (sent)
+		redis_wait(r, &e);
+	redis_wait_end(r);
+	if (!sent)
 		return unreachable(c, r);
-	}
-	wait_for(&e.done);
-	sem_destroy(&e.done);
 	if (e.failed)
 		return fail(c, ERR_UNAVAILABLE, "Redis cannot be reached: %s", e.why);
 	memcpy(ret, e.values, sizeof(*ret) * (size_t)n);

@@ -18,7 +18,7 @@
 
 /* A slow but living server is waited for STRETCH times longer, as long as bytes come or go. */
 /* After WRITES_AHEAD callers have written, what others send waits for the first answer, and goes in one. */
-enum { WRITES_AHEAD = 4, LADEN = 256 * 1024 };
+enum { WRITES_AHEAD = 4, LADEN = 256 * 1024, GIVEN = 16 * 1024 };
 enum { BACK_OFF_MIN_MS = 100, BACK_OFF_MAX_MS = 2000, PING_MS = 5000, STRETCH = 8, READS_A_TURN = 16, OUT_KEPT = 256 * 1024 };
 
 static int64_t now(const struct redis_conn *k)
@@ -128,8 +128,9 @@ void redis_conn_lose(struct redis_conn *k, enum err_kind kind, const char *fmt, 
 		struct redis_exchange *e = all;
 
 		all = e->next;
-		redis_exchange_end(e, why);
+		redis_exchange_end(r, e, why);
 	}
+	redis_ring(r);
 	tell(r);
 	decide(r, kind, why);
 	if (r->opened && !r->closing)
@@ -197,7 +198,10 @@ static void append(struct redis_conn *k, struct buf *made)
 		buf_cut_front(&k->out, k->out_at);
 		k->out_at = 0;
 	}
-	buf_give(&k->out, made);
+	if (made->n > GIVEN)
+		buf_give(&k->out, made);
+	else
+		buf_add(&k->out, buf_str(made));
 }
 
 bool redis_conn_send(struct redis_conn *k, struct redis_exchange *e, struct buf *made)
@@ -249,6 +253,7 @@ static bool read_some(struct redis_conn *k)
 			redis_conn_lose(k, k->state == CONN_UP ? ERR_UNAVAILABLE : ERR_INVALID_FIELD, "%s", why);
 			return false;
 		}
+		redis_ring(k->r);
 		if (!k->reader)
 			return false;
 	}

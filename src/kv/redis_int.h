@@ -42,7 +42,8 @@ struct redis_exchange {
 	int64_t tick;           /* when it was sent */
 	struct arena *arena;    /* NULL: answers are thrown away */
 	struct redis_value *values;
-	sem_t done;             /* WAITED */
+	unsigned seat;          /* WAITED */
+	atomic_bool done;
 	bool failed;
 	char why[REDIS_WHY_MAX];
 };
@@ -98,6 +99,13 @@ struct redis_conn {
 	struct redis_value greetings[8];
 };
 
+/* Who waits sits in one of SEATS; one call of the system's wakes all of a row whose answers have come, and hardly anybody else. */
+enum { REDIS_ROWS = 8, REDIS_SEATS_A_ROW = 32, REDIS_SEATS = REDIS_ROWS * REDIS_SEATS_A_ROW };
+struct redis_row {
+	atomic_uint turns;      /* a futex; grows when it is woken */
+	unsigned due;           /* the loop's: a bit a seat */
+};
+
 struct redis {
 	struct arena arena;     /* of what the options say */
 	struct redis_url url;
@@ -110,6 +118,9 @@ struct redis {
 	int64_t tick_ms, limit; /* limit: timeout_ms in ticks */
 	int nconns;
 	struct redis_conn *conns;
+	struct redis_row rows[REDIS_ROWS];
+	atomic_uint seats;      /* given */
+	atomic_int asking;      /* callers that may look at a row */
 	atomic_int ups;
 	atomic_uint_least64_t commands, reconnects, timeouts;
 	bool closing;           /* the loop's */
@@ -162,9 +173,17 @@ bool redis_reader_laden(const struct redis_conn *k, size_t n); /* more than n by
 bool redis_reader_feed(struct redis_conn *k, struct str bytes, char why[REDIS_WHY_MAX]) NODISCARD;
 struct str redis_error_word(struct str text); /* OOM of "OOM command not allowed …", also from within a script */
 struct str redis_error_words(struct str text, char to[REDIS_WHY_MAX]); /* printable, without what was asked */
-void redis_exchange_end(struct redis_exchange *e, const char *why); /* NULL: answered */
+void redis_exchange_end(struct redis *r, struct redis_exchange *e, const char *why); /* NULL: answered */
 
 bool redis_format(struct redis_command cmd, struct buf *out) NODISCARD; /* false: too large */
+
+/* redis_wait.c: waiting for an answer, and waking who waits. */
+void redis_wait_begin(struct redis *r, struct redis_exchange *e); /* before it is sent */
+void redis_wait(struct redis *r, struct redis_exchange *e);
+void redis_wait_end(struct redis *r);
+void redis_answered(struct redis *r, struct redis_exchange *e);   /* on the loop; `e` is gone then */
+void redis_ring(struct redis *r);                                 /* on the loop, soon after */
+void redis_wait_all(struct redis *r);                             /* until nobody waits any more */
 
 /* redis_subscribe.c; on the loop */
 void redis_listener_up(struct redis_conn *k);

@@ -1,7 +1,7 @@
 /* redis_reply.c - answers of Redis, parsed by hiredis, as values in the arena of who waits for them.
  *
  * The reader's objects are values at their place: those of an exchange, or of
- * the array around them. Commands are written in hiredis's format.
+ * the array around them.
  * Threads: the loop; redis_format() and redis_error_… any.
  */
 #include "kv/redis_int.h"
@@ -15,8 +15,6 @@ typedef size_t item_count;
 #else
 typedef int item_count;
 #endif
-
-enum { WORDS_ON_STACK = 32 };
 
 /* --- values --- */
 static bool weigh(struct redis_conn *k, size_t n)
@@ -117,7 +115,7 @@ bool redis_reader_laden(const struct redis_conn *k, size_t n)
 }
 
 /* --- exchanges --- */
-void redis_exchange_end(struct redis_exchange *e, const char *why)
+void redis_exchange_end(struct redis *r, struct redis_exchange *e, const char *why)
 {
 	if (e->kind == EXCHANGE_POSTED) {
 		free(e);
@@ -127,7 +125,7 @@ void redis_exchange_end(struct redis_exchange *e, const char *why)
 	if (why)
 		snprintf(e->why, sizeof(e->why), "%s", why);
 	if (e->kind == EXCHANGE_WAITED)
-		sem_post(&e->done); /* it is gone */
+		redis_answered(r, e); /* it is gone */
 }
 
 /* Is somebody waiting for what comes? Then k->item is where it goes. */
@@ -166,7 +164,7 @@ static void take_answer(struct redis_conn *k)
 		return;
 	}
 	atomic_fetch_sub(&k->waiting, 1);
-	redis_exchange_end(e, NULL);
+	redis_exchange_end(k->r, e, NULL);
 }
 
 /* --- reading --- */
@@ -275,32 +273,43 @@ bool redis_failed(struct call *c, const struct redis_value *v)
 }
 
 /* --- commands --- */
+enum { LENGTH_ROOM = 24 }; /* of a sign, digits and an end of line */
+
+/* An upper bound. */
+static size_t size_of(struct redis_command cmd)
+{
+	size_t n = LENGTH_ROOM;
+
+	for (int i = 0; i < cmd.n; i++)
+		n += cmd.words[i].n + LENGTH_ROOM;
+	return n;
+}
+
+static char *put_length(char *at, char sign, size_t n)
+{
+	*at++ = sign;
+	at = text_i64(at, (int64_t)n);
+	*at++ = '\r';
+	*at++ = '\n';
+	return at;
+}
+
 bool redis_format(struct redis_command cmd, struct buf *out)
 {
-	const char *on_stack[WORDS_ON_STACK], **words = on_stack;
-	size_t sizes_on_stack[WORDS_ON_STACK], *sizes = sizes_on_stack, total = 0;
-	char *text = NULL;
-	int n = -1;
+	size_t size = size_of(cmd);
+	char *from, *at;
 
 	INVARIANT(cmd.n > 0);
-	if (cmd.n > WORDS_ON_STACK) {
-		words = base_alloc(sizeof(*words) * (size_t)cmd.n);
-		sizes = base_alloc(sizeof(*sizes) * (size_t)cmd.n);
-	}
+	if (size > REDIS_COMMAND_MAX)
+		return false;
+	from = buf_room(out, size + TEXT_ROOM);
+	at = put_length(from, '*', (size_t)cmd.n);
 	for (int i = 0; i < cmd.n; i++) {
-		words[i] = cmd.words[i].p ? cmd.words[i].p : "";
-		sizes[i] = cmd.words[i].n;
-		total += sizes[i] + 16;
+		at = put_length(at, '$', cmd.words[i].n);
+		str_copy_to(&at, cmd.words[i]);
+		*at++ = '\r';
+		*at++ = '\n';
 	}
-	if (total <= REDIS_COMMAND_MAX)
-		n = (int)redisFormatCommandArgv(&text, cmd.n, words, sizes);
-	if (n > 0) {
-		buf_add(out, str_from(text, (size_t)n));
-		redisFreeCommand(text);
-	}
-	if (words != on_stack) {
-		free(words);
-		free(sizes);
-	}
-	return n > 0;
+	out->n += (size_t)(at - from);
+	return true;
 }
