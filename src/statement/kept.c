@@ -186,12 +186,16 @@ static bool pay_add(struct call *c, struct stmt *st)
 
 static bool pay_start(struct call *c, struct stmt *st)
 {
-	struct stmt_store *shared = st->room->keeping->at.shared;
+	const struct stmt_stores *at = &st->room->keeping->at;
 	struct stmt_record r;
 
 	stmt_record_of(c, st, &r);
-	if (r.state == STMT_RUNNING && !shared->ops->started(c, shared, &r))
+	if (r.state != STMT_RUNNING)
+		return true;
+	if (atomic_load(&st->kept->shared) && !at->shared->ops->started(c, at->shared, &r))
 		call_forgive(c); /* others see it as SUBMITTED */
+	if (atomic_load(&st->kept->disk) && !at->disk->ops->started(c, at->disk, &r))
+		call_forgive(c);
 	return true;
 }
 

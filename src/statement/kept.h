@@ -18,7 +18,7 @@ enum {
 	WRITES_QUEUED = 1 << 20,
 	BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000,
 	TICK_MS = 100,
-	STARTED_AFTER_MS = 100,     /* a statement that runs longer is shown as RUNNING by other servers */
+	STARTED_AFTER_MS = 100,     /* a statement that runs longer is RUNNING in its stores as well */
 	LOOK_MS = 200,              /* between looks at other servers' statements that are waited for */
 	RENEW_MS = 5000,
 	GONE_WAIT_MS = 100,

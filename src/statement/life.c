@@ -71,7 +71,7 @@ bool stmt_started(struct stmt *st)
 	if (!moved)
 		return false;
 	stmt_changed(st);
-	if (st->kept && atomic_load(&st->kept->shared))
+	if (st->kept && (atomic_load(&st->kept->shared) || atomic_load(&st->kept->disk)))
 		stmt_owe(st, DEBT_START, STARTED_AFTER_MS);
 	return true;
 }

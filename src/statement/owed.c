@@ -41,7 +41,7 @@ static unsigned next_step(struct kept *k, unsigned put_off)
 {
 	unsigned open;
 
-	if (k->debt & DEBT_END)
+	if (k->debt & (DEBT_END | DEBT_DISK_END))
 		k->debt &= ~(unsigned)DEBT_START;
 	open = k->debt & ~put_off;
 	if (k->waits & k->debt)

@@ -41,13 +41,36 @@ void stmt_set_columns(struct stmt *st, struct str packed)
 	st->columns = *latest;
 }
 
+enum { SHOWN_LENGTH = 16777216 }; /* of texts in what SHOW and DESCRIBE answer */
+
+static void pack_shown(struct str packed, struct buf *out)
+{
+	OWNS(arena) a = {0};
+	struct engine_column *v;
+	struct call c;
+	int n;
+
+	call_open(&c, &a);
+	if (!engine_columns(&c, packed, &v, &n)) {
+		buf_add(out, packed);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		v[i].length = v[i].length > SHOWN_LENGTH ? SHOWN_LENGTH : v[i].length;
+	engine_pack_columns(v, n, out);
+}
+
 static void on_columns(void *arg, struct str packed)
 {
 	struct stmt *st = arg;
+	bool shown = st->snowflake && st->kind == SQL_SHOW;
+	OWNS(buf) other = {0};
 
+	if (shown)
+		pack_shown(packed, &other);
 	stmt_lock(st);
 	if (!stmt_over(st))
-		stmt_set_columns(st, packed);
+		stmt_set_columns(st, shown ? buf_str(&other) : packed);
 	stmt_unlock(st);
 }
 

@@ -49,7 +49,7 @@ void stmt_bind_as_given(struct call *c, const struct stmt_ask *ask, struct engin
 struct str stmt_catalog_name(struct arena *a, struct str session_id);
 static inline bool stmt_drops_if_exists(const struct sql_class *k)
 {
-	return k->kind == SQL_DROP && k->if_exists && k->leaf.n > 0;
+	return k->if_exists && ((k->kind == SQL_DROP && k->leaf.n > 0) || k->kind == SQL_TRUNCATE);
 }
 static inline bool stmt_creates_if_not_exists(const struct sql_class *k)
 {

@@ -80,13 +80,16 @@ static bool op_started(struct call *c, struct stmt_store *store, const struct st
 	struct duck_store *s = store_of(store);
 	struct duck_file *f = file_of_record(c, s, r);
 	struct engine_step step;
+	struct duck_work w;
+	bool ok;
 
 	if (!f)
 		return false;
 	step = duck_started(c, r);
-	duck_later(s, f, &step);
+	w = work_of(&step, 1, false);
+	ok = duck_write(c, s, f, &w, NULL);
 	duck_file_leave(s, f);
-	return true;
+	return ok;
 }
 
 /* --- one record --- */
@@ -527,7 +530,7 @@ static bool op_drop_session(struct call *c, struct stmt_store *store, struct str
 /* A user of the file when there is something to sweep. */
 static bool enter_sweep(struct duck_store *s, struct duck_file *f, int64_t now)
 {
-	bool due_now = !f->dropped && !f->sweeping && f->ending.n == 0 && (f->lazy || f->sweep_ms <= now);
+	bool due_now = !f->dropped && !f->sweeping && f->ending.n == 0 && f->sweep_ms <= now;
 
 	(void)s;
 	if (due_now) {

@@ -269,7 +269,6 @@ static int take(struct duck_file *f, struct duck_work **v)
 		if (n > 0 && (!fits(w, steps, bytes) || v[0]->drop || v[0]->alone))
 			break;
 		list_del(&w->node);
-		f->lazy -= w->lazy;
 		steps += w->nsteps;
 		bytes += w->bytes;
 		v[n++] = w;
@@ -343,12 +342,8 @@ static void lead(struct duck_store *s, struct duck_file *f)
 	pthread_mutex_lock(&s->lock);
 	f->led = false;
 	f->ready = ready;
-	for (int i = 0; i < n; i++) {
-		if (v[i]->lazy)
-			free(v[i]);
-		else
-			v[i]->done = true;
-	}
+	for (int i = 0; i < n; i++)
+		v[i]->done = true;
 	pthread_cond_broadcast(&f->turn);
 }
 
@@ -369,50 +364,6 @@ bool duck_run(struct duck_store *s, struct duck_file *f, struct duck_work *w)
 	}
 	pthread_mutex_unlock(&s->lock);
 	return true;
-}
-
-/* --- what nobody waits for --- */
-
-static struct duck_work *lazy_copy(const struct engine_step *step)
-{
-	size_t bytes = sizeof(struct duck_work) + sizeof(*step) + sizeof(struct engine_cell) * (size_t)step->nbinds + step->sql.n;
-	struct engine_step *to;
-	struct engine_cell *cells;
-	struct duck_work *w;
-	char *at;
-
-	for (int i = 0; i < step->nbinds; i++)
-		bytes += step->binds[i].s.n;
-	w = base_zalloc(bytes);
-	to = (struct engine_step *)(w + 1);
-	cells = (struct engine_cell *)(to + 1);
-	at = (char *)(cells + step->nbinds);
-	*to = *step;
-	to->sql = str_copy_to(&at, step->sql);
-	for (int i = 0; i < step->nbinds; i++) {
-		cells[i] = step->binds[i];
-		cells[i].s = str_copy_to(&at, step->binds[i].s);
-	}
-	to->binds = cells;
-	*w = (struct duck_work){.steps = to, .nsteps = 1, .bytes = bytes, .lazy = true};
-	return w;
-}
-
-void duck_later(struct duck_store *s, struct duck_file *f, const struct engine_step *step)
-{
-	struct duck_work *w = lazy_copy(step), now = {0};
-	bool many = false;
-
-	pthread_mutex_lock(&s->lock);
-	if (f->dropped) {
-		free(w);
-	} else {
-		list_add_tail(&f->queue, &w->node);
-		many = ++f->lazy > DUCK_LAZY_MAX;
-	}
-	pthread_mutex_unlock(&s->lock);
-	if (many)
-		(void)!duck_run(s, f, &now);
 }
 
 /* --- writing and reading --- */
@@ -459,7 +410,7 @@ static bool catch_up(struct call *c, struct duck_store *s, struct duck_file *f)
 	bool wait, dropped;
 
 	pthread_mutex_lock(&s->lock);
-	wait = !f->ready || f->lazy;
+	wait = !f->ready;
 	dropped = f->dropped;
 	pthread_mutex_unlock(&s->lock);
 	if (dropped)

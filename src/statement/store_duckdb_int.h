@@ -18,7 +18,6 @@ enum {
 	DUCK_LAYOUT = 1,               /* of the tables; a file with a higher one is not touched */
 	DUCK_BATCH_STEPS = 1024,
 	DUCK_BATCH_BYTES = 16 << 20,   /* beyond, what waits goes in several batches */
-	DUCK_LAZY_MAX = 256,           /* steps that nobody waits for, before somebody does */
 	DUCK_TRIES = 4,                /* while workers are lost */
 	DUCK_RACES = 16,               /* others that may change the grants meanwhile */
 };
@@ -38,7 +37,6 @@ struct duck_work {
 	bool make;               /* the file may be new */
 	bool drop;               /* of the file itself; no steps */
 	bool alone;              /* a batch with it was lost: it may be the reason */
-	bool lazy;               /* nobody waits: freed by who ran it */
 	bool done;
 	struct duck_end end;
 };
@@ -49,7 +47,7 @@ struct duck_file {
 	/* store's lock */
 	pthread_cond_t turn;
 	struct list queue;
-	int users, lazy;
+	int users;
 	bool led;                /* somebody runs a batch */
 	bool ready;              /* its tables were looked at */
 	bool dropped;            /* with its session: nothing comes in any more */
@@ -75,8 +73,6 @@ void duck_file_free(struct duck_file *f);
 bool duck_name_read(struct str name, struct str *ret_tenant, struct str *ret_session_id);
 /* Waits until it is on the disk; w->end tells. False: the session of the file is gone, and w was not run. */
 bool duck_run(struct duck_store *s, struct duck_file *f, struct duck_work *w) NODISCARD;
-/* With the file's next batch; copies. */
-void duck_later(struct duck_store *s, struct duck_file *f, const struct engine_step *step);
 /* The same, repeated while workers are lost. `again` may change the steps of what may have been done already; NULL = the same. */
 typedef void duck_again_fn(struct duck_work *w);
 bool duck_write(struct call *c, struct duck_store *s, struct duck_file *f, struct duck_work *w, duck_again_fn *again) NODISCARD;

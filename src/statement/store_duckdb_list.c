@@ -6,6 +6,8 @@
  */
 #include "statement/store_duckdb_int.h"
 
+#include "obs/obs.h"
+
 #include <stdlib.h>
 
 enum { ALL_ROWS = 4096, PAGE_ROWS_MAX = 512, PAGE_ROWS_MIN = 16, ALL_BYTES = 8 << 20, PAGE_BYTES_MIN = 64 << 10 };
@@ -204,6 +206,20 @@ static void run(struct call *c, struct listing *l, struct duck_file *const *file
 	free(l->v);
 }
 
+/* Of all of the store, in any order. The caller hears what was wrong first; of other files it is logged. */
+static void run_alone(struct call *c, struct listing *l, struct duck_file *f)
+{
+	struct err first = l->first;
+
+	l->first.kind = ERR_NONE;
+	run(c, l, &f, 1);
+	if (!first.kind)
+		return;
+	if (l->first.kind)
+		obs_log(OBS_ERROR, "statement", "statements that were kept cannot be read: %s", l->first.text);
+	l->first = first;
+}
+
 /* --- which files --- */
 
 static bool wanted(const struct stmt_store_page *p, struct str tenant, struct str session_id)
@@ -247,8 +263,8 @@ bool duck_list(struct call *c, struct duck_store *s, const struct stmt_store_pag
 		return false;
 	if (p->tenant.n && n)
 		run(c, &l, files, n);
-	for (int i = 0; !p->tenant.n && !l.enough && i < n; i++) /* in any order: one after the other */
-		run(c, &l, &files[i], 1);
+	for (int i = 0; !p->tenant.n && !l.enough && i < n; i++)
+		run_alone(c, &l, files[i]);
 	for (int i = 0; i < n; i++)
 		duck_file_leave(s, files[i]);
 	return !l.first.kind || l.enough || fail_as(c, &l.first);

@@ -107,10 +107,13 @@ void duck_insert_again(struct engine_step *s)
 
 struct engine_step duck_started(struct call *c, const struct stmt_record *r)
 {
-	return STEP_OF(c,
-		       "UPDATE statements SET status = 'RUNNING', started_at = make_timestamp_ms(?) "
-		       "WHERE handle = ? AND status = 'SUBMITTED'",
-		       time_cell(r->started_ms), text_cell(r->handle));
+	struct engine_step s = STEP_OF(c,
+				       "UPDATE statements SET status = 'RUNNING', started_at = make_timestamp_ms(?) "
+				       "WHERE handle = ? AND status = 'SUBMITTED'",
+				       time_cell(r->started_ms), text_cell(r->handle));
+
+	s.must_change = true;
+	return s;
 }
 
 struct engine_step duck_end_of(struct call *c, const struct stmt_record *r, const struct str *rows)

@@ -5,7 +5,7 @@
 
 static struct stmt *stmt_new(struct call *c, struct statements *s, const struct stmt_ask *ask)
 {
-	const struct id id = id_v7();
+	const struct id id = id_ordered();
 	const struct stmt_texts texts = {id_str(&id), ask->sql, c->principal, ask->scope.session_id, ask->parameters.query_tag};
 	int64_t ttl = ask->ttl_seconds < 0 ? s->o.default_ttl_s : ask->ttl_seconds;
 	struct stmt *st = stmt_alloc(s, &texts);

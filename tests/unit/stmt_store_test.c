@@ -78,10 +78,7 @@ static void a_statement_is_kept_through_its_life(void **state)
 		WORKS(&f, end(&f, &m));
 		expect_record(&f, &m);
 		expect_parts(&f, &m);
-		if (f.s->ops->shared) /* else nobody waits for it to be written */
-			REFUSED(&f, f.s->ops->started(&f.c, f.s, &m.r), ERR_CONFLICT);
-		else
-			WORKS(&f, f.s->ops->started(&f.c, f.s, &m.r));
+		REFUSED(&f, f.s->ops->started(&f.c, f.s, &m.r), ERR_CONFLICT);
 		expect_record(&f, &m);
 		stores_again(&f);
 		expect_record(&f, &m);

@@ -301,7 +301,8 @@ static void a_session_goes_with_its_file(void **state)
 	fails(g, find(g, &r, &got), ERR_NOT_FOUND);
 	ok(g, find(g, &detached, &got));
 	assert_true(got.detached && str_eq(got.session_id, S(SESSION)));
-	ok(g, g->store->ops->started(&g->c, g->store, &r) && drop(g, &r));
+	fails(g, g->store->ops->started(&g->c, g->store, &r), ERR_SESSION_CLOSED);
+	ok(g, drop(g, &r));
 	fails(g, duck_rig_add(g, &g->c, &r), ERR_SESSION_CLOSED);
 	duck_rig_succeed(g, &g->c, &r, 1, 10);
 	fails(g, duck_rig_end(g, &g->c, &r), ERR_CONFLICT);
