@@ -39,7 +39,7 @@ static void a_killed_worker_takes_memory_and_leaves_files(void **state)
 	ddl(file, "create table Kept(x int, s varchar)");
 	ddl(file, "create view v as select * from Kept");
 	insert(file, "insert into kept values (7, 'seven')");
-	kill(worker_pid(), SIGKILL);
+	kill_worker();
 	for (int ms = 0; ms < WAIT_MS && workers() > 0; ms += 20)
 		usleep(20000);
 	for (int i = 0; i < 3; i++) {
@@ -86,7 +86,7 @@ static void what_a_killed_worker_spilled_is_gone_with_it(void **state)
 		fputs("planted-secret", f);
 		fclose(f);
 	}
-	kill(worker_pid(), SIGKILL);
+	kill_worker();
 	wait_for(&o->lost);
 	for (int ms = 0; ms < WAIT_MS && workers() > 0; ms += 20)
 		usleep(20000);
@@ -216,7 +216,7 @@ static void a_drop_ends_what_runs_there_but_for_what_outlives_it(void **state)
 static void a_table_that_cannot_be_dropped_is_named_and_the_rest_is_gone(void **state)
 {
 	struct owned *o = open_catalog(false);
-	struct engine_ask holds = ask_of(o, "create or replace table held as select SYSTEM$WAIT(20) as w");
+	struct engine_ask holds = ask_of(o, "create or replace table held as select SYSTEM$WAIT(60) as w");
 	struct told holding;
 	struct listed l;
 	int survivors = 0;
@@ -229,7 +229,7 @@ static void a_table_that_cannot_be_dropped_is_named_and_the_rest_is_gone(void **
 	holds.counts = ENGINE_STATUS;
 	begin_ask(&holding, &holds);
 	wait_for(&holding.started);
-	usleep(300000); /* it has changed the table, and waits */
+	usleep(1500000); /* it has changed the table, and waits */
 	l = drop(o);
 	assert_int_equal(l.outcome, ENGINE_OK);
 	assert_int_equal(l.n, 3);

@@ -14,8 +14,9 @@
 
 #include "folder.h"
 #include "test.h"
+#include "worker_pid.h"
 
-enum { CONCURRENT = 2, WAIT_MS = 30000 };
+enum { CONCURRENT = 2, WAIT_MS = 60000 };
 
 struct fixture {
 	struct arena arena;
@@ -362,38 +363,6 @@ UNUSED static int end(void **state)
 	arena_close(&fx->arena);
 	free(fx);
 	return 0;
-}
-
-UNUSED static pid_t parent_of(const char *pid)
-{
-	char path[300];
-	FILE *f;
-	int parent = 0;
-
-	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-	f = fopen(path, "r");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
-		parent = 0;
-	fclose(f);
-	return parent;
-}
-
-/* The only child of this process. */
-UNUSED static pid_t worker_pid(void)
-{
-	DIR *d = opendir("/proc");
-	struct dirent *e;
-	pid_t found = 0;
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		if (ascii_digit(e->d_name[0]) && parent_of(e->d_name) == getpid())
-			found = atoi(e->d_name);
-	closedir(d);
-	assert_true(found > 0);
-	return found;
 }
 
 #endif

@@ -81,7 +81,7 @@ static void restart(void)
 {
 	struct engine_report r;
 
-	kill(worker_pid(), SIGKILL);
+	kill_worker();
 	do {
 		poll(NULL, 0, 10);
 		engine_report(fx->engine, &r);

@@ -2,179 +2,41 @@
  *
  * Real worker processes of the mayfly binary named by MAYFLY_BINARY.
  */
-#include "engine/engine.h"
 #include "engine/wire.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "folder.h"
-#include "test.h"
+#include "engine_rig.h"
+#include "worker_pid.h"
 
-enum { ROW_GROUP = 20480, PATH_ROOM = 256 };
-
-struct fixture {
-	struct arena arena;
-	struct call c;
-	struct exec_loop *loop;
-	struct engine *engine;
-	struct engine_limits limits;
-	char dir[FOLDER_PATH_MAX], cache[PATH_ROOM];
-};
-
-struct told { /* under a lock: it comes on the loop */
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct engine_task *task;
-	struct buf rows, text, class;
-	int started, ended;
-	enum engine_outcome outcome;
-	int64_t count, position;
-};
-
-static void on_started(void *arg)
-{
-	struct told *t = arg;
-
-	pthread_mutex_lock(&t->lock);
-	t->started++;
-	pthread_cond_broadcast(&t->changed);
-	pthread_mutex_unlock(&t->lock);
-}
-
-static void on_columns(void *arg, struct str packed)
-{
-	(void)arg;
-	(void)packed;
-}
-
-static void on_part(void *arg, const struct engine_part *p)
-{
-	struct told *t = arg;
-
-	pthread_mutex_lock(&t->lock);
-	buf_add(&t->rows, engine_bytes_str(p->bytes));
-	pthread_mutex_unlock(&t->lock);
-	engine_bytes_unref(p->bytes);
-}
-
-static void on_progress(void *arg, double fraction)
-{
-	(void)arg;
-	(void)fraction;
-}
-
-static void on_ended(void *arg, const struct engine_end *end)
-{
-	struct told *t = arg;
-
-	pthread_mutex_lock(&t->lock);
-	t->ended++;
-	t->outcome = end->outcome;
-	t->count = end->rows;
-	t->position = end->position;
-	buf_add(&t->text, end->text);
-	buf_add(&t->class, end->class);
-	pthread_cond_broadcast(&t->changed);
-	pthread_mutex_unlock(&t->lock);
-}
-
-static const struct engine_listener listener = {on_started, on_columns, on_part, on_progress, on_ended};
-
-static void limits_of(void *arg, struct str tenant, struct engine_limits *ret)
-{
-	(void)tenant;
-	*ret = *(struct engine_limits *)arg;
-}
+enum { ROW_GROUP = 20480, UIDS = 640000 };
 
 static void open_engine(struct fixture *f, uid_t uid_base)
 {
-	struct engine_options o = {.max_workers = 3, .idle_ms = 3600000, .cancel_grace_ms = 5000, .uid_base = uid_base,
-				   .limits = limits_of, .arg = &f->limits, .program = getenv("MAYFLY_BINARY")};
-
-	f->loop = exec_loop_open("engine");
-	o.loop = f->loop;
-	o.data_dir = str_of(f->dir);
-	o.cache_dir = str_of(f->cache);
-	f->engine = engine_open(&f->c, &o);
-	assert_non_null(f->engine);
+	make_engine(f, 3, uid_base);
 	exec_loop_start(f->loop);
 }
 
-enum { UIDS = 640000 };
-
 static int begin(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = fixture_open(8);
 
-	assert_non_null(getenv("MAYFLY_BINARY"));
-	call_open(&f->c, &f->arena);
-	folder_make(f->dir);
-	chmod(f->dir, 0711);
 	snprintf(f->cache, sizeof(f->cache), "%s/cache", f->dir);
-	f->limits = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 2, .queued = 8};
 	open_engine(f, UIDS);
 	*state = f;
 	return 0;
 }
 
-static void on_stopped(void *arg)
-{
-	atomic_store((atomic_bool *)arg, true);
-}
-
-static void close_engine(struct fixture *f)
-{
-	atomic_bool stopped = false;
-
-	engine_stop(f->engine, on_stopped, &stopped);
-	while (!atomic_load(&stopped))
-		usleep(1000);
-	exec_loop_stop(f->loop);
-	exec_loop_join(f->loop);
-	engine_close(f->engine);
-	exec_loop_close(f->loop);
-}
-
 static int end(void **state)
 {
-	struct fixture *f = *state;
-
-	close_engine(f);
-	arena_close(&f->arena);
-	folder_remove(f->dir);
-	free(f);
+	close_engine(*state);
+	fixture_close(*state);
 	return 0;
 }
 
 /* --- statements --- */
-static void told_init(struct told *t)
-{
-	*t = (struct told){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-}
-
-static void wait_for(struct told *t, const int *what)
-{
-	pthread_mutex_lock(&t->lock);
-	while (!*what)
-		pthread_cond_wait(&t->changed, &t->lock);
-	pthread_mutex_unlock(&t->lock);
-}
-
-static void drop(struct told *t)
-{
-	engine_task_unref(t->task);
-	buf_drop(&t->rows);
-	buf_drop(&t->text);
-	buf_drop(&t->class);
-}
-
 static void run_ask(struct fixture *f, struct told *t, const struct engine_ask *ask)
 {
 	told_init(t);
@@ -194,11 +56,9 @@ static void expect_rows(struct fixture *f, const char *sql, bool bare, const cha
 	struct told t;
 
 	run(f, &t, sql, bare);
-	if (t.outcome != ENGINE_OK)
-		print_message("%.*s\n", SARG(buf_str(&t.text)));
-	assert_int_equal(t.outcome, ENGINE_OK);
+	expect_good_end(&t);
 	assert_str_equal(buf_str(&t.rows), rows);
-	drop(&t);
+	told_drop(&t);
 }
 
 static void expect_done(struct fixture *f, const char *sql)
@@ -207,8 +67,8 @@ static void expect_done(struct fixture *f, const char *sql)
 	struct told t;
 
 	run_ask(f, &t, &ask);
-	assert_int_equal(t.outcome, ENGINE_OK);
-	drop(&t);
+	expect_good_end(&t);
+	told_drop(&t);
 }
 
 static struct engine_export export_of(const char *sql)
@@ -229,12 +89,9 @@ static int export_all(struct fixture *f, const struct engine_export *x, struct e
 	int n;
 
 	start_export(f, &t, x);
-	wait_for(&t, &t.ended);
-	if (t.outcome != ENGINE_OK)
-		print_message("%.*s\n", SARG(buf_str(&t.text)));
-	assert_int_equal(t.outcome, ENGINE_OK);
+	expect_good_end(&t);
 	assert_true(engine_files(&f->c, arena_dup(&f->arena, buf_str(&t.rows)), ret, &n));
-	drop(&t);
+	told_drop(&t);
 	return n;
 }
 
@@ -452,7 +309,7 @@ static const char *told_by(struct fixture *f, const char *fmt, const char *files
 		print_message("%.*s\n", SARG(buf_str(&t.text)));
 	assert_int_equal(t.outcome, ENGINE_OK);
 	rows = arena_cstr(&f->arena, buf_str(&t.rows));
-	drop(&t);
+	told_drop(&t);
 	return rows;
 }
 
@@ -499,7 +356,7 @@ static void expect_refused(struct fixture *f, const struct engine_export *x, enu
 	assert_int_equal(t.outcome, outcome);
 	assert_str_equal(buf_str(&t.class), class);
 	assert_int_equal(t.rows.n, 0);
-	drop(&t);
+	told_drop(&t);
 	assert_int_equal(files_there(f), 0);
 }
 
@@ -528,13 +385,13 @@ static void errors_have_places_in_the_select(void **state)
 	assert_int_equal(t.outcome, ENGINE_FAILED);
 	assert_str_equal(buf_str(&t.class), "Binder");
 	assert_int_equal(t.position, 16);
-	drop(&t);
+	told_drop(&t);
 	x.sql = S("SELECT 'é' AS a, FROM FROM");
 	start_export(f, &t, &x);
 	wait_for(&t, &t.ended);
 	assert_str_equal(buf_str(&t.class), "Parser");
 	assert_int_equal(t.position, 23);
-	drop(&t);
+	told_drop(&t);
 	x.sql = S("SELECT CAST('x' || range AS INTEGER) FROM range(100)");
 	expect_refused(f, &x, ENGINE_FAILED, "Conversion");
 	x.sql = S("SELECT $missing AS a");
@@ -557,7 +414,7 @@ static void a_canceled_export_leaves_nothing(void **state)
 	engine_cancel(t.task);
 	wait_for(&t, &t.ended);
 	assert_int_equal(t.outcome, ENGINE_INTERRUPTED);
-	drop(&t);
+	told_drop(&t);
 	assert_int_equal(files_there(f), 0);
 	expect_rows(f, "SELECT 1 AS a", true, "{\"data\":[[1]]}");
 }
@@ -578,8 +435,8 @@ static void exports_leave_half_of_the_executors_to_statements(void **state)
 	wait_for(&t[1], &t[1].started);
 	engine_cancel(t[1].task);
 	wait_for(&t[1], &t[1].ended);
-	drop(&t[0]);
-	drop(&t[1]);
+	told_drop(&t[0]);
+	told_drop(&t[1]);
 }
 
 static void a_new_server_finds_no_exports(void **state)
@@ -601,28 +458,6 @@ static void a_new_server_finds_no_exports(void **state)
 }
 
 /* The only child of this process. */
-static pid_t worker_pid(void)
-{
-	DIR *d = opendir("/proc");
-	pid_t found = 0;
-
-	assert_non_null(d);
-	for (const struct dirent *e; (e = readdir(d)) != NULL;) {
-		char path[PATH_ROOM + sizeof("/proc//stat")];
-		int parent = 0;
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/proc/%s/stat", e->d_name);
-		f = ascii_digit(e->d_name[0]) ? fopen(path, "r") : NULL;
-		if (f && fscanf(f, "%*d (%*[^)]) %*c %d", &parent) == 1 && parent == getpid())
-			found = atoi(e->d_name);
-		if (f)
-			fclose(f);
-	}
-	closedir(d);
-	return found;
-}
-
 static void exports_outlive_their_worker_but_not_half_written_ones(void **state)
 {
 	struct fixture *f = *state;
@@ -642,7 +477,7 @@ static void exports_outlive_their_worker_but_not_half_written_ones(void **state)
 		kill(pid, SIGKILL);
 	wait_for(&t, &t.ended);
 	assert_int_equal(t.outcome, ENGINE_LOST);
-	drop(&t);
+	told_drop(&t);
 	expect_rows(f, "SELECT 1 AS a", true, "{\"data\":[[1]]}"); /* of another one */
 	assert_int_equal(files_there(f), 1);
 	assert_true(engine_file_open(&f->c, f->engine, S("acme"), v, &fd));
@@ -821,7 +656,7 @@ static void a_bare_statement_sees_nothing_of_the_tenant(void **state)
 		assert_int_equal(t.outcome, ENGINE_FAILED);
 		assert_int_equal(str_search(buf_str(&t.text), S("secret_column")), t.text.n);
 		assert_int_equal(str_search(buf_str(&t.text), S("Did you mean \"secret")), t.text.n);
-		drop(&t);
+		told_drop(&t);
 	}
 	expect_rows(f, "SELECT count(*) FROM duckdb_tables()", true, "{\"data\":[[0]]}");
 	expect_rows(f, "SELECT count(*) FROM duckdb_databases() WHERE NOT internal AND database_name <> 'memory'", true, "{\"data\":[[0]]}");
@@ -839,12 +674,12 @@ static void one_bare_statement_leaves_nothing_to_the_next(void **state)
 
 	run_ask(f, &t, &ask);
 	assert_str_equal(buf_str(&t.rows), "{\"data\":[[8]]}");
-	drop(&t);
+	told_drop(&t);
 	ask.timezone = S("America/New_York");
 	ask.sql = S("SELECT $x AS n, current_setting('TimeZone') AS z");
 	run_ask(f, &t, &ask);
 	assert_str_equal(buf_str(&t.rows), "{\"data\":[[7,\"America/New_York\"]]}");
-	drop(&t);
+	told_drop(&t);
 	expect_rows(f, "SELECT current_setting('TimeZone') AS z", true, "{\"data\":[[\"UTC\"]]}");
 	expect_rows(f, "SELECT json_serialize_sql('SELECT 1')::VARCHAR LIKE '{\"error\":false%' AS ok", true, "{\"data\":[[true]]}");
 }
@@ -911,11 +746,11 @@ static void nothing_else_is_read_and_the_cache_is_not_written(void **state)
 		if (t.outcome != ENGINE_FAILED)
 			print_message("%s\n", hostile[i / 2].p);
 		assert_int_equal(t.outcome, ENGINE_FAILED);
-		drop(&t);
+		told_drop(&t);
 	}
 	run(f, &t, arena_fmt(&f->arena, "SELECT * FROM read_parquet('%s')", path).p, false); /* only bare ones read the cache */
 	assert_int_equal(t.outcome, ENGINE_FAILED);
-	drop(&t);
+	told_drop(&t);
 	assert_int_equal(stat(path, &after), 0);
 	assert_int_equal(before.st_size, after.st_size);
 	assert_true(before.st_mtim.tv_sec == after.st_mtim.tv_sec && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec);
@@ -939,7 +774,7 @@ static void a_worker_of_our_own_uid_does_not_write_the_cache(void **state)
 	if (!r.landlock)
 		print_message("this kernel has no Landlock\n");
 	assert_int_equal(t.outcome, r.landlock ? ENGINE_FAILED : ENGINE_OK);
-	drop(&t);
+	told_drop(&t);
 }
 
 static void a_bare_statement_is_canceled(void **state)
@@ -954,7 +789,7 @@ static void a_bare_statement_is_canceled(void **state)
 	engine_cancel(t.task);
 	wait_for(&t, &t.ended);
 	assert_int_equal(t.outcome, ENGINE_INTERRUPTED);
-	drop(&t);
+	told_drop(&t);
 }
 
 int main(void)

@@ -266,7 +266,7 @@ static void a_worker_that_dies_loses_its_scripts(void **state)
 	must(first(NULL, 2, "BEGIN"));
 	begin_ask(&t, &ask);
 	wait_for(&t.started);
-	kill(worker_pid(), SIGKILL);
+	kill_worker();
 	wait_for(&t.ended);
 	assert_int_equal(t.outcome, ENGINE_LOST);
 	finish(&t);

@@ -2,150 +2,25 @@
  *
  * Real worker processes of the mayfly binary named by MAYFLY_BINARY.
  */
-#include "engine/engine.h"
-
 #include <dirent.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
 
-#include "folder.h"
-#include "test.h"
-
-struct fixture {
-	struct arena arena;
-	struct call c;
-	struct exec_loop *loop;
-	struct engine *engine;
-	struct engine_limits limits;
-	char dir[FOLDER_PATH_MAX];
-};
-
-/* What one task told, under a lock, since it comes on the loop. */
-struct told {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct engine_task *task;
-	struct buf rows, columns, text, class;
-	int started, parts, ended;
-	enum engine_outcome outcome;
-	int64_t count, position;
-};
-
-static void on_started(void *arg)
-{
-	struct told *t = arg;
-
-	pthread_mutex_lock(&t->lock);
-	t->started++;
-	pthread_cond_broadcast(&t->changed);
-	pthread_mutex_unlock(&t->lock);
-}
-
-static void on_columns(void *arg, struct str packed)
-{
-	struct told *t = arg;
-
-	pthread_mutex_lock(&t->lock);
-	buf_add(&t->columns, packed);
-	pthread_mutex_unlock(&t->lock);
-}
-
-static void on_part(void *arg, const struct engine_part *p)
-{
-	struct told *t = arg;
-
-	pthread_mutex_lock(&t->lock);
-	t->parts++;
-	if (!p->gzip)
-		buf_add(&t->rows, engine_bytes_str(p->bytes));
-	pthread_mutex_unlock(&t->lock);
-	engine_bytes_unref(p->bytes);
-}
-
-static void on_progress(void *arg, double fraction)
-{
-	(void)arg;
-	assert_true(fraction >= 0);
-}
-
-static void on_ended(void *arg, const struct engine_end *end)
-{
-	struct told *t = arg;
-
-	pthread_mutex_lock(&t->lock);
-	t->ended++;
-	t->outcome = end->outcome;
-	t->count = end->rows;
-	t->position = end->position;
-	buf_add(&t->text, end->text);
-	buf_add(&t->class, end->class);
-	pthread_cond_broadcast(&t->changed);
-	pthread_mutex_unlock(&t->lock);
-}
-
-static const struct engine_listener listener = {on_started, on_columns, on_part, on_progress, on_ended};
-
-static void limits_of(void *arg, struct str tenant, struct engine_limits *ret)
-{
-	(void)tenant;
-	*ret = *(struct engine_limits *)arg;
-}
+#include "engine_rig.h"
+#include "worker_pid.h"
 
 static int begin(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct engine_options o = {.max_workers = 2, .idle_ms = 3600000, .cancel_grace_ms = 5000, .uid_base = 640000,
-				   .limits = limits_of, .arg = &f->limits, .program = getenv("MAYFLY_BINARY")};
+	struct fixture *f = fixture_open(2);
 
-	assert_non_null(getenv("MAYFLY_BINARY")); /* else this program would be started as its own worker */
-	call_open(&f->c, &f->arena);
-	folder_make(f->dir);
-	f->limits = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 2, .queued = 2};
-	f->loop = exec_loop_open("engine");
-	o.loop = f->loop;
-	o.data_dir = str_of(f->dir);
-	f->engine = engine_open(&f->c, &o);
-	assert_non_null(f->engine);
+	make_engine(f, 2, 640000);
 	exec_loop_start(f->loop);
 	*state = f;
 	return 0;
 }
 
-struct stopped {
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	bool yes;
-};
-
-static void on_stopped(void *arg)
-{
-	struct stopped *s = arg;
-
-	pthread_mutex_lock(&s->lock);
-	s->yes = true;
-	pthread_cond_signal(&s->cond);
-	pthread_mutex_unlock(&s->lock);
-}
-
 static int end(void **state)
 {
-	struct fixture *f = *state;
-	struct stopped s = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
-
-	engine_stop(f->engine, on_stopped, &s);
-	pthread_mutex_lock(&s.lock);
-	while (!s.yes)
-		pthread_cond_wait(&s.cond, &s.lock);
-	pthread_mutex_unlock(&s.lock);
-	exec_loop_stop(f->loop);
-	exec_loop_join(f->loop);
-	engine_close(f->engine);
-	exec_loop_close(f->loop);
-	arena_close(&f->arena);
-	folder_remove(f->dir);
-	free(f);
+	close_engine(*state);
+	fixture_close(*state);
 	return 0;
 }
 
@@ -156,7 +31,7 @@ static struct engine_ask ask_of(const char *sql)
 
 static bool try_start(struct fixture *f, struct told *t, const struct engine_ask *ask)
 {
-	*t = (struct told){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+	told_init(t);
 	return engine_run(&f->c, f->engine, ask, &listener, t, &t->task);
 }
 
@@ -167,22 +42,10 @@ static void start(struct fixture *f, struct told *t, const char *sql)
 	assert_true(try_start(f, t, &ask));
 }
 
-static void wait_for(struct told *t, const int *what)
-{
-	pthread_mutex_lock(&t->lock);
-	while (!*what)
-		pthread_cond_wait(&t->changed, &t->lock);
-	pthread_mutex_unlock(&t->lock);
-}
-
 static void finish(struct told *t)
 {
 	wait_for(t, &t->ended);
-	engine_task_unref(t->task);
-	buf_drop(&t->rows);
-	buf_drop(&t->columns);
-	buf_drop(&t->text);
-	buf_drop(&t->class);
+	told_drop(t);
 }
 
 static void rows_and_columns_come_back(void **state)
@@ -262,38 +125,6 @@ static void a_full_queue_refuses_and_a_queued_task_can_be_canceled(void **state)
 	}
 }
 
-static pid_t parent_of(const char *pid)
-{
-	char path[300];
-	FILE *f;
-	int parent = 0;
-
-	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-	f = fopen(path, "r");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
-		parent = 0;
-	fclose(f);
-	return parent;
-}
-
-/* The only child of this process. */
-static pid_t worker_pid(void)
-{
-	DIR *d = opendir("/proc");
-	struct dirent *e;
-	pid_t found = 0;
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		if (ascii_digit(e->d_name[0]) && parent_of(e->d_name) == getpid())
-			found = atoi(e->d_name);
-	closedir(d);
-	assert_true(found > 0);
-	return found;
-}
-
 static void a_killed_worker_loses_what_ran_and_nothing_else(void **state)
 {
 	struct fixture *f = *state;
@@ -305,7 +136,7 @@ static void a_killed_worker_loses_what_ran_and_nothing_else(void **state)
 	finish(&next);
 	start(f, &lost, "select count(*) from range(100000000) a, range(100000) b");
 	wait_for(&lost, &lost.started);
-	kill(worker_pid(), SIGKILL);
+	kill_worker();
 	wait_for(&lost, &lost.ended);
 	assert_int_equal(lost.outcome, ENGINE_LOST);
 	finish(&lost);

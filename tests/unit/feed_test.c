@@ -2,55 +2,12 @@
  *
  * Real worker processes of the mayfly binary named by MAYFLY_BINARY.
  */
-#include "engine/engine.h"
-
 #include <dirent.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "folder.h"
-#include "test.h"
+#include "engine_rig.h"
+#include "worker_pid.h"
 
 #define NAME "__eph_00000000000000000000000000000001"
-
-struct told { /* of one task, under a lock, since it comes on the loop */
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct engine_task *task;
-	struct engine_feed *feed;
-	struct buf rows, text, class, column;
-	int started, ended, rooms;
-	enum engine_outcome outcome;
-	int64_t count, row;
-};
-
-struct fixture {
-	struct arena arena;
-	struct call c;
-	struct exec_loop *loop;
-	struct engine *engine;
-	struct engine_catalog *catalog;
-	struct engine_limits limits;
-	struct told stopped;
-	struct engine_usage used; /* on the loop */
-	char dir[FOLDER_PATH_MAX];
-};
-
-static void tell(struct told *t, int *what)
-{
-	pthread_mutex_lock(&t->lock);
-	(*what)++;
-	pthread_cond_broadcast(&t->changed);
-	pthread_mutex_unlock(&t->lock);
-}
-
-static void on_started(void *arg)
-{
-	tell(arg, &((struct told *)arg)->started);
-}
 
 static void on_room(void *arg)
 {
@@ -60,109 +17,24 @@ static void on_room(void *arg)
 	tell(t, &t->rooms);
 }
 
-static void on_columns(void *arg, struct str packed)
-{
-	(void)arg;
-	(void)packed;
-}
-
-static void on_part(void *arg, const struct engine_part *p)
-{
-	struct told *t = arg;
-
-	pthread_mutex_lock(&t->lock);
-	buf_add(&t->rows, engine_bytes_str(p->bytes));
-	pthread_mutex_unlock(&t->lock);
-	engine_bytes_unref(p->bytes);
-}
-
-static void on_progress(void *arg, double fraction)
-{
-	(void)arg;
-	(void)fraction;
-}
-
-static void on_ended(void *arg, const struct engine_end *end)
-{
-	struct told *t = arg;
-
-	pthread_mutex_lock(&t->lock);
-	t->outcome = end->outcome;
-	t->count = end->rows;
-	t->row = end->row;
-	buf_add(&t->text, end->text);
-	buf_add(&t->class, end->class);
-	buf_add(&t->column, end->column);
-	t->ended++;
-	pthread_cond_broadcast(&t->changed);
-	pthread_mutex_unlock(&t->lock);
-}
-
-static const struct engine_listener listener = {on_started, on_columns, on_part, on_progress, on_ended};
-
-static void wait_for(struct told *t, const int *what, int least)
-{
-	pthread_mutex_lock(&t->lock);
-	while (*what < least)
-		pthread_cond_wait(&t->changed, &t->lock);
-	pthread_mutex_unlock(&t->lock);
-}
-
-static void told_drop(struct told *t)
-{
-	engine_task_unref(t->task);
-	buf_drop(&t->rows);
-	buf_drop(&t->text);
-	buf_drop(&t->class);
-	buf_drop(&t->column);
-}
-
 /* --- an engine with one catalog --- */
-static void limits_of(void *arg, struct str tenant, struct engine_limits *ret)
-{
-	(void)tenant;
-	*ret = *(struct engine_limits *)arg;
-}
-
 static void on_used(void *arg, const struct engine_usage *now)
 {
 	((struct fixture *)arg)->used = *now;
 }
 
-static void on_stopped(void *arg)
-{
-	tell(arg, &((struct told *)arg)->ended);
-}
-
 static int begin(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct engine_options o = {.max_workers = 2, .idle_ms = 3600000, .cancel_grace_ms = 5000, .uid_base = 650000,
-				   .limits = limits_of, .arg = &f->limits, .program = getenv("MAYFLY_BINARY")};
+	struct fixture *f = fixture_open(1);
 	struct engine_catalog_options k = {.tenant = S("acme"), .name = S(NAME), .used = on_used, .arg = f};
 
-	assert_non_null(getenv("MAYFLY_BINARY"));
 	signal(SIGPIPE, SIG_DFL); /* nothing here may depend on its being ignored */
-	call_open(&f->c, &f->arena);
-	folder_make(f->dir);
-	chmod(f->dir, 0711);
-	f->limits = (struct engine_limits){.memory_bytes = 1 << 30, .temp_bytes = 1 << 30, .threads = 2, .concurrent = 4, .queued = 1};
-	f->stopped = (struct told){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-	f->loop = exec_loop_open("engine");
-	o.loop = f->loop;
-	o.data_dir = str_of(f->dir);
-	f->engine = engine_open(&f->c, &o);
-	assert_non_null(f->engine);
+	f->limits.concurrent = 4;
+	make_engine(f, 2, 650000);
 	f->catalog = engine_catalog_open(f->engine, &k);
 	exec_loop_start(f->loop);
 	*state = f;
 	return 0;
-}
-
-static void stop(struct fixture *f)
-{
-	engine_stop(f->engine, on_stopped, &f->stopped);
-	wait_for(&f->stopped, &f->stopped.ended, 1);
 }
 
 static int end(void **state)
@@ -170,22 +42,12 @@ static int end(void **state)
 	struct fixture *f = *state;
 
 	if (!f->stopped.ended)
-		stop(f);
+		stop_engine(f);
 	engine_catalog_forget(f->catalog);
 	engine_catalog_unref(f->catalog);
-	exec_loop_stop(f->loop);
-	exec_loop_join(f->loop);
-	engine_close(f->engine);
-	exec_loop_close(f->loop);
-	arena_close(&f->arena);
-	folder_remove(f->dir);
-	free(f);
+	close_engine(f);
+	fixture_close(f);
 	return 0;
-}
-
-static void fresh(struct told *t)
-{
-	*t = (struct told){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 }
 
 static void run(struct fixture *f, struct told *t, const char *sql, bool writes)
@@ -193,12 +55,9 @@ static void run(struct fixture *f, struct told *t, const char *sql, bool writes)
 	struct engine_ask ask = {.sql = str_of(sql), .tenant = S("acme"), .form = ENGINE_NATIVE, .first_part_bytes = 100000,
 				 .catalog = f->catalog, .writes = writes, .counts = writes ? ENGINE_STATUS : ENGINE_ROWS};
 
-	fresh(t);
+	told_init(t);
 	assert_true(engine_run(&f->c, f->engine, &ask, &listener, t, &t->task));
-	wait_for(t, &t->ended, 1);
-	if (t->outcome != ENGINE_OK)
-		print_message("%s: %s\n", sql, buf_cstr(&t->text));
-	assert_int_equal(t->outcome, ENGINE_OK);
+	expect_good_end(t);
 }
 
 static void execute(struct fixture *f, const char *sql)
@@ -222,7 +81,7 @@ static bool try_ingest(struct fixture *f, struct told *t, const char *table)
 {
 	struct engine_ingest in = {.catalog = f->catalog, .table = str_of(table), .format = ENGINE_ROWS_NDJSON, .room = on_room};
 
-	fresh(t);
+	told_init(t);
 	return engine_ingest(&f->c, f->engine, &in, &listener, t, &t->feed, &t->task);
 }
 
@@ -304,7 +163,7 @@ static void a_million_bytes_and_more_pass_a_small_socket(void **state)
 		ingest(f, &t, "t");
 		put_rows(&t, 0, rows, pieces[i]);
 		engine_feed_end(t.feed, true);
-		wait_for(&t, &t.ended, 1);
+		wait_for(&t, &t.ended);
 		assert_int_equal(t.outcome, ENGINE_OK);
 		assert_int_equal(t.count, rows);
 		assert_int_equal(t.started, 1);
@@ -327,7 +186,7 @@ static void it_is_full_while_no_worker_reads(void **state)
 	for (int i = 0; i < 2; i++)
 		ingest(f, &busy[i], "t"); /* and all places of uploads, half of all, wait for their rows */
 	for (int i = 0; i < 2; i++)
-		wait_for(&busy[i], &busy[i].started, 1);
+		wait_for(&busy[i], &busy[i].started);
 	ingest(f, &t, "t");
 	while (b.n < 1000000)
 		buf_lit(&b, "{\"id\":1,\"name\":\"abc\"}\n");
@@ -340,15 +199,15 @@ static void it_is_full_while_no_worker_reads(void **state)
 	assert_int_equal(t.rooms, 0);
 	assert_int_equal(t.started, 0);
 	engine_feed_end(busy[0].feed, true);
-	wait_for(&t, &t.rooms, 1);
+	wait_for(&t, &t.rooms);
 	assert_int_equal(t.started, 1);
 	engine_feed_end(t.feed, false);
 	engine_feed_end(busy[1].feed, true);
-	wait_for(&t, &t.ended, 1);
+	wait_for(&t, &t.ended);
 	assert_int_equal(t.outcome, ENGINE_FAILED);
-	wait_for(&busy[1], &busy[1].ended, 1);
+	wait_for(&busy[1], &busy[1].ended);
 	assert_int_equal(busy[1].outcome, ENGINE_OK);
-	wait_for(&busy[0], &busy[0].ended, 1);
+	wait_for(&busy[0], &busy[0].ended);
 	told_drop(&busy[0]);
 	told_drop(&busy[1]);
 	told_drop(&t);
@@ -356,44 +215,6 @@ static void it_is_full_while_no_worker_reads(void **state)
 }
 
 /* --- ends --- */
-static pid_t worker_pid(void)
-{
-	char path[64];
-	int pid = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", getpid(), getpid());
-	file = fopen(path, "r");
-	assert_non_null(file);
-	(void)!fscanf(file, "%d", &pid);
-	fclose(file);
-	return pid;
-}
-
-static pid_t any_worker(void)
-{
-	char name[320], path[340];
-	DIR *d = opendir("/proc/self/task");
-	struct dirent *e;
-	pid_t pid = worker_pid();
-
-	while (!pid && (e = readdir(d))) {
-		FILE *file;
-		int child = 0;
-
-		snprintf(name, sizeof(name), "/proc/self/task/%s", e->d_name);
-		snprintf(path, sizeof(path), "%s/children", name);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		if (fscanf(file, "%d", &child) == 1)
-			pid = child;
-		fclose(file);
-	}
-	closedir(d);
-	return pid;
-}
-
 static void what_is_not_complete_is_not_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -403,7 +224,7 @@ static void what_is_not_complete_is_not_kept(void **state)
 	ingest(f, &t, "t");
 	put_rows(&t, 0, 100000, 50000);
 	engine_feed_end(t.feed, false);
-	wait_for(&t, &t.ended, 1);
+	wait_for(&t, &t.ended);
 	assert_int_equal(t.outcome, ENGINE_FAILED);
 	assert_string_equal(buf_cstr(&t.class), "Incomplete");
 	told_drop(&t);
@@ -420,7 +241,7 @@ static void a_task_that_ended_early_takes_and_forgets(void **state)
 		ingest(f, &t, "t");
 		put_all(&t, S("{\"id\":1}\n{\"id\":\"two\"}\n"));
 		put_rows(&t, 0, 200000, 100000); /* while it ends */
-		wait_for(&t, &t.ended, 1);
+		wait_for(&t, &t.ended);
 		assert_int_equal(t.outcome, ENGINE_FAILED);
 		assert_string_equal(buf_cstr(&t.class), "Mismatch");
 		assert_string_equal(buf_cstr(&t.column), "id");
@@ -432,7 +253,7 @@ static void a_task_that_ended_early_takes_and_forgets(void **state)
 	ingest(f, &t, "nowhere");
 	put_rows(&t, 0, 100000, 100000);
 	engine_feed_end(t.feed, true);
-	wait_for(&t, &t.ended, 1);
+	wait_for(&t, &t.ended);
 	assert_string_equal(buf_cstr(&t.class), "Unknown Table");
 	told_drop(&t);
 	assert_rows(f, "SELECT count(*) FROM t", "{\"data\":[[0]]}");
@@ -448,10 +269,10 @@ static void a_cancel_ends_it_queued_or_running(void **state)
 		ingest(f, &t[i], "t");
 		put_all(&t[i], S("{\"id\":1}\n"));
 	}
-	wait_for(&t[1], &t[1].started, 1);
+	wait_for(&t[1], &t[1].started);
 	for (int i = 2; i >= 0; i--) {
 		engine_cancel(t[i].task);
-		wait_for(&t[i], &t[i].ended, 1);
+		wait_for(&t[i], &t[i].ended);
 		assert_int_equal(t[i].outcome, ENGINE_INTERRUPTED);
 		assert_int_equal(engine_feed_put(t[i].feed, S("x")), 1);
 		engine_feed_end(t[i].feed, true);
@@ -468,17 +289,17 @@ static void a_drop_ends_it(void **state)
 	execute(f, "CREATE TABLE t (id INTEGER, name VARCHAR)");
 	for (int i = 0; i < 3; i++)
 		ingest(f, &t[i], "t");
-	wait_for(&t[1], &t[1].started, 1);
+	wait_for(&t[1], &t[1].started);
 	put_rows(&t[0], 0, 100000, 100000);
-	fresh(&drop);
+	told_init(&drop);
 	assert_true(engine_catalog_run(&f->c, f->catalog, ENGINE_CATALOG_DROP, NULL, &listener, &drop, &drop.task));
 	for (int i = 0; i < 3; i++) {
-		wait_for(&t[i], &t[i].ended, 1);
+		wait_for(&t[i], &t[i].ended);
 		assert_int_equal(t[i].outcome, ENGINE_GONE);
 		engine_feed_end(t[i].feed, true);
 		told_drop(&t[i]);
 	}
-	wait_for(&drop, &drop.ended, 1);
+	wait_for(&drop, &drop.ended);
 	assert_int_equal(drop.outcome, ENGINE_OK);
 	told_drop(&drop);
 }
@@ -491,14 +312,14 @@ static void who_waits_for_room_is_told_of_the_end_too(void **state)
 
 	execute(f, "CREATE TABLE t (id INTEGER, name VARCHAR)");
 	ingest(f, &t, "t");
-	wait_for(&t, &t.started, 1);
-	kill(any_worker(), SIGSTOP); /* it reads nothing */
+	wait_for(&t, &t.started);
+	kill(worker_pid(), SIGSTOP); /* it reads nothing */
 	while (b.n < 1000000)
 		buf_lit(&b, "{\"id\":1,\"name\":\"abc\"}\n");
 	while (engine_feed_put(t.feed, buf_str(&b)) > 0)
 		;
-	kill(any_worker(), SIGKILL);
-	wait_for(&t, &t.ended, 1);
+	kill_worker();
+	wait_for(&t, &t.ended);
 	assert_int_equal(t.outcome, ENGINE_LOST);
 	assert_true(t.rooms > 0);
 	assert_int_equal(engine_feed_put(t.feed, buf_str(&b)), b.n);
@@ -515,12 +336,12 @@ static void a_killed_worker_ends_it(void **state)
 	execute(f, "CREATE TABLE t (id INTEGER, name VARCHAR)");
 	ingest(f, &t, "t");
 	put_rows(&t, 0, 1000, 100);
-	wait_for(&t, &t.started, 1);
-	pid = any_worker();
+	wait_for(&t, &t.started);
+	pid = worker_pid();
 	assert_true(pid > 1);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	put_rows(&t, 0, 200000, 100000); /* into nothing, and without a signal */
-	wait_for(&t, &t.ended, 1);
+	wait_for(&t, &t.ended);
 	assert_int_equal(t.outcome, ENGINE_LOST);
 	put_rows(&t, 0, 1000, 100);
 	engine_feed_end(t.feed, true);
@@ -535,12 +356,12 @@ static void a_stopping_engine_ends_it(void **state)
 	execute(f, "CREATE TABLE t (id INTEGER, name VARCHAR)");
 	for (int i = 0; i < 3; i++)
 		ingest(f, &t[i], "t");
-	wait_for(&t[1], &t[1].started, 1);
+	wait_for(&t[1], &t[1].started);
 	engine_feed_end(t[0].feed, false);
 	engine_cancel(t[1].task);
-	stop(f);
+	stop_engine(f);
 	for (int i = 0; i < 3; i++) {
-		wait_for(&t[i], &t[i].ended, 1);
+		wait_for(&t[i], &t[i].ended);
 		assert_int_not_equal(t[i].outcome, ENGINE_OK);
 		if (i > 0)
 			engine_feed_end(t[i].feed, i == 1);
@@ -569,7 +390,7 @@ static void no_descriptor_stays_open(void **state)
 			engine_feed_end(t[j].feed, j < 2);
 		}
 		for (int j = 0; j < 5; j++) {
-			wait_for(&t[j], &t[j].ended, 1);
+			wait_for(&t[j], &t[j].ended);
 			assert_int_equal(t[j].outcome, j == 0 ? ENGINE_OK : ENGINE_FAILED);
 			told_drop(&t[j]);
 		}

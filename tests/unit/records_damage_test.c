@@ -12,7 +12,7 @@ static void what_was_acknowledged_survives_a_kill(void **state)
 
 		snprintf(sql, sizeof(sql), "INSERT INTO t VALUES (%d)", i);
 		one(f, "a.db", sql);
-		kill_worker(f);
+		kill_worker();
 		for (struct engine_report r = {.workers = 1}; r.workers;) /* until it is reaped */
 			engine_report(f->engine, &r);
 		assert_int_equal(number(f, "a.db", "SELECT count(*) FROM t"), i + 1);
@@ -45,7 +45,7 @@ static void a_kill_beside_a_checkpoint_loses_nothing(void **state)
 		run_ok(f, "a.db", add, 1);
 		for (int64_t until = clock_mono_ms() + 200; size_of(f, "a.db") == before && clock_mono_ms() < until;)
 			;
-		kill_worker(f);
+		kill_worker();
 		for (struct engine_report r = {.workers = 1}; r.workers;)
 			engine_report(f->engine, &r);
 		assert_int_equal(number(f, "a.db", "SELECT count(*) FROM t"), i + 1);
@@ -65,7 +65,7 @@ static void a_worker_that_dies_loses_its_batches_and_no_more(void **state)
 	await(&t, &t.started);
 	submit(f, &other, "b.db", slow + 1, 1, true);
 	await(&other, &other.started);
-	kill_worker(f);
+	kill_worker();
 	await(&t, &t.ended);
 	await(&other, &other.ended);
 	assert_int_equal(t.outcome, ENGINE_LOST);

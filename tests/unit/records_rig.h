@@ -17,6 +17,7 @@
 
 #include "folder.h"
 #include "test.h"
+#include "worker_pid.h"
 
 enum { RECORDS_WAIT_S = 120 };
 
@@ -273,38 +274,6 @@ UNUSED static bool exists(const struct fixture *f, const char *name)
 
 	path_of(f, name, path);
 	return access(path, F_OK) == 0;
-}
-
-/* Of the worker, by its folder. */
-UNUSED static pid_t worker_of(const struct fixture *f)
-{
-	DIR *d = opendir("/proc");
-	const struct dirent *e;
-	pid_t found = 0;
-
-	while ((e = readdir(d))) {
-		char path[300], line[4096];
-		ssize_t n;
-		int fd;
-
-		snprintf(path, sizeof(path), "/proc/%s/cmdline", e->d_name);
-		fd = e->d_name[0] >= '1' && e->d_name[0] <= '9' ? open(path, O_RDONLY) : -1;
-		n = fd >= 0 ? read(fd, line, sizeof(line) - 1) : 0;
-		if (fd >= 0)
-			close(fd);
-		if (n > 0 && memmem(line, (size_t)n, "--records", 9) && memmem(line, (size_t)n, f->dir, strlen(f->dir)))
-			found = (pid_t)atoi(e->d_name);
-	}
-	closedir(d);
-	return found;
-}
-
-UNUSED static void kill_worker(const struct fixture *f)
-{
-	pid_t pid = worker_of(f);
-
-	assert_true(pid > 0);
-	assert_int_equal(kill(pid, SIGKILL), 0);
 }
 
 UNUSED static bool listed(struct fixture *f, const char *name, int of)

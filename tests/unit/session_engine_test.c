@@ -1,5 +1,6 @@
 /* session_engine_test.c - the room of sessions over real workers of the mayfly binary named by MAYFLY_BINARY. */
 #include "session_rig.h"
+#include "worker_pid.h"
 
 #include <dirent.h>
 
@@ -310,29 +311,6 @@ static void an_expired_persistent_session_is_dropped_at_the_next_start(void **st
 	assert_false(leaks(r));
 }
 
-/* The one child process of this program is the worker. */
-static pid_t worker_pid(void)
-{
-	char path[64];
-	int pid = 0;
-	DIR *d = opendir("/proc/self/task");
-	struct dirent *e;
-
-	while (d && pid == 0 && (e = readdir(d)) != NULL) {
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%.20s/children", e->d_name);
-		f = fopen(path, "r");
-		if (f && fscanf(f, "%d", &pid) != 1)
-			pid = 0;
-		if (f)
-			fclose(f);
-	}
-	if (d)
-		closedir(d);
-	return pid;
-}
-
 static void a_killed_worker_ends_memory_sessions_and_no_others(void **state)
 {
 	const struct session_ask persistent = {.persistent = true, .timeout_seconds = 3600, .idle_seconds = -1};
@@ -344,8 +322,7 @@ static void a_killed_worker_ends_memory_sessions_and_no_others(void **state)
 
 	assert_true(rig_create(r, memory, "t") && rig_create(r, kept, "t"));
 	assert_true(insert(r, memory, "t", "[1,\"a\"]\n", &n) && insert(r, kept, "t", "[1,\"a\"]\n[2,\"b\"]\n", &n));
-	assert_true(worker_pid() > 0);
-	kill(worker_pid(), SIGKILL);
+	kill_worker();
 	rig_sweep_until(r, 2);
 	t = rig_told(r, id);
 	assert_true(t.timed_out == 1 && t.tables == 1 && t.rows == 1);

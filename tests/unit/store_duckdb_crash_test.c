@@ -275,7 +275,7 @@ static void workers_may_be_killed_at_any_moment(void **state)
 		assert_int_equal(pthread_create(&v[i].thread, NULL, live_through, &v[i]), 0);
 	}
 	for (int64_t until = clock_mono_ms() + (SANITIZED ? 3000 : 5000); clock_mono_ms() < until;) {
-		pid_t worker = duck_rig_worker();
+		pid_t worker = worker_pid();
 
 		if (worker > 0 && kill(worker, SIGKILL) == 0)
 			killed++;

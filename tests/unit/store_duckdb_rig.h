@@ -13,6 +13,7 @@
 
 #include "folder.h"
 #include "test.h"
+#include "worker_pid.h"
 
 enum { DUCK_RIG_WAIT_S = 120 };
 
@@ -119,34 +120,6 @@ UNUSED static void duck_rig_close(struct duck_rig *g)
 	buf_drop(&g->columns);
 	if (g->owns_dir)
 		folder_remove(g->dir);
-}
-
-/* The worker process of this test, or 0. */
-UNUSED static pid_t duck_rig_worker(void)
-{
-	char path[64], line[512];
-	struct dirent *e;
-	pid_t found = 0;
-	DIR *d = opendir("/proc");
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL) {
-		const char *paren;
-		char state;
-		int parent;
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/%.20s/stat", e->d_name);
-		file = atoi(e->d_name) > 0 ? fopen(path, "r") : NULL;
-		if (!file)
-			continue;
-		paren = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
-		if (paren && sscanf(paren + 1, " %c %d", &state, &parent) == 2 && parent == getpid() && state != 'Z')
-			found = (pid_t)atoi(e->d_name);
-		fclose(file);
-	}
-	closedir(d);
-	return found;
 }
 
 /* --- statements --- */
