@@ -3,6 +3,7 @@
  * A TIMESTAMP is what a clock shows, in microseconds; what a time zone says of it is DuckDB's business (helper_dates.def).
  */
 #include "engine/functions/functions.h"
+#include "engine/functions/types.h"
 
 #define MICROS_OF_DAY 86400000000LL
 
@@ -251,73 +252,68 @@ static void as_time(struct sf_row *r)
 	sf_put_int(r, micros - floor_by(micros, MICROS_OF_DAY) * MICROS_OF_DAY);
 }
 
-static void put_tz(struct sf_row *r, int64_t utc, int16_t nanos, int16_t zone)
+static void put_tz(struct sf_row *r, struct zoned z)
 {
-	duckdb_vector utcs = duckdb_struct_vector_get_child(r->output, 0), below = duckdb_struct_vector_get_child(r->output, 1);
-	duckdb_vector zones = duckdb_struct_vector_get_child(r->output, 2);
-
-	((int64_t *)duckdb_vector_get_data(utcs))[r->row] = utc;
-	((int16_t *)duckdb_vector_get_data(below))[r->row] = nanos;
-	((int16_t *)duckdb_vector_get_data(zones))[r->row] = zone;
+	if (!zoned_pack(z, &((duckdb_interval *)r->out)[r->row]))
+		sf_fails(r, "100046/22003", "Timestamp is out of range");
 }
 
-static int16_t tz_short(struct sf_row *r, idx_t argument, idx_t child)
+static struct zoned tz_at(const struct sf_row *r, idx_t argument)
 {
-	duckdb_vector v = duckdb_data_chunk_get_vector(r->input, argument);
-
-	return ((const int16_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(v, child)))[r->row];
+	return zoned_unpack(((const duckdb_interval *)r->args[argument].at)[r->row]);
 }
 
-static int64_t tz_utc(struct sf_row *r, idx_t argument)
+static int64_t tz_clock(const struct sf_row *r)
 {
-	duckdb_vector v = duckdb_data_chunk_get_vector(r->input, argument);
+	struct zoned z = tz_at(r, 0);
 
-	return ((const int64_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(v, 0)))[r->row];
+	return z.utc + z.zone * 60000000LL;
 }
 
 static void as_tz(struct sf_row *r)
 {
-	int16_t zone = tz_short(r, 1, 2);
+	struct zoned z = tz_at(r, 1);
 
-	put_tz(r, sf_int(r, 0) - zone * 60000000LL, tz_short(r, 1, 1), zone);
+	z.utc = sf_int(r, 0) - z.zone * 60000000LL;
+	put_tz(r, z);
 }
 
 static void tz_wall(struct sf_row *r)
 {
-	sf_put_int(r, tz_utc(r, 0) + tz_short(r, 0, 2) * 60000000LL);
+	sf_put_int(r, tz_clock(r));
 }
 
 static void tz_days(struct sf_row *r)
 {
-	sf_put_days(r, (int32_t)floor_by(tz_utc(r, 0) + tz_short(r, 0, 2) * 60000000LL, MICROS_OF_DAY));
+	sf_put_days(r, (int32_t)floor_by(tz_clock(r), MICROS_OF_DAY));
 }
 
 static void tz_time(struct sf_row *r)
 {
-	int64_t wall = tz_utc(r, 0) + tz_short(r, 0, 2) * 60000000LL;
+	int64_t wall = tz_clock(r);
 
 	sf_put_int(r, wall - floor_by(wall, MICROS_OF_DAY) * MICROS_OF_DAY);
 }
 
 static void tz_instant(struct sf_row *r)
 {
-	sf_put_int(r, tz_utc(r, 0));
+	sf_put_int(r, tz_at(r, 0).utc);
 }
 
 static void same_tz(struct sf_row *r)
 {
-	put_tz(r, tz_utc(r, 0), tz_short(r, 0, 1), tz_short(r, 0, 2));
+	put_tz(r, tz_at(r, 0));
 }
 
 /* (instant in UTC, minutes of its offset) */
 static void make_tz(struct sf_row *r)
 {
-	put_tz(r, sf_int(r, 0), 0, (int16_t)sf_int(r, 1));
+	put_tz(r, (struct zoned){sf_int(r, 0), 0, (int16_t)sf_int(r, 1)});
 }
 
 static void tz_zone(struct sf_row *r)
 {
-	sf_put_int(r, tz_short(r, 0, 2));
+	sf_put_int(r, tz_at(r, 0).zone);
 }
 
 /* Numbers are none. It is there for NULL itself, which this type is the nearest to. */

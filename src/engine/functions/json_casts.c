@@ -311,7 +311,6 @@ static bool put_moment(struct target *t, struct str v, idx_t row)
 	return true;
 }
 
-/* Into the STRUCT that TIMESTAMP_TZ is. */
 static bool put_instant(struct target *t, struct str v, idx_t row)
 {
 	struct format_time m;
@@ -323,10 +322,7 @@ static bool put_instant(struct target *t, struct str v, idx_t row)
 	micros = (__int128)m.days * 86400000000 + m.nanos / 1000 - (__int128)m.offset_minutes * 60000000;
 	if (micros >= INT64_MAX || micros <= -INT64_MAX)
 		return false;
-	((int64_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(t->out, 0)))[row] = (int64_t)micros;
-	((int16_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(t->out, 1)))[row] = (int16_t)(m.nanos % 1000);
-	((int16_t *)duckdb_vector_get_data(duckdb_struct_vector_get_child(t->out, 2)))[row] = (int16_t)m.offset_minutes;
-	return true;
+	return zoned_pack((struct zoned){(int64_t)micros, (int)(m.nanos % 1000), m.offset_minutes}, &((duckdb_interval *)t->to)[row]);
 }
 
 /* --- all of them --- */
@@ -354,7 +350,7 @@ static const struct out_of outs[] = {
 	{DUCKDB_TYPE_TIMESTAMP_TZ, NULL, "TIMESTAMP_LTZ", 122, put_moment, 0},
 	{DUCKDB_TYPE_TIME, NULL, "TIME", 123, put_time, 0},
 	{DUCKDB_TYPE_BLOB, NULL, "BINARY", 130, put_bytes, 0},
-	{DUCKDB_TYPE_STRUCT, "TIMESTAMP_TZ", "TIMESTAMP_TZ", 131, put_instant, 0},
+	{DUCKDB_TYPE_INTERVAL, "TIMESTAMP_TZ", "TIMESTAMP_TZ", 131, put_instant, 0},
 };
 static const struct out_of decimals = {DUCKDB_TYPE_DECIMAL, NULL, "FIXED", 80, put_digits, 0};
 
@@ -453,7 +449,7 @@ static void add_ins(struct rig *r, duckdb_logical_type from)
 
 static duckdb_logical_type type_of(const struct out_of *o)
 {
-	if (o->type == DUCKDB_TYPE_STRUCT)
+	if (o->type == DUCKDB_TYPE_INTERVAL)
 		return sf_zoned_type(9);
 	return o->alias ? named(o->alias) : duckdb_create_logical_type(o->type);
 }

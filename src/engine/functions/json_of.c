@@ -1,5 +1,6 @@
 /* json_of.c - DuckDB's vectors, of any type, as VARIANT values. */
 #include "engine/functions/json_of.h"
+#include "engine/functions/types.h"
 
 #include <stdio.h>
 
@@ -10,13 +11,15 @@ static enum variant_alias alias_of(duckdb_logical_type type)
 	static const char *const ours[] = {VARIANT_TYPE, OBJECT_TYPE, ARRAY_TYPE};
 	char *alias = duckdb_logical_type_get_alias(type);
 	enum variant_alias found = VARIANT_PLAIN;
+	enum sf_alias time;
+	int digits;
 
 	for (size_t i = 0; alias && i < COUNT_OF(ours); i++)
 		if (strcmp(alias, ours[i]) == 0)
 			found = VARIANT_OURS;
 	if (alias && strcmp(alias, "JSON") == 0)
 		found = VARIANT_JSON;
-	if (alias && strcmp(alias, "TIMESTAMP_TZ") == 0)
+	if (alias && sf_alias(str_of(alias), &time, &digits) && time == SF_ALIAS_TZ)
 		found = VARIANT_TZ;
 	duckdb_free(alias);
 	return found;
@@ -80,8 +83,10 @@ static bool set_up(struct arena *a, duckdb_vector v, duckdb_logical_type type, s
 		c->size = duckdb_array_type_array_size(type);
 		return kid(a, duckdb_array_vector_get_child(v), c, depth);
 	case DUCKDB_TYPE_STRUCT:
-		c->alias = alias_of(type);
 		return members(a, v, type, c, depth);
+	case DUCKDB_TYPE_INTERVAL:
+		c->alias = alias_of(type);
+		return c->alias == VARIANT_TZ;
 	case DUCKDB_TYPE_BOOLEAN: case DUCKDB_TYPE_TINYINT: case DUCKDB_TYPE_SMALLINT: case DUCKDB_TYPE_INTEGER: case DUCKDB_TYPE_BIGINT:
 	case DUCKDB_TYPE_UTINYINT: case DUCKDB_TYPE_USMALLINT: case DUCKDB_TYPE_UINTEGER: case DUCKDB_TYPE_UBIGINT:
 	case DUCKDB_TYPE_HUGEINT: case DUCKDB_TYPE_UHUGEINT: case DUCKDB_TYPE_FLOAT: case DUCKDB_TYPE_DOUBLE: case DUCKDB_TYPE_BLOB:
@@ -269,10 +274,10 @@ static void put_members(struct buf *out, const struct variant_column *c, idx_t r
 	variant_sort_members(out, l.from);
 }
 
-/* utc TIMESTAMP, nanos SMALLINT, zone SMALLINT in minutes */
 static void put_instant(struct buf *out, const struct variant_column *c, idx_t row)
 {
-	int64_t zone = AT(int16_t, &c->kids[2], row), local = AT(int64_t, &c->kids[0], row) + zone * 60000000;
+	struct zoned z = zoned_unpack(AT(duckdb_interval, c, row));
+	int64_t zone = z.zone, local = z.utc + zone * 60000000;
 	int64_t days = local / 86400000000, rest = local % 86400000000;
 
 	if (rest < 0) {
@@ -282,7 +287,7 @@ static void put_instant(struct buf *out, const struct variant_column *c, idx_t r
 	buf_lit(out, "z\"");
 	put_date(out, (duckdb_date){(int32_t)days});
 	buf_addc(out, ' ');
-	put_clock(out, rest * 1000 + AT(int16_t, &c->kids[1], row), 3);
+	put_clock(out, rest * 1000 + z.nanos, 3);
 	buf_fmt(out, " %c%02d%02d\"", zone < 0 ? '-' : '+', (int)(zone < 0 ? -zone : zone) / 60, (int)(zone < 0 ? -zone : zone) % 60);
 }
 
@@ -353,11 +358,9 @@ void variant_put(struct buf *out, const struct variant_column *c, idx_t row)
 	case DUCKDB_TYPE_LIST:
 	case DUCKDB_TYPE_ARRAY: put_items(out, c, row); break;
 	case DUCKDB_TYPE_STRUCT:
-		if (c->alias == VARIANT_TZ && c->nkids == 3)
-			put_instant(out, c, row);
-		else
-			put_members(out, c, row);
+		put_members(out, c, row);
 		break;
+	case DUCKDB_TYPE_INTERVAL: put_instant(out, c, row); break;
 	case DUCKDB_TYPE_MAP: put_entries(out, c, row); break;
 	default: put_digits(out, c, c->type == DUCKDB_TYPE_DECIMAL ? c->store : c->type, row); break;
 	}

@@ -10,7 +10,7 @@
 #define ARRAY_TYPE "SF_ARRAY"
 
 /* --- vectors: json_of.c --- */
-enum variant_alias { VARIANT_PLAIN, VARIANT_OURS, VARIANT_JSON, VARIANT_TZ /* TIMESTAMP_TZ, a STRUCT (types.c) */ };
+enum variant_alias { VARIANT_PLAIN, VARIANT_OURS, VARIANT_JSON, VARIANT_TZ /* TIMESTAMP_TZ, an INTERVAL (types.c) */ };
 struct variant_column { /* how to read a vector */
 	duckdb_type type, store;
 	enum variant_alias alias;

@@ -1,8 +1,7 @@
 /* types.c - Snowflake's types of time that DuckDB lacks, as aliases with casts of their own.
  *
- * TIMESTAMP_TZ is a struct of an instant, what is finer than a microsecond, and
- * the offset in minutes: it sorts and compares as the instant does, then by
- * offset. TIMESTAMP_TZ_n, TIMESTAMP_NTZ_n, TIMESTAMP_LTZ_n and TIME_n have n
+ * TIMESTAMP_TZ is an INTERVAL that compares as its instant does and spells the
+ * offset in minutes (zoned_pack). TIMESTAMP_TZ_n, TIMESTAMP_NTZ_n, TIMESTAMP_LTZ_n and TIME_n have n
  * digits of a second and cut off what is finer. A cast has no session: a text
  * or a time without an offset gets +00:00. Any thread.
  */
@@ -16,25 +15,44 @@ enum { COST_SAME = 1, COST_WALL = 10, COST_INSTANT = 20, COST_DAY = 30, COST_TEX
 #define MICROS_PER_DAY (86400 * MICROS_PER_SECOND)
 #define MICROS_PER_MINUTE (60 * MICROS_PER_SECOND)
 
-/* --- vectors --- */
-struct zoned_vector {
-	duckdb_vector kids[3];
-	int64_t *utc;
-	int16_t *nanos, *zone;
-};
+/* --- instants with an offset --- */
+#define NANOS_PER_DAY ((__int128)86400000000) /* a day of an INTERVAL's, which we count in nanoseconds */
+#define NANOS_PER_MONTH (30 * NANOS_PER_DAY)
+enum { DAYS_OF_UTC = 40000 /* more than any offset is below it: what is below the months stays positive */ };
 
-static struct zoned_vector zoned_of(duckdb_vector v)
+static bool infinite(int64_t micros)
 {
-	struct zoned_vector z;
-
-	for (idx_t i = 0; i < COUNT_OF(z.kids); i++)
-		z.kids[i] = duckdb_struct_vector_get_child(v, i);
-	z.utc = duckdb_vector_get_data(z.kids[0]);
-	z.nanos = duckdb_vector_get_data(z.kids[1]);
-	z.zone = duckdb_vector_get_data(z.kids[2]);
-	return z;
+	return micros == INT64_MAX || micros == -INT64_MAX;
 }
 
+bool zoned_pack(struct zoned z, duckdb_interval *ret)
+{
+	__int128 nanos, months;
+	int days = DAYS_OF_UTC + z.zone;
+
+	if (infinite(z.utc)) {
+		*ret = (duckdb_interval){z.utc > 0 ? INT32_MAX : INT32_MIN, 0, 0};
+		return true;
+	}
+	nanos = (__int128)z.utc * 1000 + z.nanos - days * NANOS_PER_DAY;
+	months = nanos / NANOS_PER_MONTH - (nanos % NANOS_PER_MONTH < 0);
+	if (months > INT32_MAX / 2 || months < INT32_MIN / 2)
+		return false;
+	*ret = (duckdb_interval){(int32_t)months, days, (int64_t)(nanos - months * NANOS_PER_MONTH)};
+	return true;
+}
+
+struct zoned zoned_unpack(duckdb_interval v)
+{
+	__int128 nanos = v.months * NANOS_PER_MONTH + v.days * NANOS_PER_DAY + v.micros, micros;
+
+	if (v.months == INT32_MAX || v.months == INT32_MIN)
+		return (struct zoned){v.months > 0 ? INT64_MAX : -INT64_MAX, 0, 0};
+	micros = nanos / 1000 - (nanos % 1000 < 0);
+	return (struct zoned){(int64_t)micros, (int)(nanos - micros * 1000), v.days - DAYS_OF_UTC};
+}
+
+/* --- vectors --- */
 static bool is_null(duckdb_vector v, idx_t row)
 {
 	uint64_t *valid = duckdb_vector_get_validity(v);
@@ -45,39 +63,21 @@ static bool is_null(duckdb_vector v, idx_t row)
 struct casting { /* one vector */
 	duckdb_function_info info;
 	duckdb_vector from, to;
-	struct zoned_vector zoned; /* the side that is one */
 	int64_t unit;              /* extra: what is cut off, in microseconds */
 	bool try, failed;
 };
 typedef void row_fn(struct casting *k, idx_t row);
 
-static void zoned_null(struct zoned_vector *z, idx_t row)
-{
-	for (size_t i = 0; i < COUNT_OF(z->kids); i++)
-		cell_set_null(z->kids[i], row);
-}
-
 static bool cast_rows(duckdb_function_info info, idx_t n, duckdb_vector from, duckdb_vector to, row_fn *row)
 {
 	struct casting k = {.info = info, .from = from, .to = to, .unit = (intptr_t)duckdb_cast_function_get_extra_info(info),
 			    .try = duckdb_cast_function_get_cast_mode(info) == DUCKDB_CAST_TRY};
-	duckdb_logical_type type = duckdb_vector_get_column_type(to);
-	bool makes_zoned = duckdb_get_type_id(type) == DUCKDB_TYPE_STRUCT, has_zoned;
 
-	duckdb_destroy_logical_type(&type);
-	type = duckdb_vector_get_column_type(from);
-	has_zoned = duckdb_get_type_id(type) == DUCKDB_TYPE_STRUCT;
-	duckdb_destroy_logical_type(&type);
-	if (makes_zoned || has_zoned)
-		k.zoned = zoned_of(makes_zoned ? to : from);
 	for (idx_t i = 0; i < n && (!k.failed || k.try); i++) {
-		if (!is_null(from, i)) {
+		if (is_null(from, i))
+			cell_set_null(to, i);
+		else
 			row(&k, i);
-			continue;
-		}
-		cell_set_null(to, i);
-		if (makes_zoned)
-			zoned_null(&k.zoned, i);
 	}
 	return !k.failed;
 }
@@ -99,21 +99,33 @@ static int64_t cut_off(int64_t micros, int64_t unit)
 	return unit > 1 ? floor_div(micros, unit) * unit : micros;
 }
 
-static bool infinite(int64_t micros)
+static void fails(struct casting *k, idx_t i, const char *text)
 {
-	return micros == INT64_MAX || micros == -INT64_MAX;
+	k->failed = true;
+	if (k->try)
+		duckdb_cast_function_set_row_error(k->info, text, i, k->to);
+	else
+		duckdb_cast_function_set_error(k->info, text);
 }
 
-static int64_t wall_of(const struct zoned_vector *z, idx_t i)
+static struct zoned zoned_at(const struct casting *k, idx_t i)
 {
-	return infinite(z->utc[i]) ? z->utc[i] : z->utc[i] + z->zone[i] * MICROS_PER_MINUTE;
+	return zoned_unpack(IN(duckdb_interval, k, i));
 }
 
-static void put_zoned(struct casting *k, idx_t i, int64_t utc, int nanos, int zone)
+static int64_t wall_of(struct zoned z)
 {
-	k->zoned.utc[i] = infinite(utc) ? utc : cut_off(utc, k->unit);
-	k->zoned.nanos[i] = (int16_t)(k->unit ? 0 : nanos);
-	k->zoned.zone[i] = (int16_t)zone;
+	return infinite(z.utc) ? z.utc : z.utc + z.zone * MICROS_PER_MINUTE;
+}
+
+static void put_zoned(struct casting *k, idx_t i, struct zoned z)
+{
+	if (!infinite(z.utc))
+		z.utc = cut_off(z.utc, k->unit);
+	if (k->unit)
+		z.nanos = 0;
+	if (!zoned_pack(z, &OUT(duckdb_interval, k, i)))
+		fails(k, i, "Timestamp is out of range");
 }
 
 static struct str text_at(struct casting *k, idx_t i)
@@ -130,34 +142,30 @@ static void not_recognized(struct casting *k, idx_t i, const char *what)
 	char text[SHOWN + 64];
 
 	snprintf(text, sizeof(text), "%s '%.*s' is not recognized", what, SARG(s));
-	k->failed = true;
-	if (k->try)
-		duckdb_cast_function_set_row_error(k->info, text, i, k->to);
-	else
-		duckdb_cast_function_set_error(k->info, text);
+	fails(k, i, text);
 }
 
 /* --- from an instant with an offset --- */
 CAST(zoned_to_wall)
 {
-	OUT(int64_t, k, i) = wall_of(&k->zoned, i);
+	OUT(int64_t, k, i) = wall_of(zoned_at(k, i));
 }
 
 CAST(zoned_to_instant)
 {
-	OUT(int64_t, k, i) = k->zoned.utc[i];
+	OUT(int64_t, k, i) = zoned_at(k, i).utc;
 }
 
 CAST(zoned_to_date)
 {
-	int64_t wall = wall_of(&k->zoned, i);
+	int64_t wall = wall_of(zoned_at(k, i));
 
 	OUT(int32_t, k, i) = infinite(wall) ? (wall > 0 ? INT32_MAX : -INT32_MAX) : (int32_t)floor_div(wall, MICROS_PER_DAY);
 }
 
 CAST(zoned_to_time)
 {
-	int64_t wall = wall_of(&k->zoned, i);
+	int64_t wall = wall_of(zoned_at(k, i));
 
 	OUT(int64_t, k, i) = wall - floor_div(wall, MICROS_PER_DAY) * MICROS_PER_DAY;
 }
@@ -165,8 +173,9 @@ CAST(zoned_to_time)
 /* "2024-02-29 15:05:07.250 +0200" */
 CAST(zoned_to_text)
 {
-	int64_t wall = wall_of(&k->zoned, i), seconds = floor_div(wall, MICROS_PER_SECOND);
-	int zone = k->zoned.zone[i], size = zone < 0 ? -zone : zone;
+	struct zoned z = zoned_at(k, i);
+	int64_t wall = wall_of(z), seconds = floor_div(wall, MICROS_PER_SECOND);
+	int zone = z.zone, size = zone < 0 ? -zone : zone;
 	char text[96], *to = text;
 
 	if (infinite(wall)) {
@@ -182,42 +191,30 @@ CAST(zoned_to_text)
 }
 
 /* Another precision. */
-static bool zoned_to_zoned(duckdb_function_info info, idx_t n, duckdb_vector from, duckdb_vector to)
+CAST(zoned_to_zoned)
 {
-	int64_t unit = (intptr_t)duckdb_cast_function_get_extra_info(info);
-	struct zoned_vector in = zoned_of(from), out = zoned_of(to);
-
-	for (idx_t i = 0; i < n; i++) {
-		if (is_null(from, i)) {
-			cell_set_null(to, i);
-			zoned_null(&out, i);
-			continue;
-		}
-		out.utc[i] = infinite(in.utc[i]) ? in.utc[i] : cut_off(in.utc[i], unit);
-		out.nanos[i] = unit ? 0 : in.nanos[i];
-		out.zone[i] = in.zone[i];
-	}
-	return true;
+	put_zoned(k, i, zoned_at(k, i));
 }
 
 /* --- to one --- */
 CAST(micros_to_zoned)
 {
-	put_zoned(k, i, IN(int64_t, k, i), 0, 0);
+	put_zoned(k, i, (struct zoned){IN(int64_t, k, i), 0, 0});
 }
 
 CAST(nanos_to_zoned)
 {
 	int64_t nanos = IN(int64_t, k, i), micros = floor_div(nanos, 1000);
 
-	put_zoned(k, i, infinite(nanos) ? nanos : micros, infinite(nanos) ? 0 : (int)(nanos - micros * 1000), 0);
+	put_zoned(k, i, infinite(nanos) ? (struct zoned){nanos, 0, 0} : (struct zoned){micros, (int)(nanos - micros * 1000), 0});
 }
 
 CAST(date_to_zoned)
 {
 	int32_t days = IN(int32_t, k, i);
+	int64_t utc = days == INT32_MAX ? INT64_MAX : days == -INT32_MAX ? -INT64_MAX : days * MICROS_PER_DAY;
 
-	put_zoned(k, i, days == INT32_MAX ? INT64_MAX : days == -INT32_MAX ? -INT64_MAX : days * MICROS_PER_DAY, 0, 0);
+	put_zoned(k, i, (struct zoned){utc, 0, 0});
 }
 
 CAST(text_to_zoned)
@@ -226,12 +223,11 @@ CAST(text_to_zoned)
 	unsigned has;
 
 	if (!format_read_auto(text_at(k, i), &t, &has) || !(has & FORMAT_HAS_DATE)) {
-		zoned_null(&k->zoned, i);
 		not_recognized(k, i, "Timestamp");
 		return;
 	}
-	put_zoned(k, i, t.days * MICROS_PER_DAY + t.nanos / 1000 - t.offset_minutes * MICROS_PER_MINUTE, (int)(t.nanos % 1000),
-		  t.offset_minutes);
+	put_zoned(k, i, (struct zoned){t.days * MICROS_PER_DAY + t.nanos / 1000 - t.offset_minutes * MICROS_PER_MINUTE,
+				       (int)(t.nanos % 1000), t.offset_minutes});
 }
 
 /* --- fewer digits --- */
@@ -286,18 +282,48 @@ static bool same_bytes(duckdb_function_info info, idx_t n, duckdb_vector from, d
 	return true;
 }
 
+/* Values that are bound. */
+static bool parts_to_zoned(duckdb_function_info info, idx_t n, duckdb_vector from, duckdb_vector to)
+{
+	struct casting k = {.info = info, .from = from, .to = to, .try = duckdb_cast_function_get_cast_mode(info) == DUCKDB_CAST_TRY};
+	const int64_t *utc = duckdb_vector_get_data(duckdb_struct_vector_get_child(from, 0));
+	const int16_t *nanos = duckdb_vector_get_data(duckdb_struct_vector_get_child(from, 1));
+	const int16_t *zone = duckdb_vector_get_data(duckdb_struct_vector_get_child(from, 2));
+
+	for (idx_t i = 0; i < n; i++) {
+		bool null = is_null(from, i);
+
+		for (idx_t kid = 0; kid < 3; kid++)
+			null = null || is_null(duckdb_struct_vector_get_child(from, kid), i);
+		if (null)
+			cell_set_null(to, i);
+		else if (nanos[i] < 0 || nanos[i] > 999 || zone[i] < -1440 || zone[i] > 1440)
+			fails(&k, i, "Timestamp is out of range");
+		else
+			put_zoned(&k, i, (struct zoned){utc[i], nanos[i], zone[i]});
+	}
+	return !k.failed;
+}
+
 /* --- registering --- */
-duckdb_logical_type sf_zoned_type(int digits)
+duckdb_logical_type sf_zoned_parts(void)
 {
 	static const char *const names[] = {"utc", "nanos", "zone"};
 	duckdb_logical_type kids[] = {duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP),
-					 duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
+				      duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT),
 				      duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT)};
 	duckdb_logical_type type = duckdb_create_struct_type(kids, (const char **)(uintptr_t)names, COUNT_OF(kids));
-	char name[32];
 
 	for (size_t i = 0; i < COUNT_OF(kids); i++)
 		duckdb_destroy_logical_type(&kids[i]);
+	return type;
+}
+
+duckdb_logical_type sf_zoned_type(int digits)
+{
+	duckdb_logical_type type = duckdb_create_logical_type(DUCKDB_TYPE_INTERVAL);
+	char name[32];
+
 	snprintf(name, sizeof(name), digits == DIGITS_MAX ? "TIMESTAMP_TZ" : "TIMESTAMP_TZ_%d", digits);
 	duckdb_logical_type_set_alias(type, name);
 	return type;
@@ -359,18 +385,22 @@ static const struct partner of_zoned[] = {
 	{DUCKDB_TYPE_DATE, zoned_to_date, date_to_zoned, COST_DAY},
 	{DUCKDB_TYPE_TIME, zoned_to_time, NULL, COST_NEVER},
 	{DUCKDB_TYPE_VARCHAR, zoned_to_text, text_to_zoned, COST_TEXT},
+	{DUCKDB_TYPE_INTERVAL, same_bytes, NULL, COST_NEVER}, /* what it is compared by */
 };
 
 static void register_zoned(struct registry *r, int digits)
 {
-	duckdb_logical_type type = sf_zoned_type(digits), whole = sf_zoned_type(DIGITS_MAX);
+	duckdb_logical_type type = sf_zoned_type(digits), whole = sf_zoned_type(DIGITS_MAX), parts = sf_zoned_parts();
 
 	r->ok = r->ok && duckdb_register_logical_type(r->con, type, NULL) == DuckDBSuccess;
 	cast_partners(r, type, digits, of_zoned, COUNT_OF(of_zoned));
 	if (digits < DIGITS_MAX) {
 		cast_between(r, type, whole, zoned_to_zoned, (int64_t[2]){COST_SAME, 0});
 		cast_between(r, whole, type, zoned_to_zoned, (int64_t[2]){COST_NEVER, unit_of(digits)});
+	} else {
+		cast_between(r, parts, whole, parts_to_zoned, (int64_t[2]){COST_NEVER, 0});
 	}
+	duckdb_destroy_logical_type(&parts);
 	duckdb_destroy_logical_type(&type);
 	duckdb_destroy_logical_type(&whole);
 }
@@ -405,7 +435,7 @@ static const struct partner of_time[] = {
 static void zone_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
 	duckdb_vector from = duckdb_data_chunk_get_vector(input, 0);
-	struct zoned_vector z = zoned_of(from);
+	const duckdb_interval *in = duckdb_vector_get_data(from);
 	int16_t *out = duckdb_vector_get_data(output);
 	idx_t n = duckdb_data_chunk_get_size(input);
 
@@ -414,7 +444,7 @@ static void zone_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 		if (is_null(from, i))
 			cell_set_null(output, i);
 		else
-			out[i] = z.zone[i];
+			out[i] = (int16_t)zoned_unpack(in[i]).zone;
 	}
 }
 

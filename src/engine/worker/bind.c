@@ -4,6 +4,7 @@
  * anything runs; one that cannot be read is said with its type.
  */
 #include "engine/functions/types.h"
+#include "sql/sql.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -199,10 +200,10 @@ static bool bind_instant(duckdb_prepared_statement st, idx_t at, struct str valu
 	return bind_read_instant(value, &v) && duckdb_bind_timestamp_tz(st, at, (duckdb_timestamp){v.micros}) == DuckDBSuccess;
 }
 
-/* "<ns> <offset minutes + 1440>" */
+/* "<ns> <offset minutes + 1440>"; the text casts it (bind_casts) */
 static bool bind_tz(duckdb_prepared_statement st, idx_t at, struct str value)
 {
-	enum { OFFSET_ZERO = 1440, SCALE = 9 };
+	enum { OFFSET_ZERO = 1440 };
 	struct str rest = value, text = str_cut(&rest, ' ');
 	duckdb_logical_type type;
 	duckdb_value fields[3], made;
@@ -214,7 +215,7 @@ static bool bind_tz(duckdb_prepared_statement st, idx_t at, struct str value)
 	fields[0] = duckdb_create_timestamp((duckdb_timestamp){v.micros});
 	fields[1] = duckdb_create_int16((int16_t)v.nanos);
 	fields[2] = duckdb_create_int16((int16_t)(offset - OFFSET_ZERO));
-	type = sf_zoned_type(SCALE);
+	type = sf_zoned_parts();
 	made = duckdb_create_struct_value(type, fields);
 	duckdb_destroy_logical_type(&type);
 	for (size_t i = 0; i < COUNT_OF(fields); i++)
@@ -257,6 +258,60 @@ static int bind_for(const struct engine_ask *ask, duckdb_prepared_statement st, 
 	}
 	duckdb_free((void *)(uintptr_t)name);
 	return found;
+}
+
+/* The bind of placeholder `k`; NULL: there is none. */
+static const struct engine_bind *bind_named(const struct engine_ask *ask, const struct sql_token *k)
+{
+	struct str name = str_tail(k->text, 1);
+	uint64_t n;
+
+	if (str_to_u64(name, &n))
+		return n >= 1 && n <= (uint64_t)ask->nbinds ? &ask->binds[n - 1] : NULL;
+	for (int i = 0; ask->bind_names && i < ask->nbinds; i++)
+		if (str_ieq(ask->bind_names[i], name))
+			return &ask->binds[i];
+	return NULL;
+}
+
+static bool has_zoned(const struct engine_ask *ask)
+{
+	bool any = false;
+
+	for (int i = 0; i < ask->nbinds; i++)
+		any = any || ask->binds[i].type == ENGINE_B_TIMESTAMP_TZ;
+	return any;
+}
+
+void bind_casts(struct task *t)
+{
+	struct sql_tokens tokens;
+	struct str sql = t->ask.sql;
+	OWNS(buf) b = {0};
+	size_t done = 0;
+
+	t->ncasts = 0;
+	if (!has_zoned(&t->ask))
+		return;
+	if (!sql_lex(&t->call, SQL_DUCKDB, sql, &tokens)) {
+		call_forgive(&t->call);
+		return;
+	}
+	t->casts = ARENA_ARRAY(t->call.arena, size_t, (size_t)tokens.n + 1);
+	for (int i = 0; i < tokens.n; i++) {
+		const struct sql_token *k = &tokens.v[i];
+		const struct engine_bind *bind = k->kind == SQL_PLACEHOLDER ? bind_named(&t->ask, k) : NULL;
+		size_t end = k->at + k->text.n;
+
+		if (!bind || bind->type != ENGINE_B_TIMESTAMP_TZ || str_starts(str_tail(sql, end), S(BIND_CAST)))
+			continue;
+		buf_add(&b, str_from(sql.p + done, end - done));
+		t->casts[t->ncasts++] = b.n;
+		buf_lit(&b, BIND_CAST);
+		done = end;
+	}
+	buf_add(&b, str_tail(sql, done));
+	t->ask.sql = arena_dup(t->call.arena, buf_str(&b));
 }
 
 static bool not_set(struct task *t, duckdb_prepared_statement st, idx_t at)

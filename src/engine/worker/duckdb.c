@@ -359,6 +359,7 @@ bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statemen
 	struct cached *e;
 	struct str key;
 
+	bind_casts(t);
 	*ret_kept = worth_keeping(&t->ask);
 	if (!*ret_kept)
 		return prepare(t, s, ret);

@@ -184,7 +184,7 @@ QUOTED(timestamp_iso, timestamp_text(to, col, row, 'T'))
 QUOTED(timestamp_plain, timestamp_text(to, col, row, ' '))
 QUOTED(timestamp_epoch, timestamp_seconds(to, col, row))
 
-/* --- instants with an offset: the children of a struct --- */
+/* --- instants with an offset --- */
 static char *offset_text(char *to, int minutes)
 {
 	unsigned size = (unsigned)(minutes < 0 ? -minutes : minutes);
@@ -197,26 +197,26 @@ static char *offset_text(char *to, int minutes)
 
 static char *zoned_text(char *to, const struct column *col, idx_t row, char between)
 {
-	int64_t utc = CELL(int64_t, &col->kids[0], row), wall, seconds;
-	int zone = CELL(int16_t, &col->kids[2], row);
+	struct zoned z = zoned_unpack(CELL(duckdb_interval, col, row));
+	int64_t wall, seconds;
 
-	if (timestamp_infinite(utc))
-		return timestamp_infinity(to, utc);
-	wall = utc + zone * INT64_C(60000000);
+	if (timestamp_infinite(z.utc))
+		return timestamp_infinity(to, z.utc);
+	wall = z.utc + z.zone * INT64_C(60000000);
 	seconds = wall / 1000000 - (wall % 1000000 < 0);
-	to = text_timestamp(to, seconds, (wall - seconds * 1000000) * 1000 + CELL(int16_t, &col->kids[1], row), 9, between);
-	return offset_text(col->scale == 0 ? to - 10 : to - (9 - col->scale), zone);
+	to = text_timestamp(to, seconds, (wall - seconds * 1000000) * 1000 + z.nanos, 9, between);
+	return offset_text(col->scale == 0 ? to - 10 : to - (9 - col->scale), z.zone);
 }
 
 static char *zoned_seconds(char *to, const struct column *col, idx_t row)
 {
-	int64_t utc = CELL(int64_t, &col->kids[0], row);
+	struct zoned z = zoned_unpack(CELL(duckdb_interval, col, row));
 
-	if (timestamp_infinite(utc))
-		return timestamp_infinity(to, utc);
-	to = seconds_of(to, col, (__int128)utc * 1000 + CELL(int16_t, &col->kids[1], row));
+	if (timestamp_infinite(z.utc))
+		return timestamp_infinity(to, z.utc);
+	to = seconds_of(to, col, (__int128)z.utc * 1000 + z.nanos);
 	*to++ = ' ';
-	return text_i64(to, CELL(int16_t, &col->kids[2], row) + 1440);
+	return text_i64(to, z.zone + 1440);
 }
 QUOTED(zoned_iso, zoned_text(to, col, row, 'T'))
 QUOTED(zoned_plain, zoned_text(to, col, row, ' '))

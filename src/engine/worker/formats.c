@@ -5,6 +5,7 @@
  * is asked about for each quarter of an hour. On the executor's thread.
  */
 #include "engine/format.h"
+#include "engine/functions/types.h"
 #include "engine/worker/worker.h"
 #include "json/json.h"
 
@@ -98,6 +99,7 @@ static void instant_of(const struct column *col, idx_t row, struct format_time *
 static struct format_time time_of(const struct column *col, idx_t row)
 {
 	struct format_time t = {0};
+	struct zoned z;
 
 	switch (col->type) {
 	case DUCKDB_TYPE_DATE:
@@ -109,10 +111,10 @@ static struct format_time time_of(const struct column *col, idx_t row)
 	case DUCKDB_TYPE_TIME_NS:
 		t.nanos = CELL(int64_t, col, row);
 		break;
-	case DUCKDB_TYPE_STRUCT:
-		t.offset_minutes = CELL(int16_t, &col->kids[2], row);
-		set_nanos(&t, ((__int128)CELL(int64_t, &col->kids[0], row) + t.offset_minutes * 60 * MICROS) * 1000 +
-			 CELL(int16_t, &col->kids[1], row));
+	case DUCKDB_TYPE_INTERVAL: /* a TIMESTAMP_TZ */
+		z = zoned_unpack(CELL(duckdb_interval, col, row));
+		t.offset_minutes = z.zone;
+		set_nanos(&t, ((__int128)z.utc + z.zone * 60 * MICROS) * 1000 + z.nanos);
 		break;
 	default:
 		instant_of(col, row, &t);
@@ -128,7 +130,7 @@ static bool infinite(const struct column *col, idx_t row)
 		return false;
 	if (col->type == DUCKDB_TYPE_DATE)
 		return CELL(int32_t, col, row) == INT32_MAX || CELL(int32_t, col, row) == -INT32_MAX;
-	v = col->type == DUCKDB_TYPE_STRUCT ? CELL(int64_t, &col->kids[0], row) : CELL(int64_t, col, row);
+	v = col->type == DUCKDB_TYPE_INTERVAL ? zoned_unpack(CELL(duckdb_interval, col, row)).utc : CELL(int64_t, col, row);
 	return v == INT64_MAX || v == -INT64_MAX;
 }
 

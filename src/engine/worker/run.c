@@ -82,6 +82,17 @@ static int64_t byte_of_character(struct str text, int64_t character)
 	return (int64_t)at;
 }
 
+/* Where it was before bind_casts() changed the text. */
+static int64_t before_casts(const struct task *t, int64_t at)
+{
+	const int64_t size = (int64_t)strlen(BIND_CAST);
+	int64_t more = 0;
+
+	for (int i = 0; i < t->ncasts && (int64_t)t->casts[i] < at; i++)
+		more += at - (int64_t)t->casts[i] < size ? at - (int64_t)t->casts[i] : size;
+	return at - more;
+}
+
 static bool json_message(struct task *t, struct str message)
 {
 	const json_node *n;
@@ -104,6 +115,7 @@ static bool json_message(struct task *t, struct str message)
 		at = -1;
 	if (at > 0 && str_eq(class, S("Parser")))
 		at = byte_of_character(t->ask.sql, at);
+	at = before_casts(t, at);
 	t->end.position = at >= 0 && (uint64_t)at <= t->ask.sql.n ? at : -1;
 	return true;
 }

@@ -69,6 +69,8 @@ struct task {
 	bool nowhere;          /* since they are not there */
 	uint64_t ddl;          /* when that was looked at, by executor_ddl() */
 	size_t prefix;         /* bytes put before ask.sql when it was prepared */
+	size_t *casts;         /* where BIND_CAST was put into ask.sql */
+	int ncasts;
 	bool broken;           /* DuckDB cannot go on */
 };
 /* Leave the failure in t->end; all return false. */
@@ -119,6 +121,9 @@ const char *readable_sql(struct task *t, duckdb_prepared_statement st);
 
 /* --- bind.c --- */
 bool bind_all(struct task *t, duckdb_prepared_statement st) NODISCARD;
+/* A TIMESTAMP_TZ is bound as its parts, which ask.sql then casts. */
+#define BIND_CAST "::TIMESTAMP_TZ"
+void bind_casts(struct task *t);
 struct bind_decimal {
 	__int128 value;
 	int digits, scale; /* digits: that count, on both sides of the point */

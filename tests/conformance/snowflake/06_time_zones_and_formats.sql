@@ -59,9 +59,54 @@ select to_char('2024-02-29 15:05:07 +02:00'::timestamp_tz, 'YYYY-MM-DD"T"HH24:MI
 select '2024-02-29 15:05:07 +02:00'::timestamp_tz = '2024-02-29 13:05:07 +00:00'::timestamp_tz as a;
 --> A: boolean
 true
---differs: TIMESTAMP_TZ are equal when instant and offset are
---> A: boolean
-false
+
+create table instants (id int, at timestamp_tz);
+--ok
+
+insert into instants values (1, '2024-02-29 15:05:07 +02:00'), (2, '2024-02-29 13:05:07 +00:00'), (3, '2024-02-29 12:00:00 -08:00'), (4, '1969-12-31 23:00:00 -01:00'), (5, '1970-01-01 01:00:00 +01:00');
+--> number of rows inserted: number(19,0)
+5
+
+select id, at from instants order by at, id;
+--> ID: number | AT: timestamp_tz
+4 | 1969-12-31 23:00:00 -01:00
+5 | 1970-01-01 01:00:00 +01:00
+1 | 2024-02-29 15:05:07 +02:00
+2 | 2024-02-29 13:05:07 +00:00
+3 | 2024-02-29 12:00:00 -08:00
+
+select count(*) as n, min(id) as first from instants group by at order by at;
+--> N: number | FIRST: number
+2 | 4
+2 | 1
+1 | 3
+
+select count(distinct at) as n, count(*) as total from instants;
+--> N: number | TOTAL: number
+3 | 5
+
+select a.id, b.id as other from instants a join instants b on a.at = b.at and a.id < b.id order by a.id;
+--> ID: number | OTHER: number
+1 | 2
+4 | 5
+
+select id from instants where at >= '2024-02-29 14:05:07 +01:00'::timestamp_tz order by id;
+--> ID: number
+1
+2
+3
+
+select id, row_number() over (partition by at order by id desc) as n, dense_rank() over (order by at desc) as place from instants order by id;
+--> ID: number | N: number | PLACE: number
+1 | 2 | 2
+2 | 1 | 2
+3 | 1 | 1
+4 | 2 | 3
+5 | 1 | 3
+
+select max(at) as last, min(at) = '1970-01-01 00:00:00 +00:00'::timestamp_tz as first from instants;
+--> LAST: timestamp_tz | FIRST: boolean
+2024-02-29 12:00:00 -08:00 | true
 
 select '2024-02-29 15:05:07 +02:00'::timestamp_tz::varchar as a;
 --> A: text
