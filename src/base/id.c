@@ -105,6 +105,34 @@ struct id id_v7(void)
 	return finish(b, 7);
 }
 
+/* The stamp is in 64ths of a millisecond, and no two are the same. */
+enum { STAMP_BITS = 54, STAMPS_PER_MS = 64 };
+
+static uint64_t next_stamp(void)
+{
+	static _Atomic uint64_t last;
+	uint64_t now = (uint64_t)clock_wall_ms() * STAMPS_PER_MS, seen = atomic_load(&last), next;
+
+	do
+		next = now > seen ? now : seen + 1;
+	while (!atomic_compare_exchange_weak(&last, &seen, next));
+	return next;
+}
+
+struct id id_ordered(void)
+{
+	struct id id = {{0}};
+	unsigned char b[16];
+	uint64_t stamp = next_stamp() << (64 - STAMP_BITS);
+
+	id_random(b, sizeof(b));
+	for (int i = 0; i < 6; i++)
+		b[i] = (unsigned char)(stamp >> (56 - 8 * i));
+	b[6] = (unsigned char)((stamp >> 8 & 0xFC) | (b[6] & 0x03));
+	format(b, id.text);
+	return id;
+}
+
 bool id_valid(struct str s)
 {
 	if (s.n != ID_LEN)

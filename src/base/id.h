@@ -18,6 +18,7 @@ struct id {
 void id_random(void *to, size_t n);
 struct id id_v4(void); /* 122 random bits */
 struct id id_v7(void); /* ordered by time within a process, 74 random bits */
+struct id id_ordered(void); /* each after the one before, within a process; 74 random bits; no UUID of any version */
 void id_v4_text(char to[ID_LEN]); /* the same without terminator, into place */
 bool id_valid(struct str s); /* shape only: 36 characters, hex and hyphens in place */
 

@@ -250,6 +250,10 @@ void head_of(struct call *c, const struct sql_tokens *t, struct sql_span s, stru
 	ret->class.kind = kind_at(t, i, s.to, &ret->word);
 	if (ret->class.kind >= SQL_CREATE && ret->class.kind <= SQL_COMMENT)
 		object_of(c, t, i, s.to, ret);
+	if (ret->class.kind == SQL_TRUNCATE) {
+		i = ret->word + 1 + sql_is(t, ret->word + 1, "table");
+		exists(t, &i, &ret->class);
+	}
 	session = ret->class.kind == SQL_ALTER && str_eq(ret->class.object, S("SESSION"));
 	ret->class.writes = runs && kinds[ret->class.kind].writes && !session;
 	ret->class.session_state =

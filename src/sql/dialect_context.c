@@ -167,6 +167,13 @@ static bool names_something(const struct sql_tokens *t, int i, int to)
 	return sql_is(t, i, "table") && (k[2].kind == SQL_STRING || k[2].text.p[0] == '$');
 }
 
+/* database..table means its schema PUBLIC. */
+static bool skips_schema(const struct sql_tokens *t, int i, struct sql_span s)
+{
+	return i > s.from && i + 2 < s.to && is_punct(&t->v[i], '.') && is_punct(&t->v[i + 1], '.') && is_name(&t->v[i - 1]) &&
+	       is_name(&t->v[i + 2]);
+}
+
 bool splice_identifiers(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_context *x, struct sql_rewrite *ret,
 			bool *ret_changed)
 {
@@ -177,16 +184,19 @@ bool splice_identifiers(struct call *c, const struct sql_tokens *t, struct sql_s
 
 	*ret_changed = false;
 	for (int i = s.from; i < s.to; i++) {
-		if (!names_something(t, i, s.to))
+		bool skips = skips_schema(t, i, s);
+
+		if (!skips && !names_something(t, i, s.to))
 			continue;
-		if (!identifier_value(c, t, i + 2, x, &name))
+		name = S(".PUBLIC");
+		if (!skips && !identifier_value(c, t, i + 2, x, &name))
 			return false;
 		mark_add(c->arena, &marks, out.n, at);
 		buf_add(&out, str_from(t->text.p + at, t->v[i].at - at));
 		mark_add(c->arena, &marks, out.n, t->v[i].at);
 		buf_add(&out, name);
 		*ret_changed = true;
-		i += 3;
+		i += skips ? 0 : 3;
 		at = t->v[i].at + 1;
 	}
 	if (!*ret_changed)

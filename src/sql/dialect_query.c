@@ -217,7 +217,8 @@ static bool unknown_view(struct plan *p, int i, struct str db, struct str view)
 
 bool word_information_schema(struct plan *p, int i, intptr_t unused)
 {
-	static const char *const views[] = {"TABLES", "COLUMNS", "VIEWS", "SCHEMATA", "DATABASES", "TABLE_CONSTRAINTS", "SEQUENCES", "FUNCTIONS", NULL};
+	static const char *const views[] = {"TABLES", "COLUMNS", "VIEWS", "SCHEMATA", "DATABASES", "TABLE_CONSTRAINTS", "SEQUENCES", "FUNCTIONS",
+					    "LOAD_HISTORY", NULL};
 	struct str current = p->x->database.n ? p->x->database : S("MAYFLY"), db = current, view;
 	const struct sql_tokens *t = p->t;
 	bool qualified = i - 2 >= p->from && is_punct(&t->v[i - 1], '.') && is_name(&t->v[i - 2]);
@@ -275,6 +276,8 @@ bool word_pivot(struct plan *p, int i, intptr_t unused)
 	for (int k = open + 1; k < t->v[open].match; k = t->v[k].match > k ? t->v[k].match + 1 : k + 1) {
 		if (!sql_is(t, k, "in") || !is_punct(&t->v[k + 1], '('))
 			continue;
+		if (sql_is(t, k + 2, "any") || sql_is(t, k + 2, "select"))
+			return unsupported(p->c, &t->v[k + 2], S("PIVOT without the values"));
 		for (int j = k + 2; j < t->v[k + 1].match; j++) {
 			OWNS(buf) name = {0};
 

@@ -198,10 +198,10 @@ void name_text(struct arena *a, const struct sql_tokens *t, struct sql_span s, s
 
 		if (i > s.from)
 			name_gap(k - 1, k, out);
-		if (k->kind == SQL_WORD)
-			add_upper(out, text);
-		else
+		if (k->kind == SQL_STRING || k->kind == SQL_QUOTED)
 			buf_add(out, text);
+		else
+			add_upper(out, text);
 	}
 	cut_at_character(out, LONGEST_NAME);
 }

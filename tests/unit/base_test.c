@@ -146,6 +146,19 @@ static void ids_are_ordered_and_well_formed(void **state)
 	assert_false(id_valid(S("01c8b2f0-0001-0a2c-0000-00010zz40001")));
 }
 
+static void ordered_ids_follow_each_other(void **state)
+{
+	struct id before = id_ordered(), after;
+
+	(void)state;
+	assert_true(strncmp(before.text, id_v7().text, 12) <= 0);
+	for (int i = 0; i < 1000; i++, before = after) {
+		after = id_ordered();
+		assert_true(strcmp(before.text, after.text) < 0);
+		assert_true(id_valid(id_str(&after)));
+	}
+}
+
 static void times_read_back(void **state)
 {
 	char text[CLOCK_RFC3339_MAX];
@@ -321,7 +334,7 @@ int main(void)
 		cmocka_unit_test(a_buffer_stops_at_its_limit),
 		cmocka_unit_test(an_arena_undoes_newest_first),
 		cmocka_unit_test(a_map_keeps_what_it_was_given),
-		cmocka_unit_test(ids_are_ordered_and_well_formed),
+		cmocka_unit_test(ids_are_ordered_and_well_formed), cmocka_unit_test(ordered_ids_follow_each_other),
 		cmocka_unit_test(times_read_back),
 		cmocka_unit_test(text_encodings_are_inverses),
 		cmocka_unit_test(bad_encodings_are_refused),
