@@ -69,13 +69,6 @@
 #define ANY_GREATEST(args) "system.main.greatest(" args ")"
 #define ANY_LEAST(args) "system.main.least(" args ")"
 
-/* Six more digits behind the point than a has, up to twelve; a DOUBLE where a or b is one. Only its type is taken. */
-#define QUOTIENT(a, b) \
-	"CASE WHEN true THEN system.main.round((" a ") * 1.000000 * CAST(1 AS DECIMAL(38,0)), 12) ELSE " b " END"
-/* SF_DIVIDE makes a DOUBLE, or digits that become a DECIMAL without a cast, which costs twenty times as much. */
-#define DIVIDED(a, b) \
-	"cast_to_type(SF_DIVIDE(" a ", " b ", SF_SCALE(cast_to_type(NULL, " QUOTIENT(a, b) "))) * " \
-	"cast_to_type(SF_UNIT(cast_to_type(NULL, " QUOTIENT(a, b) ")), " QUOTIENT(a, b) "), " QUOTIENT(a, b) ")"
 /* One unit of the last digit that round(a, n) keeps, in its type. */
 #define STEP "cast_to_type(power(10::DOUBLE, -(n::INTEGER)), system.main.round(a, n::INTEGER))"
 #define CHARINDEX \

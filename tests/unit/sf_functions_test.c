@@ -127,28 +127,46 @@ static void quotients_are_exact(void **state)
 {
 	struct rig *rig = *state;
 
-	/* digits at the scale that is asked for */
-	answers(rig, "SF_DIVIDE(1, 3, 6)", "333333");
-	answers(rig, "SF_DIVIDE(-2, 3, 6)", "-666667");
-	answers(rig, "SF_DIVIDE(1234567890123456789, 7, 6)", "176366841446208112714286");
-	answers(rig, "SF_DIVIDE(10.25, 3, 8)", "341666667");
-	answers(rig, "SF_DIVIDE(1, 0.0000000000000000000000000000000003, 6)", "SF 100046/22003");
-	answers(rig, "SF_DIVIDE(CAST(1 AS DECIMAL(38,20)), CAST(3 AS DECIMAL(38,20)), 20)", "33333333333333333333");
-	answers(rig, "SF_DIVIDE(CAST(7 AS DECIMAL(38,20)), 2, 12)", "3500000000000");
-	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999' AS DECIMAL(38,0)), CAST('-99999999999999999999999999999999999999' AS DECIMAL(38,0)), 6)",
-		"0");
-	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999999999' AS DECIMAL(38,0)), 1, 6)", "99999999999999999999999999999999000000");
-	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0)), CAST('33333333333333333333333333333333333333' AS DECIMAL(38,0)), 6)",
-		"3000000");
-	answers(rig, "SF_DIVIDE('10', 4, 11)", "250000000000");
-	answers(rig, "SF_UNIT(CAST(NULL AS DECIMAL(38,6)))", "0.000001");
-	answers(rig, "SF_UNIT(CAST(NULL AS DOUBLE))", "1");
-	answers(rig, "SF_DIVIDE(CAST(1 AS DOUBLE), 4, 6)", "0.25");
-	answers(rig, "SF_DIVIDE(1, CAST(0 AS DOUBLE), 6)", "SF 100051/22012 Division by zero");
-	answers(rig, "SF_DIVIDE(1, 0, 6)", "SF 100051/22012 Division by zero");
-	answers(rig, "SF_DIVIDE(NULL, 0, 6)", "NULL");
-	answers(rig, "SF_DIVIDE('x', 4, 6)", "SF 100038/22018 Numeric value 'x' is not recognized");
-	answers(rig, "SF_DIVIDE(DATE '2024-01-01', 4, 6)", "SF 001044/42P13");
+	/* six more digits than the dividend has, up to twelve */
+	answers(rig, "SF_DIVIDE(1, 3)", "0.333333");
+	answers(rig, "SF_DIVIDE(-2, 3)", "-0.666667");
+	answers(rig, "SF_DIVIDE(1234567890123456789, 7)", "176366841446208112.714286");
+	answers(rig, "SF_DIVIDE(10.25, 3)", "3.41666667");
+	answers(rig, "SF_DIVIDE(CAST(NULL AS DECIMAL(4,2)), 3)", "NULL");
+	answers(rig, "SF_DIVIDE(CAST(1.23456789 AS DECIMAL(10,8)), 3)", "0.411522630000");
+	answers(rig, "SF_DIVIDE(CAST(1 AS DECIMAL(18,12)), 3)", "0.333333333333");
+	answers(rig, "SF_DIVIDE(1, 0.0000000000000000000000000000000003)", "SF 100046/22003");
+	answers(rig, "SF_DIVIDE(CAST(1 AS DECIMAL(38,20)), CAST(3 AS DECIMAL(38,20)))", "0.33333333333333333333");
+	answers(rig, "SF_DIVIDE(CAST(0.1 AS DECIMAL(38,37)), 2)", "0.0500000000000000000000000000000000000");
+	answers(rig, "typeof(SF_DIVIDE(1.5, 2))", "DECIMAL(38,7)");
+	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999' AS DECIMAL(38,0)), CAST('-99999999999999999999999999999999999999' AS DECIMAL(38,0)))",
+		"0.000000");
+	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999999999' AS DECIMAL(38,0)), 1)", "99999999999999999999999999999999.000000");
+	answers(rig, "SF_DIVIDE(CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0)), CAST('33333333333333333333333333333333333333' AS DECIMAL(38,0)))",
+		"3.000000");
+	answers(rig, "SF_DIVIDE('10', 4)", "2.50000000000");
+	answers(rig, "SF_DIVIDE(10, '4')", "2.500000");
+	answers(rig, "SF_DIVIDE(CAST(1 AS DOUBLE), 4)", "0.25");
+	answers(rig, "SF_DIVIDE(CAST(1 AS FLOAT), CAST(4 AS DOUBLE))", "0.25");
+	answers(rig, "SF_DIVIDE(1.5, CAST(4 AS DOUBLE))", "0.375");
+	answers(rig, "SF_DIVIDE(1, CAST(0 AS DOUBLE))", "SF 100051/22012 Division by zero");
+	answers(rig, "SF_DIVIDE(1, 0)", "SF 100051/22012 Division by zero");
+	answers(rig, "SF_DIVIDE(1.5, 0.0)", "SF 100051/22012 Division by zero");
+	answers(rig, "SF_DIVIDE(NULL, 0)", "NULL");
+	answers(rig, "SF_DIVIDE(1, NULL)", "NULL");
+	answers(rig, "SF_DIVIDE('x', 4)", "SF 100038/22018 Numeric value 'x' is not recognized");
+	answers(rig, "SF_DIVIDE(DATE '2024-01-01', 4)", "SF 001044/42P13");
+	answers(rig, "SF_DIVIDE(true, 4)", "SF 001044/42P13");
+	answers(rig, "SF_DIVIDE0(1.5, 0)", "0.0000000");
+	answers(rig, "SF_DIVIDE0(1.5, NULL)", "NULL");
+	answers(rig, "SF_DIVIDE0(NULL, 0)", "NULL");
+	answers(rig, "SF_DIVIDE0(CAST(2 AS DOUBLE), 0)", "0.0");
+	answers(rig, "SF_DIVIDE0_NULL(3, NULL)", "0.000000");
+	answers(rig, "SF_DIVIDE0_NULL(NULL, NULL)", "NULL");
+	answers(rig, "SF_DIVIDE0_NULL(CAST(2 AS DOUBLE), NULL)", "0.0");
+	answers(rig, "SF_MEAN(CAST(5 AS HUGEINT), 2)", "2.500");
+	answers(rig, "SF_MEAN(CAST(5.5 AS DECIMAL(38,1)), 2)", "2.7500");
+	answers(rig, "SF_MEAN(CAST(5 AS DOUBLE), 2)", "2.5");
 }
 
 static void errors_are_nulls_where_they_are_tried(void **state)

@@ -2,7 +2,8 @@
  *
  * A signature has one letter an argument, '>' and the result's letter; a '*' behind the last argument: any number of it.
  *   V VARCHAR  X BLOB  I BIGINT  D DOUBLE  B BOOLEAN  N DECIMAL(38,0)
- *   d DATE  t TIME  s TIMESTAMP  z TIMESTAMPTZ  T TIMESTAMP_TZ  A any type  a SF_ARRAY
+ *   d DATE  t TIME  s TIMESTAMP  z TIMESTAMPTZ  T TIMESTAMP_TZ  A any type  a SF_ARRAY  v SF_VARIANT  F FLOAT
+ *   #c a NUMBER of the scale c - 'A', of any precision but as a result, which is DECIMAL(38, scale)
  * Rows of one name that follow each other are its overloads. Any executor's or DuckDB's thread.
  */
 #ifndef MAYFLY_ENGINE_FUNCTIONS_H
@@ -77,8 +78,20 @@ void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...) PRINTF(3
 /* --- numbers.c: numbers are digits and a scale --- */
 /* Rounds half away from zero; false: it has more than 38 digits. */
 bool sf_rescale(__int128 v, int from, int to, __int128 *ret) NODISCARD;
+__int128 sf_power_of_ten(int n); /* 0 to 38 */
+bool sf_fits(__int128 v);        /* 38 digits */
 bool sf_read_number(struct str s, __int128 *ret, int *ret_scale) NODISCARD; /* blanks around it, an exponent: fine */
 void sf_number_text(__int128 v, int scale, struct buf *out);                /* scale from 0 to 37 */
+
+/* --- quotients.c: what divides; NUMBERs told apart by their scale --- */
+duckdb_logical_type sf_digits_type(int scale); /* digits without the point; the caller destroys it */
+bool sf_digits_scale(duckdb_logical_type type, int *ret);
+bool sf_quotients_register(duckdb_connection con) NODISCARD;
+/* The argument as a double; NAN: said, or NULL put. */
+double sf_real(struct sf_row *r, idx_t i);
+/* The argument as a number, whatever it is; false: said, or NULL put. */
+bool sf_any_number(struct sf_row *r, idx_t i, __int128 *ret, int *ret_scale) NODISCARD;
+enum { SF_SCALE_LETTER = 'A', SF_DIGITS_MAX = 38, SF_TEXT_SCALE = 5 /* of a text in arithmetic: NUMBER(18,5) */ };
 
 /* --- dates.c: a DATE, TIME or TIMESTAMP as text, with a format or in its own form --- */
 void sf_moment_text(struct sf_row *r);

@@ -1,4 +1,4 @@
-/* numbers.c - Snowflake's exact numbers: quotients, numbers read from texts, numbers as texts.
+/* numbers.c - Snowflake's exact numbers: numbers read from texts, numbers as texts.
  *
  * A number here is whole digits and a scale; what is cut off is rounded half away from zero.
  */
@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DIGITS_MAX = 38, TEXT_SCALE = 5 /* of a text in arithmetic: NUMBER(18,5) */ };
+enum { DIGITS_MAX = SF_DIGITS_MAX };
 
-static __int128 power_of_ten(int n)
+__int128 sf_power_of_ten(int n)
 {
 	static const int64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
 					 100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000,
@@ -22,9 +22,9 @@ static __int128 power_of_ten(int n)
 	return v * powers[n];
 }
 
-static bool fits(__int128 v)
+bool sf_fits(__int128 v)
 {
-	__int128 limit = power_of_ten(DIGITS_MAX);
+	__int128 limit = sf_power_of_ten(DIGITS_MAX);
 
 	return v < limit && v > -limit;
 }
@@ -36,12 +36,12 @@ bool sf_rescale(__int128 v, int from, int to, __int128 *ret)
 	if (to - from > DIGITS_MAX)
 		return v == 0 && (*ret = 0, true);
 	if (to >= from)
-		return !__builtin_mul_overflow(v, power_of_ten(to - from), ret) && fits(*ret);
+		return !__builtin_mul_overflow(v, sf_power_of_ten(to - from), ret) && sf_fits(*ret);
 	if (from - to > DIGITS_MAX) {
 		*ret = 0;
 		return true;
 	}
-	unit = power_of_ten(from - to);
+	unit = sf_power_of_ten(from - to);
 	rest = v % unit;
 	v /= unit;
 	if (rest >= unit - rest)
@@ -49,7 +49,7 @@ bool sf_rescale(__int128 v, int from, int to, __int128 *ret)
 	else if (-rest >= unit + rest)
 		v--;
 	*ret = v;
-	return fits(v);
+	return sf_fits(v);
 }
 
 /* --- reading --- */
@@ -123,8 +123,7 @@ static void out_of_range(struct sf_row *r)
 	sf_fails(r, "100046/22003", "Number out of representable range: type FIXED[SB16](38,0)");
 }
 
-/* The argument as a number, whatever it is; false: said, or NULL put. */
-static bool any_number(struct sf_row *r, idx_t i, __int128 *ret, int *ret_scale)
+bool sf_any_number(struct sf_row *r, idx_t i, __int128 *ret, int *ret_scale)
 {
 	char text[64];
 	struct str s;
@@ -151,101 +150,7 @@ static bool any_number(struct sf_row *r, idx_t i, __int128 *ret, int *ret_scale)
 	return false;
 }
 
-/* --- a / b --- */
-/* With so many digits behind the point; no magnitude is above 10^38, so sums of two fit. */
-static bool quotient(__int128 a, __int128 b, int digits, __int128 *ret)
-{
-	unsigned __int128 n = (unsigned __int128)(a < 0 ? -a : a), d = (unsigned __int128)(b < 0 ? -b : b), q, rest;
-
-	INVARIANT(d != 0);
-	if (!__builtin_mul_overflow(n, (unsigned __int128)power_of_ten(digits), &rest)) { /* at once */
-		n = rest;
-		digits = 0;
-	}
-	q = n / d;
-	rest = n - q * d;
-	if (q >= (unsigned __int128)power_of_ten(DIGITS_MAX - digits))
-		return false;
-	for (; digits > 0; digits--) {
-		unsigned __int128 tenfold = 0;
-		unsigned digit = 0;
-
-		for (int k = 0; k < 10; k++) {
-			tenfold += rest;
-			if (tenfold >= d) {
-				tenfold -= d;
-				digit++;
-			}
-		}
-		q = q * 10 + digit;
-		rest = tenfold;
-	}
-	if (rest >= d - rest)
-		q++;
-	*ret = (a < 0) != (b < 0) ? -(__int128)q : (__int128)q;
-	return true;
-}
-
-/* A text counts as NUMBER(18,5) there. */
-static bool operand(struct sf_row *r, idx_t i, __int128 *ret, int *ret_scale)
-{
-	if (!any_number(r, i, ret, ret_scale))
-		return false;
-	if (r->args[i].type != DUCKDB_TYPE_VARCHAR)
-		return true;
-	if (!sf_rescale(*ret, *ret_scale, TEXT_SCALE, ret)) {
-		out_of_range(r);
-		return false;
-	}
-	*ret_scale = TEXT_SCALE;
-	return true;
-}
-
-static bool divides(struct sf_row *r, double b)
-{
-	if (b == 0)
-		sf_fails(r, "100051/22012", "Division by zero");
-	return b != 0;
-}
-
-/* (a, b, scale): the digits of the quotient at that scale, a whole number. */
-static void divide(struct sf_row *r)
-{
-	__int128 a, b, q;
-	int as, bs, digits;
-	bool ok;
-
-	if (!operand(r, 0, &a, &as) || !operand(r, 1, &b, &bs) || !divides(r, b != 0))
-		return;
-	digits = (int)sf_int(r, 2) - as + bs;
-	if (digits < 0)
-		ok = quotient(a, b, 0, &q) && sf_rescale(q, -digits, 0, &q);
-	else
-		ok = digits <= DIGITS_MAX && quotient(a, b, digits, &q);
-	if (ok && fits(q))
-		sf_put_number(r, q);
-	else
-		out_of_range(r);
-}
-
-static int scale_of_type(const struct sf_row *r)
-{
-	return r->args[0].type == DUCKDB_TYPE_DECIMAL ? r->args[0].scale : 0;
-}
-
-static void scale(struct sf_row *r)
-{
-	sf_put_int(r, scale_of_type(r));
-}
-
-/* The last digit of the argument's type, as text: 0.000001 of a DECIMAL(38,6). */
-static void unit(struct sf_row *r)
-{
-	sf_number_text(1, scale_of_type(r), &r->text);
-	sf_put_text(r, buf_str(&r->text));
-}
-
-static double real(struct sf_row *r, idx_t i)
+double sf_real(struct sf_row *r, idx_t i)
 {
 	__int128 v;
 	int scale;
@@ -254,17 +159,9 @@ static double real(struct sf_row *r, idx_t i)
 		return sf_double(r, i);
 	if (r->args[i].type == DUCKDB_TYPE_FLOAT)
 		return (double)((const float *)r->args[i].at)[r->row];
-	if (!any_number(r, i, &v, &scale))
+	if (!sf_any_number(r, i, &v, &scale))
 		return NAN;
 	return (double)v / pow(10, scale);
-}
-
-static void divide_reals(struct sf_row *r)
-{
-	double a = real(r, 0), b = real(r, 1);
-
-	if (!r->failed && divides(r, b))
-		sf_put_double(r, a / b);
 }
 
 /* --- to numbers --- */
@@ -297,7 +194,7 @@ static bool read_formatted(struct sf_row *r, __int128 *ret, int *ret_scale)
 static bool numeric(struct sf_row *r, __int128 *ret, int *ret_scale)
 {
 	if (r->nargs == 1)
-		return any_number(r, 0, ret, ret_scale);
+		return sf_any_number(r, 0, ret, ret_scale);
 	if (read_formatted(r, ret, ret_scale))
 		return true;
 	unknown_number(r, sf_text(r, 0));
@@ -367,7 +264,7 @@ static void to_double(struct sf_row *r)
 	int scale;
 
 	if (r->args[0].type != DUCKDB_TYPE_VARCHAR) {
-		double d = real(r, 0);
+		double d = sf_real(r, 0);
 
 		if (!r->failed)
 			sf_put_double(r, d);
@@ -405,7 +302,7 @@ static void to_boolean(struct sf_row *r)
 		return;
 	}
 	if (r->args[0].type != DUCKDB_TYPE_VARCHAR) {
-		if (any_number(r, 0, &v, &scale))
+		if (sf_any_number(r, 0, &v, &scale))
 			sf_put_bool(r, v != 0);
 		return;
 	}
@@ -442,12 +339,6 @@ static void cube_root(struct sf_row *r)
 static const struct sf_function functions[] = {
 	{"SF_CBRT", "D>D", cube_root, 0},
 	{"SF_SHIFT", "II>I", shift, 0},
-	{"SF_UNIT", "A>V", unit, SF_NULLS},
-	{"SF_SCALE", "A>I", scale, SF_NULLS},
-	{"SF_DIVIDE", "AAI>N", divide, SF_NULLS_MADE},
-	{"SF_DIVIDE", "DAI>D", divide_reals, SF_NULLS_MADE},
-	{"SF_DIVIDE", "ADI>D", divide_reals, SF_NULLS_MADE},
-	{"SF_DIVIDE", "DDI>D", divide_reals, SF_NULLS_MADE},
 	{"SF_TO_NUMBER", "A>N", to_number, 0},
 	{"SF_TO_NUMBER", "VV>N", to_number, 0},
 	{"SF_TRY_TO_NUMBER", "A>N", to_number, SF_TRY},

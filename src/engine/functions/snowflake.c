@@ -35,6 +35,12 @@ static duckdb_logical_type type_of(char letter)
 		array = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
 		duckdb_logical_type_set_alias(array, "SF_ARRAY");
 		return array;
+	case 'v':
+		array = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+		duckdb_logical_type_set_alias(array, "SF_VARIANT");
+		return array;
+	case 'F':
+		return duckdb_create_logical_type(DUCKDB_TYPE_FLOAT);
 	case 'A':
 		return duckdb_create_logical_type(DUCKDB_TYPE_ANY);
 	default:
@@ -189,6 +195,17 @@ void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...)
 }
 
 /* --- a chunk --- */
+/* Digits of a known scale stand in a struct of their own. */
+static void load_digits(struct sf_arg *a, duckdb_vector v, duckdb_logical_type type)
+{
+	if (!sf_digits_scale(type, &a->scale))
+		return;
+	a->type = DUCKDB_TYPE_DECIMAL;
+	a->store = DUCKDB_TYPE_HUGEINT;
+	a->width = SF_DIGITS_MAX;
+	a->at = duckdb_vector_get_data(duckdb_struct_vector_get_child(v, 0));
+}
+
 static bool is_variant(duckdb_logical_type type)
 {
 	char *alias = duckdb_logical_type_get_alias(type);
@@ -226,6 +243,8 @@ static void load(struct sf_row *r, idx_t i)
 		a->width = duckdb_decimal_width(type);
 		a->scale = duckdb_decimal_scale(type);
 	}
+	if (a->type == DUCKDB_TYPE_STRUCT)
+		load_digits(a, v, type);
 	a->variant = a->type == DUCKDB_TYPE_VARCHAR && is_variant(type);
 	duckdb_destroy_logical_type(&type);
 }
@@ -276,7 +295,7 @@ static duckdb_scalar_function made(const struct sf_function *f)
 
 	duckdb_scalar_function_set_name(made, f->name);
 	for (; *s != '>'; s++) {
-		duckdb_logical_type type = type_of(*s);
+		duckdb_logical_type type = *s == '#' ? sf_digits_type(*++s - SF_SCALE_LETTER) : type_of(*s);
 
 		if (s[1] == '*') {
 			duckdb_scalar_function_set_varargs(made, type);
@@ -286,7 +305,7 @@ static duckdb_scalar_function made(const struct sf_function *f)
 		}
 		duckdb_destroy_logical_type(&type);
 	}
-	duckdb_logical_type result = type_of(s[1]);
+	duckdb_logical_type result = s[1] == '#' ? duckdb_create_decimal_type(SF_DIGITS_MAX, (uint8_t)(s[2] - SF_SCALE_LETTER)) : type_of(s[1]);
 	duckdb_scalar_function_set_return_type(made, result);
 	duckdb_destroy_logical_type(&result);
 	if (f->flags & (SF_NULLS | SF_TRY | SF_NULLS_MADE)) /* else DuckDB minds a NULL of a value */
@@ -320,7 +339,7 @@ bool sf_register(duckdb_connection con, const struct sf_function *v, size_t n)
 
 bool sf_functions_register(struct call *c, duckdb_connection con)
 {
-	return (sf_values_register(con) && sf_numbers_register(con) && sf_texts_register(con) && sf_dates_register(con) &&
+	return (sf_values_register(con) && sf_numbers_register(con) && sf_quotients_register(con) && sf_texts_register(con) && sf_dates_register(con) &&
 		sf_bytes_register(con)) ||
 	       fail(c, ERR_INTERNAL, "Snowflake's functions could not be registered");
 }

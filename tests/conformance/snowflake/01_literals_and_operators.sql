@@ -102,6 +102,18 @@ select 7::float / 2 as n;
 --> N: float
 3.5
 
+select '10' / 4 as n, 10 / '4' as m, 1.5 / (select 2) as o;
+--> N: number(38,11) | M: number(38,6) | O: number(38,7)
+2.50000000000 | 2.500000 | 0.7500000
+
+select parse_json('7') / 2 as n, 3 / parse_json('1.5') as m;
+--> N: float | M: float
+3.5 | 2
+
+select 1073741824/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2/2 as n;
+--> N: number
+1.000000000000
+
 select 1 / 0;
 --! 100051 22012 Division by zero
 
