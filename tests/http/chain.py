@@ -188,5 +188,5 @@ def instances(server):
 
 def nothing_left(server, seen):
     """After the server has ended: no process of its instances, no mount of its folder."""
-    until(lambda: not any(is_alive(pid) for pid in seen), "the instances to end", 10)
+    until(lambda: not any(is_alive(pid) for pid in seen), "the instances to end")
     assert not left_behind(server.folder)

@@ -9,6 +9,7 @@ import http.client
 import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -30,9 +31,11 @@ PATIENCE = 120 if SANITIZED else 60  # seconds until a test gives something up: 
 ASYNC_MESSAGE = ("Asynchronous execution in progress. "
                  "Use provided query id to perform query monitoring and management.")
 ENDED = ("SUCCEEDED", "FAILED", "CANCELED")
+MIB = 1 << 20
 BROKEN = ("INVARIANT", "Assertion", "AddressSanitizer", "ThreadSanitizer", "runtime error:", '"level":"error"', " ERROR ")
 
 _numbers = itertools.count(1)
+_chance = random.SystemRandom()  # whatever a test seeds
 
 
 def unique(prefix="t"):
@@ -52,9 +55,14 @@ def until(check, what, seconds=PATIENCE):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, below those that the system gives to clients: no connection takes it meanwhile."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as range_of_clients:
+        first = int(range_of_clients.read().split()[0])
+    while True:
+        port = _chance.randrange(10000, first) if first > 20000 else 0
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return s.getsockname()[1]
 
 
 class Answer:
@@ -299,6 +307,12 @@ class Server:
         if self.owns_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
             atexit.unregister(self.drop)
+
+
+def memory(pid, what):
+    """Bytes of a process: VmRSS, what it has in memory now; VmHWM, what it had at most."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(what + ":"))
 
 
 def is_alive(pid):

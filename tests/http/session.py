@@ -36,7 +36,7 @@ def token(server, tenant, *more):
     done = mayfly("token", "create", "--tenant", tenant, "--data", server.data, *more)
     assert done.returncode == 0, done.stderr
     client = server.with_token(done.stdout.strip())
-    until(lambda: client.get("/v1/sessions").status == 200, "the token to be taken up", 5)
+    until(lambda: client.get("/v1/sessions").status == 200, "the token to be taken up")
     return client
 
 
@@ -233,12 +233,12 @@ def items_of(stream, n):
     return [(e["id"], json.loads(e["data"])) for e in stream.take(n)]
 
 
-def ended(session, how, seconds=PATIENCE):
+def ended(session, how):
     """Waits for the terminal event of a session; its payload."""
     def last():
         found = [e for e in session.events() if e["event"] in ("closed", "timed_out")]
         return found[0] if found else None
-    payload = until(last, f"session {session.id} to be {how}", seconds)
+    payload = until(last, f"session {session.id} to be {how}")
     assert payload["event"] == how, payload
     return payload
 

@@ -12,7 +12,7 @@ import uuid
 
 import pytest
 
-from mayfly import BINARY, free_port, mayfly, until
+from mayfly import BINARY, PATIENCE, free_port, mayfly, until
 
 JOB = "0190a000-0000-4000-8000-00000000000a"
 LAYER = "ab" * 32
@@ -292,7 +292,7 @@ def test_ctrl_c_cancels_the_job(chains, project):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
         until(lambda: any("/logs" in path for path in chains.of("GET")), "the log to be followed")
         p.send_signal(signal.SIGINT)
-        out, err = p.communicate(timeout=20)
+        out, err = p.communicate(timeout=PATIENCE)
     assert p.returncode == 130 and "canceled" in err and not out
     assert f"/v1/jobs/{JOB}/cancel" in chains.of("POST")
 
@@ -313,7 +313,7 @@ def test_watch_runs_again_when_a_file_changes(chains, project):
         (project / "more" / "x.sql").write_text("select 3;\n")
         until(lambda: len(chains.bodies()) == 4, "the fourth run, of a file in a new folder")
         p.send_signal(signal.SIGINT)
-        p.communicate(timeout=20)
+        p.communicate(timeout=PATIENCE)
     assert p.returncode == 130
     assert [b["project_tree"]["head.sql"]["content"] for b in chains.bodies()[1:3]] == ["select 2;\n"] * 2
     assert "more/x.sql" in chains.bodies()[3]["project_tree"]

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from mayfly import BINARY, mayfly, unique, until
+from mayfly import BINARY, PATIENCE, mayfly, unique, until
 
 FILES = {
     "init/1.sql": "create table t (id int primary key, word text not null);\n\\i lib/fill.psql\n",
@@ -91,7 +91,8 @@ def test_errors_are_shown_where_they_are(cli, project):
 
 def test_a_timeout_has_a_code_of_its_own(cli, project):
     (project / "test" / "slow.sql").write_text("select pg_sleep(60);\n")
-    cli("run", str(project), "--head", "test/slow.sql", "--timeout", "2", code=4)
+    cli("run", str(project), "--head", "test/count.sql")  # its tail is there
+    cli("run", str(project), "--head", "test/slow.sql", "--timeout", "6", code=4)
     assert "57014" in cli.said
 
 
@@ -101,7 +102,7 @@ def test_ctrl_c_cancels(cli, project):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
         until(lambda: "head_execution" in cli("jobs"), "the head to run")
         p.send_signal(signal.SIGINT)
-        _, err = p.communicate(timeout=30)
+        _, err = p.communicate(timeout=PATIENCE)
     assert p.returncode == 130 and "canceled" in err
     until(lambda: "canceled" in cli("jobs"), "the cancel")
 
@@ -124,8 +125,9 @@ def test_watch_reuses_what_is_before_the_change(cli, project):
     with subprocess.Popen([BINARY, "run", str(project), "--head", "test/count.sql", "--watch"], env={**os.environ, **cli.env},
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
         assert "0 of 3 steps reused" in p.stderr.readline() and "waiting" in p.stderr.readline()
-        (project / "migrations" / "2.sql").write_text(FILES["migrations/2.sql"] + "delete from t where id > 1000;\n")
+        (project / ".new").write_text(FILES["migrations/2.sql"] + "delete from t where id > 1000;\n")
+        (project / ".new").rename(project / "migrations" / "2.sql")  # it is never seen half written
         assert "2 of 3 steps reused" in p.stderr.readline()
         p.send_signal(signal.SIGINT)
-        out, _ = p.communicate(timeout=30)
+        out, _ = p.communicate(timeout=PATIENCE)
     assert p.returncode == 130 and re.findall(r"^ *(\d+) \|", out, re.M) == ["8100", "100"]

@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import subprocess
-import time
 
 import pytest
 
@@ -145,8 +144,8 @@ def test_a_build_shows_progress_on_a_terminal(cli, orders):
     with subprocess.Popen([BINARY, "view", "save", "shop", "slow", sql], stdout=subprocess.PIPE, stderr=follower,
                           env={**os.environ, **cli.env}) as process:
         os.close(follower)
-        shown, begun = b"", time.monotonic()
-        while time.monotonic() - begun < 60:
+        shown = b""
+        while True:
             try:
                 piece = os.read(leader, 4096)
             except OSError:

@@ -73,7 +73,7 @@ def test_one_of_them(cli):
 
 def test_waiting_for_an_end(cli):
     handle = cli.client.start(SLOW)
-    assert listed(cli, "--status", "RUNNING") == [handle] or listed(cli, "--status", "SUBMITTED") == [handle]
+    until(lambda: listed(cli, "--status", "RUNNING") == [handle], "the list to show it")
     waits = []
     thread = threading.Thread(target=lambda: waits.append(mayfly("statements", "wait", handle, env=cli.env)))
     thread.start()

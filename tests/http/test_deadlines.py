@@ -1,7 +1,6 @@
 """What a server does in time with nobody asking: sessions end, and builds of a server that was killed have failed."""
 import json
 import os
-import time
 
 from mayfly import until
 from session import listed
@@ -25,16 +24,15 @@ def test_sessions_end_without_traffic(server):
     space = Space(one.client)
     space.table("t", [{"a": 1}])
     entry = space.saved("SELECT a FROM t")
-    own, saved = space.opened(sql="SELECT a + 1 AS b FROM t", ttl_seconds=60), space.opened(sql_id=entry["id"], ttl_seconds=60)
-    stays = space.opened(sql_id=entry["id"], ttl_seconds=600)
+    own, saved = space.opened(sql="SELECT a + 1 AS b FROM t", ttl_seconds=600), space.opened(sql_id=entry["id"], ttl_seconds=600)
+    stays = space.opened(sql_id=entry["id"], ttl_seconds=3600)
     folder = space_folder(one, space)
     documents = [os.path.join(folder, "sql_sessions", s.id, "meta.json") for s in (own, saved)]
     views = os.path.join(folder, "materialized_views")
     assert all(map(os.path.exists, documents)) and len(os.listdir(views)) == 2
-    one.client.advance(59)
-    time.sleep(0.5)  # nothing is to come
+    one.client.advance(400)
     assert all(map(os.path.exists, documents))
-    one.client.advance(1.01)
+    one.client.advance(201)
     until(lambda: not any(map(os.path.exists, documents)), "the documents to go")
     until(lambda: not [f for f in files_below(views) if entry["id"] not in f], "the view of a session's own text to go")
     assert stays.all() == [[1]]

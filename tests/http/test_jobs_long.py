@@ -1,12 +1,11 @@
 """Jobs built in parts, their logs by polling and live, and what outlives the server."""
 import json
 import os
-import time
 
 import pytest
 
 from chain import DONE, STAGES, USERS, Job, Stream, blob, etag, instances, problem, ran, token
-from mayfly import Client, in_parallel, unique, until
+from mayfly import PATIENCE, Client, in_parallel, unique, until
 
 SLOW = {"init/1.sql": "CREATE TABLE t AS SELECT 1 AS a", "head.sql": "SELECT pg_sleep(60)"}
 
@@ -99,11 +98,10 @@ def test_log_lines_by_polling(fresh):
 def test_a_long_poll_waits_for_a_line(fresh):
     one = Job(fresh)
     last = one.logs().json["next"]
-    answer, _ = in_parallel(lambda: one.logs(last, wait=20), lambda: one.append({"head.sql": "SELECT 1"}) and one.run(wait=0))
+    answer, _ = in_parallel(lambda: one.logs(last, wait=3600), lambda: one.append({"head.sql": "SELECT 1"}) and one.run(wait=0))
     assert answer.status == 200 and answer.json["items"]
     one.ended()
-    began = time.monotonic()
-    assert one.logs(one.lines()[-1]["seq"], wait=20).json["items"] == [] and time.monotonic() - began < 10, "an ended job is not waited for"
+    assert one.logs(one.lines()[-1]["seq"], wait=3600).json["items"] == [], "an ended job is not waited for: no client waits so long"
 
 
 def test_a_live_log_ends_with_the_job(fresh):
@@ -170,9 +168,9 @@ def test_a_kill_in_the_middle_of_a_run(killable):
     left = instances(one)
     assert left
     two = killable.kill()
-    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in left), "the instances to go with their server", 10)
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in left), "the instances to go with their server")
     late = Job(two.client, job_id=job.id)
-    until(lambda: late.document["status"] in DONE, "the job to end", 60)
+    until(lambda: late.document["status"] in DONE, "the job to end")
     job = late.document
     if job["status"] == "completed":
         assert job["metrics"]["retries"] == 1 and job["rows"][0][1] == 1
@@ -204,16 +202,16 @@ def test_a_shutdown_drains_and_leaves_nothing(server):
     Job(one.client, SLOW).at("head_execution")
     seen = instances(one)
     assert seen and one.stop() == 0
-    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in seen), "the instances to end", 10)
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in seen), "the instances to end")
 
 
 def test_draining_refuses_new_jobs(server):
-    one = server(server__drain_seconds=20)
-    running = Job(one.client, {"head.sql": "SELECT pg_sleep(2)"}).at("head_execution")
+    one = server(server__drain_seconds=600)
+    running = Job(one.client, {"head.sql": "SELECT pg_sleep(6)"}).at("head_execution")
     one.terminate()
     until(lambda: one.client.get("/readyz").status == 503, "the server to drain")
     problem(one.client.request("POST", "/v1/jobs", {}), 503, "unavailable")
-    assert running.get(wait=10).json["status"] == "completed"
+    assert running.get(wait=PATIENCE).json["status"] == "completed"
 
 
 # --- who may see one ---

@@ -100,7 +100,7 @@ def test_unused_layers_go_after_their_time(server):
     job = ran(one.client, USERS, snapshot_ttl=1)
     pinned = ran(one.client, {"init/1.sql": "SELECT 1", "head.sql": "SELECT 1"}, snapshot_ttl=86400)
     one.client.advance(500)
-    until(lambda: job["snapshot"]["layer_id"] not in layers(one.client), "the layer to go", 30)
+    until(lambda: job["snapshot"]["layer_id"] not in layers(one.client), "the layer to go")
     assert pinned["snapshot"]["layer_id"] in layers(one.client)
 
 
@@ -114,7 +114,7 @@ def test_a_tenants_bytes_are_bounded(server):
     for i in range(5):
         assert ran(one.client, files(i), snapshot_ttl=1)["rows"] == [[40000]]
         one.client.advance(90)
-    until(lambda: sum(item["bytes"] for item in layers(one.client).values()) <= 60000000, "the layers to be within bounds", 30)
+    until(lambda: sum(item["bytes"] for item in layers(one.client).values()) <= 60000000, "the layers to be within bounds")
     jobs = [post(one.client, files(i), snapshot_ttl=3600).json for i in range(5, 10)]
     assert {"completed", "failed"} == {job["status"] for job in jobs}, "those that are pinned stay"
     assert {job["error"]["code"] for job in jobs if job["error"]} == {"quota_exceeded"}

@@ -9,10 +9,9 @@ import time
 
 import pytest
 
-from mayfly import BINARY, in_parallel, is_alive, mayfly, unique, until
+from mayfly import BINARY, PATIENCE, in_parallel, is_alive, mayfly, unique, until
 
 LONG = "select count(*) from range(1000000000000) t(i) where i % 7 = 3"
-DEADLINE = 15  # seconds within which what must not wait has ended
 
 
 def spooled(server):
@@ -62,15 +61,15 @@ def test_the_ttl_counts_from_completion(server):
     client.cancel(handle)
     ended = until(lambda: client.document(handle).json["completed_at"] and client.document(handle).json, "the cancel")
     assert ended["expires_at"] > ended["completed_at"] and ended["status"] == "CANCELED"
-    client.advance(3590)
+    client.advance(3000)
     assert client.document(handle).status == 200
-    client.advance(20)
+    client.advance(610)
     assert client.document(handle).status == 410
 
 
 def test_a_running_statement_is_never_reaped(server):
     client = server(snowflake_api__statement_storage__default_ttl_seconds=1).client
-    handle = client.start("call system$wait(30)", timeout=0)
+    handle = client.start(LONG, timeout=0)
     client.running(handle)
     for _ in range(5):
         client.advance(60)
@@ -81,21 +80,21 @@ def test_a_running_statement_is_never_reaped(server):
 def test_the_default_ttl_is_an_hour(server):
     client = server().client
     handle = client.submit("select 1").json["statementHandle"]
-    client.advance(3590)
+    client.advance(3000)
     assert client.status(handle).status == 200
-    client.advance(20)
+    client.advance(610)
     a = client.status(handle)
     assert a.status == 400 and a.json["code"] == "000710" and a.json["sqlState"] == "02000"
     assert handle in a.json["message"] and "expired" in a.json["message"]
 
 
 def test_reading_a_result_does_not_prolong_it(server):
-    client = server(snowflake_api__statement_storage__default_ttl_seconds=10).client
+    client = server(snowflake_api__statement_storage__default_ttl_seconds=1000).client
     handle = client.submit("select 1").json["statementHandle"]
     for _ in range(3):
-        client.advance(3)
+        client.advance(300)
         assert client.status(handle).status == 200
-    client.advance(3)
+    client.advance(101)
     assert client.status(handle).json["code"] == "000710"
 
 
@@ -119,7 +118,7 @@ def test_a_ttl_that_is_no_number_is_a_400(client, ttl):
 def test_a_failed_and_a_canceled_statement_expire_too(server):
     client = server().client
     failed = client.submit("selec").json["statementHandle"]
-    canceled = client.start("call system$wait(30)")
+    canceled = client.start(LONG)
     client.cancel(canceled)
     client.poll(canceled)
     client.advance(3700)
@@ -182,7 +181,7 @@ def test_beyond_the_places_statements_wait_and_beyond_the_queue_they_are_refused
     assert one.as_tenant("other").submit("select 1").status == 200
     client.cancel(running)
     for a in queued:
-        assert client.document(a.json["handle"], wait=20).json["status"] == "SUCCEEDED"
+        assert client.document(a.json["handle"], wait=PATIENCE).json["status"] == "SUCCEEDED"
     assert client.submit("select 1").status == 200
 
 
@@ -191,9 +190,9 @@ def test_a_queued_statement_can_be_canceled_and_times_out(server):
     running = start_long(client)
     first, second = (client.native("select 1", wait=0, **f).json["handle"] for f in ({}, {"timeout_seconds": 1}))
     client.cancel(first)
-    document = client.document(first, wait=5).json
+    document = client.document(first, wait=PATIENCE).json
     assert document["status"] == "CANCELED" and document["started_at"] is None
-    assert client.document(second, wait=10).json["error"]["code"] == "statement_timeout"
+    assert client.document(second, wait=PATIENCE).json["error"]["code"] == "statement_timeout"
     assert client.document(running).json["status"] == "RUNNING"
     client.forget(running)
 
@@ -284,28 +283,34 @@ def test_spooled_files_are_readable_by_the_server_only(server):
 # --- SIGTERM ---
 
 def test_a_drain_lets_running_statements_finish(server):
-    one = server(server__drain_seconds=20)
+    one = server(server__drain_seconds=600)
     client = one.client
     answers = []
 
     def submit():
-        answers.append(client.submit("call system$wait(2)"))
+        answers.append(client.submit("call system$wait(4)"))
+
+    def drains():
+        try:
+            return client.get("/readyz").status == 503
+        except OSError:
+            return True
 
     def drain():
         until(lambda: client.get("/v1/statements?status=RUNNING").json["items"], "the statement to run")
         one.terminate()
-        time.sleep(0.3)
+        until(drains, "the drain to begin")
         with pytest.raises(OSError):
             a = client.submit("select 1")  # refused, or answered 503 where a connection was let in
             assert a.status == 503
             raise ConnectionRefusedError
     in_parallel(submit, drain)
-    assert answers[0].status == 200 and answers[0].json["data"] == [["waited 2 seconds"]]
-    assert one.process.wait(DEADLINE) == 0
+    assert answers[0].status == 200 and answers[0].json["data"] == [["waited 4 seconds"]]
+    assert one.process.wait(PATIENCE) == 0
 
 
 def test_while_draining_new_work_is_a_503_and_polling_goes_on(server):
-    one = server(server__drain_seconds=20)
+    one = server(server__drain_seconds=600)
     client = one.client
     handle = start_long(client)
     one.terminate()
@@ -315,7 +320,7 @@ def test_while_draining_new_work_is_a_503_and_polling_goes_on(server):
     assert b.json["code"] == "unavailable" and "code" in a.json
     assert client.document(handle).json["status"] == "RUNNING" and client.status(handle).status == 202
     client.cancel(handle)
-    assert one.process.wait(DEADLINE) == 0
+    assert one.process.wait(PATIENCE) == 0
 
 
 def test_beyond_the_drain_statements_are_canceled(server):
@@ -327,30 +332,27 @@ def test_beyond_the_drain_statements_are_canceled(server):
         until(lambda: client.get("/v1/statements?status=RUNNING").json["items"], "the statement to run")
         one.terminate()
 
-    began = time.monotonic()
     in_parallel(lambda: answers.append(client.submit(LONG)), drain)
     assert answers[0].status == 422 and answers[0].json["code"] == "000604"
-    assert one.process.wait(DEADLINE) == 0 and time.monotonic() - began < DEADLINE
+    assert one.process.wait(PATIENCE) == 0
 
 
 def test_an_idle_server_stops_at_once_whatever_is_connected(server):
-    one = server()
+    one = server(server__drain_seconds=3600, server__idle_seconds=3600)
     one.client.submit("select 1")
     with one.socket() as idle:
-        time.sleep(0.1)
-        began = time.monotonic()
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle.recv(1000).startswith(b"HTTP/1.1 200")
         assert one.stop() == 0
-        assert time.monotonic() - began < 5
-        idle.close()
 
 
 def test_a_second_signal_stops_waiting(server):
-    one = server(server__drain_seconds=60)
+    one = server(server__drain_seconds=3600)
     start_long(one.client)
     one.terminate()
     until(lambda: one.client.get("/readyz").status == 503, "the drain to begin")
     one.process.send_signal(signal.SIGINT)
-    assert one.process.wait(DEADLINE) == 0
+    assert one.process.wait(PATIENCE) == 0
 
 
 # --- workers that die ---
@@ -366,7 +368,7 @@ def test_a_worker_that_dies_fails_its_statements_cleanly_and_only_them(server):
     other = start_long(second)
     (pid,) = doomed
     os.kill(pid, signal.SIGKILL)
-    document = first.document(running, wait=DEADLINE).json
+    document = first.document(running, wait=PATIENCE).json
     assert document["status"] == "FAILED" and document["error"]["code"] == "engine_lost", document
     a = first.status(running)
     assert a.status == 422 and a.json["code"] == "000603" and a.json["statementHandle"] == running
@@ -407,7 +409,7 @@ def test_workers_end_with_a_server_that_is_killed(server):
     workers = one.workers()
     assert workers
     one.kill()
-    until(lambda: not any(is_alive(pid) for pid in workers), "the workers to end", 10)
+    until(lambda: not any(is_alive(pid) for pid in workers), "the workers to end")
     one.process.returncode = 0  # the end that this test wanted
 
 
@@ -426,7 +428,7 @@ def test_a_worker_waits_for_the_one_of_a_server_that_was_killed(server):
         assert again.client.document(handle, wait=1).json["status"] in ("SUBMITTED", "RUNNING")
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert again.client.document(handle, wait=20).json["status"] == "SUCCEEDED"
+    assert again.client.document(handle, wait=PATIENCE).json["status"] == "SUCCEEDED"
     assert again.client.result(handle).json["rows"] == [[1]]
     assert again.stop() == 0
 
@@ -458,7 +460,7 @@ def test_cancels_race_with_ends_and_terminal_states_stay(client):
         if i % 2:
             time.sleep(0.002)
         client.cancel(handle)
-        first = client.document(handle, wait=10).json
+        first = client.document(handle, wait=PATIENCE).json
         assert first["status"] in ("SUCCEEDED", "CANCELED")
         client.cancel(handle)
         assert client.document(handle).json == first
@@ -469,14 +471,14 @@ def test_a_statement_goes_on_when_its_client_leaves(client, shared):
     sql = f"select count(*) + {len(unique())} * 0 from range(300000000) t(i) -- {unique('left')}"
     leave(shared, sql)
     item = until(lambda: find(client, sql), "the statement")
-    assert client.document(item["handle"], wait=20).json["status"] == "SUCCEEDED"
+    assert client.document(item["handle"], wait=PATIENCE).json["status"] == "SUCCEEDED"
 
 
 def test_a_statement_is_canceled_with_its_client_where_configured(server):
     one = server(snowflake_api__cancel_on_disconnect="true")
     leave(one, LONG)
     item = until(lambda: find(one.client, LONG), "the statement")
-    assert one.client.document(item["handle"], wait=20).json["status"] == "CANCELED"
+    assert one.client.document(item["handle"], wait=PATIENCE).json["status"] == "CANCELED"
     handle = one.client.start(LONG)
     one.client.running(handle)
     assert one.client.status(handle).status == 202
@@ -523,7 +525,7 @@ def test_a_large_statement_spills_to_its_tenants_folder_and_leaves_nothing(serve
     one = server(tenants__memory_bytes=67108864)
     handle = one.client.native(SPILLING, wait=0).json["handle"]
     until(lambda: temp_files(one), "a spill")
-    assert one.client.document(handle, wait=60).json["status"] == "SUCCEEDED"
+    assert one.client.document(handle, wait=PATIENCE).json["status"] == "SUCCEEDED"
     assert one.client.result(handle).json["rows"] == [[4000000]]
     until(lambda: not temp_files(one), "the spill to be cleared")
 

@@ -232,8 +232,8 @@ def test_a_cancel_ends_all_of_it(fresh, which):
 
 def test_a_timeout_covers_all_of_it(fresh):
     fresh.run("select 1")  # its worker has started
-    a = batch(fresh, f"select 1; {LONG}; select 3", timeout=2)
-    text = "Statement reached its statement or warehouse timeout of 2 second(s) and was canceled."
+    a = batch(fresh, f"select 1; {LONG}; select 3", timeout=6)
+    text = "Statement reached its statement or warehouse timeout of 6 second(s) and was canceled."
     assert refused(a, "000630", "57014", 408) == text
     child = [h for h in items(fresh) if fresh.document(h).json["sql"] == LONG]
     assert refused(fresh.poll(child[0]), "000630", "57014", 408) == text

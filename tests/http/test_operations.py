@@ -80,7 +80,9 @@ def test_histograms_grow_up_to_their_count(client):
         assert (family + "_bucket", '{le="+Inf"}') in samples
 
 
-def test_metrics_count_what_happens(client):
+def test_metrics_count_what_happens(server):
+    client = server().client
+
     def count(samples, status):
         return samples["mayfly_statements_total", f'{{status="{status}"}}']
 
@@ -89,7 +91,7 @@ def test_metrics_count_what_happens(client):
     client.native("select * from nope")
     for refused in ("copy t to 'x'", " -- nothing"):
         assert client.native(refused).status == 422  # there was no statement: nothing is counted
-    handle = client.start("call system$wait(30)")
+    handle = client.start("call system$wait(600)")
     client.running(handle)
     assert metrics(client)[1]["mayfly_statements", '{state="running"}'] >= 1
     client.cancel(handle)
@@ -119,11 +121,17 @@ def test_memory_and_files_do_not_grow_with_finished_requests(server):
         _, samples = metrics(client)
         return samples["process_resident_memory_bytes", None], samples["process_open_fds", None]
 
-    burst()
-    memory, files = burst()
-    more_memory, more_files = burst()
-    assert more_files <= files + 20  # the event log opens its own when a batch is due; a leak would be hundreds
-    assert SANITIZED or more_memory <= memory + 4_000_000  # a sanitizer keeps what was freed
+    def growth():
+        before, after = seen[-1], burst()
+        seen.append(after)
+        return after[0] - before[0], after[1] - before[1]
+    seen = [burst()]
+    grown = []
+    while len(grown) < 8:  # what leaks does so in every burst, what an allocator or the event log keeps in some
+        grown.append(growth())
+        if any(memory < 300_000 or SANITIZED for memory, _ in grown) and any(files < 100 for _, files in grown):
+            return
+    assert not grown
 
 
 def test_waiting_requests_hold_no_thread(server):

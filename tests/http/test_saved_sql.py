@@ -460,7 +460,7 @@ def test_a_worker_that_dies(server):
 
 
 def test_a_build_has_a_time(server):
-    one = server(spaces__build_seconds=1)
+    one = server(spaces__build_seconds=6)
     space = Space(one.client)
     entry = space.saved("SELECT 1 AS a")
     body = space.update(entry, sql=LONG.format(n=100000)).json

@@ -1,12 +1,10 @@
 """Jobs of servers that share a Redis and a storage: asked, canceled and taken over by any of them."""
-import time
 
 import pytest
 
 from chain import USERS, Job, layers, post, problem, ran
 from mayfly import Client, unique, until
 
-DEAD = 30  # seconds within which a dead server's work is failed, or done by another
 SLOW = {**USERS, "head.sql": "SELECT pg_sleep(60)"}
 LATER = {**USERS, "head.sql": "SELECT pg_sleep(8); SELECT 7 AS n"}
 
@@ -51,9 +49,7 @@ def test_a_dead_servers_job_is_done_by_another(servers, pair):
     there = job.through(b)
     until(lambda: there.get().status == 200, "the job at b")
     servers.kill(a.server)
-    began = time.monotonic()
-    until(lambda: any("taken up" in line["message"] for line in there.lines()), "the job to be taken up", DEAD)
-    assert time.monotonic() - began < DEAD
+    until(lambda: any("taken up" in line["message"] for line in there.lines()), "the job to be taken up")
     done = there.ended()
     assert done["rows"] == [[7]] and done["job_id"] == job.id
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from mayfly import Client, unique
+from mayfly import PATIENCE, Client, unique
 from session import seconds
 from space import CSV, JSON, NDJSON, PARQUET, Space, problem
 
@@ -189,7 +189,7 @@ def test_a_truncated_upload_leaves_nothing(space):
     space.table("t", [{"a": 1}])
     before = space.get_table("t").json
     for mode, table in (("create", "n"), ("overwrite", "t"), ("append", "t")):
-        with socket.create_connection(("127.0.0.1", space.client.server.port), timeout=10) as s:
+        with socket.create_connection(("127.0.0.1", space.client.server.port), timeout=PATIENCE) as s:
             head = f"PUT {space.path('tables', table)}?mode={mode} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
             head += f"Content-Length: 1000\r\nX-Mayfly-Tenant: {space.client.headers['X-Mayfly-Tenant']}\r\n\r\na\r\n7\r\n"
             s.sendall(head.encode())
@@ -353,7 +353,7 @@ def test_uploads_at_once(space):
 
 
 def test_the_client_may_leave(space):
-    connection = http.client.HTTPConnection("127.0.0.1", space.client.server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", space.client.server.port, timeout=PATIENCE)
     connection.putrequest("PUT", space.path("tables", "left"))
     connection.putheader("Content-Type", CSV)
     connection.putheader("Content-Length", "100000000")

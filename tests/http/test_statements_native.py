@@ -3,12 +3,14 @@ import base64
 import csv
 import io
 import json
+import re
 import time
 import uuid
 
 import pytest
 
 from mayfly import ENDED, Client, in_parallel, unique, until, uuid_like
+from session import Stream
 
 FIELDS = {"handle", "session_id", "tenant_id", "status", "sql", "created_at", "started_at", "completed_at", "expires_at",
           "progress", "row_count", "result_bytes", "partition_count", "sql_state", "error"}
@@ -59,7 +61,7 @@ def test_a_wait_that_is_too_short_answers_202(client):
     a = client.native(LONG, wait=1)
     assert a.status == 202 and a.json["status"] == "RUNNING"
     assert a.json["completed_at"] is None and a.json["expires_at"] is None and a.json["row_count"] is None
-    assert 0.9 < time.monotonic() - began < 10
+    assert time.monotonic() - began > 0.9
     client.forget(a.json["handle"])
 
 
@@ -68,7 +70,7 @@ def test_a_preference_that_cannot_be_read_is_ignored(client, prefer):
     assert client.native("select 1", wait=0, headers={"Prefer": prefer}).status == 202
 
 
-@pytest.mark.parametrize("prefer", ["respond-async, wait=10", "WAIT=10", "wait = 10", 'wait="10"', "wait=10; a=b, return=minimal"])
+@pytest.mark.parametrize("prefer", ["respond-async, wait=99", "WAIT=99", "wait = 99", 'wait="99"', "wait=99; a=b, return=minimal"])
 def test_a_wait_is_found_among_preferences_however_it_is_written(client, prefer):
     assert client.native("select 1", headers={"Prefer": prefer}).status == 200
 
@@ -196,14 +198,19 @@ def test_a_strange_request_id_is_not_echoed_as_it_is(client, bad):
 
 # --- looking ---
 
-def test_a_long_poll_answers_when_the_statement_ends(client, long):
-    def cancel():
-        time.sleep(0.2)
-        client.cancel(long)
+def when_parked(client, n, then):
+    """A call that does something once so many requests are waiting for an end."""
+    def parked():
+        return int(re.search(r"^mayfly_http_requests_parked (\d+)", client.get("/metrics").text, re.M).group(1))
+    def call():
+        until(lambda: parked() >= n, f"{n} requests to wait")
+        then()
+    return call
 
-    began = time.monotonic()
-    a, _ = in_parallel(lambda: client.document(long, wait=20), cancel)
-    assert a.status == 200 and a.json["status"] == "CANCELED" and time.monotonic() - began < 10
+
+def test_a_long_poll_answers_when_the_statement_ends(client, long):
+    a, _ = in_parallel(lambda: client.document(long, wait=3600), when_parked(client, 1, lambda: client.cancel(long)))  # longer than a client waits
+    assert a.status == 200 and a.json["status"] == "CANCELED"
     problem(client.result(long), 409, "canceled")
 
 
@@ -427,10 +434,10 @@ def test_a_result_that_is_not_finished_is_a_409(client, long):
 
 def test_an_expired_result_is_a_410_and_later_a_404(server):
     client = server().client
-    handle = client.run("select 1", ttl_seconds=5)["handle"]
-    client.advance(4)
+    handle = client.run("select 1", ttl_seconds=500)["handle"]
+    client.advance(400)
     assert client.result(handle).status == 200
-    client.advance(2)
+    client.advance(101)
     problem(client.result(handle), 410, "result_expired")
     problem(client.document(handle), 410, "result_expired")
     assert client.status(handle).json["code"] == "000710"
@@ -457,23 +464,19 @@ def test_events_of_a_finished_statement_end_with_done(client):
 
 
 def test_events_of_a_running_statement_tell_of_its_end(client, long):
-    def cancel():
-        time.sleep(0.2)
+    with Stream(client, f"/v1/statements/{long}/events") as stream:
+        got = [stream.next()]
         client.cancel(long)
-
-    a, _ = in_parallel(lambda: client.get(f"/v1/statements/{long}/events"), cancel)
-    got = list(events(a.text))
+        while (event := stream.next()) is not None:
+            got.append(event)
+    got = [(event["event"], json.loads(event["data"])) for event in got]
     states = [document["status"] for name, document in got if name == "status"]
     assert states == ["RUNNING", "CANCELED"] and got[-1][0] == "done" and got[-1][1]["status"] in ENDED
 
 
 def test_many_watchers_of_one_statement_all_hear_its_end(client, long):
-    def cancel():
-        time.sleep(0.3)
-        client.cancel(long)
-
     *answers, _ = in_parallel(*[lambda: client.get(f"/v1/statements/{long}/events")] * 5,
-                              *[lambda: client.document(long, wait=20)] * 5, cancel)
+                              *[lambda: client.document(long, wait=3600)] * 5, when_parked(client, 5, lambda: client.cancel(long)))
     assert all(a.status == 200 and '"CANCELED"' in a.text for a in answers)
 
 

@@ -90,8 +90,9 @@ def test_handles_of_a_persistent_session_survive_and_those_of_a_memory_session_d
 
 def test_a_session_that_ended_while_the_server_was_down_takes_its_handles(killable):
     a = killable.start()
-    session = Session(a.client, storage="persistent", timeout_seconds=1)
+    session = Session(a.client, storage="persistent")
     handle = session.run("select 1")["handle"]
+    assert session.extend(2).status == 200
     b = killable.kill()
     b.client.advance(5)
     until(lambda: b.client.document(handle).status in (404, 410), "the handle to go")
@@ -316,7 +317,7 @@ def test_hybrid_reads_its_own_after_a_crash_without_redis_knowing(both, durable)
     whole = seen(a.client, handle)
     b = durable.kill(**more)
     assert seen(b.client, handle) == whole
-    until(lambda: b.client.document(running).json["completed_at"], "what ran to have failed", 30)
+    until(lambda: b.client.document(running).json["completed_at"], "what ran to have failed")
     assert b.client.document(running).json["error"]["code"] in ("server_restarted", "server_lost")
 
 

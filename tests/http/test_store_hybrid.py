@@ -1,12 +1,11 @@
 """hybrid: what this server runs stays here as well, and goes on without Redis where that is configured."""
 import threading
-import time
 import uuid
 
 import pytest
 
 from handles import PARTS, UNAVAILABLE, before_all_ends, down, failed_as, gone, items, known, metric, refused_for_now, rows_of, seen, start_long, store, up
-from mayfly import in_parallel, unique, until
+from mayfly import PATIENCE, in_parallel, unique, until
 from redis import PREFIX
 
 ENDLESS = "select count(*) from range(400000000) t(i) where i % 7 = 3"
@@ -143,10 +142,10 @@ def test_a_replay_never_overwrites_a_terminal_state(split, proxy, redis):
     running = [a.client.running(a.client.native(ENDLESS, wait=0).json["handle"]), start_long(a.client)]
     cut(a, proxy)
     for handle in running:
-        until(lambda h=handle: b.client.document(h).json["completed_at"], "the lease to end", 30)
+        until(lambda h=handle: b.client.document(h).json["completed_at"], "the lease to end")
     lost = [failed_as(b.client, h, "server_lost") for h in running]
     a.client.cancel(running[1])
-    until(lambda: all(a.client.document(h).json["completed_at"] for h in running), "both to end here", 60)
+    until(lambda: all(a.client.document(h).json["completed_at"] for h in running), "both to end here")
     told = [a.client.document(h).json for h in running]
     mended(a, proxy)
     assert [b.client.document(h).json for h in running] == lost
@@ -163,7 +162,7 @@ def test_a_drain_hands_over_what_is_owed(split, proxy):
     whole = [seen(a.client, h) for h in made]
     a.terminate()
     proxy.mend()
-    assert a.process.wait(30) == 0
+    assert a.process.wait(PATIENCE) == 0
     assert [seen(b.client, h) for h in made] == whole
 
 
@@ -171,9 +170,7 @@ def test_a_drain_without_redis_ends_all_the_same(split, proxy):
     a, _, servers = split
     cut(a, proxy)
     a.client.run("select 1")
-    began = time.monotonic()
     assert a.stop() == 0
-    assert time.monotonic() - began < 20
 
 
 def test_a_degraded_server_with_durable_handles_owes_them_after_a_crash(fleet, redis, proxy):

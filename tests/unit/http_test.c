@@ -200,15 +200,13 @@ static void dribble(const char *start, const char *bytes, int status)
 {
 	struct rig_client c = dial();
 	struct rig_answer a = {0};
-	int64_t begun = clock_mono_ms();
 	struct pollfd p = {.fd = c.fd, .events = POLLIN};
 
 	rig_send(&c, str_of(start));
-	while (poll(&p, 1, 20) == 0 && *bytes)
+	while (poll(&p, 1, BODY_MS / 25) == 0 && *bytes)
 		rig_send(&c, str_from(bytes++, 1));
 	rig_read(&c, &a, true);
 	assert_int_equal(a.status, status);
-	assert_true(clock_mono_ms() - begun < RIG_PATIENCE_MS / 2);
 	assert_true(rig_closed(&c));
 	rig_answer_drop(&a);
 	rig_close(&c);

@@ -36,7 +36,7 @@ static int open_redis_rig(void **state)
 	g = *state;
 	if (!redis_rig_program())
 		return 0;
-	redis_rig_open(&redis, (const char *const[]){"--appendonly", "yes", "--appendfsync", "always", NULL});
+	redis_rig_open(&redis, (const char *const[]){"--appendonly", "yes", "--appendfsync", "no", NULL});
 	o = redis_rig_options(&redis);
 	redis_client = redis_rig_client(&g->c, &o);
 	g->kv->ops->close(g->kv);

@@ -20,7 +20,7 @@
 #include "folder.h"
 #include "test.h"
 
-enum { RIG_PATIENCE_MS = 20000 };
+enum { RIG_PATIENCE_MS = 60000 };
 
 static struct {
 	_Atomic int leases, leased;          /* ever; now */

@@ -344,10 +344,10 @@ static void children_end_once_whoever_ends_them(void **state)
 
 static void the_timer_sweeps_and_goes_on_at_once_with_a_full_batch(void **state)
 {
-	enum { N = 40 * BATCH };
+	enum { N = 400 * BATCH };
 	struct fixture *f = *state;
 	struct thing *v[N];
-	int64_t until = clock_mono_ms() + 5000; /* a batch a tick would take ten seconds */
+	int64_t until = clock_mono_ms() + 60000; /* a batch a tick would take a hundred seconds */
 
 	for (int i = 0; i < N; i++) {
 		v[i] = thing_new(f);

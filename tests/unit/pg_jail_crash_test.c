@@ -131,7 +131,7 @@ static void edit_layer(struct pg_suite *s, struct str id)
 
 static void await_durable(struct pg_suite *s, struct str id)
 {
-	int64_t until = clock_mono_ms() + 30000;
+	int64_t until = clock_mono_ms() + 60000;
 
 	while (!jail_layer_durable(jail_of(s->b), id) && clock_mono_ms() < until)
 		pg_rig_pause();

@@ -9,7 +9,7 @@
 #include <dirent.h>
 #include <sys/mount.h>
 
-enum { JAIL_RIG_LEFT_MS = 10000 };
+enum { JAIL_RIG_LEFT_MS = 60000 };
 
 static struct {
 	char dir[FOLDER_PATH_MAX + 16], home[FOLDER_PATH_MAX];

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { PG_RIG_LIMIT_MS = 30000, PG_RIG_ARGS = 32, PG_RIG_SKIPPED = 77 /* as meson has it */ };
+enum { PG_RIG_LIMIT_MS = 60000, PG_RIG_ARGS = 32, PG_RIG_SKIPPED = 77 /* as meson has it */ };
 
 struct pg_rig {
 	char dir[FOLDER_PATH_MAX];

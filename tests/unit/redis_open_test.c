@@ -394,7 +394,7 @@ static void fake_refused(struct fixture *f, struct fake k, enum err_kind kind, c
 
 	fake_open(&k);
 	o = options(arena_fmt(&f->arena, "redis://127.0.0.1:%d", k.port));
-	o.timeout_ms = 500;
+	o.timeout_ms = strstr(words, "within 500 ms") ? 500 : 20000;
 	refused(f, &o, kind, words);
 	fake_close(&k);
 }

@@ -272,21 +272,21 @@ static void a_server_that_hangs_is_given_up_and_found_again(void **state)
 
 	(void)state;
 	REDIS_NEEDED();
-	begin_impatient(&f, &told, 400);
+	begin_impatient(&f, &told, 2000);
 	one(&f, REDIS_COMMAND(S("SET"), S("k"), S("v")));
 	redis_rig_signal(&f.server, SIGSTOP);
 	began = real_ms();
 	assert_int_equal(race(ask_in_vain, &f), RACERS);
-	assert_in_range(real_ms() - began, 350, 10000);
+	assert_true(real_ms() - began >= 1900);
 	REDIS_UNTIL(!redis_up(f.r));
 	began = real_ms();
 	for (int i = 0; i < 100; i++)
 		expect_error(&f, redis_one(&f.c, f.r, REDIS_COMMAND(S("GET"), S("k")), &v), ERR_UNAVAILABLE, "Redis cannot be reached");
-	assert_in_range(real_ms() - began, 0, 350);
+	assert_true(real_ms() - began < 100 * 2000 / 2); /* at once: not each after the time for an answer */
 	redis_stats(f.r, &stats);
 	assert_int_equal(stats.connections, 0);
 	assert_true(stats.timeouts >= 1);
-	assert_non_null(strstr(stats.why, "no answer within 400 ms"));
+	assert_non_null(strstr(stats.why, "no answer within 2000 ms"));
 	redis_rig_signal(&f.server, SIGCONT);
 	REDIS_UNTIL(redis_up(f.r));
 	assert_str_equal(one(&f, REDIS_COMMAND(S("GET"), S("k"))).text, "v");

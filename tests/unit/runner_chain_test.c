@@ -332,7 +332,7 @@ static void test_cancel_while_a_step_runs(void **state)
 	call_forgive(&k->c);
 }
 
-/* How long things take; the limits are far from what is usual. */
+/* How long things take is told, not judged. */
 static void test_how_long(void **state)
 {
 	struct chain *k = *state;
@@ -369,7 +369,6 @@ static void test_how_long(void **state)
 	}
 	ns = (clock_mono_ns() - ns) / 1000;
 	print_message("hit, shared lease, read: %.3f ms\n", (double)ns / 1e6);
-	assert_true(SANITIZED || ns < 20000000);
 	layer_release(k->got.layer);
 }
 

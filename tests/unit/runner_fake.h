@@ -15,7 +15,7 @@
 #include <poll.h>
 #include <stdio.h>
 
-enum { FAKE_LAYERS = 256, FAKE_STEPS = 16, FAKE_LIMIT_MS = 20000, FAKE_MEMORY = 16 << 20 };
+enum { FAKE_LAYERS = 256, FAKE_STEPS = 16, FAKE_LIMIT_MS = 60000, FAKE_MEMORY = 16 << 20 };
 
 struct fake_layer {
 	char id[PG_LAYER_LEN + 1], parent[PG_LAYER_LEN + 1], state[512], manifest[1024];

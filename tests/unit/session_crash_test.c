@@ -173,7 +173,7 @@ static void child(struct rig *r, const struct session_ask *ask, int at, int out)
 /* Sweeps until what a start finds has ended or goes on. True: one goes on. */
 static bool settle(struct rig *r)
 {
-	for (int64_t end = clock_mono_ms() + 30000;; sched_yield()) {
+	for (int64_t end = clock_mono_ms() + 60000;; sched_yield()) {
 		struct session **v;
 		struct str next;
 		uint64_t places = rig_places(r);

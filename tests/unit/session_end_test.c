@@ -182,7 +182,7 @@ static void an_end_that_finds_no_place_on_the_pool_waits(void **state)
 	pthread_mutex_lock(&b.lock);
 	for (int i = 1; i <= POOL_THREADS; i++) {
 		assert_true(exec_pool_run(r->pool, block, &b));
-		for (int64_t end = clock_mono_ms() + 30000; atomic_load(&b.in) < i; sched_yield())
+		for (int64_t end = clock_mono_ms() + 60000; atomic_load(&b.in) < i; sched_yield())
 			assert_true(clock_mono_ms() < end);
 	}
 	assert_true(exec_pool_run(r->pool, block, &b)); /* the one that may wait */
@@ -236,7 +236,7 @@ static void a_shutdown_closes_memory_sessions_and_leaves_the_others(void **state
 
 	assert_true(rig_create(r, memory, "t"));
 	sessions_shutdown(r->sessions, told, &done);
-	for (int64_t end = clock_mono_ms() + 30000; !atomic_load(&done); sched_yield())
+	for (int64_t end = clock_mono_ms() + 60000; !atomic_load(&done); sched_yield())
 		assert_true(clock_mono_ms() < end);
 	assert_int_equal(rig_places(r), 1);
 	assert_int_equal(rig_told(r, id).closed, 1);

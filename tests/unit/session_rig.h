@@ -367,7 +367,7 @@ static uint64_t rig_places(struct rig *r)
 /* Sweeps until `n` sessions are left; gives up after a time that no healthy machine needs. */
 static void rig_sweep_until(struct rig *r, uint64_t n)
 {
-	for (int64_t end = clock_mono_ms() + 30000; rig_places(r) != n;) {
+	for (int64_t end = clock_mono_ms() + 60000; rig_places(r) != n;) {
 		assert_true(clock_mono_ms() < end);
 		rig_sweep(r);
 		sched_yield();

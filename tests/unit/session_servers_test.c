@@ -60,9 +60,9 @@ static void world_open(struct world *w, struct redis_rig *redis)
 	if (redis) {
 		struct redis_options o;
 
-		redis_rig_open(redis, (const char *const[]){"--appendonly", "yes", "--appendfsync", "always", NULL});
+		redis_rig_open(redis, (const char *const[]){"--appendonly", "yes", "--appendfsync", "no", NULL});
 		o = redis_rig_options(redis);
-		o.timeout_ms = SANITIZED ? 5000 : 1000;
+		o.timeout_ms = SANITIZED ? 10000 : 3000;
 		w->client = redis_rig_client(&w->c, &o);
 		w->kv = kv_redis_open(w->client, S("t:"));
 	} else {

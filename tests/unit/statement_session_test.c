@@ -17,7 +17,7 @@ static bool wait_spooled(struct stmt *st)
 	struct stmt_view v;
 
 	statement_view(st, &v);
-	for (int tries = 0; tries < 1000 && p.in_memory; tries++) {
+	for (int tries = 0; tries < 6000 && p.in_memory; tries++) {
 		usleep(10000);
 		assert_true(statement_part_info(st, v.parts - 1, &p));
 	}
@@ -139,7 +139,7 @@ static void a_session_has_so_many_handles(void **state)
 	filter.session_id = S("22222222-2222-4333-8444-555555555555");
 	assert_true(statement_list(&f->c, f->statements, &filter, &items, &n, &next));
 	assert_int_equal(n, 0);
-	for (int tries = 0; tries < 1000 && !statements_idle(f->statements); tries++)
+	for (int tries = 0; tries < 6000 && !statements_idle(f->statements); tries++)
 		usleep(10000);
 	clock_advance(200000); /* what has expired is not counted */
 	lifecycle_sweep_all(f->lifecycle);
@@ -463,10 +463,10 @@ static void a_statement_of_a_dropped_catalog_fails_and_a_detached_one_goes_on(vo
 	running = submit(f, &ask);
 	ask.scope.detached = true;
 	detached = submit(f, &ask);
-	for (int tries = 0; tries < 1000 && (statement_view(detached, &v), v.state == STMT_SUBMITTED); tries++)
+	for (int tries = 0; tries < 6000 && (statement_view(detached, &v), v.state == STMT_SUBMITTED); tries++)
 		usleep(10000);
 	assert_true(engine_catalog_run(&f->c, k, ENGINE_CATALOG_DROP, NULL, &dropping, &dropped_as, &task));
-	for (int tries = 0; tries < 1000 && !atomic_load(&dropped_as); tries++)
+	for (int tries = 0; tries < 6000 && !atomic_load(&dropped_as); tries++)
 		usleep(10000);
 	assert_int_equal(atomic_load(&dropped_as), 1 + ENGINE_OK);
 	engine_task_unref(task);

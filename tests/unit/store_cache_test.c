@@ -30,7 +30,7 @@ static bool counted_get(struct call *c, struct store *s, struct str key, int64_t
 {
 	(void)s;
 	now->gets++;
-	for (int64_t until = clock_mono_ms() + 20000; now->asking < now->wait_for; sched_yield())
+	for (int64_t until = clock_mono_ms() + 60000; now->asking < now->wait_for; sched_yield())
 		INVARIANT(clock_mono_ms() < until);
 	if (now->refuse)
 		return fail(c, ERR_UNAVAILABLE, "the store is away");

@@ -745,7 +745,7 @@ static void an_end_whose_answer_was_lost_is_done_once(void **state)
 	(void)state;
 	ON_REDIS(&f);
 	p = f.place;
-	second_open(&f, &b, 300);
+	second_open(&f, &b, 2000);
 	g = through(&f, &b);
 	for (int large = 0; large < 2; large++) {
 		struct redis_value left;

@@ -176,7 +176,7 @@ static int64_t now_ms(void)
 /* Until so many requests came. */
 static void await(struct collector *k, int requests)
 {
-	int64_t give_up = now_ms() + 20000;
+	int64_t give_up = now_ms() + 60000;
 
 	for (int n = 0; n < requests;) {
 		pthread_mutex_lock(&k->lock);
