@@ -12,12 +12,10 @@
 
 enum { BATCH_SMALL = 18 /* digits of a BIGINT */, BATCH_DIGITS = 38, MICROS = 1000000 };
 
-struct batch_column;
-/* Into row `row` of the vector; false: it is none of this kind. */
-typedef bool put_fn(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value);
+/* One of another type than is usual for its kind has it by its values: what is exact and fits a BIGINT, times with nanoseconds. */
 struct batch_column {
 	const struct engine_bind *bind;
-	put_fn *put;
+	enum bind_kind kind;
 	duckdb_type type;
 	int digits, scale; /* of what is exact: the most digits before the point, and behind it */
 	bool fine;         /* some time has less than a microsecond */
@@ -34,162 +32,36 @@ static struct str value_of(const struct batch_column *col, int64_t row)
 	return col->bind->values ? col->bind->values[row] : col->bind->type == ENGINE_B_NULL ? (struct str){0} : col->bind->value;
 }
 
-#define CELL(type) (((type *)duckdb_vector_get_data(v))[row])
-
-/* --- readers --- */
-static bool put_big(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
-{
-	struct bind_decimal d;
-
-	(void)col;
-	return bind_read_decimal(value, &d) && (CELL(int64_t) = (int64_t)d.value, true);
-}
-
-static bool put_exact(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
-{
-	struct bind_decimal d;
-
-	if (!bind_read_decimal(value, &d))
-		return false;
-	for (int i = d.scale; i < col->scale; i++)
-		d.value *= 10;
-	CELL(__int128) = d.value;
-	return true;
-}
-
-static bool put_real(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
-{
-	(void)col;
-	return bind_read_real(value, &CELL(double));
-}
-
-static bool put_text(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
-{
-	(void)col;
-	if (!str_is_utf8(value))
-		return false;
-	duckdb_vector_assign_string_element_len(v, row, value.p, value.n);
-	return true;
-}
-
-static bool put_binary(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
-{
-	OWNS(buf) bytes = {0};
-
-	(void)col;
-	if (!hash_unhex(value, &bytes))
-		return false;
-	duckdb_vector_assign_string_element_len(v, row, bytes.p ? bytes.p : "", bytes.n);
-	return true;
-}
-
-static bool put_boolean(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
-{
-	bool yes = str_ieq(value, S("true")) || str_eq(value, S("1"));
-
-	(void)col;
-	CELL(bool) = yes;
-	return yes || str_ieq(value, S("false")) || str_eq(value, S("0"));
-}
-
-static bool put_date(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
-{
-	int64_t ms, days;
-
-	(void)col;
-	if (!str_to_i64(value, &ms))
-		return false;
-	days = floor_div(ms, 86400000);
-	CELL(int32_t) = (int32_t)days;
-	return days > INT32_MIN + 1 && days < INT32_MAX;
-}
-
-/* Nanoseconds, or the microseconds of all where none has more. */
-static bool put_time(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
-{
-	struct bind_instant at;
-
-	if (!bind_read_instant(value, &at))
-		return false;
-	CELL(int64_t) = col->fine ? at.micros * 1000 + at.nanos : at.micros;
-	return col->bind->type != ENGINE_B_TIME || (at.micros >= 0 && at.micros < 86400000000);
-}
-
-/* As text with its offset: a column of any type takes it as it takes such a literal. */
-static bool put_zoned(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
-{
-	enum { OFFSET_ZERO = 1440, SECOND = 1000000 };
-	struct str rest = value, text = str_cut(&rest, ' ');
-	struct bind_instant at;
-	int64_t zone, local;
-	char to[96], *end;
-
-	(void)col;
-	if (!bind_read_instant(text, &at) || !str_to_i64(rest, &zone) || zone < 0 || zone > 2 * OFFSET_ZERO)
-		return false;
-	zone -= OFFSET_ZERO;
-	local = floor_div(at.micros, SECOND) + zone * 60;
-	end = text_timestamp(to, local, (at.micros - floor_div(at.micros, SECOND) * SECOND) * 1000 + at.nanos, 9, ' ');
-	end += snprintf(end, 16, "%c%02d:%02d", zone < 0 ? '-' : '+', abs((int)zone) / 60, abs((int)zone) % 60);
-	duckdb_vector_assign_string_element_len(v, row, to, (idx_t)(end - to));
-	return true;
-}
-
-static const struct {
-	put_fn *put;
-	duckdb_type type;
-	const char *name;
-} kinds[ENGINE_B_COUNT] = {
-	[ENGINE_B_NULL] = {put_text, DUCKDB_TYPE_VARCHAR, "NULL"},
-	[ENGINE_B_FIXED] = {put_exact, DUCKDB_TYPE_DECIMAL, "FIXED"},
-	[ENGINE_B_REAL] = {put_real, DUCKDB_TYPE_DOUBLE, "REAL"},
-	[ENGINE_B_TEXT] = {put_text, DUCKDB_TYPE_VARCHAR, "TEXT"},
-	[ENGINE_B_BOOLEAN] = {put_boolean, DUCKDB_TYPE_BOOLEAN, "BOOLEAN"},
-	[ENGINE_B_DATE] = {put_date, DUCKDB_TYPE_DATE, "DATE"},
-	[ENGINE_B_TIME] = {put_time, DUCKDB_TYPE_TIME, "TIME"},
-	[ENGINE_B_TIMESTAMP_NTZ] = {put_time, DUCKDB_TYPE_TIMESTAMP, "TIMESTAMP_NTZ"},
-	[ENGINE_B_TIMESTAMP_LTZ] = {put_time, DUCKDB_TYPE_TIMESTAMP_TZ, "TIMESTAMP_LTZ"},
-	[ENGINE_B_TIMESTAMP_TZ] = {put_zoned, DUCKDB_TYPE_VARCHAR, "TIMESTAMP_TZ"},
-	[ENGINE_B_BINARY] = {put_binary, DUCKDB_TYPE_BLOB, "BINARY"},
-	[ENGINE_B_INT] = {put_exact, DUCKDB_TYPE_DECIMAL, "INT"},
-	[ENGINE_B_DOUBLE] = {put_real, DUCKDB_TYPE_DOUBLE, "DOUBLE"},
+/* --- a column's type, by its values --- */
+static const duckdb_type usual[BIND_KINDS] = {
+	[BIND_EXACT] = DUCKDB_TYPE_DECIMAL, [BIND_WHOLE] = DUCKDB_TYPE_DECIMAL, [BIND_REAL] = DUCKDB_TYPE_DOUBLE, [BIND_TEXT] = DUCKDB_TYPE_VARCHAR,
+	[BIND_BOOLEAN] = DUCKDB_TYPE_BOOLEAN, [BIND_DATE] = DUCKDB_TYPE_DATE, [BIND_TIME] = DUCKDB_TYPE_TIME, [BIND_LOCAL] = DUCKDB_TYPE_TIMESTAMP,
+	[BIND_INSTANT] = DUCKDB_TYPE_TIMESTAMP_TZ, [BIND_ZONED] = DUCKDB_TYPE_VARCHAR, [BIND_BYTES] = DUCKDB_TYPE_BLOB,
 };
 
-/* --- a column's type --- */
-static bool look_at_exact(struct batch_column *col, struct str value)
+static void look_at_exact(struct batch_column *col, const struct bind_exact *d)
 {
-	struct bind_decimal d;
-
-	if (!bind_read_decimal(value, &d))
-		return false;
-	col->scale = d.scale > col->scale ? d.scale : col->scale;
-	col->digits = d.digits - d.scale > col->digits ? d.digits - d.scale : col->digits;
-	return true;
+	col->scale = d->scale > col->scale ? d->scale : col->scale;
+	col->digits = d->digits - d->scale > col->digits ? d->digits - d->scale : col->digits;
 }
 
-static bool look_at(struct batch_column *col, struct str value)
+static void look_at(struct batch_column *col, const struct bind_value *v)
 {
-	struct bind_instant at;
-
-	if (col->put == put_exact)
-		return look_at_exact(col, value);
-	if (col->put != put_time || col->bind->type == ENGINE_B_TIMESTAMP_LTZ || !bind_read_instant(value, &at))
-		return true;
-	col->fine = col->fine || at.nanos;
-	col->far = col->far || !bind_instant_is_near(&at);
-	return true;
+	if (col->type == DUCKDB_TYPE_DECIMAL) {
+		look_at_exact(col, &v->exact);
+	} else if (col->kind == BIND_TIME || col->kind == BIND_LOCAL) {
+		col->fine = col->fine || v->at.nanos;
+		col->far = col->far || !bind_is_near(v->at);
+	}
 }
 
 static bool choose_type(struct task *t, struct batch_column *col)
 {
-	if (col->put == put_exact && col->digits + col->scale > BATCH_DIGITS)
+	if (col->type == DUCKDB_TYPE_DECIMAL && col->digits + col->scale > BATCH_DIGITS)
 		return task_fails(t, "Conversion", "the values of a bind variable take more than %d digits together", BATCH_DIGITS);
-	if (col->put == put_exact && col->scale == 0 && col->digits <= BATCH_SMALL) {
-		col->put = put_big;
+	if (col->type == DUCKDB_TYPE_DECIMAL && col->scale == 0 && col->digits <= BATCH_SMALL)
 		col->type = DUCKDB_TYPE_BIGINT;
-	}
-	col->fine = col->fine && !col->far; /* one column has one type */
-	if (col->fine)
+	if (col->fine && !col->far) /* one column has one type */
 		col->type = col->type == DUCKDB_TYPE_TIME ? DUCKDB_TYPE_TIME_NS : DUCKDB_TYPE_TIMESTAMP_NS;
 	return true;
 }
@@ -201,36 +73,25 @@ static duckdb_logical_type type_of(const struct batch_column *col)
 	return duckdb_create_logical_type(col->type);
 }
 
-/* --- every value, before anything runs --- */
-static bool try_values(struct task *t, const struct batch_column *col, int64_t rows)
-{
-	duckdb_logical_type type = type_of(col);
-	duckdb_vector v = duckdb_create_vector(type, 1);
-	bool ok = true;
-
-	for (int64_t i = 0; ok && i < rows; i++) {
-		struct str value = value_of(col, i);
-
-		if (value.p && !col->put(col, v, 0, value))
-			ok = task_bad_bind(t, kinds[col->bind->type].name, value);
-		if (!col->bind->values)
-			break; /* the same for all */
-	}
-	duckdb_destroy_vector(&v);
-	duckdb_destroy_logical_type(&type);
-	return ok;
-}
-
+/* Reads every value, before anything runs. */
 static bool open_column(struct task *t, const struct engine_bind *bind, struct batch_column *col)
 {
-	*col = (struct batch_column){.bind = bind, .put = kinds[bind->type].put, .type = kinds[bind->type].type};
-	for (int64_t i = 0; i < t->ask.batch; i++) {
+	const struct bind_type type = bind_type(bind->type);
+	int64_t different = bind->values ? t->ask.batch : 1;
+	OWNS(buf) bytes = {0};
+	struct bind_value v;
+
+	*col = (struct batch_column){.bind = bind, .kind = type.kind, .type = usual[type.kind]};
+	for (int64_t i = 0; i < different; i++) {
 		struct str value = value_of(col, i);
 
-		if (value.p && !look_at(col, value))
-			return task_bad_bind(t, kinds[bind->type].name, value);
+		if (!value.p)
+			continue;
+		if (!bind_read(bind->type, value, &bytes, &v))
+			return task_bad_bind(t, type.name, value);
+		look_at(col, &v);
 	}
-	return choose_type(t, col) && try_values(t, col, t->ask.batch);
+	return choose_type(t, col);
 }
 
 bool batch_open(struct executor *x, struct task *t)
@@ -245,6 +106,64 @@ bool batch_open(struct executor *x, struct task *t)
 			return false;
 	executor_batch(x, b);
 	return true;
+}
+
+/* --- cells --- */
+#define CELL(type) (((type *)duckdb_vector_get_data(v))[row])
+
+static void put_decimal(const struct batch_column *col, duckdb_vector v, idx_t row, struct bind_exact d)
+{
+	for (int i = d.scale; i < col->scale; i++)
+		d.value *= 10;
+	CELL(__int128) = d.value;
+}
+
+/* As text with its offset: a column of any type takes it as it takes such a literal. */
+static void put_zoned(duckdb_vector v, idx_t row, struct bind_instant at)
+{
+	int64_t seconds = floor_div(at.micros, MICROS);
+	char to[96], *end;
+
+	end = text_timestamp(to, seconds + at.zone * 60, (at.micros - seconds * MICROS) * 1000 + at.nanos, 9, ' ');
+	end += snprintf(end, 16, "%c%02d:%02d", at.zone < 0 ? '-' : '+', abs(at.zone) / 60, abs(at.zone) % 60);
+	duckdb_vector_assign_string_element_len(v, row, to, (idx_t)(end - to));
+}
+
+static void put_value(const struct batch_column *col, duckdb_vector v, idx_t row, const struct bind_value *value)
+{
+	switch (col->kind) {
+	case BIND_EXACT:
+	case BIND_WHOLE:
+		if (col->type == DUCKDB_TYPE_BIGINT)
+			CELL(int64_t) = (int64_t)value->exact.value;
+		else
+			put_decimal(col, v, row, value->exact);
+		return;
+	case BIND_REAL:
+		CELL(double) = value->real;
+		return;
+	case BIND_BOOLEAN:
+		CELL(bool) = value->yes;
+		return;
+	case BIND_DATE:
+		CELL(int32_t) = value->days;
+		return;
+	case BIND_TIME:
+	case BIND_LOCAL:
+	case BIND_INSTANT:
+		CELL(int64_t) = col->type == usual[col->kind] ? value->at.micros : value->at.micros * 1000 + value->at.nanos;
+		return;
+	case BIND_ZONED:
+		put_zoned(v, row, value->at);
+		return;
+	case BIND_TEXT:
+	case BIND_BYTES:
+		duckdb_vector_assign_string_element_len(v, row, value->text.p, value->text.n);
+		return;
+	case BIND_KINDS:
+		break;
+	}
+	INVARIANT(false);
 }
 
 /* --- the function --- */
@@ -286,11 +205,14 @@ static void binds_init(duckdb_init_info info)
 	duckdb_init_set_max_threads(info, 1);
 }
 
-static void put_cell(const struct batch_column *col, duckdb_vector v, idx_t row, struct str value)
+static void put_cell(const struct batch_column *col, duckdb_vector v, idx_t row, struct str text, struct buf *bytes)
 {
-	if (value.p && col->put(col, v, row, value))
-		return;
-	cell_set_null(v, row);
+	struct bind_value value;
+
+	if (text.p && bind_read(col->bind->type, text, bytes, &value)) /* as it could before */
+		put_value(col, v, row, &value);
+	else
+		cell_set_null(v, row);
 }
 
 static void binds_run(duckdb_function_info info, duckdb_data_chunk output)
@@ -298,6 +220,7 @@ static void binds_run(duckdb_function_info info, duckdb_data_chunk output)
 	struct reading *r = duckdb_function_get_init_data(info);
 	const struct batch *b = r->batch;
 	int64_t n = b->rows - r->at;
+	OWNS(buf) bytes = {0};
 
 	if (n > (int64_t)duckdb_vector_size())
 		n = (int64_t)duckdb_vector_size();
@@ -305,7 +228,7 @@ static void binds_run(duckdb_function_info info, duckdb_data_chunk output)
 		duckdb_vector v = duckdb_data_chunk_get_vector(output, (idx_t)i);
 
 		for (int64_t row = 0; row < n; row++)
-			put_cell(&b->columns[i], v, (idx_t)row, value_of(&b->columns[i], r->at + row));
+			put_cell(&b->columns[i], v, (idx_t)row, value_of(&b->columns[i], r->at + row), &bytes);
 	}
 	r->at += n;
 	duckdb_data_chunk_set_size(output, (idx_t)n);

@@ -1,49 +1,18 @@
-/* bind.c - bind values from their texts to DuckDB's parameters.
+/* bind.c - values of binds as parameters of a statement.
  *
- * One reader a type (specification, section 3). Every value is read before
- * anything runs; one that cannot be read is said with its type.
+ * Every value is read (bind_values.c) before anything runs; one that cannot be read is said with its type.
  */
 #include "engine/functions/types.h"
 #include "sql/sql.h"
 
-#include <math.h>
-#include <stdlib.h>
+typedef duckdb_state bind_fn(duckdb_prepared_statement st, idx_t at, const struct bind_value *v);
 
-typedef bool bind_fn(duckdb_prepared_statement st, idx_t at, struct str value);
-
-static bool bind_null(duckdb_prepared_statement st, idx_t at, struct str value)
+static duckdb_state bind_made(duckdb_prepared_statement st, idx_t at, duckdb_value v)
 {
-	(void)value;
-	return duckdb_bind_null(st, at) == DuckDBSuccess;
-}
+	duckdb_state state = duckdb_bind_value(st, at, v);
 
-/* --- numbers --- */
-/* [+-] digits [. digits], at most 38 that count. */
-bool bind_read_decimal(struct str s, struct bind_decimal *ret)
-{
-	bool negative = s.n && s.p[0] == '-', point = false, any = false;
-	struct bind_decimal d = {0};
-
-	if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
-		s = str_tail(s, 1);
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '.' && !point) {
-			point = true;
-			continue;
-		}
-		if (!ascii_digit(s.p[i]))
-			return false;
-		if (d.digits == 38 || d.scale == 38)
-			return false;
-		any = true;
-		d.value = d.value * 10 + (s.p[i] - '0');
-		d.digits += d.value != 0;
-		d.scale += point;
-	}
-	if (negative)
-		d.value = -d.value;
-	*ret = d;
-	return any;
+	duckdb_destroy_value(&v);
+	return state;
 }
 
 static duckdb_hugeint hugeint(__int128 v)
@@ -51,196 +20,103 @@ static duckdb_hugeint hugeint(__int128 v)
 	return (duckdb_hugeint){.lower = (uint64_t)v, .upper = (int64_t)(v >> 64)};
 }
 
-static bool bind_fixed(duckdb_prepared_statement st, idx_t at, struct str value)
+static duckdb_state bind_exact(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	struct bind_decimal d;
-	duckdb_decimal out;
+	enum { SMALL = 18 /* digits of a BIGINT */ };
+	const struct bind_exact *d = &v->exact;
+	int width = d->digits > d->scale ? d->digits : d->scale;
 
-	if (!bind_read_decimal(value, &d))
-		return false;
-	if (d.scale == 0 && d.digits <= 18)
-		return duckdb_bind_int64(st, at, (int64_t)d.value) == DuckDBSuccess;
-	out.width = (uint8_t)(d.digits > d.scale ? d.digits : d.scale);
-	out.scale = (uint8_t)d.scale;
-	out.value = hugeint(d.value);
-	return duckdb_bind_decimal(st, at, out) == DuckDBSuccess;
+	if (d->scale == 0 && d->digits <= SMALL)
+		return duckdb_bind_int64(st, at, (int64_t)d->value);
+	return duckdb_bind_decimal(st, at, (duckdb_decimal){(uint8_t)width, (uint8_t)d->scale, hugeint(d->value)});
 }
 
-static bool bind_int(duckdb_prepared_statement st, idx_t at, struct str value)
+static duckdb_state bind_whole(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	struct bind_decimal d;
-	int64_t small;
+	__int128 value = v->exact.value;
 
-	if (str_to_i64(value, &small))
-		return duckdb_bind_int64(st, at, small) == DuckDBSuccess;
-	if (!bind_read_decimal(value, &d) || d.scale)
-		return false;
-	return duckdb_bind_hugeint(st, at, hugeint(d.value)) == DuckDBSuccess;
+	if (value >= INT64_MIN && value <= INT64_MAX)
+		return duckdb_bind_int64(st, at, (int64_t)value);
+	return duckdb_bind_hugeint(st, at, hugeint(value));
 }
 
-/* strtod reads more than we take: hexadecimal, "inf", "nan(…)", leading blanks. */
-static bool read_real(struct str s, double *ret)
+static duckdb_state bind_real(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	char text[64];
-	char *end;
-
-	if (s.n == 0 || s.n >= sizeof(text))
-		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (!ascii_digit(s.p[i]) && (s.p[i] == '\0' || !strchr("+-.eE", s.p[i])))
-			return false;
-	memcpy(text, s.p, s.n);
-	text[s.n] = '\0';
-	*ret = strtod(text, &end);
-	return end == text + s.n;
+	return duckdb_bind_double(st, at, v->real);
 }
 
-bool bind_read_real(struct str value, double *ret)
+static duckdb_state bind_boolean(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	if (str_eq(value, S("NaN")))
-		*ret = NAN;
-	else if (str_eq(value, S("Infinity")) || str_eq(value, S("-Infinity")))
-		*ret = value.p[0] == '-' ? -INFINITY : INFINITY;
-	else
-		return read_real(value, ret);
-	return true;
+	return duckdb_bind_boolean(st, at, v->yes);
 }
 
-static bool bind_real(duckdb_prepared_statement st, idx_t at, struct str value)
+static duckdb_state bind_text(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	double v;
-
-	return bind_read_real(value, &v) && duckdb_bind_double(st, at, v) == DuckDBSuccess;
+	return duckdb_bind_varchar_length(st, at, v->text.p, v->text.n);
 }
 
-static bool bind_boolean(duckdb_prepared_statement st, idx_t at, struct str value)
+static duckdb_state bind_bytes(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	bool yes = str_ieq(value, S("true")) || str_eq(value, S("1"));
-
-	if (!yes && !str_ieq(value, S("false")) && !str_eq(value, S("0")))
-		return false;
-	return duckdb_bind_boolean(st, at, yes) == DuckDBSuccess;
+	return duckdb_bind_blob(st, at, v->text.p, v->text.n);
 }
 
-/* --- text and bytes --- */
-static bool bind_text(duckdb_prepared_statement st, idx_t at, struct str value)
+static duckdb_state bind_date(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	return str_is_utf8(value) && duckdb_bind_varchar_length(st, at, value.p ? value.p : "", value.n) == DuckDBSuccess;
+	return duckdb_bind_date(st, at, (duckdb_date){v->days});
 }
 
-static bool bind_binary(duckdb_prepared_statement st, idx_t at, struct str value)
+static duckdb_state bind_time(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	OWNS(buf) bytes = {0};
-
-	return hash_unhex(value, &bytes) &&
-	       duckdb_bind_blob(st, at, bytes.p ? bytes.p : "", bytes.n) == DuckDBSuccess;
-}
-
-/* --- time --- */
-static bool bind_made(duckdb_prepared_statement st, idx_t at, duckdb_value v)
-{
-	bool ok = duckdb_bind_value(st, at, v) == DuckDBSuccess;
-
-	duckdb_destroy_value(&v);
-	return ok;
-}
-
-static bool bind_date(duckdb_prepared_statement st, idx_t at, struct str value)
-{
-	int64_t ms, days;
-
-	if (!str_to_i64(value, &ms))
-		return false;
-	days = floor_div(ms, 86400000);
-	if (days <= INT32_MIN + 1 || days >= INT32_MAX)
-		return false;
-	return duckdb_bind_date(st, at, (duckdb_date){(int32_t)days}) == DuckDBSuccess;
-}
-
-static bool bind_time(duckdb_prepared_statement st, idx_t at, struct str value)
-{
-	int64_t ns;
-
-	if (!str_to_i64(value, &ns) || ns < 0 || ns >= 86400000000000)
-		return false;
-	if (ns % 1000 == 0)
-		return duckdb_bind_time(st, at, (duckdb_time){ns / 1000}) == DuckDBSuccess;
-	return bind_made(st, at, duckdb_create_time_ns((duckdb_time_ns){ns}));
-}
-
-bool bind_read_instant(struct str s, struct bind_instant *ret)
-{
-	const __int128 most = (__int128)INT64_MAX / 2 * 1000;
-	struct bind_decimal d;
-	__int128 micros;
-
-	if (!bind_read_decimal(s, &d) || d.scale || d.value > most || d.value < -most)
-		return false;
-	micros = d.value / 1000 - (d.value % 1000 < 0);
-	*ret = (struct bind_instant){(int64_t)micros, (int)(d.value - micros * 1000)};
-	return true;
+	if (v->at.nanos == 0)
+		return duckdb_bind_time(st, at, (duckdb_time){v->at.micros});
+	return bind_made(st, at, duckdb_create_time_ns((duckdb_time_ns){v->at.micros * 1000 + v->at.nanos}));
 }
 
 /* Whole microseconds as TIMESTAMP, and what no TIMESTAMP_NS holds; what is finer as TIMESTAMP_NS, which few functions know. */
-static bool bind_ntz(duckdb_prepared_statement st, idx_t at, struct str value)
+static duckdb_state bind_local(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	struct bind_instant v;
-
-	if (!bind_read_instant(value, &v))
-		return false;
-	if (v.nanos == 0 || !bind_instant_is_near(&v))
-		return duckdb_bind_timestamp(st, at, (duckdb_timestamp){v.micros}) == DuckDBSuccess;
-	return bind_made(st, at, duckdb_create_timestamp_ns((duckdb_timestamp_ns){v.micros * 1000 + v.nanos}));
+	if (v->at.nanos == 0 || !bind_is_near(v->at))
+		return duckdb_bind_timestamp(st, at, (duckdb_timestamp){v->at.micros});
+	return bind_made(st, at, duckdb_create_timestamp_ns((duckdb_timestamp_ns){v->at.micros * 1000 + v->at.nanos}));
 }
 
-static bool bind_instant(duckdb_prepared_statement st, idx_t at, struct str value)
+static duckdb_state bind_instant(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	struct bind_instant v;
-
-	return bind_read_instant(value, &v) && duckdb_bind_timestamp_tz(st, at, (duckdb_timestamp){v.micros}) == DuckDBSuccess;
+	return duckdb_bind_timestamp_tz(st, at, (duckdb_timestamp){v->at.micros});
 }
 
-/* "<ns> <offset minutes + 1440>"; the text casts it (bind_casts) */
-static bool bind_tz(duckdb_prepared_statement st, idx_t at, struct str value)
+/* As its parts, which the text casts (bind_casts) */
+static duckdb_state bind_zoned(duckdb_prepared_statement st, idx_t at, const struct bind_value *v)
 {
-	enum { OFFSET_ZERO = 1440 };
-	struct str rest = value, text = str_cut(&rest, ' ');
-	duckdb_logical_type type;
-	duckdb_value fields[3], made;
-	struct bind_instant v;
-	int64_t offset;
+	duckdb_value fields[] = {duckdb_create_timestamp((duckdb_timestamp){v->at.micros}),
+				 duckdb_create_int16((int16_t)v->at.nanos), duckdb_create_int16((int16_t)v->at.zone)};
+	duckdb_logical_type type = sf_zoned_parts();
+	duckdb_value made = duckdb_create_struct_value(type, fields);
 
-	if (!bind_read_instant(text, &v) || !str_to_i64(rest, &offset) || offset < 0 || offset > 2 * OFFSET_ZERO)
-		return false;
-	fields[0] = duckdb_create_timestamp((duckdb_timestamp){v.micros});
-	fields[1] = duckdb_create_int16((int16_t)v.nanos);
-	fields[2] = duckdb_create_int16((int16_t)(offset - OFFSET_ZERO));
-	type = sf_zoned_parts();
-	made = duckdb_create_struct_value(type, fields);
 	duckdb_destroy_logical_type(&type);
 	for (size_t i = 0; i < COUNT_OF(fields); i++)
 		duckdb_destroy_value(&fields[i]);
 	return bind_made(st, at, made);
 }
 
-static const struct {
-	const char *name;
-	bind_fn *bind;
-} binders[ENGINE_B_COUNT] = {
-	[ENGINE_B_NULL] = {"NULL", bind_null},
-	[ENGINE_B_FIXED] = {"FIXED", bind_fixed},
-	[ENGINE_B_REAL] = {"REAL", bind_real},
-	[ENGINE_B_TEXT] = {"TEXT", bind_text},
-	[ENGINE_B_BOOLEAN] = {"BOOLEAN", bind_boolean},
-	[ENGINE_B_DATE] = {"DATE", bind_date},
-	[ENGINE_B_TIME] = {"TIME", bind_time},
-	[ENGINE_B_TIMESTAMP_NTZ] = {"TIMESTAMP_NTZ", bind_ntz},
-	[ENGINE_B_TIMESTAMP_LTZ] = {"TIMESTAMP_LTZ", bind_instant},
-	[ENGINE_B_TIMESTAMP_TZ] = {"TIMESTAMP_TZ", bind_tz},
-	[ENGINE_B_BINARY] = {"BINARY", bind_binary},
-	[ENGINE_B_INT] = {"INT", bind_int},
-	[ENGINE_B_DOUBLE] = {"DOUBLE", bind_real},
+static bind_fn *const binders[BIND_KINDS] = {
+	[BIND_EXACT] = bind_exact, [BIND_WHOLE] = bind_whole, [BIND_REAL] = bind_real, [BIND_TEXT] = bind_text, [BIND_BOOLEAN] = bind_boolean,
+	[BIND_DATE] = bind_date, [BIND_TIME] = bind_time, [BIND_LOCAL] = bind_local, [BIND_INSTANT] = bind_instant, [BIND_ZONED] = bind_zoned,
+	[BIND_BYTES] = bind_bytes,
 };
+
+static bool bind_one(struct task *t, duckdb_prepared_statement st, idx_t at, const struct engine_bind *b)
+{
+	const struct bind_type type = bind_type(b->type);
+	OWNS(buf) bytes = {0};
+	struct bind_value v;
+
+	if (b->type == ENGINE_B_NULL)
+		return duckdb_bind_null(st, at) == DuckDBSuccess || task_bad_bind(t, type.name, b->value);
+	if (!bind_read(b->type, b->value, &bytes, &v) || binders[type.kind](st, at, &v) != DuckDBSuccess)
+		return task_bad_bind(t, type.name, b->value);
+	return true;
+}
 
 /* Which of the ask's binds is parameter `at` (1-based)? -1: none. */
 static int bind_for(const struct engine_ask *ask, duckdb_prepared_statement st, idx_t at)
@@ -333,13 +209,11 @@ bool bind_all(struct task *t, duckdb_prepared_statement st)
 
 	for (idx_t at = 1; at <= n; at++) {
 		int i = bind_for(&t->ask, st, at);
-		const struct engine_bind *b;
 
 		if (i < 0)
 			return not_set(t, st, at);
-		b = &t->ask.binds[i];
-		if (!binders[b->type].bind(st, at, b->value))
-			return task_bad_bind(t, binders[b->type].name, b->value);
+		if (!bind_one(t, st, at, &t->ask.binds[i]))
+			return false;
 	}
 	return true;
 }

@@ -28,7 +28,7 @@ enum {
 	TICK_MS = 10,
 	PROGRESS_AFTER_MS = 1000,
 	PROGRESS_EVERY_MS = 500,
-	HEAVY_MS = 20,    /* a statement that runs longer is worth DuckDB's other threads */
+	HEAVY_MS = 20,    /* a statement that computes longer is worth DuckDB's other threads */
 	EXECUTORS_MAX = 256,
 	THREADS_MAX = 256,
 	DATABASES_MAX = 256, /* each has descriptors */
@@ -518,6 +518,29 @@ static int64_t file_size(const char *path)
 	return stat(path, &st) == 0 ? st.st_size : 0;
 }
 
+static int64_t cpu_ms(const struct executor *x)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(x->thread, &clock) != 0 || clock_gettime(clock, &t) != 0)
+		return 0;
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Has its statement computed for long since the first tick that saw it? One that waits for a disk, or for its turn on a busy
+ * machine, gains nothing by threads. */
+static bool is_heavy(struct executor *x)
+{
+	if (!x->running)
+		return false;
+	if (x->weighed != x->task) {
+		x->weighed = x->task;
+		x->weighed_cpu_ms = cpu_ms(x);
+	}
+	return cpu_ms(x) - x->weighed_cpu_ms > HEAVY_MS;
+}
+
 /* Looks after one executor; tells whether its statement is heavy. */
 static bool tend(struct worker *w, struct executor *x, int64_t now)
 {
@@ -527,7 +550,7 @@ static bool tend(struct worker *w, struct executor *x, int64_t now)
 
 	pthread_mutex_lock(&w->lock);
 	task = x->task;
-	heavy = x->running && now - x->began_ms > HEAVY_MS;
+	heavy = is_heavy(x);
 	told = task ? progress_of(x, now) : -1;
 	if (x->running && x->growing && file_size(x->growing) > x->growing_max)
 		x->overgrown = true;

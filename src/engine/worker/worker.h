@@ -124,20 +124,36 @@ bool bind_all(struct task *t, duckdb_prepared_statement st) NODISCARD;
 /* A TIMESTAMP_TZ is bound as its parts, which ask.sql then casts. */
 #define BIND_CAST "::TIMESTAMP_TZ"
 void bind_casts(struct task *t);
-struct bind_decimal {
-	__int128 value;
-	int digits, scale; /* digits: that count, on both sides of the point */
+
+/* --- bind_values.c: the text of a bind as a value of its type --- */
+enum bind_kind { BIND_EXACT, BIND_WHOLE, BIND_REAL, BIND_TEXT, BIND_BOOLEAN, BIND_DATE, BIND_TIME, BIND_LOCAL, BIND_INSTANT, BIND_ZONED,
+		 BIND_BYTES, BIND_KINDS };
+struct bind_type {
+	const char *name;
+	enum bind_kind kind;
 };
-bool bind_read_decimal(struct str s, struct bind_decimal *ret) NODISCARD;
-bool bind_read_real(struct str s, double *ret) NODISCARD;
-struct bind_instant { /* nanoseconds since 1970, of any year */
-	int64_t micros;
-	int nanos;     /* 0..999 */
+struct bind_value { /* by the kind */
+	union {
+		struct bind_exact {
+			__int128 value;
+			int digits, scale; /* digits: that count, on both sides of the point */
+		} exact;               /* BIND_EXACT, BIND_WHOLE: scale 0 */
+		double real;
+		bool yes;
+		struct str text;       /* BIND_TEXT: UTF-8; BIND_BYTES: in the caller's buffer */
+		int32_t days;
+		struct bind_instant {  /* nanoseconds since 1970, of any year; BIND_TIME: since midnight */
+			int64_t micros;
+			int nanos;     /* 0..999 */
+			int zone;      /* BIND_ZONED: minutes */
+		} at;
+	};
 };
-bool bind_read_instant(struct str s, struct bind_instant *ret) NODISCARD;
-static inline bool bind_instant_is_near(const struct bind_instant *v) /* do 64 bits hold its nanoseconds? */
+struct bind_type bind_type(enum engine_bind_type type);
+bool bind_read(enum engine_bind_type type, struct str text, struct buf *bytes, struct bind_value *ret) NODISCARD;
+static inline bool bind_is_near(struct bind_instant v) /* do 64 bits hold its nanoseconds? */
 {
-	return v->micros > INT64_MIN / 1000 && v->micros < INT64_MAX / 1000;
+	return v.micros > INT64_MIN / 1000 && v.micros < INT64_MAX / 1000;
 }
 
 /* --- batch.c: arrays of binds as a table, mayfly_binds() --- */
@@ -346,6 +362,8 @@ struct executor {
 	int64_t growing_max;
 	bool overgrown;             /* it is larger, and the statement interrupted */
 	int64_t began_ms, told_ms;
+	uint64_t weighed;           /* the task that weighed_cpu_ms is of: the thread's when a tick first saw it */
+	int64_t weighed_cpu_ms;
 	pthread_cond_t news;        /* canceled, or a part was acknowledged */
 };
 /* bare.c: a bare statement's is in a second instance, which sees nothing of the tenant's but may read its cache. */
