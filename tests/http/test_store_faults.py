@@ -344,7 +344,7 @@ def test_a_field_that_was_tampered_with_is_no_crash(pair, one_redis, field, valu
 def cut_short(client, path):
     """What had begun well when it broke: its chunks are whole, and none is the last."""
     with client.server.socket() as s:
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/csv\r\nX-Mayfly-Tenant: {client.headers['X-Mayfly-Tenant']}\r\n\r\n".encode())
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/csv\r\nConnection: close\r\nX-Mayfly-Tenant: {client.headers['X-Mayfly-Tenant']}\r\n\r\n".encode())
         got = b""
         with contextlib.suppress(OSError):
             while piece := s.recv(1 << 16):

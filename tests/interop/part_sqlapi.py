@@ -20,7 +20,7 @@ LINK = re.compile(r'<([^>]+)>; *rel="(\w+)"')
 
 
 def by_http_client(server, method, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
     connection.request(method, path, body, {"Content-Type": "application/json", "Accept-Encoding": "gzip"})
     answer = connection.getresponse()
     text = answer.read()
@@ -30,7 +30,7 @@ def by_http_client(server, method, path, body=None):
 
 def by_urllib(server, method, path, body=None):
     request = urllib.request.Request(server.url() + path, body, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         return answer.status, answer.headers, answer.read()
 
 
