@@ -257,6 +257,25 @@ static bool is_count(const struct sql_tokens *t, int from, int end)
 	return last == end;
 }
 
+/* Texts as long as their kind, or as a cast cuts them off (types.c). 0: neither. */
+static int64_t size_of_call(const struct sql_tokens *t, int from, int end)
+{
+	static const struct {
+		struct str name;
+		int length;
+	} fixed[] = {{S_INIT("md5"), 32}, {S_INIT("md5_hex"), 32}, {S_INIT("sha1"), 40}, {S_INIT("sha1_hex"), 40}, {S_INIT("uuid_string"), 36}};
+	int64_t n;
+
+	if (!is_name(&t->v[from]) || !is_punct(&t->v[from + 1], '(') || t->v[from + 1].match != end - 1)
+		return 0;
+	if (sql_is(t, from, "sf_cut") && is_punct(&t->v[end - 3], ',') && str_to_i64(t->v[end - 2].text, &n))
+		return n;
+	for (size_t i = 0; i < COUNT_OF(fixed); i++)
+		if (word_is(t->v[from].text, fixed[i].name))
+			return fixed[i].length;
+	return 0;
+}
+
 /* Is it a dotted name, maybe ending in a star? */
 static bool is_column(const struct sql_tokens *t, int from, int end)
 {
@@ -278,6 +297,8 @@ static void read_item(struct reading *r, int from, int end)
 		item->kind = SQL_ITEM_COUNT;
 	else if (is_column(r->t, from, end))
 		column_item(r, from, end, item);
+	else if (end - from > 1 && (item->length = size_of_call(r->t, from, end)) > 0)
+		item->kind = SQL_ITEM_SIZED;
 	else if (end - from != 1)
 		return;
 	else if (sql_is(r->t, from, "null"))

@@ -59,13 +59,14 @@ bool sql_rewrite_snowflake(struct call *c, const struct sql_tokens *t, struct sq
 			   struct sql_rewrite *ret) NODISCARD;
 
 /* --- what results are told of: read from the text that runs (DuckDB's dialect) --- */
-enum sql_item_kind { SQL_ITEM_OTHER, SQL_ITEM_COLUMN, SQL_ITEM_STAR, SQL_ITEM_COUNT, SQL_ITEM_INTEGER, SQL_ITEM_DECIMAL, SQL_ITEM_TEXT, SQL_ITEM_PLACEHOLDER, SQL_ITEM_NULL };
+enum sql_item_kind { SQL_ITEM_OTHER, SQL_ITEM_COLUMN, SQL_ITEM_STAR, SQL_ITEM_COUNT, SQL_ITEM_INTEGER, SQL_ITEM_DECIMAL, SQL_ITEM_TEXT, SQL_ITEM_PLACEHOLDER, SQL_ITEM_NULL,
+	SQL_ITEM_SIZED /* an expression that is a text of at most `length` */ };
 struct sql_item {      /* of the select list */
 	enum sql_item_kind kind;
 	int source;        /* of COLUMN and STAR: which of the sources; -1 = any, by the column's name */
 	struct str name;   /* of COLUMN, unquoted */
 	int precision, scale; /* of INTEGER and DECIMAL */
-	int64_t length;    /* of TEXT: characters */
+	int64_t length;    /* of TEXT and SIZED: characters */
 	int placeholder;   /* its number */
 };
 struct sql_source {    /* a table of FROM */

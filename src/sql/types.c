@@ -3,8 +3,10 @@
  * NUMBER is DECIMAL(38,0); INT and its family are BIGINT, which is what fits 64
  * bits faster. A length of texts or bytes is a CHECK of the column that CREATE
  * TABLE makes; a cast cuts a text off. Digits of a second are types of our own
- * (engine/functions/types.c): a cast to one goes through DuckDB's type, which knows
- * the time zone.
+ * (engine/functions/types.c): a cast to one goes through DuckDB's type.
+ *
+ * What DuckDB reads or writes otherwise - times, truths, bytes, texts of them -
+ * is cast by a macro around the operand first (helper_syntax.def).
  */
 #include "sql/dialect_int.h"
 
@@ -17,46 +19,50 @@ static const struct type {
 	enum params params;
 	const char *without; /* parameters to write when there are none */
 	const char *digits;  /* of DIGITS: our own type, before the number; its text: DuckDB's keeps all */
+	const char *cast;    /* the macro SF_[TRY_]CAST_… */
+	int mentions;        /* how often that has its operand */
 } types[] = {
-	{S_INIT("number"), "DECIMAL", KEEP, "(38,0)", NULL},
-	{S_INIT("numeric"), "DECIMAL", KEEP, "(38,0)", NULL},
-	{S_INIT("decimal"), "DECIMAL", KEEP, "(38,0)", NULL},
-	{S_INIT("dec"), "DECIMAL", KEEP, "(38,0)", NULL},
-	{S_INIT("int"), "BIGINT", DROP, "", NULL},
-	{S_INIT("integer"), "BIGINT", DROP, "", NULL},
-	{S_INIT("bigint"), "BIGINT", DROP, "", NULL},
-	{S_INIT("smallint"), "BIGINT", DROP, "", NULL},
-	{S_INIT("tinyint"), "BIGINT", DROP, "", NULL},
-	{S_INIT("byteint"), "BIGINT", DROP, "", NULL},
-	{S_INIT("float"), "DOUBLE", DROP, "", NULL},
-	{S_INIT("float4"), "DOUBLE", DROP, "", NULL},
-	{S_INIT("float8"), "DOUBLE", DROP, "", NULL},
-	{S_INIT("real"), "DOUBLE", DROP, "", NULL},
-	{S_INIT("double"), "DOUBLE", DROP, "", NULL},
-	{S_INIT("decfloat"), "DOUBLE", DROP, "", NULL},
-	{S_INIT("string"), "VARCHAR", CHARACTERS, "", NULL},
-	{S_INIT("text"), "VARCHAR", CHARACTERS, "", NULL},
-	{S_INIT("varchar"), "VARCHAR", CHARACTERS, "", NULL},
-	{S_INIT("nvarchar"), "VARCHAR", CHARACTERS, "", NULL},
-	{S_INIT("nvarchar2"), "VARCHAR", CHARACTERS, "", NULL},
-	{S_INIT("char"), "VARCHAR", CHARACTERS, "1", NULL},
-	{S_INIT("character"), "VARCHAR", CHARACTERS, "1", NULL},
-	{S_INIT("nchar"), "VARCHAR", CHARACTERS, "1", NULL},
-	{S_INIT("binary"), "BLOB", BYTES, "", NULL},
-	{S_INIT("varbinary"), "BLOB", BYTES, "", NULL},
-	{S_INIT("time"), "TIME", DIGITS, "", "TIME_"},
-	{S_INIT("datetime"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_"},
-	{S_INIT("timestamp"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_"},
-	{S_INIT("timestamp_ntz"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_"},
-	{S_INIT("timestampntz"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_"},
-	{S_INIT("timestamp_ltz"), "TIMESTAMPTZ", DIGITS, "", "TIMESTAMP_LTZ_"},
-	{S_INIT("timestampltz"), "TIMESTAMPTZ", DIGITS, "", "TIMESTAMP_LTZ_"},
-	{S_INIT("timestamp_tz"), "TIMESTAMP_TZ", DIGITS, "", "TIMESTAMP_TZ_"},
-	{S_INIT("timestamptz"), "TIMESTAMP_TZ", DIGITS, "", "TIMESTAMP_TZ_"},
-	{S_INIT("variant"), "SF_VARIANT", DROP, "", NULL},
-	{S_INIT("object"), "SF_OBJECT", DROP, "", NULL},
-	{S_INIT("array"), "SF_ARRAY", DROP, "", NULL},
-	{S_INIT("map"), "SF_OBJECT", DROP, "", NULL},
+	{S_INIT("number"), "DECIMAL", KEEP, "(38,0)", NULL, NULL, 0},
+	{S_INIT("numeric"), "DECIMAL", KEEP, "(38,0)", NULL, NULL, 0},
+	{S_INIT("decimal"), "DECIMAL", KEEP, "(38,0)", NULL, NULL, 0},
+	{S_INIT("dec"), "DECIMAL", KEEP, "(38,0)", NULL, NULL, 0},
+	{S_INIT("int"), "BIGINT", DROP, "", NULL, NULL, 0},
+	{S_INIT("integer"), "BIGINT", DROP, "", NULL, NULL, 0},
+	{S_INIT("bigint"), "BIGINT", DROP, "", NULL, NULL, 0},
+	{S_INIT("smallint"), "BIGINT", DROP, "", NULL, NULL, 0},
+	{S_INIT("tinyint"), "BIGINT", DROP, "", NULL, NULL, 0},
+	{S_INIT("byteint"), "BIGINT", DROP, "", NULL, NULL, 0},
+	{S_INIT("float"), "DOUBLE", DROP, "", NULL, NULL, 0},
+	{S_INIT("float4"), "DOUBLE", DROP, "", NULL, NULL, 0},
+	{S_INIT("float8"), "DOUBLE", DROP, "", NULL, NULL, 0},
+	{S_INIT("real"), "DOUBLE", DROP, "", NULL, NULL, 0},
+	{S_INIT("double"), "DOUBLE", DROP, "", NULL, NULL, 0},
+	{S_INIT("decfloat"), "DOUBLE", DROP, "", NULL, NULL, 0},
+	{S_INIT("string"), "VARCHAR", CHARACTERS, "", NULL, "TEXT", 6},
+	{S_INIT("text"), "VARCHAR", CHARACTERS, "", NULL, "TEXT", 6},
+	{S_INIT("varchar"), "VARCHAR", CHARACTERS, "", NULL, "TEXT", 6},
+	{S_INIT("nvarchar"), "VARCHAR", CHARACTERS, "", NULL, "TEXT", 6},
+	{S_INIT("nvarchar2"), "VARCHAR", CHARACTERS, "", NULL, "TEXT", 6},
+	{S_INIT("char"), "VARCHAR", CHARACTERS, "1", NULL, "TEXT", 6},
+	{S_INIT("character"), "VARCHAR", CHARACTERS, "1", NULL, "TEXT", 6},
+	{S_INIT("nchar"), "VARCHAR", CHARACTERS, "1", NULL, "TEXT", 6},
+	{S_INIT("binary"), "BLOB", BYTES, "", NULL, NULL, 0},
+	{S_INIT("varbinary"), "BLOB", BYTES, "", NULL, NULL, 0},
+	{S_INIT("time"), "TIME", DIGITS, "", "TIME_", "TIME", 4},
+	{S_INIT("datetime"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_", "NTZ", 4},
+	{S_INIT("timestamp"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_", "NTZ", 4},
+	{S_INIT("timestamp_ntz"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_", "NTZ", 4},
+	{S_INIT("timestampntz"), "TIMESTAMP", DIGITS, "", "TIMESTAMP_NTZ_", "NTZ", 4},
+	{S_INIT("timestamp_ltz"), "TIMESTAMPTZ", DIGITS, "", "TIMESTAMP_LTZ_", "LTZ", 6},
+	{S_INIT("timestampltz"), "TIMESTAMPTZ", DIGITS, "", "TIMESTAMP_LTZ_", "LTZ", 6},
+	{S_INIT("timestamp_tz"), "TIMESTAMP_TZ", DIGITS, "", "TIMESTAMP_TZ_", "TZ", 10},
+	{S_INIT("timestamptz"), "TIMESTAMP_TZ", DIGITS, "", "TIMESTAMP_TZ_", "TZ", 10},
+	{S_INIT("date"), "DATE", DROP, "", NULL, "DATE", 4},
+	{S_INIT("boolean"), "BOOLEAN", DROP, "", NULL, "BOOLEAN", 3},
+	{S_INIT("variant"), "SF_VARIANT", DROP, "", NULL, NULL, 0},
+	{S_INIT("object"), "SF_OBJECT", DROP, "", NULL, NULL, 0},
+	{S_INIT("array"), "SF_ARRAY", DROP, "", NULL, NULL, 0},
+	{S_INIT("map"), "SF_OBJECT", DROP, "", NULL, NULL, 0},
 };
 
 static int find_type(const struct sql_token *k)
@@ -251,27 +257,12 @@ void plan_types(struct plan *p, const struct sql_head *h)
 	}
 }
 
-/* --- casts that cut off: made last, around all that other rules made of their operands --- */
-static void cut_off(struct plan *p, int from, int last, const struct written *w)
-{
-	edit_before(p, from, S("left("));
-	edit_behind(p, last, arena_fmt(p->c->arena, ", %d)", w->n));
-}
-
-static void through(struct plan *p, int type, int last, const struct written *w)
-{
-	struct str digits = arena_fmt(p->c->arena, "::%s%d", w->type->digits, w->n);
-
-	edit_replace(p, type, w->behind, str_of(w->type->duckdb));
-	edit_behind(p, last, digits);
-}
-
-/* Text is hexadecimal to Snowflake, where DuckDB takes its bytes. */
-static void from_digits(struct plan *p, int from, int last)
-{
-	edit_before(p, from, S("to_binary("));
-	edit_behind(p, last, S(")"));
-}
+/* --- casts: made last, around all that other rules made of their operands --- */
+struct cast {
+	int at, from, last, type; /* `::` or CAST; its operand, and the type behind it */
+	bool operator, tries;
+	struct written w;
+};
 
 /* The first token of what the `::` at i casts, which goes on to `last`. */
 static int operand_of(struct plan *p, int i, int last)
@@ -282,25 +273,120 @@ static int operand_of(struct plan *p, int i, int last)
 	return start < 0 ? i - 1 : start;
 }
 
-void plan_casts(struct plan *p)
+/* v:a::date:b: the path is around the cast, and was planned before it. */
+static bool goes_on(const struct plan *p, const struct cast *k)
+{
+	const struct sql_token *next = &p->t->v[k->w.behind];
+
+	return k->operator && k->w.behind < p->to && (str_eq(next->text, S(":")) || is_punct(next, '['));
+}
+
+/* A column's default is for every session to read: it has no macros of ours. */
+static bool is_stored(const struct plan *p, int i)
+{
+	const struct sql_class *k = &p->head->class;
+	int open = p->head->name_to;
+
+	if (!str_eq(k->object, S("TABLE")))
+		return false;
+	return k->kind == SQL_ALTER || (k->kind == SQL_CREATE && open < p->to && is_punct(&p->t->v[open], '(') && i > open &&
+					i < p->t->v[open].match);
+}
+
+enum { SPAN_MAX = 200, MENTIONS_MAX = 100 };
+
+/* Macros in macros multiply what they cast: how often is it there? Large ones, and subqueries, are there once. */
+static bool may_repeat(struct plan *p, int *mentions, const struct cast *k)
+{
+	int most = 1;
+
+	if (k->last - k->from > SPAN_MAX || sql_is(p->t, k->from + 1, "select") || sql_is(p->t, k->from + 1, "with"))
+		return false;
+	for (int i = k->from; i <= k->last; i++)
+		if (mentions[i - p->from] > most)
+			most = mentions[i - p->from];
+	if (most * k->w.type->mentions > MENTIONS_MAX)
+		return false;
+	mentions[k->last - p->from] = most * k->w.type->mentions;
+	return true;
+}
+
+/* What stands behind token i is written behind this one: a type is written whole at its first token. */
+static int holder_of(const struct plan *p, int i)
+{
+	enum { TYPE_TOKENS = 10 }; /* timestamp ( 3 ) without time zone */
+	struct written w;
+
+	for (int k = i; k >= p->from && i - k < TYPE_TOKENS; k--)
+		if ((p->todo[k - p->from] & PLAN_TYPE) && read_type(p->t, k, p->to, &w) && w.behind == i + 1)
+			return k;
+	return edit_holder(p, i);
+}
+
+/* Text is hexadecimal to Snowflake, where DuckDB takes its bytes. */
+static void read_operand(struct plan *p, int *mentions, const struct cast *k)
+{
+	const char *tries = k->tries ? "TRY_" : "";
+
+	if (k->w.type->params == BYTES)
+		edit_before(p, k->from, arena_fmt(p->c->arena, "SF_%sTO_BINARY(", tries));
+	else if (k->w.type->cast && !is_stored(p, k->at) && !goes_on(p, k) && may_repeat(p, mentions, k))
+		edit_before(p, k->from, arena_fmt(p->c->arena, "SF_%sCAST_%s(", tries, k->w.type->cast));
+	else
+		return;
+	edit_behind(p, holder_of(p, k->last), S(")"));
+}
+
+/* The length that the column is told to have is read from it again (origins.c). */
+static void cut_off(struct plan *p, const struct cast *k, int last)
+{
+	edit_before(p, k->operator ? k->from : k->at, S("SF_CUT("));
+	edit_behind(p, last, arena_fmt(p->c->arena, ", %d)", k->w.n));
+}
+
+static void through(struct plan *p, const struct cast *k, int last)
+{
+	edit_replace(p, k->type, k->w.behind, str_of(k->w.type->duckdb));
+	edit_behind(p, last, arena_fmt(p->c->arena, "::%s%d", k->w.type->digits, k->w.n));
+}
+
+/* The cast that is whole at token i: a `::`, or a CAST( whose bracket closes there; inner ones come first. */
+static bool cast_at(struct plan *p, int i, struct cast *ret)
 {
 	const struct sql_tokens *t = p->t;
+	bool operator = i > p->from && is_operator(&t->v[i], S("::"));
+	int open = t->v[i].match, type = 0;
 
-	for (int i = p->from; i + 1 < p->to; i++) {
-		bool operator = i > p->from && is_operator(&t->v[i], S("::"));
-		int type = operator ? i + 1 : is_cast(p, i) ? cast_type(t, i + 1) : 0, last;
-		struct written w;
+	if (operator)
+		type = i + 1;
+	else if (is_punct(&t->v[i], ')') && open > p->from && is_cast(p, open - 1))
+		type = cast_type(t, open);
+	*ret = (struct cast){.at = operator ? i : open - 1, .operator = operator, .type = type};
+	if (!type || type >= p->to || !read_type(t, type, p->to, &ret->w))
+		return false;
+	ret->tries = !operator && sql_is(t, open - 1, "try_cast");
+	ret->from = operator ? operand_of(p, i, ret->w.behind - 1) : open + 1;
+	ret->last = operator ? i - 1 : type - 2;
+	return ret->from <= ret->last;
+}
 
-		if (!type || type >= p->to || !read_type(t, type, p->to, &w))
+void plan_casts(struct plan *p)
+{
+	int *mentions = NULL;
+	struct cast k;
+
+	for (int i = p->from; i < p->to; i++) {
+		int last;
+
+		if (!cast_at(p, i, &k))
 			continue;
-		if (w.type->params == BYTES)
-			from_digits(p, operator ? operand_of(p, i, i - 1) : i + 2, operator ? i - 1 : type - 2);
-		if (w.n < 0)
-			continue;
-		last = operator ? type : t->v[i + 1].match;
-		if (w.type->params == CHARACTERS)
-			cut_off(p, operator ? operand_of(p, i, w.behind - 1) : i, last, &w);
-		else if (w.type->params == DIGITS)
-			through(p, type, last, &w);
+		if (!mentions)
+			mentions = arena_zalloc(p->c->arena, sizeof(int) * (size_t)(p->to - p->from + 1));
+		read_operand(p, mentions, &k);
+		last = k.operator ? k.type : i;
+		if (k.w.n >= 0 && k.w.type->params == CHARACTERS)
+			cut_off(p, &k, last);
+		else if (k.w.n >= 0 && k.w.type->params == DIGITS)
+			through(p, &k, last);
 	}
 }

@@ -551,13 +551,18 @@ static void types_become_duckdbs(void **state)
 		{"select * from t where a::number(3, 1) = try_cast(f(b as_) as int)", "SELECT * FROM T WHERE A :: DECIMAL(3,1) = TRY_CAST(F(B AS_) AS BIGINT)"},
 		{"create table t (a varchar(3), \"b\"\"c\" char) as select 1, 2", "CREATE TABLE T AS SELECT CAST(\"A\" AS VARCHAR) AS \"A\", CAST(\"b\"\"c\" AS VARCHAR) AS \"b\"\"c\" FROM ( SELECT 1 AS \"1\", 2 AS \"2\") AS q(\"A\", \"b\"\"c\")"},
 		{"values (a.b::varchar(3), f(x)[0]::char, -c::int::text(2), cast(g(1) as string(4)), (1)::varchar, v::varchar(16777216))",
-		 "VALUES (left(A.B :: VARCHAR, 3), left(GET(F(X), 0) :: VARCHAR, 1), - left(C :: BIGINT :: VARCHAR, 2), left(CAST(G(1) AS VARCHAR), 4), "
-		 "(1) :: VARCHAR, V :: VARCHAR)"},
+		 "VALUES (SF_CUT(SF_CAST_TEXT(A.B) :: VARCHAR, 3), SF_CUT(SF_CAST_TEXT(GET(F(X), 0)) :: VARCHAR, 1), "
+		 "- SF_CUT(SF_CAST_TEXT(C :: BIGINT) :: VARCHAR, 2), SF_CUT(CAST(SF_CAST_TEXT(G(1)) AS VARCHAR), 4), "
+		 "SF_CAST_TEXT((1)) :: VARCHAR, SF_CAST_TEXT(V) :: VARCHAR)"},
 		{"values (a::timestamp(3), cast(b as timestamp_tz(0)), c::time(9), d::timestamp with time zone, e::timestamp_ltz(6)::date)",
-		 "VALUES (A :: TIMESTAMP::TIMESTAMP_NTZ_3, CAST(B AS TIMESTAMP_TZ)::TIMESTAMP_TZ_0, C :: TIME, D :: TIMESTAMP_TZ, "
-		 "E :: TIMESTAMPTZ::TIMESTAMP_LTZ_6 :: DATE)"},
+		 "VALUES (SF_CAST_NTZ(A) :: TIMESTAMP::TIMESTAMP_NTZ_3, CAST(SF_CAST_TZ(B) AS TIMESTAMP_TZ)::TIMESTAMP_TZ_0, SF_CAST_TIME(C) :: TIME, "
+		 "SF_CAST_TZ(D) :: TIMESTAMP_TZ, SF_CAST_DATE(SF_CAST_LTZ(E) :: TIMESTAMPTZ::TIMESTAMP_LTZ_6) :: DATE)"},
+		{"values (a::varchar(2)::timestamp without time zone::boolean, try_cast(b as binary), cast(c::varchar(3) as date), (select d)::date)",
+		 "VALUES (SF_CAST_BOOLEAN(SF_CAST_NTZ(SF_CUT(SF_CAST_TEXT(A) :: VARCHAR, 2)) :: TIMESTAMP) :: BOOLEAN, "
+		 "TRY_CAST(SF_TRY_TO_BINARY(B) AS BLOB), CAST(SF_CAST_DATE(SF_CUT(SF_CAST_TEXT(C) :: VARCHAR, 3)) AS DATE), (SELECT D AS \"D\") :: DATE)"},
+		{"alter table t add column a date default '2024-01-01'::date", "ALTER TABLE T ADD COLUMN A DATE DEFAULT '2024-01-01' :: DATE"},
 		{"values (case when a then 'b' end::varchar(2), x in ('a')::varchar(1))",
-		 "VALUES (left(CASE WHEN A THEN 'b' END :: VARCHAR, 2), X IN left(('a') :: VARCHAR, 1))"},
+		 "VALUES (SF_CUT(SF_CAST_TEXT(CASE WHEN A THEN 'b' END) :: VARCHAR, 2), X IN SF_CUT(SF_CAST_TEXT(('a')) :: VARCHAR, 1))"},
 		{"select number, text from int", "SELECT NUMBER AS \"NUMBER\", TEXT AS \"TEXT\" FROM INT"},
 	};
 

@@ -378,10 +378,10 @@ static void weekday(struct sf_row *r)
 #define TEXTS(name, fn, result, flags) {name, "V>" result, fn, flags}, {name, "VV>" result, fn, flags}
 #define TO_DATE(name, flags) \
 	TEXTS(name, to_date, "d", flags), {name, "d>d", to_date, flags}, {name, "s>d", to_date, flags}, \
-		{name, "z>d", no_value, SF_NULLS_MADE}, {name, "T>d", tz_days, flags}
+		{name, "z>d", no_value, SF_NULLS_MADE}, {name, "T>d", tz_days, flags}, {name, "I>d", no_moment, flags}
 #define TO_TIME(name, flags) \
 	TEXTS(name, to_time, "t", flags), {name, "t>t", to_time, flags}, {name, "s>t", to_time, flags}, \
-		{name, "z>t", no_value, SF_NULLS_MADE}, {name, "T>t", tz_time, flags}
+		{name, "z>t", no_value, SF_NULLS_MADE}, {name, "T>t", tz_time, flags}, {name, "I>t", no_moment, flags}
 #define TO_STAMP(name, fn, tz, flags) \
 	TEXTS(name, fn, "s", flags), {name, "d>s", fn, flags}, {name, "t>s", fn, flags}, {name, "s>s", fn, flags}, \
 		{name, "T>s", tz, flags}, \

@@ -320,6 +320,9 @@ static void tell_item(struct telling *k, const struct sql_item *item)
 		v->length = is_text(v) ? item->length : 0;
 		v->nullable = false;
 		break;
+	case SQL_ITEM_SIZED:
+		v->length = is_text(v) ? item->length : 0;
+		break;
 	case SQL_ITEM_PLACEHOLDER:
 		tell_bind(&k->t->ask, v, item->placeholder);
 		break;

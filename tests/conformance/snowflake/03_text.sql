@@ -135,9 +135,6 @@ select to_char(1234.5, '9,999.99') as a, to_char(12, '0999') as b;
 select 'abc'::varchar(10) as a, 'abc'::string as b, 'abc'::text as c, 'a'::char as d;
 --> A: text(10) | B: text | C: text | D: text(1)
 abc | abc | abc | a
---differs: the length of a cast is not told
---> A: text(134217728) | B: text(134217728) | C: text(134217728) | D: text(134217728)
-abc | abc | abc | a
 
 select upper(1) as a, trim(12) as b, length(123) as c, substr(12345, 2, 2) as d;
 --> A: text | B: text | C: number | D: text

@@ -27,9 +27,6 @@ select to_char(x'00ff') as a, to_varchar(x'534e4f57', 'utf-8') as b, to_varchar(
 select x'00ff'::varchar as a;
 --> A: text
 00FF
---differs: a cast from BINARY to VARCHAR gives DuckDB's escapes; TO_VARCHAR gives hexadecimal
---> A: text(134217728)
-\x00\xFF
 
 select 'ff00'::binary as a;
 --> A: binary
@@ -52,9 +49,6 @@ select 'zz'::binary;
 
 select md5('Snowflake') as a, md5_hex('') as b;
 --> A: text(32) | B: text(32)
-edf1439075a83a447fb8b630ddc9c8de | d41d8cd98f00b204e9800998ecf8427e
---differs: the length of hashes is not told
---> A: text(134217728) | B: text(134217728)
 edf1439075a83a447fb8b630ddc9c8de | d41d8cd98f00b204e9800998ecf8427e
 
 select md5_binary('') as a;

@@ -175,9 +175,6 @@ select to_char('2024-02-29 13:05:07.25'::timestamp, 'HH12:MI AM') as a, to_char(
 select '2024-02-29'::date::varchar as a, '2024-02-29 13:05:07.25'::timestamp_ntz::varchar as b, '13:05:07'::time::varchar as c;
 --> A: text | B: text | C: text
 2024-02-29 | 2024-02-29 13:05:07.250 | 13:05:07
---differs: a fraction of seconds is shown as short as it is
---> A: text(134217728) | B: text(134217728) | C: text(134217728)
-2024-02-29 | 2024-02-29 13:05:07.25 | 13:05:07
 
 select current_date() = current_date as a, current_timestamp() is not null as b, getdate() is not null as c, sysdate() is not null as d, current_time() is not null as e, localtimestamp is not null as f;
 --> A: boolean | B: boolean | C: boolean | D: boolean | E: boolean | F: boolean

@@ -42,8 +42,6 @@ select ''::int;
 select 'T'::boolean as a, 'n'::boolean as b, 'on'::boolean as c, '0'::boolean as d;
 --> A: boolean | B: boolean | C: boolean | D: boolean
 true | false | true | false
---differs: `on` and `off` are read by TO_BOOLEAN only
---! 100037 22018 Boolean value 'on' is not recognized
 
 select 0::boolean as a, 2::boolean as b, true::int as c, 1.5::int::varchar as d;
 --> A: boolean | B: boolean | C: number | D: text
@@ -110,8 +108,6 @@ DATE[SB4] | BOOLEAN[SB1] | VARIANT[LOB]
 select '2024-02-29 13:05:07.25'::timestamp_ntz::date as a, '2024-02-29'::date::varchar as b, 1709211907::timestamp as c;
 --> A: date | B: text | C: timestamp_ntz
 2024-02-29 | 2024-02-29 | 2024-02-29 13:05:07
---differs: a number is no timestamp; TO_TIMESTAMP reads it
---! 001065 22023 SQL compilation error:\ninvalid type [Unimplemented type for cast (INTEGER -> TIMESTAMP)]
 
 select '2024-02-29'::datetime as a, '2024-02-29'::timestampntz as b, '2024-02-29'::timestamp without time zone as c;
 --> A: timestamp_ntz | B: timestamp_ntz | C: timestamp_ntz
@@ -120,9 +116,33 @@ select '2024-02-29'::datetime as a, '2024-02-29'::timestampntz as b, '2024-02-29
 select 'a'::character varying(3) as a, 'a'::nvarchar(5) as b, '00'::varbinary as c, 'a'::nchar(2) as d;
 --> A: text(3) | B: text(5) | C: binary | D: text(2)
 a | a | 00 | a
---differs: the length of a cast is not told
---> A: text(134217728) | B: text(134217728) | C: binary(8388608) | D: text(134217728)
-a | a | 00 | a
 
 select 1::no_such_type;
 --! 002040 42601 *Unsupported data type 'NO_SUCH_TYPE'*
+
+select '02/29/2024'::date as a, '29-FEB-2024'::date as b, '2024-02-29T13:05:07Z'::timestamp_ntz as c, '13:05'::time as d;
+--> A: date | B: date | C: timestamp_ntz | D: time
+2024-02-29 | 2024-02-29 | 2024-02-29 13:05:07 | 13:05:00
+
+select '1709211907'::timestamp as a, '1709211907123'::timestamp as b, '1709211907123456'::timestamp_ntz as c;
+--> A: timestamp_ntz | B: timestamp_ntz | C: timestamp_ntz
+2024-02-29 13:05:07 | 2024-02-29 13:05:07.123 | 2024-02-29 13:05:07.123456
+
+select to_timestamp('2024-02-29 13:05:07')::varchar as a, '13:05:07.5'::time::varchar as b, ('2024-02-29'::timestamp_ntz)::varchar(10)::date as c;
+--> A: text | B: text | C: date
+2024-02-29 13:05:07.000 | 13:05:07 | 2024-02-29
+
+select try_cast('x' as timestamp_tz) as a, try_cast('zz' as binary) as b, try_cast('maybe' as boolean) as c, try_cast('25:00' as time) as d;
+--> A: timestamp_tz | B: binary | C: boolean | D: time
+NULL | NULL | NULL | NULL
+
+select cast('abcdef' as varchar(3)) as a, left('abcdef', 2) as b, 'ab'::varchar(3)::varchar(2) as c;
+--> A: text(3) | B: text | C: text(2)
+abc | ab | ab
+
+select null::date as a, null::timestamp_tz as b, null::timestamp_ltz as c, null::time as d, null::boolean as e, null::varchar(3) as f;
+--> A: date | B: timestamp_tz | C: timestamp_ltz | D: time | E: boolean | F: text(3)
+NULL | NULL | NULL | NULL | NULL | NULL
+
+select 'abc'::timestamp_tz;
+--! 100035 22007 Timestamp 'abc' is not recognized

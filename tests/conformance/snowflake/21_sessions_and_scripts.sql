@@ -177,8 +177,6 @@ set x = 1; set x = $x + 1; select $x as x;
 alter session set timezone = 'America/New_York'; select to_char('2024-02-29 12:00:00 +00:00'::timestamp_ltz, 'HH24:MI') as t;
 --> T: text
 07:00
---differs: no blank may stand before the offset of a TIMESTAMP_LTZ
---! 100132 P0000 JavaScript execution error: Uncaught Execution of multiple statements failed on statement "select to_char('2024-02-29 12:..." (at line 1, position 49).\nSQL compilation error:\nunknown timezone: '+00:00' in SYSTEM$MULTISTMT at '    throw `Execution of multiple statements failed on statement {0} (at line {1}, position {2}).`.replace('{1}', LINES[i])' position 4\nstackstrace: \nSYSTEM$MULTISTMT line: 10
 
 --script
 alter session set timezone = 'Nowhere/Land';
