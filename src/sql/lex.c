@@ -470,7 +470,12 @@ bool word_in(const struct sql_token *t, const char *const *words)
 
 int name_end(const struct sql_tokens *t, int i, int to)
 {
-	while (i + 2 < to && is_punct(&t->v[i + 1], '.') && is_name(&t->v[i + 2]))
-		i += 2;
+	while (i + 2 < to && is_punct(&t->v[i + 1], '.')) {
+		int skipped = i + 3 < to && is_punct(&t->v[i + 2], '.'); /* database..table */
+
+		if (!is_name(&t->v[i + 2 + skipped]))
+			break;
+		i += 2 + skipped;
+	}
 	return i;
 }

@@ -184,3 +184,22 @@ def test_a_canceled_or_expired_handle_is_canceled_again_and_read_as_gone(server)
     failure(a, 400, "000710", "02000")
     assert a.json["statementHandle"] == handle
     assert client.cancel(handle).json["code"] == "000604"
+
+
+# --- handles ---
+
+def test_handles_of_one_server_are_ordered_as_their_statements(client):
+    handles = [client.submit("select 1").json["statementHandle"] for _ in range(50)]
+    assert handles == sorted(set(handles))
+    a = client.submit("; ".join(["select 1"] * 50), parameters={"MULTI_STATEMENT_COUNT": "0"}).json
+    handles = [a["statementHandle"]] + a["statementHandles"]
+    assert handles == sorted(set(handles))
+
+
+# --- errors ---
+
+@pytest.mark.parametrize("sql", ["select " + "1 + " * 2000 + "1", "select " + "(" * 20000 + "1" + ")" * 20000])
+def test_what_is_nested_too_deep_is_told_without_the_engines_words(client, sql):
+    a = client.submit(sql)
+    assert a.status == 422 and a.json["code"] == "001003", a
+    assert "max_expression_depth" not in a.json["message"] and "exhausted" not in a.json["message"], a

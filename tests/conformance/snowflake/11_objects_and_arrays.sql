@@ -117,3 +117,7 @@ select arrays_zip([1, 2], ['a', 'b']) as a;
 select array_construct(1, 2) = array_construct(1, 2) as a, object_construct('a', 1) = object_construct('a', 1) as b;
 --> A: boolean | B: boolean
 true | true
+
+select {'a': {'b': [1, 2]}}:a.b[1]::int as n, {'x': 'y'}:x::varchar as s;
+--> N: number | S: text
+2 | y

@@ -137,3 +137,12 @@ select sum(region) from sales;
 --! 100038 22018 Numeric value 'north' is not recognized
 --differs: sums and averages of texts are refused before any row is read
 --! 001044 42P13
+
+select sum(amount) / sum(amount * 2) as r, sum(qty) / sum(amount) as q from sales;
+--> R: number(38,8) | Q: number(38,6)
+0.50000000 | 0.279720
+
+select id, ratio_to_report(amount) over () as r from sales where id < 3 order by id;
+--> ID: number | R: number(38,8)
+1 | 0.34426230
+2 | 0.65573770

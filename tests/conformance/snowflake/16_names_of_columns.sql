@@ -160,3 +160,7 @@ View V1 successfully created.
 select * from v1;
 --> A: number | B: text
 1 | x
+
+select 1e3, 1.5e2 + 1;
+--> 1E3: float | 1.5E2 + 1: float
+1000 | 151

@@ -76,8 +76,12 @@ delete from t where id = 999;
 
 insert into t values (5, 'abcdef', 1);
 --! 100078 22000 String 'abcdef' is too long and would be truncated
---differs: the text has DuckDB's around it
---! 100078 22000 CHECK constraint failed on table T with expression CHECK(CASE  WHEN ((length("NAME") > 5)) THEN ("error"(format('String ''{}'' is too long and would be truncated', "NAME"))) ELSE CAST('t' AS BOOLEAN) END) (Error: String 'abcdef' is too long and would be truncated)
+
+insert into t values (5, 'it''s (long)', 1);
+--! 100078 22000 String 'it's (long)' is too long and would be truncated
+
+insert into t values (5, 'a', 123456789012);
+--! 100039 22003 Numeric value '123456789012' is out of range
 
 insert into t values ('x', 'a', 1);
 --! 100038 22018 Numeric value 'x' is not recognized
@@ -173,8 +177,10 @@ select count(*) as n from t1;
 truncate table if exists nowhere;
 --> status: text
 Statement executed successfully.
---differs: TRUNCATE does not look at IF EXISTS
---! 002003 42S02 SQL compilation error:\nTable 'NOWHERE' does not exist or not authorized.
+
+truncate if exists t1;
+--> status: text
+Statement executed successfully.
 
 create table strict (id int not null, k int unique);
 --ok

@@ -99,7 +99,7 @@ insert into a (id, name) values (1, 'a longer name');
 --> number of rows inserted: number
 1
 --differs: the length of a VARCHAR(n) cannot be changed, as said above
---! 100078 22000 CHECK constraint failed on table A with expression CHECK(CASE  WHEN ((length("NAME") > 10)) THEN ("error"(format('String ''{}'' is too long and would be truncated', "NAME"))) ELSE CAST('t' AS BOOLEAN) END) (Error: String 'a longer name' is too long and would be truncated)
+--! 100078 22000 String 'a longer name' is too long and would be truncated
 
 select name, x1, n from a;
 --> NAME: text(20) | X1: number(38,0) | N: number(10,2)

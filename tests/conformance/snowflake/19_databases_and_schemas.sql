@@ -232,3 +232,15 @@ alter database shop rename to store;
 Statement executed successfully.
 --refused: renaming databases
 --! 003001 42501
+
+create table mayfly..two_dots (id int);
+--> status: text
+Table TWO_DOTS successfully created.
+
+insert into mayfly..two_dots select 7;
+--> number of rows inserted: number(19,0)
+1
+
+select mayfly..two_dots.id, x.id as other from mayfly..two_dots, mayfly.public.two_dots as x;
+--> ID: number | OTHER: number
+7 | 7

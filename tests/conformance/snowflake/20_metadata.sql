@@ -154,3 +154,10 @@ select get_ddl('table', 't') as d;
 *
 --refused: GET_DDL
 --! 000002 0A000
+
+select file_name, row_count from information_schema.load_history;
+--> FILE_NAME: text | ROW_COUNT: number
+
+describe table other.o;
+--> name: text(16777216) | type: text(16777216) | ...
+ID | NUMBER(38,0)

@@ -170,3 +170,6 @@ select to_timestamp('abc', 0);
 select try_to_timestamp_ltz('abc', 3) is null as a, to_timestamp_ntz('2020-01-01', 9)::date::varchar as b;
 --> A: boolean | B: text
 true | 2020-01-01
+
+select a.b.c.d.e from (select 1 as a) as t;
+--! 000904 42000 SQL compilation error: error line 1 at position 9\ninvalid identifier 'A.B.C.D.E'

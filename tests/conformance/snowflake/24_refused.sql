@@ -129,5 +129,11 @@ select [1,2]::vector(int, 2) as v;
 --refused: geography, vectors, machine learning
 --! 000002 0A000
 
+select * from (select 1 as id, 'a' as k) pivot (max(id) for k in (any order by k));
+--> 'a': number
+1
+--refused: PIVOT over whatever values there are (ANY, a subquery)
+--! 000002 0A000 Unsupported feature 'PIVOT without the values'.
+
 lock table t in exclusive mode;
 --! 001003 42000
