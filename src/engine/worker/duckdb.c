@@ -7,10 +7,10 @@
 #include "engine/functions/json_of.h"
 #include "engine/functions/functions.h"
 #include "engine/worker/databases.h"
+#include "engine/worker/helper_image.h"
 #include "engine/functions/types.h"
 #include "sql/sql.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
@@ -54,54 +54,6 @@ static bool make_folders(struct call *c)
 		if (!file_make_folder(kept[i], 0700))
 			return fail(c, ERR_INTERNAL, "the folder %s cannot be made", kept[i]);
 	return empty_folder(c, "tmp") && empty_folder(c, "spill") && empty_folder(c, "incoming");
-}
-
-/* --- helper catalog: built once a set of statements, then read only --- */
-static void helper_name(struct call *c, const char **ret)
-{
-	unsigned char digest[SHA256_LEN];
-	OWNS(buf) all = {0}, hex = {0};
-
-	for (const char *const *s = sql_helper_statements(); *s; s++) {
-		buf_add(&all, str_of(*s));
-		buf_addc(&all, '\0');
-	}
-	hash_sha256(buf_str(&all), digest);
-	hash_hex(str_from((const char *)digest, 8), &hex);
-	*ret = arena_fmt(c->arena, "helper-%.*s.db", SARG(buf_str(&hex))).p;
-}
-
-static bool fill_helper(struct call *c, duckdb_connection con, const char *building)
-{
-	const char *attach = arena_fmt(c->arena, "ATTACH '%s' AS _sf", building).p;
-
-	return database_query(c, con, attach) && database_query(c, con, "USE _sf") && database_query(c, con, "BEGIN") &&
-	       database_query_all(c, con, sql_helper_statements()) && database_query(c, con, "COMMIT") &&
-	       database_query(c, con, "USE memory") &&
-	       database_query(c, con, "DETACH _sf");
-}
-
-static bool build_helper(struct call *c, duckdb_connection con, const char *name)
-{
-	const char *building = arena_fmt(c->arena, "%s.new", name).p;
-
-	unlink(building);
-	unlink(arena_fmt(c->arena, "%s.wal", building).p);
-	if (!fill_helper(c, con, building))
-		return false;
-	if (rename(building, name) != 0)
-		return fail(c, ERR_INTERNAL, "the helper catalog could not be put in place");
-	return true;
-}
-
-static bool attach_helper(struct call *c, duckdb_connection con)
-{
-	const char *name;
-
-	helper_name(c, &name);
-	if (access(name, R_OK) != 0 && !build_helper(c, con, name))
-		return false;
-	return database_query(c, con, arena_fmt(c->arena, "ATTACH '%s' AS _sf (READ_ONLY, HIDDEN)", name).p);
 }
 
 /* --- opening --- */
@@ -176,20 +128,18 @@ static const char *const lock[] = {
 	NULL,
 };
 
-/* Before the helper catalog: its macros call them. */
-static bool variants(struct call *c, duckdb_connection con)
+bool database_register(struct call *c, duckdb_connection con)
 {
-	return variant_register(con) || fail(c, ERR_INTERNAL, "the functions of VARIANT could not be registered");
+	return sf_types_register(c, con) && sf_functions_register(c, con) &&
+	       (variant_register(con) || fail(c, ERR_INTERNAL, "the functions of VARIANT could not be registered"));
 }
 
 static bool set_up(struct call *c, const struct worker_options *o, duckdb_connection con)
 {
 	const char *temp = arena_fmt(c->arena, "SET GLOBAL max_temp_directory_size = '%lldB'", (long long)o->temp).p;
 
-	return sf_types_register(c, con) && attach_main(c, con) && database_query_all(c, con, before_lock) &&
-	       database_query(c, con, temp) &&
-	       sf_functions_register(c, con) && variants(c, con) &&
-	       attach_helper(c, con) && database_query_all(c, con, lock);
+	return database_register(c, con) && attach_main(c, con) && database_query_all(c, con, before_lock) &&
+	       database_query(c, con, temp) && helper_attach(c, con) && database_query_all(c, con, lock);
 }
 
 bool database_open(struct call *c, const struct worker_options *o, duckdb_database *ret, struct databases **ret_all)

@@ -87,6 +87,8 @@ bool database_open_with(struct call *c, const char *name, const char *const sett
 /* In memory, with `share` of ten parts of the worker's memory. */
 bool database_open_instance(struct call *c, const struct worker_options *o, int share, duckdb_database *ret) NODISCARD;
 bool database_query(struct call *c, duckdb_connection con, const char *sql) NODISCARD;
+/* Snowflake's types, casts and functions, which the helper catalog is made of. */
+bool database_register(struct call *c, duckdb_connection con) NODISCARD;
 bool database_query_all(struct call *c, duckdb_connection con, const char *const *v) NODISCARD; /* NULL-terminated */
 
 struct cached {
