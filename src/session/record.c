@@ -131,6 +131,22 @@ bool record_read(struct call *c, struct str text, struct record *ret)
 
 /* --- in kv/ --- */
 
+static const int64_t away_ms = INT64_C(365) * 24 * 3600 * 1000; /* nobody comes back after that */
+
+int64_t record_keep_ms(const struct sessions *s, int64_t until_ms)
+{
+	int64_t left = until_ms - clock_wall_ms();
+
+	if (!s->o.shared || left > INT64_MAX - away_ms - clock_wall_ms())
+		return 0;
+	return (left > 0 ? left : 0) + away_ms;
+}
+
+int64_t record_ttl_ms(const struct sessions *s, const struct record *r)
+{
+	return r->state == SESSION_CLOSED ? s->o.tombstone_ms : record_keep_ms(s, r->expires_ms);
+}
+
 bool record_get(struct call *c, struct sessions *s, struct str key, struct record *ret, uint64_t *ret_version)
 {
 	struct kv_record v;
@@ -146,7 +162,7 @@ bool record_create(struct call *c, struct sessions *s, const struct record *r)
 	OWNS(buf) text = {0};
 
 	record_text(r, &text);
-	return kv_put(c, s->o.kv, record_key(c->arena, r->tenant, r->id), buf_str(&text), KV_ABSENT, 0) ||
+	return kv_put(c, s->o.kv, record_key(c->arena, r->tenant, r->id), buf_str(&text), KV_ABSENT, record_ttl_ms(s, r)) ||
 	       record_failed(c, "recording a session");
 }
 
@@ -158,7 +174,7 @@ static bool put_over(struct call *c, struct sessions *s, const struct record *r,
 	if (r->state == SESSION_CLOSED && s->o.tombstone_ms <= 0)
 		return kv_drop(c, s->o.kv, key, version);
 	record_text(r, &text);
-	return kv_put(c, s->o.kv, key, buf_str(&text), version, r->state == SESSION_CLOSED ? s->o.tombstone_ms : 0);
+	return kv_put(c, s->o.kv, key, buf_str(&text), version, record_ttl_ms(s, r));
 }
 
 bool record_move(struct call *c, struct sessions *s, const struct record *r, unsigned from)

@@ -53,8 +53,9 @@ static bool beat(struct call *c, struct sessions *s)
 {
 	struct servers *v = s->servers;
 	struct str text = arena_fmt(c->arena, "alive %llu", (unsigned long long)++v->beats), key = server_key(c->arena, s->o.server);
+	int64_t ttl = record_keep_ms(s, 0);
 
-	if (v->version && kv_put(c, s->o.kv, key, text, v->version, 0))
+	if (v->version && kv_put(c, s->o.kv, key, text, v->version, ttl))
 		return learn_version(c, s);
 	if (v->version && c->err.kind != ERR_CONFLICT)
 		return false;
@@ -63,7 +64,7 @@ static bool beat(struct call *c, struct sessions *s)
 		obs_log(OBS_WARN, "session", "this server was away: others may have ended its sessions, which are looked after");
 		v->checks = CHECKS;
 	}
-	return kv_put(c, s->o.kv, key, text, KV_ANY, 0) && learn_version(c, s);
+	return kv_put(c, s->o.kv, key, text, KV_ANY, ttl) && learn_version(c, s);
 }
 
 /* --- records of sessions that never were --- */
@@ -182,7 +183,7 @@ static bool adopt(struct call *c, struct sessions *s, struct record *r, uint64_t
 	if (!closing)
 		r->cause = r->persistent ? CAUSE_TIMED_OUT : CAUSE_SERVER_LOST;
 	record_text(r, &text);
-	if (!kv_put(c, s->o.kv, record_key(c->arena, r->tenant, r->id), buf_str(&text), version, 0)) {
+	if (!kv_put(c, s->o.kv, record_key(c->arena, r->tenant, r->id), buf_str(&text), version, record_ttl_ms(s, r))) {
 		if (c->err.kind != ERR_CONFLICT)
 			return false;
 		call_forgive(c); /* another one was faster, or the dead */
@@ -227,10 +228,10 @@ static bool on_record(void *arg, struct str key, const struct kv_record *kr)
 /* What its record says next: when to look again, or nothing any more. A put or drop that fails is made by a later look. */
 static void leave(struct call *c, struct bereaved *b)
 {
-	struct str key = server_key(c->arena, b->server);
+	struct str key = server_key(c->arena, b->server), dead = arena_fmt(c->arena, "dead %lld", (long long)b->again_ms);
 
 	if (b->again_ms == INT64_MAX ? kv_drop(c, b->s->o.kv, key, b->version) :
-				       kv_put(c, b->s->o.kv, key, arena_fmt(c->arena, "dead %lld", (long long)b->again_ms), b->version, 0))
+				       kv_put(c, b->s->o.kv, key, dead, b->version, record_keep_ms(b->s, b->again_ms)))
 		return;
 	call_forgive(c);
 }
@@ -242,7 +243,7 @@ static void bury_server(struct call *c, struct sessions *s, struct str server, u
 	struct str later = arena_fmt(c->arena, "dead %lld", (long long)(clock_wall_ms() + LATER_MS));
 	struct kv_record r;
 
-	if (!kv_put(c, s->o.kv, server_key(c->arena, server), later, version, 0) ||
+	if (!kv_put(c, s->o.kv, server_key(c->arena, server), later, version, record_keep_ms(s, 0)) ||
 	    !kv_get(c, s->o.kv, server_key(c->arena, server), &r) || !str_eq(r.value, later)) {
 		call_forgive(c);
 		return;

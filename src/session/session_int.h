@@ -46,6 +46,10 @@ struct record {
 	int64_t dropped_tables, dropped_rows; /* by attempts that have ended */
 };
 struct str record_key(struct arena *a, struct str tenant, struct str id);
+/* How long a shared kv keeps what must not be lost before `until_ms` (wall), for a server that is away; 0 = for ever. */
+int64_t record_keep_ms(const struct sessions *s, int64_t until_ms);
+/* The same, of a session's record. */
+int64_t record_ttl_ms(const struct sessions *s, const struct record *r);
 void record_text(const struct record *r, struct buf *out);
 /* Borrows from the call's arena. ERR_STORAGE for what is no record. */
 bool record_read(struct call *c, struct str text, struct record *ret) NODISCARD;
