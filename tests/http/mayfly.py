@@ -45,13 +45,14 @@ def unique(prefix="t"):
 
 def until(check, what, seconds=PATIENCE):
     """The first true value of check(), or a failure."""
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, 0.005
     while True:
         value = check()
         if value:
             return value
         assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.1)
 
 
 def free_port():

@@ -7,7 +7,7 @@ import pytest
 
 from chain import (CSV, DONE, JOB, NDJSON, PARQUET, STAGES, UNKNOWN, USERS, Job, failed, instances, layers, planned, post, problem, ran,
                    rows, tree)
-from mayfly import Client, unique, until, uuid_like
+from mayfly import Client, in_parallel, unique, until, uuid_like
 from session import listed, seconds
 from space import Space
 
@@ -251,22 +251,16 @@ def test_the_same_request_id_is_the_same_job(fresh):
     assert other["job_id"] != one["job_id"]
 
 
-def test_a_timeout_of_the_head(fresh):
-    ran(fresh, USERS)
-    error = failed(fresh, {**USERS, "head.sql": "SELECT pg_sleep(60)"}, "timeout", "head_execution", timeout_ms=6000)
-    assert error["sqlstate"] == "57014"
-    assert ran(fresh, USERS)["snapshot"]["hit"] is True, "the layer of the tail is kept"
-
-
-def test_a_timeout_of_the_tail(fresh):
-    error = failed(fresh, {"init/1.sql": "SELECT pg_sleep(60)", "head.sql": "SELECT 1"}, "timeout", "tail_replay", timeout_ms=6000)
-    assert error["sqlstate"] == "57014"
-
-
-def test_users_cannot_lift_the_timeout(fresh):
+def test_timeouts_of_the_head_and_of_the_tail_and_users_cannot_lift_them(fresh):
     text = "SET statement_timeout = 0; DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END $$"
     ran(fresh, {"head.sql": "SELECT 1"})
-    failed(fresh, {"head.sql": text}, "timeout", "head_execution", timeout_ms=6000)
+    ran(fresh, USERS)
+    errors = in_parallel(
+        lambda: failed(fresh, {**USERS, "head.sql": "SELECT pg_sleep(60)"}, "timeout", "head_execution", timeout_ms=6000),
+        lambda: failed(fresh, {"init/1.sql": "SELECT pg_sleep(60)", "head.sql": "SELECT 1"}, "timeout", "tail_replay", timeout_ms=6000),
+        lambda: failed(fresh, {"head.sql": text}, "timeout", "head_execution", timeout_ms=6000))
+    assert [error["sqlstate"] for error in errors[:2]] == ["57014"] * 2
+    assert ran(fresh, USERS)["snapshot"]["hit"] is True, "the layer of the tail is kept"
 
 
 def test_cancel_ends_the_instance(fresh, shared):
