@@ -282,7 +282,7 @@ class Server:
         if self.process.poll() is None:
             self.terminate()
         try:
-            return self.process.wait(PATIENCE * 2)
+            return self.process.wait(PATIENCE * 5)  # after a whole run it has much to end
         except subprocess.TimeoutExpired:
             self.kill()
             return "it did not end"
