@@ -291,8 +291,8 @@ static bool glued(const struct lexer *x)
 		return false;
 	if (last->kind == SQL_WORD)
 		return !word_in(last, not_values);
-	return last->kind == SQL_QUOTED || last->kind == SQL_STRING || last->kind == SQL_PLACEHOLDER || is_punct(last, ')') || is_punct(last, ']') ||
-	       is_punct(last, '}');
+	return last->kind == SQL_QUOTED || last->kind == SQL_STRING || last->kind == SQL_PLACEHOLDER || is_punct(last, ')') ||
+	       is_punct(last, ']') || is_punct(last, '}');
 }
 
 static bool lex_colon(struct lexer *x)
