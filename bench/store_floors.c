@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { THREADS_MAX = 256, HANDLES = 2000, SQL_BYTES = 100, METADATA_BYTES = 300, RESULT_BYTES = 200 };
+enum { THREADS_MAX = 256, HANDLES = 2000, SQL_BYTES = 100, METADATA_BYTES = 300, RESULT_BYTES = 223 };
 
 struct sizes {
 	char sql[SQL_BYTES + 1], metadata[METADATA_BYTES + 1], result[RESULT_BYTES + 1];
@@ -74,30 +74,44 @@ static void read_answers(struct pipe *p)
 	}
 }
 
-/* A record is written twice: when it is taken, and with its result when it has ended. */
+/* A handle's name is as long as one of ours, and as they are in the order of time. */
+static void handle_of(long i, char to[40])
+{
+	snprintf(to, 40, "0192f0c0-%04lx-7%03lx-8000-%012lx", i >> 12 & 0xffff, i & 0xfff, i);
+}
+
+/* A record is written twice, when it is taken and with its result when it has ended: the keys, fields and bytes that the store
+ * leaves in Redis, with the times to live, and in the two sets that lists and sweeps need. */
 static void put_begin(struct pipe *p, long i)
 {
-	char text[2048];
+	char text[2048], handle[40];
 
-	snprintf(text, sizeof(text), "HSET floor:statement:%ld session_id s sql %s status SUBMITTED created_at 1763750000000 owner server/1 "
-		 "principal ann result_metadata {}", i, values.sql);
+	handle_of(i, handle);
+	snprintf(text, sizeof(text), "HSET floor:acme:statement:%s handle %s tenant acme principal ann owner bench/0192f0c0-0000-4000-8000-0000000000000"
+		 " sql %s created_at 1763750000000 status SUBMITTED result_metadata "
+		 "{\"version\":1,\"kind\":\"SELECT\",\"request_id\":\"bench\",\"snowflake\":true,\"ttl_ms\":3600000}", handle, handle, values.sql);
 	post(p, text);
-	snprintf(text, sizeof(text), "PEXPIRE floor:statement:%ld 60000", i);
+	snprintf(text, sizeof(text), "PEXPIRE floor:acme:statement:%s 86400000", handle);
 	post(p, text);
-	snprintf(text, sizeof(text), "ZADD floor:statements 0 %ld", i);
+	snprintf(text, sizeof(text), "ZADD floor:acme:index 0 %s", handle);
 	post(p, text);
 }
 
 static void put_end(struct pipe *p, long i)
 {
-	char text[2048];
+	char text[2048], handle[40];
 
-	snprintf(text, sizeof(text), "SET floor:result:%ld:0 %s PX 60000", i, values.result);
+	handle_of(i, handle);
+	snprintf(text, sizeof(text), "SET floor:acme:result:%s:0 %s PX 3660000", handle, values.result);
 	post(p, text);
-	snprintf(text, sizeof(text), "HSET floor:statement:%ld status SUCCEEDED started_at 1763750000001 completed_at 1763750000002 "
-		 "expires_at 1763753600002 result_row_count 1 result_metadata %s", i, values.metadata);
+	snprintf(text, sizeof(text), "HSET floor:acme:statement:%s status SUCCEEDED started_at 1763750000001 completed_at 1763750000002 "
+		 "expires_at %ld result_row_count 1 result_metadata "
+		 "{\"version\":1,\"kind\":\"SELECT\",\"request_id\":\"bench\",\"snowflake\":true,\"ttl_ms\":3600000,\"row_bytes\":200,"
+		 "\"columns\":\"AQAAAAEAAABBBwAAAElOVEVHRVIBJgAA\",\"parts\":[223,1,200,1]}", handle, 1763753600000 + i / 40);
 	post(p, text);
-	snprintf(text, sizeof(text), "PEXPIRE floor:statement:%ld 120000", i);
+	snprintf(text, sizeof(text), "PEXPIRE floor:acme:statement:%s 3660000", handle);
+	post(p, text);
+	snprintf(text, sizeof(text), "ZADD floor:acme:ended %ld %s", 1763753600000 + i / 40, handle);
 	post(p, text);
 }
 
@@ -114,14 +128,13 @@ static long put_some(struct pipe *p, int depth, long done)
 
 static long get_some(struct pipe *p, int depth, long done)
 {
-	char text[64];
+	char text[128], handle[40];
 
 	for (int i = 0; i < depth; i++) {
-		long at = (done + i) % HANDLES;
-
-		snprintf(text, sizeof(text), "HGETALL floor:statement:%ld", at);
+		handle_of((done + i) % HANDLES, handle);
+		snprintf(text, sizeof(text), "HGETALL floor:acme:statement:%s", handle);
 		post(p, text);
-		snprintf(text, sizeof(text), "GET floor:result:%ld:0", at);
+		snprintf(text, sizeof(text), "GET floor:acme:result:%s:0", handle);
 		post(p, text);
 	}
 	read_answers(p);

@@ -27,6 +27,7 @@ enum { THREADS_MAX = 256, HANDLES = 2000, SQL_BYTES = 100, RESULT_BYTES = 200 };
 struct bench {
 	struct stmt_store *store;
 	struct engine_bytes *part;
+	struct str owner;
 	struct buf columns;
 	struct stmt_kept_part kept;
 	char sql[SQL_BYTES];
@@ -68,7 +69,7 @@ static struct stmt_record record_of(const struct bench *b, struct str handle)
 {
 	int64_t wall = clock_wall_ms();
 
-	return (struct stmt_record){.handle = handle, .tenant = S("acme"), .principal = S("ann"), .request_id = S("bench"), .owner = S("bench/1"),
+	return (struct stmt_record){.handle = handle, .tenant = S("acme"), .principal = S("ann"), .request_id = S("bench"), .owner = b->owner,
 				    .sql = str_from(b->sql, SQL_BYTES), .snowflake = true, .kind = SQL_SELECT, .state = STMT_SUBMITTED,
 				    .created_ms = wall, .ttl_ms = 3600000};
 }
@@ -201,6 +202,7 @@ static double redis_store(struct bench *b, struct call *c, const char *url, int 
 	b->store = stmt_store_redis(c, &(struct store_redis_options){.redis = r, .prefix = S("bench:"), .server = S("bench"), .tombstone_ms = 60000});
 	if (!b->store)
 		die(c->err.text);
+	b->owner = stmt_store_redis_owner(b->store);
 	rate = measure(b, threads, seconds);
 	b->store->ops->close(b->store);
 	redis_close(r);
@@ -275,6 +277,7 @@ int main(int argc, char **argv)
 	call_open(&c, &a);
 	open_bench(&b);
 	b.put = strcmp(argv[5], "put") == 0;
+	b.owner = S("bench/1");
 	printf("%.1f\n", (redis ? redis_store : duckdb_store)(&b, &c, argv[2], threads, atof(argv[4])));
 	engine_bytes_unref(b.part);
 	buf_drop(&b.columns);

@@ -201,8 +201,8 @@ bool redis_ask(struct call *c, struct redis *r, const struct redis_command *v, i
 		if (!redis_format(v[i], &made))
 			return fail(c, ERR_INVALID_FIELD, "a command for Redis is larger than %d MB", REDIS_COMMAND_MAX >> 20);
 	e.values = ARENA_ARRAY(c->arena, struct redis_value, (size_t)n);
-	atomic_fetch_add_explicit(&r->commands, (uint64_t)n, memory_order_relaxed);
 	redis_wait_begin(r, &e);
+	atomic_fetch_add_explicit(&r->commands, (uint64_t)n, memory_order_relaxed);
 	sent = send_somewhere(r, &e, &made);
 	if (sent)
 		redis_wait(r, &e);

@@ -3,8 +3,8 @@
  * Commands of all threads go over a few connections, one behind the other
  * without waiting (pipelined); answers come on a thread of this room. A
  * connection that is lost is made anew; while there is none, everything fails
- * at once with ERR_UNAVAILABLE. Parsing and formatting are hiredis's; sockets
- * and TLS are ours, since Debian's hiredis has no TLS and connects blocking.
+ * at once with ERR_UNAVAILABLE. Parsing is hiredis's; commands, sockets and
+ * TLS are ours, since Debian's hiredis has no TLS and connects blocking.
  */
 #ifndef MAYFLY_KV_REDIS_H
 #define MAYFLY_KV_REDIS_H

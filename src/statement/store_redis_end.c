@@ -10,7 +10,7 @@
 
 #include <libdeflate.h>
 
-enum { GZIP_LEVEL = 1, FIXED_ARGS = 16, WORDS_AT = FIXED_ARGS - 1, UNLINK_KEYS = 500 };
+enum { GZIP_LEVEL = 1, UNLINK_KEYS = 500, FIXED_ARGS = 16, WORDS_AT = FIXED_ARGS - 1 };
 
 /* One attempt. */
 struct ending {
@@ -190,22 +190,64 @@ static void end_args(struct call *c, struct store_redis *s, struct script_args *
 	a->args[WORDS_AT] = arena_fmt(c->arena, "%d", a->nargs - FIXED_ARGS);
 }
 
+static bool parts(struct call *c, struct script_args *a, struct ending *e)
+{
+	for (int i = 0; i < e->r->nparts; i++) {
+		struct str part;
+
+		if (!gzipped(c, e, i, &part))
+			return false;
+		args_text(a, part);
+	}
+	return true;
+}
+
 static bool end_script(struct call *c, struct store_redis *s, struct ending *e, bool all, struct str *ret)
 {
 	struct script_args a;
-	bool ok = true;
+	bool ok;
 
 	args_open(&a);
 	end_keys(c, s, &a, e->r);
 	end_args(c, s, &a, e, all);
-	for (int i = 0; ok && !e->staged && i < e->r->nparts; i++) {
-		struct str part;
+	ok = (e->staged || parts(c, &a, e)) && store_redis_word(c, s, SCRIPT_END, &a, ret);
+	let_go(e);
+	return ok;
+}
 
-		ok = gzipped(c, e, i, &part);
-		if (ok)
-			args_text(&a, part);
+/* A result that travels along, and nothing that is not always there. An end without one has a way of its own through a full Redis. */
+static bool usual(const struct store_redis *s, const struct ending *e)
+{
+	const struct stmt_record *r = e->r;
+
+	return r->nparts && !e->staged && !e->only_lost && !r->error && r->started_ms && r->completed_ms && str_eq(r->owner, s->owner);
+}
+
+static bool finish_script(struct call *c, struct store_redis *s, struct ending *e, struct str *ret)
+{
+	const struct stmt_record *r = e->r;
+	int64_t left = r->expires_ms - clock_wall_ms();
+	struct script_args a;
+	bool ok;
+
+	args_open(&a);
+	args_key(&a, statement_key(c, s, r->tenant, r->handle));
+	args_key(&a, tenant_key(c, s, r->tenant, "ended"));
+	args_key(&a, owner_key(c, s, r->owner, ":running"));
+	args_key(&a, prefixed(c, s, "owners"));
+	if (r->session_id.n) {
+		args_key(&a, session_key(c, s, r->tenant, r->session_id, "live"));
+		args_key(&a, session_key(c, s, r->tenant, r->session_id, "statements"));
 	}
-	ok = ok && store_redis_word(c, s, SCRIPT_END, &a, ret);
+	args_text(&a, r->handle);
+	args_text(&a, JOIN(c, r->tenant, S(" "), r->handle));
+	args_int(c, &a, r->expires_ms);
+	args_int(c, &a, at_least_one(left + s->o.tombstone_ms));
+	args_int(c, &a, at_least_one(left + RESULT_SLACK_MS));
+	args_text(&a, s->owner);
+	args_int(c, &a, r->detached);
+	hash_finish(c, &a, r);
+	ok = parts(c, &a, e) && store_redis_word(c, s, SCRIPT_FINISH, &a, ret);
 	let_go(e);
 	return ok;
 }
@@ -225,9 +267,11 @@ static bool end_refused(struct call *c, struct str word, const struct stmt_recor
 /* The whole record is sent only where Redis does not have it. */
 static bool end_once(struct call *c, struct store_redis *s, struct ending *e)
 {
-	struct str word;
+	struct str word = S("other");
 
-	if (!end_script(c, s, e, false, &word))
+	if (usual(s, e) && !finish_script(c, s, e, &word))
+		return false;
+	if (str_eq(word, S("other")) && !end_script(c, s, e, false, &word))
 		return false;
 	if (str_eq(word, S("absent")) && !end_script(c, s, e, true, &word))
 		return false;

@@ -168,12 +168,12 @@ static void put_time(struct call *c, struct script_args *a, enum field f, int64_
 	args_int(c, a, ms);
 }
 
-static void put_metadata(struct call *c, struct script_args *a, const struct stmt_record *r)
+static struct str metadata_of(struct call *c, const struct stmt_record *r)
 {
 	OWNS(buf) text = {0};
 
 	stmt_metadata_text(r, &text);
-	put(a, F_METADATA, arena_dup(c->arena, buf_str(&text)));
+	return arena_dup(c->arena, buf_str(&text));
 }
 
 static void put_grants(struct call *c, struct script_args *a, const struct stmt_record *r)
@@ -185,27 +185,43 @@ static void put_grants(struct call *c, struct script_args *a, const struct stmt_
 	put(a, F_GRANTS, arena_dup(c->arena, buf_str(&text)));
 }
 
-static void put_identity(struct call *c, struct script_args *a, const struct stmt_record *r)
+static void put_optional(struct call *c, struct script_args *a, const struct stmt_record *r)
 {
-	put(a, F_HANDLE, r->handle);
-	put(a, F_TENANT, r->tenant);
 	if (r->principal.n)
 		put(a, F_PRINCIPAL, r->principal);
 	if (r->session_id.n)
 		put(a, F_SESSION, r->session_id);
+	if (r->ngrants)
+		put_grants(c, a, r);
+	put_time(c, a, F_STARTED, r->started_ms);
+}
+
+static void put_identity(struct call *c, struct script_args *a, const struct stmt_record *r)
+{
+	put(a, F_HANDLE, r->handle);
+	put(a, F_TENANT, r->tenant);
 	put(a, F_OWNER, r->owner);
 	put(a, F_SQL, r->sql);
 	put_time(c, a, F_CREATED, r->created_ms);
-	if (r->ngrants)
-		put_grants(c, a, r);
 }
 
 void hash_add(struct call *c, struct script_args *a, const struct stmt_record *r)
 {
-	put_identity(c, a, r);
-	put(a, F_STATUS, str_of(stmt_fsm[r->state].name));
-	put_time(c, a, F_STARTED, r->started_ms);
-	put_metadata(c, a, r);
+	args_text(a, r->owner);
+	args_text(a, r->sql);
+	args_int(c, a, r->created_ms);
+	args_text(a, str_of(stmt_fsm[r->state].name));
+	args_text(a, metadata_of(c, r));
+	put_optional(c, a, r);
+}
+
+void hash_finish(struct call *c, struct script_args *a, const struct stmt_record *r)
+{
+	args_text(a, str_of(stmt_fsm[r->state].name));
+	args_int(c, a, r->started_ms);
+	args_int(c, a, r->completed_ms);
+	args_int(c, a, r->rows);
+	args_text(a, metadata_of(c, r));
 }
 
 static void put_error(struct script_args *a, const struct stmt_error *e)
@@ -221,14 +237,19 @@ void hash_end(struct call *c, struct script_args *a, const struct stmt_record *r
 	if (all)
 		put_identity(c, a, r);
 	put(a, F_STATUS, str_of(stmt_fsm[r->state].name));
-	put_time(c, a, F_STARTED, r->started_ms);
+	if (all)
+		put_optional(c, a, r);
+	else
+		put_time(c, a, F_STARTED, r->started_ms);
 	put_time(c, a, F_COMPLETED, r->completed_ms);
 	put_time(c, a, F_EXPIRES, r->expires_ms);
 	args_text(a, fields[F_ROWS]);
 	args_int(c, a, r->rows);
-	args_text(a, S("parts"));
-	args_int(c, a, r->nparts);
+	if (r->nparts != 1) {
+		args_text(a, S("parts"));
+		args_int(c, a, r->nparts);
+	}
 	if (r->error)
 		put_error(a, r->error);
-	put_metadata(c, a, r);
+	put(a, F_METADATA, metadata_of(c, r));
 }

@@ -4,7 +4,7 @@
  * handle, O an owner. Redis Cluster is not supported: a script also touches keys
  * that only the record names (its session's, its owner's).
  *
- *   P T:statement:H            hash: the document's columns, and owner, principal, tenant, grants, parts (their number);
+ *   P T:statement:H            hash: the document's columns, and owner, principal, tenant, grants, parts (their number, unless it is 1);
  *                              `gone` once it is dropped or expired, then without SQL and result
  *   P T:result:H:i             partition i, one gzip member
  *   P T:staged:<id>:i          the same until its statement has ended; renamed by the script that ends it
@@ -45,8 +45,8 @@ enum {
 };
 
 enum script {
-	SCRIPT_ADD, SCRIPT_STARTED, SCRIPT_END, SCRIPT_GRANT, SCRIPT_DROP, SCRIPT_DROP_SESSION, SCRIPT_EXPIRE, SCRIPT_TIDY, SCRIPT_RENEW,
-	SCRIPT_CANCEL, SCRIPTS
+	SCRIPT_ADD, SCRIPT_STARTED, SCRIPT_END, SCRIPT_FINISH, SCRIPT_GRANT, SCRIPT_DROP, SCRIPT_DROP_SESSION, SCRIPT_EXPIRE,
+	SCRIPT_TIDY, SCRIPT_RENEW, SCRIPT_CANCEL, SCRIPTS
 };
 extern const char *const store_redis_scripts[SCRIPTS]; /* store_redis_scripts.c */
 
@@ -119,7 +119,9 @@ bool hash_head(struct call *c, const struct stmt_store_key *k, const struct redi
 /* All of it, from the answer of [0, FIELDS); of what is gone the head. */
 bool hash_record(struct call *c, const struct stmt_store_key *k, const struct redis_value *v, struct stmt_record *ret,
 		 enum record_gone *ret_gone) NODISCARD;
-void hash_add(struct call *c, struct script_args *a, const struct stmt_record *r);  /* fields of a new record */
+/* Of a new record what SCRIPT_ADD names itself, and then fields that it may have. */
+void hash_add(struct call *c, struct script_args *a, const struct stmt_record *r);
+void hash_finish(struct call *c, struct script_args *a, const struct stmt_record *r); /* what SCRIPT_FINISH names itself */
 /* Fields that its end changes, or all. */
 void hash_end(struct call *c, struct script_args *a, const struct stmt_record *r, bool all);
 

@@ -5,7 +5,7 @@
  * script where it meets it: the statement's own hash is written after all others,
  * so that it has moved wholly or not at all. Every call within a script costs as
  * much as a command: what can be left to the renewals is not done here. Numbers
- * are passed on as the text that they came as.
+ * are passed on as the text that they came as: Redis would print them anew.
  */
 #include "statement/store_redis_int.h"
 
@@ -22,13 +22,14 @@
 	"  local key = base .. 'statement:' .. handle " \
 	"  local h = redis.pcall('HMGET', key, 'session_id', 'owner', 'parts', 'gone') " \
 	"  if h.err then return nil end " \
-	"  local n = math.min(math.floor(tonumber(h[3]) or 0), 262144) " \
+	"  local n = math.min(math.floor(tonumber(h[3]) or 1), 262144) " /* not said of one */ \
 	"  for i = 0, n - 1, 500 do " \
 	"    local keys = {} " \
 	"    for k = i, math.min(i + 499, n - 1) do keys[#keys + 1] = base .. 'result:' .. handle .. ':' .. k end " \
 	"    redis.call('UNLINK', unpack(keys)) " \
 	"  end " \
 	"  redis.call('HDEL', key, 'sql', 'result_metadata', 'error_message', 'error_code', 'parts', 'cancel') " \
+	"  if why == 'dropped' then redis.call('HDEL', key, 'status') end " \
 	"  redis.call('HSET', key, 'handle', handle, 'tenant', tenant, 'gone', why) " \
 	"  redis.call('PEXPIRE', key, ms) " \
 	"  redis.pcall('ZREM', base .. 'index', handle) " \
@@ -44,7 +45,8 @@
 #define RUNNING_SCORE "9007199254740991" /* later than any time */
 
 /* keys: statement, index, ended, running, tenants [, session's set, live, closed]
- * args: now, handle, tenant, most of the tenant, of the session, RUNNING_MS, detached, fields…
+ * args: now, handle, tenant, most of the tenant, of the session, RUNNING_MS, detached, owner, sql, created_at, status,
+ * result_metadata, other fields…
  * What may be of another type is written before the statement: one that is left over of it is tidied away. */
 static const char add[] = KEEP
 	"if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end "
@@ -58,13 +60,14 @@ static const char add[] = KEEP
 	"  if redis.call('EXISTS', KEYS[8]) == 1 then return 'closed' end "
 	"  most = tonumber(ARGV[5]) "
 	"  if most > 0 and redis.call('ZCOUNT', KEYS[7], '(' .. ARGV[1], '+inf') >= most then return 'session' end "
-	"  redis.call('ZADD', KEYS[7], " RUNNING_SCORE ", ARGV[2]) "
+	"  redis.call('ZADD', KEYS[7], '" RUNNING_SCORE "', ARGV[2]) "
 	"  if named then redis.call('SADD', KEYS[6], ARGV[2]) end "
 	"end "
-	"redis.call('ZADD', KEYS[2], 0, ARGV[2]) "
+	"redis.call('ZADD', KEYS[2], '0', ARGV[2]) "
 	"redis.call('SADD', KEYS[4], ARGV[3] .. ' ' .. ARGV[2]) "
-	"redis.call('HSET', KEYS[1], unpack(ARGV, 8)) "
-	"redis.call('PEXPIRE', KEYS[1], ms) "
+	"redis.call('HSET', KEYS[1], 'handle', ARGV[2], 'tenant', ARGV[3], 'owner', ARGV[8], 'sql', ARGV[9], 'created_at', ARGV[10], "
+	"  'status', ARGV[11], 'result_metadata', ARGV[12], unpack(ARGV, 13)) "
+	"redis.call('PEXPIRE', KEYS[1], ARGV[6]) "
 	"if redis.call('PTTL', KEYS[2]) < ms then " /* now and then, and for the first */
 	"  redis.call('SADD', KEYS[5], ARGV[3]) "
 	"  keep(KEYS[2], ms) keep(KEYS[3], ms) keep(KEYS[5], ms) "
@@ -113,9 +116,9 @@ static const char end[] = KEEP
 	"  if not known and named then redis.call('SADD', KEYS[6], ARGV[1]) end "
 	"end "
 	"redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1]) "
-	"if not known then redis.call('ZADD', KEYS[2], 0, ARGV[1]) end "
+	"if not known then redis.call('ZADD', KEYS[2], '0', ARGV[1]) end "
 	"redis.call('HSET', KEYS[1], unpack(ARGV, 17, 16 + words)) "
-	"redis.call('PEXPIRE', KEYS[1], ms) "
+	"redis.call('PEXPIRE', KEYS[1], ARGV[5]) "
 	"local result = ARGV[7] .. 'result:' .. ARGV[1] .. ':' "
 	"for i = 0, nstaged - 1 do "
 	"  redis.call('RENAME', ARGV[7] .. ARGV[8] .. i, result .. i) "
@@ -131,6 +134,39 @@ static const char end[] = KEEP
 	"end "
 	"if not leave_first then leave() end "
 	"redis.call('PUBLISH', ARGV[11] .. 'changed', ARGV[2] .. ' ' .. ARGV[1] .. ' ' .. ARGV[15]) "
+	"return 'ok'";
+
+/* The usual end, of what its own server added: with fewer words. Anything else is `other`, and nothing has changed.
+ * keys: statement, ended, owner's set of what runs, owners [, session's live, set]
+ * args: handle, "T H", expires_at, time to live of the record, of a partition, who says so, detached, status, started_at,
+ * completed_at, result_row_count, result_metadata, partitions…
+ * Others are told where there are others: a server is among the owners before it listens, and looks for itself when it has
+ * been taken out meanwhile. */
+static const char finish[] = KEEP
+	"local status = redis.call('HGET', KEYS[1], 'status') "
+	"if status ~= 'SUBMITTED' and status ~= 'RUNNING' then return 'other' end "
+	"if KEYS[5] then redis.call('ZADD', KEYS[5], ARGV[3], ARGV[1]) end "
+	"redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1]) "
+	"redis.call('HSET', KEYS[1], 'status', ARGV[8], 'started_at', ARGV[9], 'completed_at', ARGV[10], 'expires_at', ARGV[3], "
+	"  'result_row_count', ARGV[11], 'result_metadata', ARGV[12]) "
+	"if #ARGV > 13 then redis.call('HSET', KEYS[1], 'parts', #ARGV - 12) end "
+	"redis.call('PEXPIRE', KEYS[1], ARGV[4]) "
+	"local base = string.sub(KEYS[2], 1, -6) " /* without "ended" */
+	"local result = base .. 'result:' .. ARGV[1] .. ':' "
+	"for i = 13, #ARGV do redis.call('SET', result .. i - 13, ARGV[i], 'PX', ARGV[5]) end "
+	"local ms = tonumber(ARGV[4]) "
+	"if redis.call('PTTL', KEYS[2]) < ms then "
+	"  local prefix = string.sub(KEYS[4], 1, -7) " /* without "owners" */
+	"  redis.call('SADD', prefix .. 'tenants', string.match(ARGV[2], '^%S+')) "
+	"  keep(base .. 'index', ms) keep(KEYS[2], ms) keep(prefix .. 'tenants', ms) "
+	"end "
+	"if KEYS[5] and redis.call('PTTL', ARGV[7] == '0' and KEYS[6] or KEYS[5]) < ms then "
+	"  keep(KEYS[5], ms) keep(KEYS[6], ms) "
+	"end "
+	"redis.pcall('SREM', KEYS[3], ARGV[2]) "
+	"if redis.pcall('SCARD', KEYS[4]) ~= 1 then "
+	"  redis.call('PUBLISH', string.sub(KEYS[4], 1, -7) .. 'changed', ARGV[2] .. ' ' .. ARGV[6]) "
+	"end "
 	"return 'ok'";
 
 /* keys: statement. args: principal, give, most, P, message. Grants are one text: length:principal, one after the other. */
@@ -254,6 +290,7 @@ const char *const store_redis_scripts[SCRIPTS] = {
 	[SCRIPT_ADD] = add,
 	[SCRIPT_STARTED] = started,
 	[SCRIPT_END] = end,
+	[SCRIPT_FINISH] = finish,
 	[SCRIPT_GRANT] = grant,
 	[SCRIPT_DROP] = drop,
 	[SCRIPT_DROP_SESSION] = drop_session,

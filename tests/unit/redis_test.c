@@ -384,6 +384,8 @@ static void everybody_goes_on_after_a_restart(void **state)
 	end(&l.f);
 }
 
+enum { WAITERS = 300 }; /* more than there are seats to wait in */
+
 static void *ask_until_closed(void *arg)
 {
 	struct racer t = {.arg = arg};
@@ -397,7 +399,7 @@ static void closing_fails_who_waits(void **state)
 	struct redis_stats before, after;
 	struct told told;
 	struct fixture f;
-	pthread_t waiter;
+	pthread_t waiters[WAITERS];
 	void *won;
 
 	(void)state;
@@ -405,12 +407,15 @@ static void closing_fails_who_waits(void **state)
 	begin_impatient(&f, &told, 600000);
 	redis_stats(f.r, &before);
 	redis_rig_signal(&f.server, SIGSTOP);
-	assert_int_equal(pthread_create(&waiter, NULL, ask_until_closed, &f), 0);
-	REDIS_UNTIL((redis_stats(f.r, &after), after.commands > before.commands));
-	poll(NULL, 0, 20); /* it waits by now, or is about to: both must do */
+	for (int i = 0; i < WAITERS; i++)
+		assert_int_equal(pthread_create(&waiters[i], NULL, ask_until_closed, &f), 0);
+	REDIS_UNTIL((redis_stats(f.r, &after), after.commands >= before.commands + WAITERS));
+	poll(NULL, 0, 20); /* they wait by now, or are about to: both must do */
 	redis_close(f.r);
-	pthread_join(waiter, &won);
-	assert_true((intptr_t)won == 1);
+	for (int i = 0; i < WAITERS; i++) {
+		pthread_join(waiters[i], &won);
+		assert_true((intptr_t)won == 1);
+	}
 	redis_rig_close(&f.server);
 	arena_close(&f.arena);
 }
