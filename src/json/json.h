@@ -1,4 +1,4 @@
-/* json.h - the door of json/: text in by jansson, text out by our own writer.
+/* json.h - the door of json/: text in as a tree, text out without one.
  *
  * Reading: a whole document, at most JSON_MAX_DEPTH deep, UTF-8, no duplicate
  * keys, 64-bit integers exact. The document lives as long as the call's arena.
@@ -14,7 +14,7 @@
 enum { JSON_MAX_DEPTH = 64, JSON_MAX_VALUES = 500000 };
 
 /* --- reading --- */
-typedef struct json_t json_node; /* jansson's, borrowed */
+typedef struct json_node json_node;
 enum json_kind { JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_INT, JSON_KIND_REAL, JSON_KIND_TEXT, JSON_KIND_ARRAY, JSON_KIND_OBJECT };
 
 /* The document in `text`, which must be one object: else ERR_INVALID_JSON with line and column. */
@@ -31,7 +31,7 @@ size_t json_count(const json_node *array_or_object);
 const json_node *json_at(const json_node *array, size_t i);
 struct str json_text(const json_node *n);   /* JSON_KIND_TEXT */
 int64_t json_int(const json_node *n);       /* JSON_KIND_INT */
-double json_number(const json_node *n);     /* JSON_KIND_REAL or _INT; jansson has a json_real */
+double json_number(const json_node *n);     /* JSON_KIND_REAL or _INT */
 bool json_bool(const json_node *n);
 /* Walks an object: for (void *it = NULL; json_each(obj, &it, &key, &value);) */
 bool json_each(const json_node *object, void **it, struct str *ret_key, const json_node **ret_value);
@@ -102,6 +102,10 @@ static inline struct json_scan json_scan(struct str rows)
 }
 bool json_scan_row(struct json_scan *s);                             /* moves into the next row; false after the last */
 bool json_scan_cell(struct json_scan *s, struct json_cell *ret);     /* false at the row's end */
+/* Steps over any text, for those who walk it themselves. */
+void json_scan_space(struct json_scan *s);
+bool json_scan_take(struct json_scan *s, char c);                    /* behind white space; false: it is not there */
+bool json_scan_string(struct json_scan *s, struct str *ret_inside);  /* from behind the opening quote to behind the closing one */
 bool json_is_number(struct str s);                                   /* is all of it one JSON number? */
 /* The text of a quoted cell without its escapes; points into raw where there are none. */
 struct str json_unescape(struct arena *a, struct str raw);

@@ -10,7 +10,7 @@ static bool spoil(struct json_scan *s)
 	return false;
 }
 
-static void skip_space(struct json_scan *s)
+void json_scan_space(struct json_scan *s)
 {
 	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n' || *s->p == '\r'))
 		s->p++;
@@ -27,6 +27,12 @@ static bool take(struct json_scan *s, char c)
 		return false;
 	s->p++;
 	return true;
+}
+
+bool json_scan_take(struct json_scan *s, char c)
+{
+	json_scan_space(s);
+	return take(s, c);
 }
 
 /* The four hex digits at p, or -1. */
@@ -63,8 +69,7 @@ static bool skip_escape(struct json_scan *s)
 	return (c && strchr("\"\\/bfnrt", c)) || spoil(s);
 }
 
-/* Behind an opening quote; moves behind the closing one. */
-static bool scan_string(struct json_scan *s, struct str *ret_inside)
+bool json_scan_string(struct json_scan *s, struct str *ret_inside)
 {
 	const char *from = s->p;
 
@@ -90,7 +95,7 @@ static bool skip_digits(struct json_scan *s)
 	return s->p > from;
 }
 
-static bool skip_number(struct json_scan *s)
+bool json_scan_number(struct json_scan *s)
 {
 	take(s, '-');
 	if (!take(s, '0') && !skip_digits(s))
@@ -116,7 +121,7 @@ static bool skip_nested(struct json_scan *s)
 		if (s->p == s->end)
 			return spoil(s);
 		c = *s->p++;
-		if (c == '"' && !scan_string(s, &inside))
+		if (c == '"' && !json_scan_string(s, &inside))
 			return false;
 		if (c == '[' || c == '{')
 			depth++;
@@ -130,7 +135,7 @@ bool json_is_number(struct str text)
 {
 	struct json_scan s = json_scan(text);
 
-	return skip_number(&s) && s.p == s.end;
+	return json_scan_number(&s) && s.p == s.end;
 }
 
 static bool skip_word(struct json_scan *s, struct str word)
@@ -156,7 +161,7 @@ static bool skip_bare(struct json_scan *s)
 	case 'f':
 		return skip_word(s, S("false"));
 	default:
-		return skip_number(s);
+		return json_scan_number(s);
 	}
 }
 
@@ -166,7 +171,7 @@ static bool scan_value(struct json_scan *s, struct json_cell *ret)
 	const char *from = s->p;
 
 	if (cell.quoted) {
-		if (!scan_string(s, &cell.raw))
+		if (!json_scan_string(s, &cell.raw))
 			return false;
 	} else {
 		if (!skip_bare(s))
@@ -180,7 +185,7 @@ static bool scan_value(struct json_scan *s, struct json_cell *ret)
 
 bool json_scan_row(struct json_scan *s)
 {
-	skip_space(s);
+	json_scan_space(s);
 	if (s->bad || s->p == s->end)
 		return false;
 	return take(s, '[') || spoil(s);
@@ -190,12 +195,12 @@ bool json_scan_row(struct json_scan *s)
 static bool end_row(struct json_scan *s)
 {
 	s->p++;
-	skip_space(s);
+	json_scan_space(s);
 	if (s->p == s->end)
 		return false;
 	if (!take(s, ','))
 		return spoil(s);
-	skip_space(s);
+	json_scan_space(s);
 	return at(s, '[') ? false : spoil(s);
 }
 
@@ -205,14 +210,14 @@ bool json_scan_cell(struct json_scan *s, struct json_cell *ret)
 
 	if (s->bad)
 		return false;
-	skip_space(s);
+	json_scan_space(s);
 	if (at(s, ']'))
 		return end_row(s);
 	if (!scan_value(s, &cell))
 		return false;
-	skip_space(s);
+	json_scan_space(s);
 	if (take(s, ',')) {
-		skip_space(s);
+		json_scan_space(s);
 		if (at(s, ']'))
 			return spoil(s);
 	} else if (!at(s, ']')) {
@@ -245,7 +250,7 @@ static char *put_utf8(char *to, unsigned code)
 
 /* The character that \uXXXX at *p (behind the u) stands for, with its second
  * half when it is a pair; half a pair is U+FFFD, no hex the letter. Moves *p. */
-static unsigned escaped_code(const char **p, const char *end)
+static unsigned escaped_code(const char **p, const char *end, bool *ret_half)
 {
 	int high = hex4(*p, end), low = -1;
 
@@ -256,8 +261,10 @@ static unsigned escaped_code(const char **p, const char *end)
 		return (unsigned)high;
 	if (high < 0xDC00 && end - *p >= 6 && (*p)[0] == '\\' && (*p)[1] == 'u')
 		low = hex4(*p + 2, end);
-	if (low < 0xDC00 || low > 0xDFFF)
+	if (low < 0xDC00 || low > 0xDFFF) {
+		*ret_half = true;
 		return 0xFFFD;
+	}
 	*p += 6;
 	return 0x10000 + ((unsigned)(high - 0xD800) << 10) + (unsigned)(low - 0xDC00);
 }
@@ -280,24 +287,36 @@ static char unescaped(char c)
 	}
 }
 
+char *json_unescape_to(char *to, struct str raw, bool *ret_half)
+{
+	struct str rest = raw;
+
+	for (;;) {
+		size_t run = str_find(rest, '\\');
+		const char *p = rest.p + run + 2, *end = rest.p + rest.n;
+
+		if (run + 2 > rest.n)
+			run = rest.n; /* no escape, or a backslash at the end */
+		if (run)
+			memcpy(to, rest.p, run);
+		to += run;
+		if (run == rest.n)
+			return to;
+		if (p[-1] == 'u')
+			to = put_utf8(to, escaped_code(&p, end, ret_half));
+		else
+			*to++ = unescaped(p[-1]);
+		rest = str_from(p, (size_t)(end - p));
+	}
+}
+
 struct str json_unescape(struct arena *a, struct str raw)
 {
-	const char *p = raw.p, *end = raw.p + raw.n;
-	char *text, *to;
+	bool half = false;
+	char *text;
 
 	if (str_find(raw, '\\') == raw.n)
 		return raw;
-	to = text = arena_alloc(a, raw.n + 1); /* no escape is shorter than what it stands for */
-	while (p < end) {
-		if (*p != '\\' || end - p < 2) {
-			*to++ = *p++;
-			continue;
-		}
-		p += 2;
-		if (p[-1] == 'u')
-			to = put_utf8(to, escaped_code(&p, end));
-		else
-			*to++ = unescaped(p[-1]);
-	}
-	return str_from(text, (size_t)(to - text));
+	text = arena_alloc(a, raw.n + 1);
+	return str_from(text, (size_t)(json_unescape_to(text, raw, &half) - text));
 }

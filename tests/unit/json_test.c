@@ -72,6 +72,38 @@ static void a_bad_document_is_refused_with_its_place(void **state)
 	refused(c, S("{\"a\":NaN}"), "line 1");
 	refused(c, S("[1,]"), "line 1");
 	refused(c, S("\xEF\xBB\xBF{}"), "line 1");
+	refused(c, S("[1,\n 01]"), "line 2, column 3: a comma or ] expected");
+	refused(c, S("[\"a\", \"\\uDC00\"]"), "line 1, column 7: half a pair");
+	refused(c, S("[\"\\uD83Dx\"]"), "half a pair");
+	refused(c, S("[\"\\x\"]"), "wrong escape");
+	refused(c, S("[\"a\nb\"]"), "control character");
+	refused(c, S("[\"a"), "a string without an end");
+	refused(c, S("{\"a\\u0000\":1}"), "a NUL in the name");
+	refused(c, S("{\"a\" 1}"), "a colon expected");
+	refused(c, S("{1:1}"), "the name of a member expected");
+	refused(c, S("{\"a\":1,}"), "the name of a member expected");
+	refused_as(c, ERR_INVALID_FIELD, S("[1e309]"), "too large");
+}
+
+/* However many there are. */
+static void no_member_is_there_twice(void **state)
+{
+	struct call *c = *state;
+	const json_node *n;
+
+	for (int members = 2; members <= 2000; members = members * 3 / 2 + 1) {
+		OWNS(buf) b = {0};
+
+		for (int i = 1; i < members; i++)
+			buf_fmt(&b, "%c\"k%d\":%d", i > 1 ? ',' : '{', i, i);
+		buf_fmt(&b, ",\"%s\":0}", "k0");
+		assert_true(json_read_object(c, buf_str(&b), &n));
+		assert_int_equal(json_count(n), members);
+		assert_true(json_int(json_get(n, arena_fmt(c->arena, "k%d", members - 1).p)) == members - 1);
+		b.n -= strlen("0\":0}");
+		buf_fmt(&b, "%d\":0}", members / 2);
+		refused(c, buf_str(&b), arena_fmt(c->arena, "the member \"k%d\" twice", members / 2).p);
+	}
 }
 
 static void nesting_has_a_limit(void **state)
@@ -462,6 +494,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, open_call, close_call)
 	        T(a_document_is_read_with_exact_integers),
 	        T(a_bad_document_is_refused_with_its_place),
+	        T(no_member_is_there_twice),
 	        T(nesting_has_a_limit),
 	        T(a_request_has_only_so_many_values),
 	        T(only_an_object_is_an_object),
