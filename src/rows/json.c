@@ -5,7 +5,7 @@
 #include "rows/rows_int.h"
 
 struct layout {
-	struct str in; /* what is left */
+	struct json_scan in;
 	struct convert_layout how;
 	struct buf *out;
 	int depth;
@@ -13,28 +13,16 @@ struct layout {
 
 static bool put_value(struct layout *l);
 
-static void skip_space(struct layout *l)
-{
-	size_t n = 0;
-
-	while (n < l->in.n && (l->in.p[n] == ' ' || l->in.p[n] == '\n' || l->in.p[n] == '\t' || l->in.p[n] == '\r'))
-		n++;
-	l->in = str_tail(l->in, n);
-}
-
 /* The next byte that is not white space, or 0. */
 static char next(struct layout *l)
 {
-	skip_space(l);
-	return l->in.n ? l->in.p[0] : '\0';
+	json_scan_space(&l->in);
+	return l->in.p < l->in.end ? *l->in.p : '\0';
 }
 
 static bool take(struct layout *l, char c)
 {
-	if (next(l) != c)
-		return false;
-	l->in = str_tail(l->in, 1);
-	return true;
+	return json_scan_take(&l->in, c);
 }
 
 static void put_line(struct layout *l)
@@ -46,50 +34,23 @@ static void put_line(struct layout *l)
 		buf_lit(l->out, "  ");
 }
 
-static bool copy(struct layout *l, size_t n)
+/* With its quotes; empty: it is none. */
+static struct str take_string(struct layout *l)
 {
-	buf_add(l->out, str_head(l->in, n));
-	l->in = str_tail(l->in, n);
-	return true;
-}
+	const char *from = l->in.p;
+	struct str inside;
 
-/* Bytes of the escape behind a backslash; 0 = it is none. */
-static size_t escape_len(struct str s)
-{
-	if (s.n == 0 || s.p[0] == '\0')
-		return 0;
-	if (s.p[0] != 'u')
-		return strchr("\"\\/bfnrt", s.p[0]) ? 1 : 0;
-	if (s.n < 5)
-		return 0;
-	for (int i = 1; i < 5; i++)
-		if (!ascii_digit(s.p[i]) && (ascii_lower(s.p[i]) < 'a' || ascii_lower(s.p[i]) > 'f'))
-			return 0;
-	return 5;
-}
-
-/* Bytes of the string at the front, with its quotes; 0 = there is none. */
-static size_t string_len(struct layout *l)
-{
-	size_t i = 1;
-
-	if (next(l) != '"')
-		return 0;
-	while (i < l->in.n && l->in.p[i] != '"') {
-		size_t escape = l->in.p[i] == '\\' ? escape_len(str_tail(l->in, i + 1)) : 0;
-
-		if ((unsigned char)l->in.p[i] < 0x20 || (l->in.p[i] == '\\' && escape == 0))
-			return 0;
-		i += 1 + escape;
-	}
-	return i < l->in.n ? i + 1 : 0;
+	if (!take(l, '"') || !json_scan_string(&l->in, &inside))
+		return S("");
+	return str_from(from, (size_t)(l->in.p - from));
 }
 
 static bool put_string(struct layout *l)
 {
-	size_t n = string_len(l);
+	struct str s = next(l) == '"' ? take_string(l) : S("");
 
-	return n && copy(l, n);
+	buf_add(l->out, s);
+	return s.n;
 }
 
 static bool scalar_byte(char c)
@@ -100,45 +61,46 @@ static bool scalar_byte(char c)
 /* The number or word at the front; empty when there is none. */
 static struct str scalar(struct layout *l)
 {
-	size_t n = 0;
+	const char *p = l->in.p;
 
-	skip_space(l);
-	while (n < l->in.n && scalar_byte(l->in.p[n]))
-		n++;
-	return str_head(l->in, n);
+	while (p < l->in.end && scalar_byte(*p))
+		p++;
+	return str_from(l->in.p, (size_t)(p - l->in.p));
 }
 
-static bool put_scalar(struct layout *l)
+static bool is_scalar(struct str s)
 {
-	struct str s = scalar(l);
-
-	if (str_eq(s, S("true")) || str_eq(s, S("false")) || str_eq(s, S("null")) || json_is_number(s))
-		return copy(l, s.n);
-	return false;
+	return str_eq(s, S("true")) || str_eq(s, S("false")) || str_eq(s, S("null")) || json_is_number(s);
 }
 
 static bool put_leaf(struct layout *l)
 {
 	bool quoted = next(l) == '"';
-	size_t n = quoted ? string_len(l) : scalar(l).n;
-	struct str raw = str_head(l->in, n);
+	struct str raw = quoted ? take_string(l) : scalar(l);
 
-	if (!l->how.leaf || str_eq(raw, S("null")))
-		return quoted ? put_string(l) : put_scalar(l);
-	l->in = str_tail(l->in, n);
-	if (quoted && n)
-		raw = str_from(raw.p + 1, n - 2);
-	return n && l->how.leaf(l->how.arg, raw, quoted, l->out);
+	if (!raw.n)
+		return false;
+	if (!quoted)
+		l->in.p += raw.n;
+	if (!l->how.leaf || str_eq(raw, S("null"))) {
+		buf_add(l->out, raw);
+		return quoted || is_scalar(raw);
+	}
+	if (quoted)
+		raw = str_from(raw.p + 1, raw.n - 2);
+	return l->how.leaf(l->how.arg, raw, quoted, l->out);
 }
 
 /* --- arrays --- */
 static bool take_null(struct layout *l, struct str word)
 {
-	struct str s = scalar(l);
+	struct str s;
 
+	json_scan_space(&l->in);
+	s = scalar(l);
 	if (!str_eq(s, word))
 		return false;
-	l->in = str_tail(l->in, s.n);
+	l->in.p += s.n;
 	return true;
 }
 
@@ -187,7 +149,7 @@ static bool put_bracketed(struct layout *l, bool (*inside)(struct layout *), cha
 {
 	if (l->depth == CONVERT_DEPTH)
 		return false;
-	copy(l, 1);
+	buf_addc(l->out, *l->in.p++);
 	if (!take(l, close)) {
 		l->depth++;
 		if (!inside(l))
@@ -211,7 +173,7 @@ static bool put_value(struct layout *l)
 
 bool convert_json(struct str json, struct convert_layout layout, struct buf *out)
 {
-	struct layout l = {json, layout, out, 0};
+	struct layout l = {json_scan(json), layout, out, 0};
 
-	return put_value(&l) && next(&l) == '\0' && l.in.n == 0 && buf_ok(out);
+	return put_value(&l) && next(&l) == '\0' && l.in.p == l.in.end && buf_ok(out);
 }

@@ -14,7 +14,7 @@ enum { DEPTH_MAX = 200 };
 
 struct walk {
 	struct buf *out; /* NULL: only skips */
-	const char *p, *end;
+	struct json_scan in;
 	enum json_style style;
 	int depth;
 };
@@ -23,21 +23,6 @@ struct member {
 };
 
 static bool value(struct walk *w);
-
-static void space(struct walk *w)
-{
-	while (w->p < w->end && (*w->p == ' ' || *w->p == '\n' || *w->p == '\t' || *w->p == '\r'))
-		w->p++;
-}
-
-static bool at(struct walk *w, char c)
-{
-	space(w);
-	if (w->p == w->end || *w->p != c)
-		return false;
-	w->p++;
-	return true;
-}
 
 static void put(struct walk *w, struct str s)
 {
@@ -54,37 +39,18 @@ static void line(struct walk *w, int depth)
 		buf_lit(w->out, "  ");
 }
 
-/* Behind a backslash: how many bytes belong to it, 0 = none can. */
-static size_t escape_len(const char *p, const char *end)
-{
-	if (p == end)
-		return 0;
-	if (*p != 'u')
-		return strchr("\"\\/bfnrt", *p) && *p ? 1 : 0;
-	for (int i = 1; i <= 4; i++)
-		if (p + i >= end || !strchr("0123456789abcdefABCDEF", p[i]) || !p[i])
-			return 0;
-	return 5;
-}
-
+/* With its quotes. */
 static bool string(struct walk *w, struct str *ret)
 {
 	const char *start;
+	struct str inside;
 
-	if (!at(w, '"'))
+	if (!json_scan_take(&w->in, '"'))
 		return false;
-	start = w->p - 1;
-	while (w->p < w->end && *w->p != '"') {
-		size_t n = *w->p == '\\' ? escape_len(w->p + 1, w->end) : 1;
-
-		if (n == 0 || (unsigned char)*w->p < 0x20)
-			return false;
-		w->p += *w->p == '\\' ? n + 1 : 1;
-	}
-	if (w->p == w->end)
+	start = w->in.p - 1;
+	if (!json_scan_string(&w->in, &inside))
 		return false;
-	w->p++;
-	*ret = str_from(start, (size_t)(w->p - start));
+	*ret = str_from(start, (size_t)(w->in.p - start));
 	return true;
 }
 
@@ -121,11 +87,11 @@ static void put_number(struct walk *w, struct str s)
 
 static bool scalar(struct walk *w)
 {
-	struct str s = {w->p, 0};
+	struct str s = {w->in.p, 0};
 
-	while (w->p < w->end && (ascii_alpha(*w->p) || ascii_digit(*w->p) || strchr("+-.", *w->p)) && *w->p)
-		w->p++;
-	s.n = (size_t)(w->p - s.p);
+	while (w->in.p < w->in.end && (ascii_alpha(*w->in.p) || ascii_digit(*w->in.p) || strchr("+-.", *w->in.p)) && *w->in.p)
+		w->in.p++;
+	s.n = (size_t)(w->in.p - s.p);
 	if (json_is_number(s)) {
 		put_number(w, s);
 		return true;
@@ -147,15 +113,15 @@ static bool array(struct walk *w)
 	bool any = false;
 
 	put(w, S("["));
-	while (!at(w, ']')) {
+	while (!json_scan_take(&w->in, ']')) {
 		if (any)
 			put(w, S(","));
 		line(w, w->depth);
 		if (!value(w))
 			return false;
 		any = true;
-		if (!at(w, ',')) {
-			if (!at(w, ']'))
+		if (!json_scan_take(&w->in, ',')) {
+			if (!json_scan_take(&w->in, ']'))
 				return false;
 			break;
 		}
@@ -186,17 +152,17 @@ static bool members(struct walk *w, struct buf *ret)
 	struct member m;
 
 	w->out = NULL;
-	while (!at(w, '}')) {
-		if (!string(w, &m.key) || !at(w, ':'))
+	while (!json_scan_take(&w->in, '}')) {
+		if (!string(w, &m.key) || !json_scan_take(&w->in, ':'))
 			return false;
-		space(w);
-		m.value.p = w->p;
+		json_scan_space(&w->in);
+		m.value.p = w->in.p;
 		if (!value(w))
 			return false;
-		m.value.n = (size_t)(w->p - m.value.p);
+		m.value.n = (size_t)(w->in.p - m.value.p);
 		buf_add(ret, str_from((const char *)&m, sizeof(m)));
-		if (!at(w, ',')) {
-			if (!at(w, '}'))
+		if (!json_scan_take(&w->in, ',')) {
+			if (!json_scan_take(&w->in, '}'))
 				return false;
 			break;
 		}
@@ -208,7 +174,7 @@ static bool members(struct walk *w, struct buf *ret)
 static bool put_members(struct walk *w, const struct member *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct walk inner = {w->out, v[i].value.p, v[i].value.p + v[i].value.n, w->style, w->depth};
+		struct walk inner = {w->out, json_scan(v[i].value), w->style, w->depth};
 
 		if (i)
 			put(w, S(","));
@@ -248,8 +214,8 @@ static bool object(struct walk *w)
 	if (w->out && w->style == JSON_PRETTY)
 		return sorted_object(w);
 	put(w, S("{"));
-	while (!at(w, '}')) {
-		if (!string(w, &key) || !at(w, ':'))
+	while (!json_scan_take(&w->in, '}')) {
+		if (!string(w, &key) || !json_scan_take(&w->in, ':'))
 			return false;
 		if (any)
 			put(w, S(","));
@@ -258,8 +224,8 @@ static bool object(struct walk *w)
 		if (!value(w))
 			return false;
 		any = true;
-		if (!at(w, ',')) {
-			if (!at(w, '}'))
+		if (!json_scan_take(&w->in, ',')) {
+			if (!json_scan_take(&w->in, '}'))
 				return false;
 			break;
 		}
@@ -272,7 +238,7 @@ static bool bracketed(struct walk *w, bool (*inside)(struct walk *))
 {
 	bool ok;
 
-	w->p++;
+	w->in.p++;
 	if (w->depth == DEPTH_MAX)
 		return false;
 	w->depth++;
@@ -285,16 +251,16 @@ static bool value(struct walk *w)
 {
 	struct str s;
 
-	space(w);
-	if (w->p == w->end)
+	json_scan_space(&w->in);
+	if (w->in.p == w->in.end)
 		return false;
-	if (*w->p == '{')
+	if (*w->in.p == '{')
 		return bracketed(w, object);
-	if (*w->p == '[')
+	if (*w->in.p == '[')
 		return bracketed(w, array);
-	if (ascii_alpha(*w->p) && w->p + 1 < w->end && w->p[1] == '"')
-		w->p++;
-	if (*w->p != '"')
+	if (ascii_alpha(*w->in.p) && w->in.p + 1 < w->in.end && w->in.p[1] == '"')
+		w->in.p++;
+	if (*w->in.p != '"')
 		return scalar(w);
 	if (!string(w, &s))
 		return false;
@@ -304,12 +270,12 @@ static bool value(struct walk *w)
 
 void put_json(struct buf *b, struct str json, enum json_style style)
 {
-	struct walk w = {b, json.p, json.p + json.n, style, 0};
+	struct walk w = {b, json_scan(json), style, 0};
 	size_t from = b->n;
 
 	if (value(&w)) {
-		space(&w);
-		if (w.p == w.end)
+		json_scan_space(&w.in);
+		if (w.in.p == w.in.end)
 			return;
 	}
 	b->n = from;
