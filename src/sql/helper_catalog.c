@@ -47,12 +47,38 @@
 #define STRICT(call, args) "CASE WHEN SF_ANY_NULL(" args ") THEN NULL ELSE system.main." call "(" args ") END"
 #define STRICT_GREATEST(args) STRICT("greatest", args)
 #define STRICT_LEAST(args) STRICT("least", args)
-#define STRICT_CONCAT(args) STRICT("concat", args)
-#define STRICT_CONCAT_WS(args) STRICT("concat_ws", "s, " args)
-#define WITH_SEPARATOR(args) "(s, " args ") AS " STRICT_CONCAT_WS(args)
+/* a1 || a2 … */
+#define JOINED2 "a1 || a2"
+#define JOINED3 JOINED2 " || a3"
+#define JOINED4 JOINED3 " || a4"
+#define JOINED5 JOINED4 " || a5"
+#define JOINED6 JOINED5 " || a6"
+#define JOINED7 JOINED6 " || a7"
+#define JOINED8 JOINED7 " || a8"
+#define JOINED9 JOINED8 " || a9"
+#define JOINED10 JOINED9 " || a10"
+#define JOINED11 JOINED10 " || a11"
+#define JOINED12 JOINED11 " || a12"
+#define JOIN(args, joined) ", (" args ") AS SF_JOINED(" joined ")"
+#define EACH_JOINED \
+	"(a1) AS " STRICT("concat", "a1") JOIN(A2, JOINED2) JOIN(A3, JOINED3) JOIN(A4, JOINED4) JOIN(A5, JOINED5) JOIN(A6, JOINED6) \
+	JOIN(A7, JOINED7) JOIN(A8, JOINED8) JOIN(A9, JOINED9) JOIN(A10, JOINED10) JOIN(A11, JOINED11) JOIN(A12, JOINED12)
+/* As texts. */
+#define T1 "a1::VARCHAR"
+#define T2 T1 ", a2::VARCHAR"
+#define T3 T2 ", a3::VARCHAR"
+#define T4 T3 ", a4::VARCHAR"
+#define T5 T4 ", a5::VARCHAR"
+#define T6 T5 ", a6::VARCHAR"
+#define T7 T6 ", a7::VARCHAR"
+#define T8 T7 ", a8::VARCHAR"
+#define T9 T8 ", a9::VARCHAR"
+#define T10 T9 ", a10::VARCHAR"
+#define WITH_SEPARATOR(args, texts) "(s, " args ") AS SF_CONCAT_WS(s::VARCHAR, " texts ")"
 #define EACH_ARITY_WITH_SEPARATOR \
-	WITH_SEPARATOR(A1) ", " WITH_SEPARATOR(A2) ", " WITH_SEPARATOR(A3) ", " WITH_SEPARATOR(A4) ", " WITH_SEPARATOR(A5) ", " \
-	WITH_SEPARATOR(A6) ", " WITH_SEPARATOR(A7) ", " WITH_SEPARATOR(A8) ", " WITH_SEPARATOR(A9) ", " WITH_SEPARATOR(A10)
+	WITH_SEPARATOR(A1, T1) ", " WITH_SEPARATOR(A2, T2) ", " WITH_SEPARATOR(A3, T3) ", " WITH_SEPARATOR(A4, T4) ", " \
+	WITH_SEPARATOR(A5, T5) ", " WITH_SEPARATOR(A6, T6) ", " WITH_SEPARATOR(A7, T7) ", " WITH_SEPARATOR(A8, T8) ", " \
+	WITH_SEPARATOR(A9, T9) ", " WITH_SEPARATOR(A10, T10)
 
 #define WHEN(s, r) " WHEN a1 IS NOT DISTINCT FROM " s " THEN " r
 #define DECODE1 "CASE" WHEN("a2", "a3")
@@ -69,27 +95,24 @@
 #define ANY_GREATEST(args) "system.main.greatest(" args ")"
 #define ANY_LEAST(args) "system.main.least(" args ")"
 
-/* One unit of the last digit that round(a, n) keeps, in its type. */
-#define STEP "cast_to_type(power(10::DOUBLE, -(n::INTEGER)), system.main.round(a, n::INTEGER))"
-#define CHARINDEX \
-	"CASE WHEN strpos(SF_SUBSTR(s::VARCHAR, p::BIGINT), n::VARCHAR) = 0 THEN 0 " \
-	"ELSE strpos(SF_SUBSTR(s::VARCHAR, p::BIGINT), n::VARCHAR) + system.main.greatest(p::BIGINT, 1) - 1 END"
-/* No text is longer there. */
-#define LIMITED(bytes, text) \
-	"WHEN " bytes " > 134217728 THEN error('SF 100078/22000 String is too long and would be truncated') ELSE " text " END"
-#define PAD(f, with) \
-	"CASE WHEN n::BIGINT <= 0 THEN '' WHEN " with " = '' THEN SF_SUBSTR(s::VARCHAR, 1, n::BIGINT) " \
-	LIMITED("n::BIGINT", "system.main." f "(s::VARCHAR, n::INTEGER, " with ")")
-#define REPEATED(s) \
-	"CASE WHEN n::BIGINT <= 0 THEN '' " LIMITED("SF_OCTETS(" s ")::HUGEINT * n::BIGINT", "system.main.repeat(" s ", n::BIGINT)")
+/* Binds v once for what is written with it several times; the rest of `body` may not hold subqueries. */
+#define ONCE(v, body) "list_transform([" v "], lambda q: " body ")[1]"
 
+/* One unit of the last digit that round(q, n) keeps, in its type. */
+#define STEP "cast_to_type(power(10::DOUBLE, -(n::INTEGER)), system.main.round(q, n::INTEGER))"
+#define STEPPED(passed, by) \
+	ONCE("a", "CASE WHEN system.main.round(q, n::INTEGER) " passed " q THEN " \
+	     "cast_to_type(system.main.round(q, n::INTEGER) " by " " STEP ", system.main.round(q, n::INTEGER)) " \
+	     "ELSE system.main.round(q, n::INTEGER) END")
 /* s, p: text and pattern; a: where to begin; k: which match; o: parameters, of which e and c are not RE2's; g: group. Parameters
  * go into the pattern: DuckDB's own must be constants, which those of macros are not. */
 #define PATTERN "p::VARCHAR"
 #define FLAGGED "CASE WHEN system.main.translate(o, 'ce', '') = '' THEN p::VARCHAR " \
 	"ELSE concat('(?', system.main.translate(o, 'ce', ''), ')', p::VARCHAR) END"
 #define FROM_A "SF_SUBSTR(s::VARCHAR, (a)::BIGINT)"
-#define BEFORE_A "SF_SUBSTR(s::VARCHAR, 1, (a)::BIGINT - 1)"
+/* q: the text, bound once. */
+#define FROM_Q "SF_SUBSTR(q, (a)::BIGINT)"
+#define BEFORE_Q "SF_SUBSTR(q, 1, (a)::BIGINT - 1)"
 #define GROUP_OF_FLAGS "CASE WHEN system.main.contains(o, 'e') THEN 1 ELSE 0 END"
 #define ALL(s, g, p) "regexp_extract_all(" s ", " p ", " g ")"
 #define COUNT(s, p) "system.main.len(" ALL(s, "0", p) ")"
@@ -100,16 +123,17 @@
 	"'string_agg', '')), 0)"
 #define OFFSET_OF(s, k, p) LENGTHS("string_split_regex(" s ", " p ")", k) " + " LENGTHS(ALL(s, "0", p), "(" k ") - 1")
 #define FOUND_IN(s, a, k, e, p) \
-	"CASE WHEN s IS NULL OR p IS NULL THEN NULL WHEN " COUNT(s, p) " < (" k ") THEN 0 " \
+	"CASE WHEN q IS NULL OR p IS NULL THEN NULL WHEN " COUNT(s, p) " < (" k ") THEN 0 " \
 	"ELSE (" a ")::BIGINT + " OFFSET_OF(s, k, p) " + CASE WHEN (" e ") = 1 THEN " \
 	"system.main.length(" NTH(s, "0", k, p) ") ELSE 0 END END"
-#define FOUND_AT(a, k, e, p) FOUND_IN("SF_SUBSTR(s::VARCHAR, (" a ")::BIGINT)", a, k, e, p)
-#define REPLACED(p) \
-	"CASE WHEN k = 0 THEN " BEFORE_A " || system.main.regexp_replace(" FROM_A ", " p ", r::VARCHAR, 'g') " \
-	"WHEN " COUNT(FROM_A, p) " < k THEN s::VARCHAR ELSE " BEFORE_A " || " \
-	"system.main.left(" FROM_A ", " OFFSET_OF(FROM_A, "k", p) ") || " \
-	"system.main.regexp_replace(" NTH(FROM_A, "0", "k", p) ", " p ", r::VARCHAR) || " \
-	"system.main.substr(" FROM_A ", 1 + " OFFSET_OF(FROM_A, "k", p) " + system.main.length(" NTH(FROM_A, "0", "k", p) ")) END"
+#define FOUND_AT(a, k, e, p) ONCE("s::VARCHAR", FOUND_IN("SF_SUBSTR(q, (" a ")::BIGINT)", a, k, e, p))
+#define REPLACED(p) ONCE("s::VARCHAR", REPLACED_IN_Q(p))
+#define REPLACED_IN_Q(p) \
+	"CASE WHEN k = 0 THEN " BEFORE_Q " || system.main.regexp_replace(" FROM_Q ", " p ", r::VARCHAR, 'g') " \
+	"WHEN " COUNT(FROM_Q, p) " < k THEN q ELSE " BEFORE_Q " || " \
+	"system.main.left(" FROM_Q ", " OFFSET_OF(FROM_Q, "k", p) ") || " \
+	"system.main.regexp_replace(" NTH(FROM_Q, "0", "k", p) ", " p ", r::VARCHAR) || " \
+	"system.main.substr(" FROM_Q ", 1 + " OFFSET_OF(FROM_Q, "k", p) " + system.main.length(" NTH(FROM_Q, "0", "k", p) ")) END"
 
 /* --- dates: SF_DAY(x)::TIMESTAMP is what a clock shows then --- */
 #define ADDS(unit, n, interval, type, moment, keeps) \
@@ -130,8 +154,12 @@
 /* TIMESTAMP_TZ of a wall clock's time w in the zone z. */
 #define IN_ZONE(w, z) \
 	"SF_TZ(timezone('UTC', timezone(" z ", " w ")), date_diff('minute', timezone('UTC', timezone(" z ", " w ")), " w "))"
-#define IS_MONTH_END(d) "SF_DAY(" d ")::DATE = system.main.last_day(SF_DAY(" d ")::DATE)"
-#define MONTHS "date_diff('month', SF_DAY(b)::TIMESTAMP, SF_DAY(a)::TIMESTAMP)"
+#define IS_MONTH_END(d) d "::DATE = system.main.last_day(" d "::DATE)"
+#define MONTHS "date_diff('month', q.b, q.a)"
+#define MONTHS_BETWEEN \
+	"(CASE WHEN day(q.a) = day(q.b) OR (" IS_MONTH_END("q.a") " AND " IS_MONTH_END("q.b") ") THEN " MONTHS "::DECIMAL(38,6) " \
+	"ELSE (" MONTHS " + (epoch(q.a - date_trunc('month', q.a)) - epoch(q.b - date_trunc('month', q.b))) " \
+	"* (1::DOUBLE / 2678400::DOUBLE))::DECIMAL(38,6) END)"
 #define FROM_YMD "(make_date(y::BIGINT, 1, 1) + to_months(m::INTEGER - 1))::DATE + (d::INTEGER - 1)"
 #define HMS(n) "to_hours(h::BIGINT) + to_minutes(i::BIGINT) + to_seconds(s::BIGINT) + to_microseconds((" n ")::BIGINT // 1000)"
 #define FROM_HMS(n) "TIME '00:00:00' + (" HMS(n) ")"
@@ -139,21 +167,20 @@
 	"(a, b) AS " before "(SF_DAY(a)::DATE::TIMESTAMP + (SF_DAY(b)::TIMESTAMP - TIMESTAMP '1970-01-01'))" behind ", " \
 	"(y, m, d, h, i, s) AS " before "((" FROM_YMD ")::TIMESTAMP + " HMS("0") ")" behind ", " \
 	"(y, m, d, h, i, s, n) AS " before "((" FROM_YMD ")::TIMESTAMP + " HMS("n") ")" behind
-#define TO_DATE(t) "(x) AS coalesce(SF_LTZ(x)::DATE, SF_" t "TO_DATE(x)), (x, f) AS SF_" t "TO_DATE(x, f)"
-#define TO_TIME(t) "(x) AS coalesce(SF_LTZ(x)::TIMESTAMP::TIME, SF_" t "TO_TIME(x)), (x, f) AS SF_" t "TO_TIME(x, f)"
-#define TO_NTZ(t) "(x) AS coalesce(SF_LTZ(x)::TIMESTAMP, SF_" t "TO_NTZ(x)), (x, f) AS SF_" t "TO_NTZ(x, f)"
+/* What they make of a TIMESTAMPTZ, or of a text's offset, is the session's business: hence the casts. */
+#define TO_DATE(t) "(x) AS SF_" t "TO_DATE(x)::DATE, (x, f) AS SF_" t "TO_DATE(x, f)"
+#define TO_TIME(t) "(x) AS SF_" t "TO_TIME(x)::TIMESTAMP::TIME, (x, f) AS SF_" t "TO_TIME(x, f)::TIME"
+#define TO_NTZ(t) "(x) AS SF_" t "TO_NTZ(x)::TIMESTAMP, (x, f) AS SF_" t "TO_NTZ(x, f)"
 /* A text keeps the offset that it has; what has none is in the session's time zone. */
 #define TO_TZ(t) \
-	"(x) AS coalesce(SF_TZ(x), SF_TZ(SF_" t "TO_UTC(x), SF_" t "OFFSET_IN(x)), " AS_TZ(LTZ(t)) "), " \
-	"(x, f) AS coalesce(SF_TZ(SF_" t "TO_UTC(x, f), SF_" t "OFFSET_IN(x, f)), " AS_TZ(LTZ_BY(t)) ")"
+	"(x) AS " ONCE("x", "coalesce(SF_TZ(q), SF_TZ(SF_" t "TO_UTC(q), SF_" t "OFFSET_IN(q)), " AS_TZ(LTZ(t, "q")) ")") ", " \
+	"(x, f) AS " ONCE("x", "coalesce(SF_TZ(SF_" t "TO_UTC(q, f), SF_" t "OFFSET_IN(q, f)), " AS_TZ(LTZ_BY(t, "q")) ")")
 #define AS_TZ(l) "SF_TZ(timezone('UTC', " l "), date_part('timezone', " l ")::BIGINT // 60)"
-#define LTZ(t) "coalesce(SF_LTZ(x), timezone('UTC', SF_" t "TO_UTC(x)), SF_" t "TO_NTZ(x)::TIMESTAMPTZ)"
-#define LTZ_BY(t) "coalesce(timezone('UTC', SF_" t "TO_UTC(x, f)), SF_" t "TO_NTZ(x, f)::TIMESTAMPTZ)"
-#define TO_LTZ(t) "(x) AS " LTZ(t) ", (x, f) AS " LTZ_BY(t)
-/* Of LTZ and TZ; else NULL. */
-#define LTZ_FORMATTED(a, f) "SF_FORMAT(coalesce(SF_LTZ(" a ")::TIMESTAMP, SF_WALL(" a ")), " f ", " OFFSET_MINUTES(a) ")"
-#define AS_TEXT(a) "coalesce(" LTZ_FORMATTED(a, "'YYYY-MM-DD HH24:MI:SS.FF3 TZHTZM'") ", SF_TEXT(" a "))"
-#define AS_FORMATTED(a, f) "coalesce(" LTZ_FORMATTED(a, f) ", SF_TEXT(" a ", " f "))"
+#define LTZ(t, x) "coalesce(timezone('UTC', SF_" t "TO_UTC(" x ")), SF_" t "TO_NTZ(" x ")::TIMESTAMPTZ)"
+#define LTZ_BY(t, x) "coalesce(timezone('UTC', SF_" t "TO_UTC(" x ", f)), SF_" t "TO_NTZ(" x ", f)::TIMESTAMPTZ)"
+#define TO_LTZ(t) "(x) AS " LTZ(t, "x") ", (x, f) AS " LTZ_BY(t, "x")
+#define AS_TEXT(a) "SF_SHOW(" a ", SF_LTZ(" a ")::VARCHAR)"
+#define AS_FORMATTED(a, f) "SF_SHOW(" a ", " f ", SF_LTZ(" a ")::VARCHAR)"
 
 static const char *const statements[] = {
 #include "sql/helper_values.def"

@@ -231,6 +231,14 @@ static void same_text(struct sf_row *r)
 	sf_put_text(r, sf_text(r, 0));
 }
 
+/* A VARIANT as it is stored: the cast that is written around reads it. */
+void sf_same_variant(struct sf_row *r)
+{
+	duckdb_string_t *s = &((duckdb_string_t *)(uintptr_t)r->args[0].at)[r->row];
+
+	sf_put_text(r, str_from(duckdb_string_t_data(s), duckdb_string_t_length(*s)));
+}
+
 static void no_value(struct sf_row *r)
 {
 	sf_put_null(r);
@@ -354,10 +362,75 @@ void sf_moment_text(struct sf_row *r)
 	if (!compiled(r, text.n == 0 || str_ieq(text, S("auto")) ? own_form(r->args[0].type) : text))
 		return;
 	civil(r, &t);
-	if (r->nargs > 2)
-		t.offset_minutes = (int)sf_int(r, 2);
 	format_write(&r->format, &t, SCALE, &r->text);
 	sf_put_text(r, buf_str(&r->text));
+}
+
+/* The last argument is a TIMESTAMPTZ as the session's time zone writes it, or NULL; the one before it is the format, if any. */
+static void shown_by(struct sf_row *r, sf_fn *fn)
+{
+	if (sf_is_null(r, 0) || (r->nargs == 3 && sf_is_null(r, 1))) {
+		sf_put_null(r);
+		return;
+	}
+	r->nargs--;
+	fn(r);
+	r->nargs++;
+}
+
+void sf_shown_moment(struct sf_row *r)
+{
+	shown_by(r, sf_moment_text);
+}
+
+void sf_shown(struct sf_row *r)
+{
+	shown_by(r, r->nargs == 3 ? sf_formatted_text : sf_any_text);
+}
+
+static void zoned_text(struct sf_row *r, const struct format_time *t)
+{
+	struct str text = r->nargs > 1 ? sf_text(r, 1) : (struct str){NULL, 0};
+
+	if (!compiled(r, text.n == 0 || str_ieq(text, S("auto")) ? S("YYYY-MM-DD HH24:MI:SS.FF3 TZHTZM") : text))
+		return;
+	format_write(&r->format, t, SCALE, &r->text);
+	sf_put_text(r, buf_str(&r->text));
+}
+
+static void tz_text(struct sf_row *r)
+{
+	struct zoned z = tz_at(r, 0);
+	int64_t wall = tz_clock(r);
+	struct format_time t = {.days = floor_by(wall, MICROS_OF_DAY), .offset_minutes = z.zone};
+
+	t.nanos = (wall - t.days * MICROS_OF_DAY) * 1000 + z.nanos;
+	zoned_text(r, &t);
+}
+
+void sf_shown_zoned(struct sf_row *r)
+{
+	shown_by(r, tz_text);
+}
+
+/* An instant: what a clock showed and the offset are in its text. */
+void sf_shown_instant(struct sf_row *r)
+{
+	idx_t last = r->nargs - 1;
+	struct format_time t;
+	unsigned has;
+
+	if (sf_is_null(r, 0) || sf_is_null(r, last) || (last == 2 && sf_is_null(r, 1))) {
+		sf_put_null(r);
+		return;
+	}
+	if (!format_read_auto(sf_text(r, last), &t, &has)) { /* infinity */
+		sf_put_text(r, sf_text(r, last));
+		return;
+	}
+	r->nargs--;
+	zoned_text(r, &t);
+	r->nargs++;
 }
 
 /* 0 = Sunday, by the first two letters of its name. */
@@ -378,24 +451,30 @@ static void weekday(struct sf_row *r)
 #define TEXTS(name, fn, result, flags) {name, "V>" result, fn, flags}, {name, "VV>" result, fn, flags}
 #define TO_DATE(name, flags) \
 	TEXTS(name, to_date, "d", flags), {name, "d>d", to_date, flags}, {name, "s>d", to_date, flags}, \
-		{name, "z>d", no_value, SF_NULLS_MADE}, {name, "T>d", tz_days, flags}, {name, "I>d", no_moment, flags}
+		{name, "z>z", same_int, flags}, {name, "T>d", tz_days, flags}, {name, "I>d", no_moment, flags}
 #define TO_TIME(name, flags) \
-	TEXTS(name, to_time, "t", flags), {name, "t>t", to_time, flags}, {name, "s>t", to_time, flags}, \
-		{name, "z>t", no_value, SF_NULLS_MADE}, {name, "T>t", tz_time, flags}, {name, "I>t", no_moment, flags}
+	TEXTS(name, to_time, "s", flags), {name, "t>s", to_time, flags}, {name, "s>s", to_time, flags}, \
+		{name, "z>z", same_int, flags}, {name, "T>s", tz_time, flags}, {name, "I>s", no_moment, flags}
 #define TO_STAMP(name, fn, tz, flags) \
 	TEXTS(name, fn, "s", flags), {name, "d>s", fn, flags}, {name, "t>s", fn, flags}, {name, "s>s", fn, flags}, \
 		{name, "T>s", tz, flags}, \
 		{name, "A>s", fn, flags}, {name, "AI>s", fn, flags}
 
+/* To be cast to the type that their name says: a TIMESTAMPTZ is none of a C function's, which knows no session. */
 static const struct sf_function functions[] = {
 	TO_DATE("SF_TO_DATE", 0),
 	TO_DATE("SF_TRY_TO_DATE", SF_TRY),
 	TO_TIME("SF_TO_TIME", 0),
 	TO_TIME("SF_TRY_TO_TIME", SF_TRY),
-	TO_STAMP("SF_TO_NTZ", to_ntz, tz_wall, 0),
-	TO_STAMP("SF_TRY_TO_NTZ", to_ntz, tz_wall, SF_TRY),
+	TO_STAMP("SF_TO_NTZ", to_ntz, tz_wall, 0), {"SF_TO_NTZ", "z>z", same_int, 0},
+	TO_STAMP("SF_TRY_TO_NTZ", to_ntz, tz_wall, SF_TRY), {"SF_TRY_TO_NTZ", "z>z", same_int, 0},
 	TO_STAMP("SF_TO_UTC", to_utc, tz_instant, SF_NULLS_MADE),
 	TO_STAMP("SF_TRY_TO_UTC", to_utc, tz_instant, SF_TRY),
+	/* the same of casts: a VARIANT has its own */
+	TO_DATE("SF_FOR_DATE", 0), {"SF_FOR_DATE", "v>v", sf_same_variant, 0},
+	TO_DATE("SF_TRY_FOR_DATE", SF_TRY), {"SF_TRY_FOR_DATE", "v>v", sf_same_variant, 0},
+	TO_STAMP("SF_FOR_NTZ", to_ntz, tz_wall, 0), {"SF_FOR_NTZ", "z>z", same_int, 0}, {"SF_FOR_NTZ", "v>v", sf_same_variant, 0},
+	TO_STAMP("SF_TRY_FOR_NTZ", to_ntz, tz_wall, SF_TRY), {"SF_TRY_FOR_NTZ", "z>z", same_int, 0}, {"SF_TRY_FOR_NTZ", "v>v", sf_same_variant, 0},
 	TEXTS("SF_OFFSET_IN", offset_in, "I", SF_NULLS_MADE),
 	{"SF_OFFSET_IN", "A>I", no_value, SF_NULLS_MADE},
 	TEXTS("SF_TRY_OFFSET_IN", offset_in, "I", SF_TRY),
@@ -458,7 +537,6 @@ static const struct sf_function functions[] = {
 	{"SF_ZONE", "A>I", no_value, SF_NULLS_MADE},
 	{"SF_WEEKDAY", "V>I", weekday, 0},
 	{"SF_LTZ", "A>z", no_value, SF_NULLS_MADE},
-	{"SF_FORMAT", "sVI>V", sf_moment_text, 0}, /* with minutes of its offset */
 };
 
 bool sf_dates_register(duckdb_connection con)

@@ -17,7 +17,7 @@ enum {
 	SF_TRY = 2,      /* an error makes NULL */
 	SF_VOLATILE = 4,
 	SF_NULLS_MADE = 8, /* it may make NULL of what is none */
-	SF_ARGS = 8,     /* that a function can look at */
+	SF_ARGS = 12,    /* that a function can look at */
 	SF_TEXT_MAX = 64 * 1024 * 1024, /* bytes of one result */
 };
 struct sf_arg {
@@ -95,6 +95,15 @@ enum { SF_SCALE_LETTER = 'A', SF_DIGITS_MAX = 38, SF_TEXT_SCALE = 5 /* of a text
 
 /* --- dates.c: a DATE, TIME or TIMESTAMP as text, with a format or in its own form --- */
 void sf_moment_text(struct sf_row *r);
+/* SF_SHOW(value[, format], instant): any type as TO_VARCHAR tells it; instant: of a TIMESTAMPTZ the session's text of it. */
+void sf_shown(struct sf_row *r);
+void sf_shown_moment(struct sf_row *r);
+void sf_shown_zoned(struct sf_row *r);
+void sf_shown_instant(struct sf_row *r);
+void sf_same_variant(struct sf_row *r);
+/* text.c */
+void sf_any_text(struct sf_row *r);
+void sf_formatted_text(struct sf_row *r); /* (value, format): a number, or bytes */
 
 /* --- the tables; all of them, before the helper catalog is filled: --- */
 bool sf_functions_register(struct call *c, duckdb_connection con) NODISCARD;

@@ -353,6 +353,11 @@ static const struct sf_function functions[] = {
 	{"SF_TRY_TO_DOUBLE", "VV>D", to_double, SF_TRY},
 	{"SF_TO_BOOLEAN", "A>B", to_boolean, 0},
 	{"SF_TRY_TO_BOOLEAN", "A>B", to_boolean, SF_TRY},
+	/* of casts: a VARIANT has its own, which is written around */
+	{"SF_FOR_BOOLEAN", "A>B", to_boolean, 0},
+	{"SF_FOR_BOOLEAN", "v>v", sf_same_variant, 0},
+	{"SF_TRY_FOR_BOOLEAN", "A>B", to_boolean, SF_TRY},
+	{"SF_TRY_FOR_BOOLEAN", "v>v", sf_same_variant, 0},
 };
 
 bool sf_numbers_register(duckdb_connection con)

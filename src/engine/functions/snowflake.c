@@ -339,7 +339,7 @@ bool sf_register(duckdb_connection con, const struct sf_function *v, size_t n)
 
 bool sf_functions_register(struct call *c, duckdb_connection con)
 {
-	return (sf_values_register(con) && sf_numbers_register(con) && sf_quotients_register(con) && sf_texts_register(con) && sf_dates_register(con) &&
-		sf_bytes_register(con)) ||
+	return (sf_values_register(con) && sf_numbers_register(con) && sf_quotients_register(con) && sf_texts_register(con) &&
+		sf_dates_register(con) && sf_bytes_register(con)) ||
 	       fail(c, ERR_INTERNAL, "Snowflake's functions could not be registered");
 }

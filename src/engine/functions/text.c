@@ -33,7 +33,7 @@ static void put_upper_hex(struct buf *b, struct str bytes)
 		b->p[i] = ascii_upper(b->p[i]);
 }
 
-static void any_text(struct sf_row *r)
+void sf_any_text(struct sf_row *r)
 {
 	__int128 v;
 	int scale;
@@ -362,6 +362,25 @@ static void formatted_number(struct sf_row *r)
 	sf_put_text(r, buf_str(&r->text));
 }
 
+void sf_formatted_text(struct sf_row *r)
+{
+	if (r->args[0].type == DUCKDB_TYPE_BLOB)
+		formatted_bytes(r);
+	else
+		formatted_number(r);
+}
+
+/* (value, text): for a cast. The text of the cast, but of times and bytes their own. */
+static void cast_text(struct sf_row *r)
+{
+	sf_put_text(r, sf_text(r, 1));
+}
+
+#define SHOWN(name, args) \
+	{name, "A" args ">V", sf_shown, SF_NULLS}, {name, "d" args ">V", sf_shown_moment, SF_NULLS}, \
+		{name, "t" args ">V", sf_shown_moment, SF_NULLS}, {name, "s" args ">V", sf_shown_moment, SF_NULLS}, \
+		{name, "z" args ">V", sf_shown_instant, SF_NULLS}, {name, "T" args ">V", sf_shown_zoned, SF_NULLS}
+
 /* --- SYSTEM$TYPEOF: a type and how it is stored there --- */
 static const struct {
 	const char *type, *storage;
@@ -400,7 +419,14 @@ static void stored_type(struct sf_row *r)
 
 static const struct sf_function functions[] = {
 	{"SF_STORED_TYPE", "V>V", stored_type, 0},
-	{"SF_TEXT", "A>V", any_text, 0},
+	SHOWN("SF_SHOW", "V"),
+	SHOWN("SF_SHOW", "VV"),
+	{"SF_CAST_SHOW", "AV>V", cast_text, 0},
+	{"SF_CAST_SHOW", "tV>V", sf_shown_moment, 0},
+	{"SF_CAST_SHOW", "sV>V", sf_shown_moment, 0},
+	{"SF_CAST_SHOW", "zV>V", sf_shown_instant, 0},
+	{"SF_CAST_SHOW", "XV>V", sf_shown, 0},
+	{"SF_TEXT", "A>V", sf_any_text, 0},
 	{"SF_TEXT", "d>V", sf_moment_text, 0},
 	{"SF_TEXT", "t>V", sf_moment_text, 0},
 	{"SF_TEXT", "s>V", sf_moment_text, 0},

@@ -237,6 +237,160 @@ static void reverse(struct sf_row *r)
 	sf_put_text(r, str_from(to, to ? s.n : 0));
 }
 
+/* --- pieces put together --- */
+enum { WIDE_MAX = 128 * 1024 * 1024 /* bytes: no text is longer there */ };
+
+static void put_wide(struct sf_row *r)
+{
+	if (buf_ok(&r->text))
+		sf_put_text(r, buf_str(&r->text));
+}
+
+static void repeated(struct sf_row *r, struct str s, int64_t times)
+{
+	r->text.limit = WIDE_MAX;
+	if (times > 0 && s.n > 0 && (uint64_t)times > WIDE_MAX / s.n) {
+		sf_fails(r, "100078/22000", "String is too long and would be truncated");
+		return;
+	}
+	for (; times > 0 && s.n > 0; times--)
+		buf_add(&r->text, s);
+	put_wide(r);
+}
+
+static void repeat(struct sf_row *r)
+{
+	repeated(r, sf_text(r, 0), sf_int(r, 1));
+}
+
+static void space(struct sf_row *r)
+{
+	repeated(r, S(" "), sf_int(r, 0));
+}
+
+/* The characters of `with`, over and over, until there are n. */
+static void put_filling(struct buf *to, struct str with, int64_t n)
+{
+	int64_t size = count_chars(with, false);
+
+	for (; n >= size && buf_ok(to); n -= size)
+		buf_add(to, with);
+	buf_add(to, str_head(with, at_char(with, n, false)));
+}
+
+/* (text, characters, with) */
+static void pad(struct sf_row *r, bool left)
+{
+	struct str s = sf_text(r, 0), with = sf_text(r, 2);
+	int64_t n = sf_int(r, 1), has = count_chars(s, false);
+
+	if (n <= has || with.n == 0) {
+		sf_put_text(r, n > 0 ? str_head(s, at_char(s, n, false)) : S(""));
+		return;
+	}
+	if (n > WIDE_MAX) {
+		sf_fails(r, "100078/22000", "String is too long and would be truncated");
+		return;
+	}
+	r->text.limit = WIDE_MAX;
+	if (left)
+		put_filling(&r->text, with, n - has);
+	buf_add(&r->text, s);
+	if (!left)
+		put_filling(&r->text, with, n - has);
+	put_wide(r);
+}
+
+static void pad_left(struct sf_row *r)
+{
+	pad(r, true);
+}
+
+static void pad_right(struct sf_row *r)
+{
+	pad(r, false);
+}
+
+static void right(struct sf_row *r)
+{
+	struct str s = sf_text(r, 0);
+	int64_t n = sf_int(r, 1), has = count_chars(s, false);
+
+	if (n <= 0)
+		sf_put_text(r, S(""));
+	else
+		sf_put_text(r, n >= has ? s : str_tail(s, at_char(s, has - n, false)));
+}
+
+/* (text, position, characters, other): the other one instead of those */
+static void splice(struct sf_row *r)
+{
+	struct str s = sf_text(r, 0);
+	int64_t position = sf_int(r, 1), n = sf_int(r, 2);
+	size_t at;
+
+	if (position < 1 || n < 0) {
+		sf_fails(r, SF_BAD_VALUE, "Invalid position or length of INSERT");
+		return;
+	}
+	at = at_char(s, position - 1, false);
+	buf_add(&r->text, str_head(s, at));
+	buf_add(&r->text, sf_text(r, 3));
+	s = str_tail(s, at);
+	buf_add(&r->text, str_tail(s, at_char(s, n, false)));
+	put_wide(r);
+}
+
+/* (what, text, from): the position of its first character, from 1; 0: it is not there */
+static void charindex(struct sf_row *r)
+{
+	struct str what = sf_text(r, 0), s = sf_text(r, 1), rest;
+	int64_t from = sf_int(r, 2) > 1 ? sf_int(r, 2) : 1;
+	size_t at;
+
+	rest = str_tail(s, at_char(s, from - 1, false));
+	at = str_search(rest, what);
+	if (what.n == 0)
+		sf_put_int(r, from);
+	else
+		sf_put_int(r, at < rest.n ? from + count_chars(str_head(rest, at), false) : 0);
+}
+
+static void unicode(struct sf_row *r)
+{
+	struct str s = sf_text(r, 0);
+	size_t n = s.n ? char_size(s, 0) : 0;
+	uint32_t v = n ? (unsigned char)s.p[0] : 0;
+
+	if (n > 1)
+		v &= 0x7fu >> n;
+	for (size_t i = 1; i < n; i++)
+		v = v << 6 | ((unsigned char)s.p[i] & 0x3fu);
+	sf_put_int(r, v);
+}
+
+/* What was put together, with a type where all of it was NULL. */
+static void joined(struct sf_row *r)
+{
+	sf_put_text(r, sf_text(r, 0));
+}
+
+static void no_text(struct sf_row *r)
+{
+	sf_put_null(r);
+}
+
+/* (separator, texts) */
+static void concat_ws(struct sf_row *r)
+{
+	for (idx_t i = 1; i < r->nargs; i++) {
+		if (i > 1)
+			buf_add(&r->text, sf_text(r, 0));
+		buf_add(&r->text, sf_text(r, i));
+	}
+	put_wide(r);
+}
+
 /* --- likeness --- */
 static void soundex(struct sf_row *r)
 {
@@ -362,6 +516,18 @@ static const struct sf_function functions[] = {
 	{"SF_SUBSTR", "XII>X", substr, 0},
 	{"SF_REVERSE", "V>V", reverse, 0},
 	{"SF_REVERSE", "X>X", reverse, 0},
+	{"SF_REPEAT", "VI>V", repeat, 0},
+	{"SF_SPACE", "I>V", space, 0},
+	{"SF_LPAD", "VIV>V", pad_left, 0},
+	{"SF_RPAD", "VIV>V", pad_right, 0},
+	{"SF_RIGHT", "VI>V", right, 0},
+	{"SF_SPLICE", "VIIV>V", splice, 0},
+	{"SF_CHARINDEX", "VVI>I", charindex, 0},
+	{"SF_UNICODE", "V>I", unicode, 0},
+	{"SF_JOINED", "V>V", joined, 0},
+	{"SF_JOINED", "X>X", joined, 0},
+	{"SF_JOINED", "A>V", no_text, SF_NULLS},
+	{"SF_CONCAT_WS", "VV*>V", concat_ws, 0},
 	{"SF_SOUNDEX", "V>V", soundex, 0},
 	{"SF_LIKENESS", "VV>I", likeness, 0},
 };
