@@ -8,7 +8,6 @@ from mayfly import Client, unique, until
 from session import TOPIC, UNKNOWN, Session, listed, problem
 
 
-
 @pytest.fixture
 def tenant():
     return unique("shared")
@@ -91,7 +90,7 @@ def test_sessions_of_a_server_that_died_end_once(servers, tenant):
         os.kill(b.process.pid, signal.SIGCONT)
     for session in [*dead, away]:
         problem(seen.get(f"/v1/sessions/{session.id}"), 410, "session_expired")
-        told = terminal(c, tenant, session)
+        told = until(lambda s=session: terminal(c, tenant, s), "its terminal event")
         assert [(p["event"], p["details"]["reason"]) for p in told] == [("timed_out", "server_lost")], told
     problem(seen.get(f"/v1/sessions/{kept.id}"), 409, "wrong_server")
     until(lambda: seen.get(f"/v1/statements/{handle}").status in (404, 410), "the session's statements to go")
