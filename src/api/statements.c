@@ -274,6 +274,19 @@ static bool read_filter(struct call *c, const struct http_req *in, struct stmt_f
 	return true;
 }
 
+/* A list by a session that never was is 404; by one that ended it tells what is still there. */
+static bool session_known(struct call *c, struct api *a, struct str id)
+{
+	struct session *se;
+
+	if (api_find_session(c, a, id, &se))
+		return true;
+	if (c->err.kind == ERR_NO_SESSION)
+		return false;
+	call_forgive(c);
+	return true;
+}
+
 bool api_list(struct call *c, void *rooms, const struct http_req *in, struct http_res *out)
 {
 	struct api *a = rooms;
@@ -287,6 +300,8 @@ bool api_list(struct call *c, void *rooms, const struct http_req *in, struct htt
 	if (api_goes_to_pool(a, in, out))
 		return http_on_pool(out);
 	if (!read_filter(c, in, &f) || !statement_list(c, a->statements, &f, &items, &n, &next))
+		return false;
+	if (n == 0 && f.session_id.n && !session_known(c, a, f.session_id))
 		return false;
 	o = api_begin_list(out);
 	for (int i = 0; i < n; i++) {

@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from mayfly import ENDED, Client, in_parallel, unique, until, uuid_like
-from session import Stream
+from session import Session, Stream
 
 FIELDS = {"handle", "session_id", "tenant_id", "status", "sql", "created_at", "started_at", "completed_at", "expires_at",
           "progress", "row_count", "result_bytes", "partition_count", "sql_state", "error"}
@@ -318,7 +318,15 @@ def test_a_list_is_filtered_by_status_and_time(listed):
     assert set(handles[3:]) <= {i["handle"] for i in client.get(f"/v1/statements?since={middle}").json["items"]}
     assert handles[0] in {i["handle"] for i in client.get(f"/v1/statements?until={middle}").json["items"]}
     assert client.get("/v1/statements?until=2000-01-01T00:00:00Z").json == {"items": [], "next": None}
-    assert client.get(f"/v1/statements?session_id={uuid.uuid4()}").json["items"] == []
+
+
+def test_a_list_by_a_session_that_never_was_is_not_found(fresh):
+    problem(fresh.get(f"/v1/statements?session_id={uuid.uuid4()}"), 404, "not_found")
+    session = Session(fresh)
+    assert fresh.get(f"/v1/statements?session_id={session.id}").json["items"] == []
+    problem(Client(fresh.server, tenant=unique("tenant")).get(f"/v1/statements?session_id={session.id}"), 404, "not_found")
+    session.closed()
+    assert fresh.get(f"/v1/statements?session_id={session.id}").json["items"] == []
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=", "limit=-1", "status=FOO", "since=x",
