@@ -18,7 +18,7 @@
 
 /* A slow but living server is waited for STRETCH times longer, as long as bytes come or go. */
 /* After WRITES_AHEAD callers have written, what others send waits for the first answer, and goes in one. */
-enum { WRITES_AHEAD = 4, LADEN = 256 * 1024, GIVEN = 16 * 1024 };
+enum { WRITES_AHEAD = 2, LADEN = 256 * 1024, GIVEN = 16 * 1024 };
 enum { BACK_OFF_MIN_MS = 100, BACK_OFF_MAX_MS = 2000, PING_MS = 5000, STRETCH = 8, READS_A_TURN = 16, OUT_KEPT = 256 * 1024 };
 
 static int64_t now(const struct redis_conn *k)

@@ -48,7 +48,7 @@
  * args: now, handle, tenant, most of the tenant, of the session, RUNNING_MS, detached, owner, sql, created_at, status,
  * result_metadata, other fields…
  * What may be of another type is written before the statement: one that is left over of it is tidied away. */
-static const char add[] = KEEP
+static const char add[] =
 	"if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end "
 	"local most = tonumber(ARGV[4]) "
 	"if most > 0 then "
@@ -69,12 +69,14 @@ static const char add[] = KEEP
 	"  'status', ARGV[11], 'result_metadata', ARGV[12], unpack(ARGV, 13)) "
 	"redis.call('PEXPIRE', KEYS[1], ARGV[6]) "
 	"if redis.call('PTTL', KEYS[2]) < ms then " /* now and then, and for the first */
+	KEEP
 	"  redis.call('SADD', KEYS[5], ARGV[3]) "
 	"  keep(KEYS[2], ms) keep(KEYS[3], ms) keep(KEYS[5], ms) "
 	"end "
 	"if KEYS[6] and redis.call('PTTL', named and KEYS[6] or KEYS[7]) < ms then "
 	"  local old = redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', ARGV[1], 'LIMIT', 0, 1000) "
 	"  if #old > 0 then redis.call('ZREM', KEYS[7], unpack(old)) redis.call('SREM', KEYS[6], unpack(old)) end "
+	KEEP
 	"  keep(KEYS[6], ms) keep(KEYS[7], ms) "
 	"end "
 	"return 'ok'";
@@ -142,7 +144,7 @@ static const char end[] = KEEP
  * completed_at, result_row_count, result_metadata, partitions…
  * Others are told where there are others: a server is among the owners before it listens, and looks for itself when it has
  * been taken out meanwhile. */
-static const char finish[] = KEEP
+static const char finish[] =
 	"local status = redis.call('HGET', KEYS[1], 'status') "
 	"if status ~= 'SUBMITTED' and status ~= 'RUNNING' then return 'other' end "
 	"if KEYS[5] then redis.call('ZADD', KEYS[5], ARGV[3], ARGV[1]) end "
@@ -156,11 +158,13 @@ static const char finish[] = KEEP
 	"for i = 13, #ARGV do redis.call('SET', result .. i - 13, ARGV[i], 'PX', ARGV[5]) end "
 	"local ms = tonumber(ARGV[4]) "
 	"if redis.call('PTTL', KEYS[2]) < ms then "
+	KEEP
 	"  local prefix = string.sub(KEYS[4], 1, -7) " /* without "owners" */
 	"  redis.call('SADD', prefix .. 'tenants', string.match(ARGV[2], '^%S+')) "
 	"  keep(base .. 'index', ms) keep(KEYS[2], ms) keep(prefix .. 'tenants', ms) "
 	"end "
 	"if KEYS[5] and redis.call('PTTL', ARGV[7] == '0' and KEYS[6] or KEYS[5]) < ms then "
+	KEEP
 	"  keep(KEYS[5], ms) keep(KEYS[6], ms) "
 	"end "
 	"redis.pcall('SREM', KEYS[3], ARGV[2]) "
