@@ -373,8 +373,12 @@ void engine_close(struct engine *e)
 	struct map_slot slot;
 
 	for (size_t i = 0; map_next(&e->lanes, &i, &slot);) {
-		scripts_close(slot.value);
-		free(slot.value);
+		struct lane *lane = slot.value;
+
+		if (lane->link)
+			link_abandon(lane->link);
+		scripts_close(lane);
+		free(lane);
 	}
 	map_close(&e->lanes);
 	exec_timer_close(e->tick);

@@ -110,6 +110,8 @@ struct engine *engine_open(struct call *c, const struct engine_options *o) NODIS
 void engine_report(struct engine *e, struct engine_report *ret);
 /* Fills a tenant's database that does not exist yet from the sample files in `dir`; blocks, before the loop runs. */
 bool engine_load_samples(struct call *c, struct engine *e, struct str tenant, struct str dir) NODISCARD;
+/* Starts a tenant's worker before anything asks for it; where it cannot be had, whoever asks is told. Before the loop runs. */
+void engine_start_ahead(struct engine *e, struct str tenant);
 /* Ends all workers; what runs ends with ENGINE_LOST. Before the loop stops. told(arg) when the last is gone. */
 void engine_stop(struct engine *e, exec_fn *told, void *arg);
 void engine_close(struct engine *e); /* the loop has stopped */

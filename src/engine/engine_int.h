@@ -135,6 +135,7 @@ bool link_takes(const struct link *k, const struct engine_task *t); /* may it ru
 void link_send(struct link *k, struct engine_task *t);      /* takes it into link.sent */
 void link_cancel(struct link *k, struct engine_task *t);
 void link_quit(struct link *k);
+void link_abandon(struct link *k);                          /* the loop never ran: kills the worker, frees the link */
 void link_script_end(struct link *k, uint64_t script, uint64_t generation); /* that the link of this generation had */
 uint64_t link_generation(const struct link *k);
 void link_tick(struct link *k, int64_t now_ms);             /* grace, idleness */

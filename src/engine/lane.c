@@ -182,6 +182,17 @@ static void start_worker(struct lane *lane)
 		lane_fail_queue(lane, c.err.text);
 }
 
+void engine_start_ahead(struct engine *e, struct str tenant)
+{
+	struct lane *lane;
+
+	pthread_mutex_lock(&e->lock);
+	lane = lane_of(e, tenant);
+	pthread_mutex_unlock(&e->lock);
+	if (!lane->link)
+		start_worker(lane);
+}
+
 void lane_pump_all(struct engine *e)
 {
 	OWNS(arena) a = {0};

@@ -485,6 +485,7 @@ static int hear_one(struct link *k)
 static void on_jobs(void *arg, int events)
 {
 	struct link *k = arg;
+	bool greeted = k->greeted;
 
 	if (events & EXEC_WRITE)
 		flush_tasks(k);
@@ -501,6 +502,8 @@ static void on_jobs(void *arg, int events)
 			break;
 	}
 	lane_pump(k->lane);
+	if (!greeted && link_idle_since(k)) /* it was started ahead: another tenant may wait for its place */
+		lane_pump_all(k->engine);
 }
 
 static void on_control(void *arg, int events)
@@ -626,6 +629,18 @@ static void on_exit_of_worker(void *arg, int status, int signo)
 	buf_drop(&k->control_out);
 	free(k);
 	lane_pump_all(lane->engine);
+}
+
+void link_abandon(struct link *k)
+{
+	kill_worker(k);
+	exec_child_close(k->child);
+	k->dismissed = true;
+	link_died(k);
+	count_exit(k, false);
+	k->lane->link = NULL;
+	buf_drop(&k->control_out);
+	free(k);
 }
 
 void link_tick(struct link *k, int64_t now)

@@ -129,6 +129,14 @@ static bool open_engine(struct server *s)
 	return s->engine && (!s->samples || engine_load_samples(&s->call, s->engine, S("default"), str_of(s->samples)));
 }
 
+/* Who comes first need not wait for the worker: it starts while the server looks at PostgreSQL and opens its doors. */
+static bool start_worker_ahead(struct server *s)
+{
+	if (str_eq(s->conf.auth_mode, S("none")) && !s->conf.auth_require_tenant)
+		engine_start_ahead(s->engine, S("default"));
+	return true;
+}
+
 static void session_gone_for_good(void *arg, struct str tenant, struct str session_id)
 {
 	statements_session_gone(arg, tenant, session_id);
@@ -275,7 +283,8 @@ bool server_open_rooms(struct server *s)
 		return false;
 	open_threads(s);
 	if (!open_memory_of_the_server(s) || !open_traces(s) || !open_lifecycle(s) || !open_storage(s) || !open_engine(s) ||
-	    !(s->tenants = tenant_open(&s->call, &t)) || !server_open_statements(s) || !open_sessions(s) || !open_views(s) || !open_runner(s))
+	    !(s->tenants = tenant_open(&s->call, &t)) || !server_open_statements(s) || !open_sessions(s) || !open_views(s) ||
+	    !start_worker_ahead(s) || !open_runner(s))
 		return false;
 	s->api = (struct api){.conf = &s->conf, .tenants = s->tenants, .engine = s->engine, .statements = s->statements,
 			      .sessions = s->sessions, .views = s->views, .runner = s->runner,

@@ -355,15 +355,27 @@ def test_a_second_signal_stops_waiting(server):
     assert one.process.wait(PATIENCE) == 0
 
 
+# --- workers that start with the server ---
+
+def test_the_worker_of_the_default_tenant_starts_with_the_server(server):
+    assert len(server().workers()) == 1
+    assert server(auth__require_tenant="true").workers() == set()
+
+
+def test_a_worker_that_nobody_asked_for_gives_its_place_to_another_tenant(server):
+    assert server(engine__max_workers=1).as_tenant("a").rows("select 1") == [[1]]
+
+
 # --- workers that die ---
 
 def test_a_worker_that_dies_fails_its_statements_cleanly_and_only_them(server):
     one = server()
     first, second = one.as_tenant("first"), one.as_tenant("second")
+    of_default = one.workers()
     first.run("create table kept(a int)")
     first.run("insert into kept values (42)")
     running = start_long(first)
-    doomed = one.workers()
+    doomed = set(one.workers()) - set(of_default)
     finished = first.run("select 7")["handle"]
     other = start_long(second)
     (pid,) = doomed
