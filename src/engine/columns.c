@@ -13,7 +13,8 @@
 
 enum { COLUMN_LEAST = 4 + 4 + 4, PRECISION_MAX = 38 };
 
-enum column_flag { COLUMN_NULLABLE = 1, COLUMN_EXACT = 2, COLUMN_LENGTH = 4, COLUMN_ORIGIN = 8, COLUMN_FLAGS = 15 };
+enum column_flag { COLUMN_NULLABLE = 1, COLUMN_EXACT = 2, COLUMN_LENGTH = 4, COLUMN_ORIGIN = 8, COLUMN_FORMATTED = 16,
+		   COLUMN_FLAGS = 31 };
 
 static uint8_t column_flags(const struct engine_column *k)
 {
@@ -23,6 +24,7 @@ static uint8_t column_flags(const struct engine_column *k)
 	flags |= k->exact ? COLUMN_EXACT : 0U;
 	flags |= k->length ? COLUMN_LENGTH : 0U;
 	flags |= k->table.n ? COLUMN_ORIGIN : 0U;
+	flags |= k->formatted ? COLUMN_FORMATTED : 0U;
 	return (uint8_t)flags;
 }
 
@@ -56,7 +58,8 @@ static bool column_get(struct wire_in *in, struct engine_column *ret)
 	    flags > COLUMN_FLAGS)
 		return false;
 	*ret = (struct engine_column){.name = name, .type = type, .kind = (enum engine_type)kind, .precision = precision,
-				      .scale = scale, .exact = exact, .nullable = flags & COLUMN_NULLABLE};
+				      .scale = scale, .exact = exact, .nullable = flags & COLUMN_NULLABLE,
+				      .formatted = flags & COLUMN_FORMATTED};
 	if (flags & COLUMN_LENGTH)
 		ret->length = wire_get_i64(in);
 	if (flags & COLUMN_ORIGIN) {
@@ -95,6 +98,18 @@ bool engine_columns(struct call *c, struct str packed, struct engine_column **re
 	*ret = v;
 	*ret_n = n;
 	return true;
+}
+
+bool engine_columns_formatted(struct str packed)
+{
+	struct wire_in in = wire_in(packed);
+	uint32_t n = wire_get_u32(&in);
+	struct engine_column k;
+	bool formatted = false;
+
+	for (uint32_t i = 0; i < n && !formatted && column_get(&in, &k); i++)
+		formatted = k.formatted;
+	return formatted;
 }
 
 struct engine_bytes {

@@ -27,10 +27,14 @@ struct engine_column {
 	bool nullable;         /* false only where it is known */
 	bool exact;            /* precision and scale are said, also where they are 0 */
 	int64_t length;        /* of texts and bytes in Snowflake's form: declared characters, bytes; 0 = not known */
+	/* In Snowflake's form a cell is its text by a format that was asked for, behind what it is without one: "19782|29/02/24".
+	 * Without the bar it is the same in both. */
+	bool formatted;
 	struct str database, schema, table; /* whose column it is, in Snowflake's form; empty = nobody's */
 };
 /* Columns are stored and sent packed; ret borrows from `packed`. Checks every byte. */
 bool engine_columns(struct call *c, struct str packed, struct engine_column **ret, int *ret_n) NODISCARD;
+bool engine_columns_formatted(struct str packed); /* is any of them? */
 void engine_pack_columns(const struct engine_column *v, int n, struct buf *out);
 
 /* --- one partition of a result ---

@@ -331,14 +331,29 @@ static const struct kind {
 	[ENGINE_T_STRUCT] = {nested_native, nested_snowflake, false},
 };
 
+/* What was asked for, or what it is without a format; false: the cell is only that. */
+static bool formatted_part(const struct convert *cv, struct source *s)
+{
+	struct str text = s->raw, plain = str_cut(&text, '|');
+
+	if (plain.n == s->raw.n)
+		return false;
+	s->raw = cv->to == ENGINE_NATIVE ? plain : text;
+	return true;
+}
+
 bool convert_cell(struct convert *cv, const struct engine_column *col, const struct json_cell *cell, struct buf *out)
 {
 	const struct kind *kind = &kinds[col->kind];
-	const struct source s = {cv, col, cell->raw, cell->quoted};
-	bool was_null = cv->from == ENGINE_SNOWFLAKE && !kind->text && cell->quoted && str_eq(cell->raw, S("null"));
+	struct source s = {cv, col, cell->raw, cell->quoted};
+	bool was_null = cv->from == ENGINE_SNOWFLAKE && cv->to == ENGINE_NATIVE && !kind->text && cell->quoted && str_eq(cell->raw, S("null"));
 
 	if (cell->null || was_null)
 		return put_bare(out, S("null"));
+	if (col->formatted && cell->quoted && cv->from == ENGINE_SNOWFLAKE && formatted_part(cv, &s) && cv->to == ENGINE_SNOWFLAKE) {
+		buf_fmt(out, "\"%.*s\"", SARG(s.raw));
+		return true;
+	}
 	if (cv->from == cv->to)
 		return put_bare(out, with_quotes(&s));
 	if (cv->from == ENGINE_SNOWFLAKE && !cell->quoted)

@@ -45,7 +45,7 @@ bool stmt_part_as(struct call *c, struct stmt *st, int i, enum engine_form form,
 	statement_view(st, &v);
 	if (!plain_part_open(c, st, i, &part))
 		return false;
-	if (form == v.form)
+	if (form == v.form && !stmt_formatted(st))
 		buf_add(&out, part.text);
 	else if (!convert_part(c, &v, part.text, form, &out))
 		return false;

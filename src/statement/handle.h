@@ -39,6 +39,7 @@ enum { PART_KEPT = -1 };
 struct columns {
 	atomic_int refs;
 	uint32_t n;
+	bool formatted; /* see engine_columns_formatted() */
 	char packed[];
 };
 
@@ -200,6 +201,11 @@ static inline struct str stmt_children(const struct stmt *st) /* lives as long a
 static inline enum engine_form stmt_form(const struct stmt *st)
 {
 	return st->snowflake ? ENGINE_SNOWFLAKE : ENGINE_NATIVE;
+}
+/* Then what is stored is not yet what it is in Snowflake's form. */
+static inline bool stmt_formatted(const struct stmt *st)
+{
+	return st->columns && st->columns->formatted;
 }
 static inline struct str stmt_columns(const struct stmt *st) /* lives as long as a reference once it is known */
 {

@@ -16,6 +16,7 @@ struct columns *stmt_columns_new(struct str packed)
 
 	atomic_init(&sh->refs, 1);
 	sh->n = (uint32_t)packed.n;
+	sh->formatted = engine_columns_formatted(packed);
 	if (packed.n)
 		memcpy(sh->packed, packed.p, packed.n);
 	return sh;

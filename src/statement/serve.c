@@ -49,7 +49,7 @@ static bool part_text(struct call *c, struct stmt *st, int i, enum engine_form f
 	struct plain_part *p = ARENA_NEW(c->arena, struct plain_part);
 
 	arena_defer(c->arena, drop_part, p);
-	if (form == stmt_form(st)) {
+	if (form == stmt_form(st) && !stmt_formatted(st)) {
 		if (!plain_part_open(c, st, i, p))
 			return false;
 	} else {
@@ -77,7 +77,7 @@ bool statement_part_gzipped(struct call *c, struct stmt *st, int i, enum engine_
 	struct str plain;
 	bool gzip;
 
-	if (form == stmt_form(st)) {
+	if (form == stmt_form(st) && !stmt_formatted(st)) {
 		if (!stmt_stored_part(c, st, i, ret, &gzip))
 			return false;
 		if (gzip)

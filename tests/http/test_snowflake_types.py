@@ -170,6 +170,36 @@ def test_a_format_changes_the_cell_and_not_the_type(client, parameters, sql, typ
     assert row_type(a)[0]["type"] == type_ and a.json["data"] == [[cell]]
 
 
+EVERY_FORMAT = {"DATE_OUTPUT_FORMAT": "DD/MM/YY", "TIME_OUTPUT_FORMAT": "HH12 AM", "TIMESTAMP_OUTPUT_FORMAT": "YYYY|MON", "BINARY_OUTPUT_FORMAT": "BASE64",
+                "TIMEZONE": "Asia/Tokyo"}
+FORMATTED = ("select '2024-02-29'::date d, '13:05:07.25'::time t, '2024-02-29 13:05:07.25'::timestamp_ntz n, '2024-02-29 13:05:07 +02:00'::timestamp_tz z,"
+             " '2024-02-29 23:05:07 +02:00'::timestamp_ltz l, x'00ff' b, 'a|b' s, null::date e")
+
+
+@pytest.mark.parametrize("query,null", [({}, None), ({"nullable": "false"}, "null")])
+def test_a_format_is_not_in_the_native_form(client, query, null):
+    a = client.submit(FORMATTED, parameters=EVERY_FORMAT, query=query)
+    assert a.status == 200, a
+    row = ["29/02/24", "01 PM", "2024|Feb", "2024|Feb", "2024|Mar", "AP8=", "a|b", null]  # March has begun in Tokyo
+    handle = a.json["statementHandle"]
+    assert a.json["data"] == [row] and client.status(handle).json["data"] == [row]
+    native = client.result(handle).json
+    assert [c["type"] for c in native["columns"]] == ["DATE", "TIME", "TIMESTAMP", "TIMESTAMP_TZ", "TIMESTAMP WITH TIME ZONE", "BLOB", "VARCHAR", "DATE"]
+    assert native["rows"] == [["2024-02-29", "13:05:07.250000", "2024-02-29T13:05:07.250000", "2024-02-29T13:05:07.000000000+02:00",
+                               "2024-02-29T21:05:07.000000Z", "AP8=", "a|b", None]]
+
+
+def test_later_partitions_have_the_format_too(client):
+    a = client.submit("select dateadd(day, seq4(), '2024-01-01'::date) d from table(generator(rowcount => 30000)) order by d",
+                      parameters={"DATE_OUTPUT_FORMAT": "DD.MM.YYYY"})
+    assert a.status == 200 and len(a.json["resultSetMetaData"]["partitionInfo"]) > 1, a
+    handle, first = a.json["statementHandle"], a.json["data"]
+    second = client.status(handle, partition=1).json["data"]
+    assert first[0] == ["01.01.2024"] and len(second) > 0 and all(len(cell) == 10 and cell[2] == cell[5] == "." for cell, in second)
+    rows = client.result(handle).json["rows"]
+    assert len(rows) == 30000 and rows[0] == ["2024-01-01"] and rows[len(first)][0].split("-")[::-1] == second[0][0].split(".")
+
+
 @pytest.mark.parametrize("name,value", [("DATE_OUTPUT_FORMAT", "YYYY-QQ"), ("TIMESTAMP_NTZ_OUTPUT_FORMAT", "foo"), ("BINARY_OUTPUT_FORMAT", "OCTAL"),
                                         ("TIME_OUTPUT_FORMAT", "DD" * 65)])
 def test_a_format_with_an_unknown_element_is_refused_at_once(client, name, value):

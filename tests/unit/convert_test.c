@@ -189,6 +189,25 @@ static void instants_change_on_both_sides_of_1970(void **state)
 	snowflake(ENGINE_T_TIMESTAMP, "TIMESTAMP", "\"2024-02-29T13:05:07.250000+02:00\"", NO);
 }
 
+static void formats_are_left_behind(void **state)
+{
+	const struct engine_column date = {.type = S("DATE"), .kind = ENGINE_T_DATE, .formatted = true};
+	const struct engine_column bytes = {.type = S("BLOB"), .kind = ENGINE_T_BLOB, .formatted = true};
+	OWNS(convert) same = {.from = ENGINE_SNOWFLAKE, .to = ENGINE_SNOWFLAKE};
+	OWNS(buf) out = {0};
+
+	(void)state;
+	one_way(&date, ENGINE_NATIVE, "\"19782|29/02/24\"", "\"2024-02-29\"");
+	one_way(&date, ENGINE_NATIVE, "\"19782|\"", "\"2024-02-29\"");
+	one_way(&date, ENGINE_NATIVE, "\"infinity\"", "\"infinity\"");
+	one_way(&date, ENGINE_NATIVE, "\"|29/02/24\"", NO);
+	one_way(&bytes, ENGINE_NATIVE, "\"00FF|AP8=\"", "\"AP8=\"");
+	assert_str_equal(convert_one(&same, &date, "\"19782|29|02\\u0001\"", &out), "\"29|02\\u0001\"");
+	assert_str_equal(convert_one(&same, &date, "\"infinity\"", &out), "\"infinity\"");
+	assert_str_equal(convert_one(&same, &date, "\"null\"", &out), "\"null\"");
+	assert_str_equal(convert_one(&same, &date, "null", &out), "null");
+}
+
 static void instants_keep_their_offset(void **state)
 {
 	(void)state;
@@ -700,6 +719,7 @@ int main(void)
 		cmocka_unit_test(dates_are_days_in_every_era),
 		cmocka_unit_test(times_are_seconds),
 		cmocka_unit_test(instants_change_on_both_sides_of_1970),
+		cmocka_unit_test(formats_are_left_behind),
 		cmocka_unit_test(instants_keep_their_offset),
 		cmocka_unit_test(json_is_laid_out_in_a_string_and_compact_here),
 		cmocka_unit_test(elements_of_lists_change_by_their_type),

@@ -194,7 +194,7 @@ static void columns_are_packed_and_every_byte_is_checked(void **state)
 	assert_int_equal(back[1].kind, ENGINE_T_LIST);
 	for (size_t cut = 0; cut < b.n; cut++)
 		assert_false(engine_columns(&c, str_head(buf_str(&b), cut), &back, &n));
-	b.p[b.n - 1] = 16; /* no flag */
+	b.p[b.n - 1] = 32; /* no flag */
 	assert_false(engine_columns(&c, buf_str(&b), &back, &n));
 	b.p[b.n - 1] = 4; /* a length, and nothing behind */
 	assert_false(engine_columns(&c, buf_str(&b), &back, &n));

@@ -134,18 +134,40 @@ static bool infinite(const struct column *col, idx_t row)
 	return v == INT64_MAX || v == -INT64_MAX;
 }
 
+/* "cell|text": JSON strings become one. */
+static void join(struct buf *b, size_t between)
+{
+	if (!buf_ok(b))
+		return;
+	b->p[between - 1] = '|';
+	memmove(b->p + between, b->p + between + 1, b->n - between - 1);
+	b->n--;
+}
+
 static void formatted_cell(struct buf *b, const struct column *col, idx_t row)
 {
 	struct format_time t;
 	OWNS(buf) text = {0};
+	size_t between;
 
-	if (infinite(col, row)) {
-		col->unformatted(b, col, row);
+	col->unformatted(b, col, row);
+	if (infinite(col, row))
 		return;
-	}
+	between = b->n;
 	t = time_of(col, row);
 	format_write(&col->format->format, &t, col->type == DUCKDB_TYPE_DATE ? 0 : SCALE_ALL, &text);
 	json_quote_utf8(b, buf_str(&text));
+	join(b, between);
+}
+
+static void base64_cell(struct buf *b, const struct column *col, idx_t row)
+{
+	size_t between;
+
+	col->unformatted(b, col, row);
+	between = b->n;
+	encoding_of(DUCKDB_TYPE_BLOB, false)->native(b, col, row);
+	join(b, between);
 }
 
 /* --- which columns --- */
@@ -190,8 +212,10 @@ bool formats_column(struct executor *x, struct task *t, const struct engine_colu
 	if (!text.n)
 		return true;
 	if (which == ENGINE_FORMAT_BINARY) {
-		if (str_ieq(text, S("BASE64")))
-			col->put = encoding_of(DUCKDB_TYPE_BLOB, false)->native;
+		if (str_ieq(text, S("BASE64"))) {
+			col->unformatted = col->put;
+			col->put = base64_cell;
+		}
 		return true;
 	}
 	f = ARENA_NEW(t->call.arena, struct cell_format);

@@ -131,7 +131,7 @@ bool task_failed_by_duckdb(struct task *t, const char *message)
 }
 
 /* --- results --- */
-static void pack_columns(struct executor *x, struct task *t, duckdb_result *r, struct buf *out)
+static void pack_columns(struct executor *x, struct task *t, duckdb_result *r, const struct column *cols, struct buf *out)
 {
 	int n = (int)duckdb_column_count(r);
 	struct engine_column *v = ARENA_ARRAY(t->call.arena, struct engine_column, (size_t)n);
@@ -141,6 +141,7 @@ static void pack_columns(struct executor *x, struct task *t, duckdb_result *r, s
 
 		types_describe(t->call.arena, type, &v[i]);
 		v[i].name = str_of(duckdb_column_name(r, (idx_t)i));
+		v[i].formatted = cols[i].unformatted != NULL;
 		duckdb_destroy_logical_type(&type);
 	}
 	if (t->ask.form == ENGINE_SNOWFLAKE && t->ask.helpers)
@@ -216,7 +217,7 @@ static bool send_rows(struct executor *x, struct task *t, duckdb_result *r)
 
 	if (!columns_of(x, t, r, &cols))
 		return false;
-	pack_columns(x, t, r, &packed);
+	pack_columns(x, t, r, cols, &packed);
 	if (packed.n > WIRE_COLUMNS_MAX)
 		return task_fails(t, "Invalid Input", "The names and types of the columns take %zu bytes, which may be %d: name them with AS",
 				  packed.n, WIRE_COLUMNS_MAX);
