@@ -72,9 +72,25 @@ static bool no_part(struct plan *p, int function, int i)
 	return fail_state(p->c, "22023", "001008");
 }
 
+/* Does an argument call what repeats its operands? Then the macro that binds them first is the one to call: SF_DEEP_…. */
+static bool is_deep(const struct plan *p, int i)
+{
+	const struct sql_tokens *t = p->t;
+
+	for (int k = i + 2; k < t->v[i + 1].match; k++)
+		if (t->v[k].kind == SQL_WORD && is_punct(&t->v[k + 1], '(') && copies_of(&t->v[k]) > 0)
+			return true;
+	return false;
+}
+
 static void named_by_part(struct plan *p, int i, const char *prefix, const char *part)
 {
-	edit_replace(p, i, i + 1, arena_fmt(p->c->arena, "%s%s", prefix, part));
+	static const char *const repeating[] = {"SF_DATEADD_", "SF_TRUNC_", "SF_SLICE_"};
+	bool deep = false;
+
+	for (size_t k = 0; k < COUNT_OF(repeating); k++)
+		deep |= strcmp(prefix, repeating[k]) == 0 && is_deep(p, i);
+	edit_replace(p, i, i + 1, arena_fmt(p->c->arena, "%s%s%s", deep ? "SF_DEEP_" : "", prefix + (deep ? 3 : 0), part));
 }
 
 /* f(part, …): the part moves into the name. */
@@ -130,6 +146,13 @@ bool word_extract(struct plan *p, int i, intptr_t prefix)
 }
 
 /* --- other names --- */
+bool word_deep(struct plan *p, int i, intptr_t name)
+{
+	if (called(p, i) && is_deep(p, i))
+		edit_replace(p, i, i + 1, str_of((const char *)name));
+	return true;
+}
+
 bool word_rename(struct plan *p, int i, intptr_t name)
 {
 	static const char *const before_names[] = {"into", "table", "then", "exists", "column", "add", NULL};

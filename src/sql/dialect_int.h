@@ -15,13 +15,17 @@ word_fn word_context;
 bool word_dollar(struct plan *p, int i) NODISCARD;
 
 /* --- calls (dialect_calls.c) --- */
-word_fn word_part_first, word_part_later, word_extract, word_rename, word_now, word_position, word_to_number, word_ratio, word_hash, word_listagg, word_array_agg, word_object_agg, word_count, word_object_construct, word_nextval,
+word_fn word_part_first, word_part_later, word_extract, word_deep, word_rename, word_now, word_position, word_to_number, word_ratio, word_hash, word_listagg, word_array_agg, word_object_agg, word_count, word_object_construct, word_nextval,
 	word_interval, word_collate, word_quote;
 /* The arguments of the call whose name is token i; max + 1: there are more. */
 int call_args(const struct plan *p, int i, struct sql_span *v, int max);
 int call_tail(const struct plan *p, int i);
 /* --- windows (dialect_windows.c) --- */
 word_fn word_window, word_avg, word_median, word_percentile, word_sequence;
+
+/* --- how often operands are written (dialect_copies.c) --- */
+/* Of a function's arguments; 0: its name is none that repeats them. */
+int copies_of(const struct sql_token *name);
 
 /* --- operands (dialect_operands.c) --- */
 /* Is token i the last one of a value? */

@@ -1,4 +1,4 @@
-/* dialect_operands.c - where operands begin and end, by their tokens; and operators that become calls around them. */
+/* dialect_operands.c - where operands begin and end, by their tokens; operators that become calls around them; texts in sums. */
 #include "sql/dialect_int.h"
 
 /* Words that are no part of a value. */
@@ -215,6 +215,40 @@ static void plan_like_any(struct plan *p, int i, bool any)
 	edit_replace(p, close, close + 1, a.negated ? S("]))") : S("])"));
 }
 
+/* --- a text in arithmetic is a NUMBER(18,5) --- */
+static bool is_decimal(struct str s)
+{
+	enum { WHOLE = 13 };
+	size_t i = s.n && (s.p[0] == '-' || s.p[0] == '+'), whole = i, digits = 0;
+	bool point = false;
+
+	for (; i < s.n; i++) {
+		if (s.p[i] == '.' ? point : !ascii_digit(s.p[i]))
+			return false;
+		digits += s.p[i] != '.';
+		whole += !point && s.p[i] != '.';
+		point |= s.p[i] == '.';
+	}
+	return digits > 0 && whole <= WHOLE;
+}
+
+static bool is_sum(const struct sql_token *k)
+{
+	return is_operator(k, S("+")) || is_operator(k, S("-")) || is_operator(k, S("*"));
+}
+
+/* '10' + 4: DuckDB would not know which of its operators is meant. */
+static void plan_number(struct plan *p, int i)
+{
+	const struct sql_token *k = &p->t->v[i];
+	bool behind = is_sum(k - 1) && i - 2 >= p->from && ends_value(p, i - 2);
+	bool before = is_sum(k + 1) && !is_operator(k - 1, S("::")) && !ends_value(p, i - 1);
+
+	if ((behind || before) && !is_operator(k + 1, S("::")) && ascii_lower(k->text.p[0]) != 'x' &&
+	    is_decimal(string_value(p->c->arena, SQL_SNOWFLAKE, k->text)))
+		edit_wrap(p, i, i, S("CAST("), S(" AS DECIMAL(18,5))"));
+}
+
 void plan_operators(struct plan *p)
 {
 	const struct sql_tokens *t = p->t;
@@ -223,6 +257,8 @@ void plan_operators(struct plan *p)
 		const struct sql_token *k = &t->v[i];
 		char first = k->kind == SQL_WORD ? ascii_lower(k->text.p[0]) : 0;
 
+		if (k->kind == SQL_STRING)
+			plan_number(p, i);
 		if ((first != 'r' && first != 'l' && first != 'i') || is_punct(k - 1, '.'))
 			continue;
 		if (sql_is(t, i, "rlike") || sql_is(t, i, "regexp"))

@@ -137,12 +137,15 @@
 
 /* --- dates: SF_DAY(x)::TIMESTAMP is what a clock shows then --- */
 #define ADDS(unit, n, interval, type, moment, keeps) \
-	MACRO("SF_DATEADD_" unit "(n, d) AS SF_AS_MOMENT(" moment "(d) + " interval "((" n ")::" type "), " keeps "(d))")
+	MACRO("SF_DATEADD_" unit "(n, d) AS SF_AS_MOMENT(" moment "(d) + " interval "((" n ")::" type "), " keeps "(d))"), \
+		MACRO("SF_DEEP_DATEADD_" unit "(n, d) AS " ONCE("{'n': n, 'd': d}", "SF_DATEADD_" unit "(q.n, q.d)"))
 #define ADDS_DAYS(unit, n, interval) ADDS(unit, n, interval, "INTEGER", "SF_MOMENT", "")
 #define ADDS_TIME(unit, n, interval) ADDS(unit, n, interval, "BIGINT", "SF_STAMP", "SF_TIMED")
 #define COUNTS(unit, name) \
 	MACRO("SF_DATEDIFF_" unit "(a, b) AS date_diff('" name "', SF_INSTANT(a)::TIMESTAMP, SF_INSTANT(b)::TIMESTAMP)")
-#define TRUNCATES(unit, name) MACRO("SF_TRUNC_" unit "(d) AS SF_AS_MOMENT(date_trunc('" name "', SF_DAY(d)), d)")
+#define TRUNCATES(unit, name) \
+	MACRO("SF_TRUNC_" unit "(d) AS SF_AS_MOMENT(date_trunc('" name "', SF_DAY(d)), d)"), \
+		MACRO("SF_DEEP_TRUNC_" unit "(d) AS " ONCE("d", "SF_TRUNC_" unit "(q)"))
 #define PART(part, name) PART_NAMED("SF_PART_" part, name)
 #define PART_NAMED(f, name) MACRO(f "(d) AS date_part('" name "', SF_DAY(d)::TIMESTAMP)::BIGINT")
 #define EPOCH_MICROS "epoch_us(SF_INSTANT(d))"
@@ -150,7 +153,9 @@
 #define SLICED(interval, origin) "time_bucket(" interval ", SF_DAY(d)::TIMESTAMP, TIMESTAMP '" origin "')"
 #define SLICES(unit, interval, origin) \
 	MACRO("SF_SLICE_" unit "(d, n) AS SF_AS_MOMENT(" SLICED(interval, origin) ", d), (d, n, w) AS SF_AS_MOMENT(" \
-	      SLICED(interval, origin) " + CASE WHEN upper(w) = 'END' THEN " interval " ELSE INTERVAL 0 DAY END, d)")
+	      SLICED(interval, origin) " + CASE WHEN upper(w) = 'END' THEN " interval " ELSE INTERVAL 0 DAY END, d)"), \
+		MACRO("SF_DEEP_SLICE_" unit "(d, n) AS " ONCE("{'d': d, 'n': n}", "SF_SLICE_" unit "(q.d, q.n)") ", (d, n, w) AS " \
+		      ONCE("{'d': d, 'n': n, 'w': w}", "SF_SLICE_" unit "(q.d, q.n, q.w)"))
 /* TIMESTAMP_TZ of a wall clock's time w in the zone z. */
 #define IN_ZONE(w, z) \
 	"SF_TZ(timezone('UTC', timezone(" z ", " w ")), date_diff('minute', timezone('UTC', timezone(" z ", " w ")), " w "))"

@@ -355,7 +355,7 @@ static bool make_plan(struct writer *w, const struct sql_head *h, struct sql_spa
 	w->plan.named = arena_alloc(w->c->arena, n * sizeof(struct sql_span));
 	plan_names(&w->plan);
 	plan_types(&w->plan, h);
-	if (!plan_words(&w->plan))
+	if (!check_copies(&w->plan) || !plan_words(&w->plan))
 		return false;
 	plan_casts(&w->plan);
 	plan_operators(&w->plan);

@@ -84,6 +84,8 @@ void plan_casts(struct plan *p);
 
 /* Calls, paths and words that mean something else there (dialect_words.c). */
 bool plan_words(struct plan *p) NODISCARD;
+/* Fails where a plan would not end: it cannot be interrupted while it is made (dialect_copies.c). */
+bool check_copies(struct plan *p) NODISCARD;
 /* Operators that become calls around their operands: last of all. */
 void plan_operators(struct plan *p);
 

@@ -102,7 +102,7 @@ static void calls_are_spelled_as_duckdb_has_them(void **state)
 		 "VALUES (SF_TRUNC_WEEK( A), SF_TRUNC_MONTH(A), TRUNC(A, 2), LAST_DAY(A), SF_LAST_DAY_YEAR(A))"},
 		{"values (extract(epoch_second from a), date_part(dow, a), time_slice(a, 4, 'MONTH', 'START'), date_part(x || 'y', a))",
 		 "VALUES (SF_PART_EPOCH_SECOND( A), SF_PART_DAYOFWEEK( A), SF_SLICE_MONTH(A, 4, 'START'), DATE_PART(X || 'y', A))"},
-		{"values (dateadd(day, dateadd(hour, 1, 2), 3))", "VALUES (SF_DATEADD_DAY( SF_DATEADD_HOUR( 1, 2), 3))"},
+		{"values (dateadd(day, dateadd(hour, 1, 2), 3))", "VALUES (SF_DEEP_DATEADD_DAY( SF_DATEADD_HOUR( 1, 2), 3))"},
 		{"values (position('a' in f(x in y)), insert('a', 1, 2, 'b'), seq4(), seq8(1), date(x), char(65))",
 		 "VALUES (CHARINDEX('a', F(X IN Y)), SF_INSERT('a', 1, 2, 'b'), (ROW_NUMBER() OVER () - 1), (ROW_NUMBER() OVER () - 1), TO_DATE(X), CHR(65))"},
 		{"values (to_number(x, 10, 2), try_to_decimal(x, '99', 3), to_number(x))",
@@ -488,11 +488,55 @@ static void columns_are_traced_to_their_tables(void **state)
 	buf_drop(&out);
 }
 
+/* `unit` n times between `before` and `behind`, around or behind a 1. */
+static bool repeats_are_written(const char *before, const char *behind, int n)
+{
+	struct sql_rewrite r;
+	struct buf text = {0};
+	struct bench b;
+	bool ok;
+
+	buf_lit(&text, "values (");
+	for (int i = 0; i < n; i++)
+		buf_add(&text, str_of(before));
+	buf_lit(&text, "1");
+	for (int i = 0; i < n; i++)
+		buf_add(&text, str_of(behind));
+	buf_lit(&text, ")");
+	ok = written(&b, buf_cstr(&text), &r);
+	if (!ok) {
+		assert_string_equal(b.c.err.native, "001003");
+		assert_string_equal(b.c.err.sqlstate, "54001");
+	}
+	done(&b);
+	buf_drop(&text);
+	return ok;
+}
+
+static void plans_that_would_not_end_are_refused(void **state)
+{
+	(void)state;
+	assert_true(repeats_are_written("mod(", ", 2)", 12));
+	assert_false(repeats_are_written("mod(", ", 2)", 13));
+	assert_true(repeats_are_written("upper(", ")", 200));
+	assert_true(repeats_are_written("dateadd(day, 1, ", ")", 100));
+	assert_true(repeats_are_written("to_char(", ")", 100));
+	/* only its first argument is there more than once */
+	assert_true(repeats_are_written("decode(a, 1, 2, 3, 4, ", ")", 100));
+	assert_false(repeats_are_written("decode(", ", 1, 2, 3, 4)", 13));
+	assert_true(repeats_are_written("", " + 1", 500));
+	assert_false(repeats_are_written("", " + 1", 501));
+	assert_true(repeats_are_written("", " + 1, 2", 2000));
+	assert_true(repeats_are_written("", " - 1 = 2 and x * 2", 1000));
+	assert_true(repeats_are_written("- ", "", 90));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_statement_is_written_in_becomes_literals),
 		cmocka_unit_test(calls_are_spelled_as_duckdb_has_them),
+		cmocka_unit_test(plans_that_would_not_end_are_refused),
 		cmocka_unit_test(paths_and_operators_become_calls),
 		cmocka_unit_test(windows_see_what_snowflakes_see),
 		cmocka_unit_test(clauses_of_queries_become_duckdbs),

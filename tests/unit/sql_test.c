@@ -559,7 +559,7 @@ static void types_become_duckdbs(void **state)
 		 "SF_CAST_TZ(D) :: TIMESTAMP_TZ, SF_CAST_DATE(SF_CAST_LTZ(E) :: TIMESTAMPTZ::TIMESTAMP_LTZ_6) :: DATE)"},
 		{"values (a::varchar(2)::timestamp without time zone::boolean, try_cast(b as binary), cast(c::varchar(3) as date), (select d)::date)",
 		 "VALUES (SF_CAST_BOOLEAN(SF_CAST_NTZ(SF_CUT(SF_CAST_TEXT(A) :: VARCHAR, 2)) :: TIMESTAMP) :: BOOLEAN, "
-		 "TRY_CAST(SF_TRY_TO_BINARY(B) AS BLOB), CAST(SF_CAST_DATE(SF_CUT(SF_CAST_TEXT(C) :: VARCHAR, 3)) AS DATE), (SELECT D AS \"D\") :: DATE)"},
+		 "TRY_CAST(SF_TRY_TO_BINARY(B) AS BLOB), CAST(SF_CAST_DATE(SF_CUT(SF_CAST_TEXT(C) :: VARCHAR, 3)) AS DATE), SF_CAST_DATE((SELECT D AS \"D\")) :: DATE)"},
 		{"alter table t add column a date default '2024-01-01'::date", "ALTER TABLE T ADD COLUMN A DATE DEFAULT '2024-01-01' :: DATE"},
 		{"values (case when a then 'b' end::varchar(2), x in ('a')::varchar(1))",
 		 "VALUES (SF_CUT(SF_CAST_TEXT(CASE WHEN A THEN 'b' END) :: VARCHAR, 2), X IN SF_CUT(SF_CAST_TEXT(('a')) :: VARCHAR, 1))"},

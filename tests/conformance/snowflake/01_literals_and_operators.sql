@@ -222,8 +222,12 @@ select 1 as x, x + 1 as y, y * 10 as z;
 --> X: number | Y: number | Z: number
 1 | 2 | 20
 
-select '10' + 4 as n;
+select '10' + 4 as n, 2 * '2.5' as m, '3' - '1' as o;
+--> N: number | M: number | O: number
+14.00000 | 5.00000 | 2.00000
+
+select s * 2 as n from (select '10' as s);
 --> N: number
-14.00000
---differs: a text in arithmetic needs a cast
+20.00000
+--differs: a text in a sum or product that is not written out needs a cast
 --! 001044 42P13

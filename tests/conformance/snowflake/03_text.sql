@@ -171,3 +171,11 @@ true | true
 select 'a' < 'B' as a, 'a' < 'b' as b;
 --> A: boolean | B: boolean
 false | true
+
+select trim(regexp_replace(lpad(concat(regexp_replace(lpad(concat(regexp_replace(lpad(concat(regexp_replace(lpad(concat(regexp_replace(lpad(concat(regexp_replace(lpad(concat(regexp_replace(lpad(concat(regexp_replace(lpad(concat('abcabc', 'b'), 20), 'b', 'x', 1, 1), 'b'), 20), 'b', 'x', 1, 1), 'b'), 20), 'b', 'x', 1, 1), 'b'), 20), 'b', 'x', 1, 1), 'b'), 20), 'b', 'x', 1, 1), 'b'), 20), 'b', 'x', 1, 1), 'b'), 20), 'b', 'x', 1, 1), 'b'), 20), 'b', 'x', 1, 1)) as t;
+--> T: text
+axcaxcx
+
+select concat(x'00ff', x'01') as b;
+--> B: binary
+00FF01

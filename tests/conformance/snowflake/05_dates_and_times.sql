@@ -199,3 +199,11 @@ select datediff(nanosecond, '2024-02-29 00:00:00'::timestamp, '2024-02-29 00:00:
 select to_date('2024-02-29') = date_from_parts(2024, 2, 29) as a, try_to_date('no date') as b, try_to_timestamp('2024-02-29 13:05:07') as c, try_to_time('x') as d;
 --> A: boolean | B: date | C: timestamp_ntz | D: time
 true | NULL | 2024-02-29 13:05:07 | NULL
+
+select dateadd(day, 1, date_trunc(day, dateadd(day, 1, date_trunc(day, dateadd(day, 1, date_trunc(day, dateadd(day, 1, date_trunc(day, dateadd(day, 1, date_trunc(day, dateadd(day, 1, date_trunc(day, dateadd(day, 1, date_trunc(day, dateadd(day, 1, date_trunc(day, dateadd(day, 1, date_trunc(day, date '2024-01-01')))))))))))))))))) as d;
+--> D: date
+2024-01-10
+
+select to_char(to_date(to_char(dateadd(month, 1, '2024-01-31'::timestamp), 'YYYY-MM-DD')), 'DD.MM.YYYY') as t;
+--> T: text
+29.02.2024

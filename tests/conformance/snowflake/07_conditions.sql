@@ -78,3 +78,7 @@ select to_boolean('maybe');
 select try_to_boolean('maybe') as a, try_to_boolean('t') as b;
 --> A: boolean | B: boolean
 NULL | true
+
+select greatest(greatest(greatest(greatest(greatest(greatest(greatest(greatest(greatest(greatest(1, nvl2(0, iff(0 > 5, 0, 2), 0)), nvl2(1, iff(1 > 5, 1, 2), 0)), nvl2(2, iff(2 > 5, 2, 2), 0)), nvl2(3, iff(3 > 5, 3, 2), 0)), nvl2(4, iff(4 > 5, 4, 2), 0)), nvl2(5, iff(5 > 5, 5, 2), 0)), nvl2(6, iff(6 > 5, 6, 2), 0)), nvl2(7, iff(7 > 5, 7, 2), 0)), nvl2(8, iff(8 > 5, 8, 2), 0)), nvl2(9, iff(9 > 5, 9, 2), 0)) as n;
+--> N: number
+9
