@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PACKETS_A_WAKE = 64, SOCKET_BUFFER = 4 * 1024 * 1024, STOP_GRACE_MS = 10000, START_GRACE_MS = 30000,
+enum { PACKETS_A_WAKE = 64, STOP_GRACE_MS = 10000, START_GRACE_MS = 30000,
        UNREAD_MAX = 1024 * 1024 };
 
 struct link {
@@ -676,22 +676,6 @@ static int free_slot(const struct engine *e)
 	return -1;
 }
 
-static bool make_sockets(struct call *c, int jobs[2], int control[2])
-{
-	const int size = SOCKET_BUFFER;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, jobs) != 0)
-		return fail(c, ERR_UNAVAILABLE, "no socket for a worker: %s", strerror(errno));
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
-		close(jobs[0]);
-		close(jobs[1]);
-		return fail(c, ERR_UNAVAILABLE, "no socket for a worker: %s", strerror(errno));
-	}
-	for (int i = 0; i < 2; i++)
-		setsockopt(jobs[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	return true;
-}
-
 static gid_t group_of(const struct link *k)
 {
 	return k->engine->report.own_uid ? (gid_t)(k->engine->o.uid_base + (uid_t)k->slot) : (gid_t)-1;
@@ -787,7 +771,7 @@ struct link *link_open(struct call *c, struct lane *lane)
 
 	INVARIANT(slot >= 0);
 	dir = engine_tenant_folder(c, e, lane->tenant);
-	if (!dir || !make_sockets(c, jobs, control))
+	if (!dir || !wire_sockets(c, jobs, control))
 		return NULL;
 	if (!lane->no_old_exports)
 		engine_empty_folder(e, lane->tenant, ENGINE_EXPORTS);

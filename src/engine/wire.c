@@ -614,3 +614,20 @@ ssize_t wire_recv(int sock, char *to, size_t cap, int *ret_fd, int flags)
 	*ret_fd = fd;
 	return n;
 }
+
+/* --- sockets --- */
+bool wire_sockets(struct call *c, int jobs[2], int control[2])
+{
+	const int size = 4 * 1024 * 1024; /* bytes on their way in one direction */
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, jobs) != 0)
+		return fail(c, ERR_UNAVAILABLE, "no socket for a worker: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
+		close(jobs[0]);
+		close(jobs[1]);
+		return fail(c, ERR_UNAVAILABLE, "no socket for a worker: %s", strerror(errno));
+	}
+	for (int i = 0; i < 2; i++)
+		setsockopt(jobs[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	return true;
+}

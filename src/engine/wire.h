@@ -139,6 +139,8 @@ struct engine_usage wire_get_usage(struct wire_in *in); /* unchecked */
 /* --- descriptors --- */
 /* A sealed memfd with these bytes; -1 and errno. */
 int wire_memfd(struct str bytes);
+/* Two pairs for a new worker: [0] is the server's end, [1] the worker's. */
+bool wire_sockets(struct call *c, int jobs[2], int control[2]) NODISCARD;
 /* How many bytes a received memfd holds, where no record says it; 0 when it is none. */
 size_t wire_fd_size(int fd);
 /* Maps a received memfd after checking its seals and size; closes fd. Without the
