@@ -1,4 +1,4 @@
-/* json.h - the door of json/: text in as a tree, text out without one.
+/* json.h - the door of json/: text in by jansson, text out by our own writer.
  *
  * Reading: a whole document, at most JSON_MAX_DEPTH deep, UTF-8, no duplicate
  * keys, 64-bit integers exact. The document lives as long as the call's arena.
@@ -14,7 +14,7 @@
 enum { JSON_MAX_DEPTH = 64, JSON_MAX_VALUES = 500000 };
 
 /* --- reading --- */
-typedef struct json_node json_node;
+typedef struct json_t json_node; /* jansson's, borrowed */
 enum json_kind { JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_INT, JSON_KIND_REAL, JSON_KIND_TEXT, JSON_KIND_ARRAY, JSON_KIND_OBJECT };
 
 /* The document in `text`, which must be one object: else ERR_INVALID_JSON with line and column. */
@@ -31,7 +31,7 @@ size_t json_count(const json_node *array_or_object);
 const json_node *json_at(const json_node *array, size_t i);
 struct str json_text(const json_node *n);   /* JSON_KIND_TEXT */
 int64_t json_int(const json_node *n);       /* JSON_KIND_INT */
-double json_number(const json_node *n);     /* JSON_KIND_REAL or _INT */
+double json_number(const json_node *n);     /* JSON_KIND_REAL or _INT; jansson has a json_real */
 bool json_bool(const json_node *n);
 /* Walks an object: for (void *it = NULL; json_each(obj, &it, &key, &value);) */
 bool json_each(const json_node *object, void **it, struct str *ret_key, const json_node **ret_value);

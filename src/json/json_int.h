@@ -1,6 +1,6 @@
-/* json_int.h - inside json/: the tree, steps of reading, and finding the bytes of a string that are not plain.
+/* json_int.h - inside json/: finding the bytes of a string that are not plain.
  *
- * The last takes eight bytes at a time; what is flagged first (lowest) is exact, later flags
+ * Eight bytes at a time; what is flagged first (lowest) is exact, later flags
  * of the same word may be false, so only the first is used.
  */
 #ifndef MAYFLY_JSON_INT_H
@@ -47,32 +47,5 @@ static inline size_t json_plain(const char *p, const char *end, unsigned char al
 	}
 	return (size_t)(at - p);
 }
-
-/* --- the tree --- */
-struct json_node {
-	enum json_kind kind;
-	size_t n; /* bytes, elements or members */
-	union {
-		bool yes;
-		int64_t whole;
-		double real;
-		const char *text; /* terminated */
-		const struct json_node *elements;
-		const struct json_member *members; /* in their order */
-	};
-};
-struct json_member {
-	struct str key; /* terminated */
-	struct json_node value;
-};
-
-/* parse.c: any document of at most so many values */
-bool json_parse(struct call *c, struct str text, int values, const json_node **ret) NODISCARD;
-
-/* --- scan.c --- */
-bool json_scan_number(struct json_scan *s);
-/* Without its escapes, none of which is shorter than what it stands for; half a pair of surrogates is U+FFFD, and told.
- * Returns where it ends. */
-char *json_unescape_to(char *to, struct str raw, bool *ret_half);
 
 #endif

@@ -1,19 +1,89 @@
-/* read.c - what is asked of documents from clients. Not for results: those are
+/* read.c - documents from clients, by jansson. Not for results: those are
  * scanned or written, never held as a tree.
  *
  * A document belongs to the arena of its call. Any thread.
  */
-#include "json/json_int.h"
+#include "json/json.h"
 
+#include <jansson.h>
 #include <limits.h>
+
+struct depth_scan {
+	int depth, line, column, values; /* at least as many as there are, without the outermost */
+	bool in_string, escaped;
+};
+
+static void free_document(void *root)
+{
+	json_decref(root);
+}
+
+/* Moves over one byte; brackets inside strings do not count. */
+static void depth_step(struct depth_scan *d, char c)
+{
+	d->column++;
+	if (d->in_string) {
+		bool ends = c == '"' && !d->escaped;
+
+		d->escaped = c == '\\' && !d->escaped;
+		d->in_string = !ends;
+	} else if (c == '"') {
+		d->in_string = true;
+	} else if (c == '[' || c == '{') {
+		d->depth++;
+		d->values++;
+	} else if (c == ',') {
+		d->values++;
+	} else if (c == ']' || c == '}') {
+		d->depth--;
+	}
+	if (c == '\n') {
+		d->line++;
+		d->column = 0;
+	}
+}
+
+/* jansson's own limit of depth (2048) is fixed when it is built; it has none of values, of which one takes two bytes of
+ * text and up to some hundred of memory. */
+static bool check_size(struct call *c, struct str text, int values)
+{
+	struct depth_scan d = {.line = 1};
+
+	for (size_t i = 0; i < text.n; i++) {
+		depth_step(&d, text.p[i]);
+		if (d.depth > JSON_MAX_DEPTH)
+			return fail(c, ERR_INVALID_JSON, "line %d, column %d: nested deeper than %d levels", d.line,
+			            d.column, JSON_MAX_DEPTH);
+		if (d.values > values)
+			return fail(c, ERR_INVALID_JSON, "line %d, column %d: more than %d values", d.line, d.column, values);
+	}
+	return true;
+}
+
+static bool read_within(struct call *c, struct str text, int values, const json_node **ret)
+{
+	json_error_t e;
+	json_t *root;
+
+	if (!check_size(c, text, values))
+		return false;
+	root = json_loadb(text.n ? text.p : "", text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+	if (!root && json_error_code(&e) == json_error_numeric_overflow)
+		return fail(c, ERR_INVALID_FIELD, "line %d, column %d: %s", e.line, e.column, e.text);
+	if (!root)
+		return fail(c, ERR_INVALID_JSON, "line %d, column %d: %s", e.line, e.column, e.text);
+	arena_defer(c->arena, free_document, root);
+	*ret = root;
+	return true;
+}
 
 static bool read_object(struct call *c, struct str text, int values, const json_node **ret)
 {
 	const json_node *root;
 
-	if (!json_parse(c, text, values, &root))
+	if (!read_within(c, text, values, &root))
 		return false;
-	if (root->kind != JSON_KIND_OBJECT)
+	if (!json_is_object(root))
 		return fail(c, ERR_INVALID_JSON, "line 1, column 1: the document must be an object");
 	*ret = root;
 	return true;
@@ -21,7 +91,7 @@ static bool read_object(struct call *c, struct str text, int values, const json_
 
 bool json_read(struct call *c, struct str text, const json_node **ret)
 {
-	return json_parse(c, text, INT_MAX, ret);
+	return read_within(c, text, INT_MAX, ret);
 }
 
 bool json_read_object(struct call *c, struct str text, const json_node **ret)
@@ -39,77 +109,81 @@ bool json_read_body(struct call *c, struct str text, const json_node **ret)
 	return read_object(c, text, JSON_MAX_VALUES, ret);
 }
 
-static bool is(const json_node *n, enum json_kind kind)
-{
-	return n && n->kind == kind;
-}
-
 enum json_kind json_kind(const json_node *n)
 {
-	return n->kind;
+	switch (json_typeof(n)) {
+	case JSON_OBJECT:
+		return JSON_KIND_OBJECT;
+	case JSON_ARRAY:
+		return JSON_KIND_ARRAY;
+	case JSON_STRING:
+		return JSON_KIND_TEXT;
+	case JSON_INTEGER:
+		return JSON_KIND_INT;
+	case JSON_REAL:
+		return JSON_KIND_REAL;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return JSON_KIND_BOOL;
+	case JSON_NULL:
+		break;
+	}
+	return JSON_KIND_NULL;
 }
 
 const json_node *json_get(const json_node *object, const char *key)
 {
-	struct str wanted = str_of(key);
-
-	for (size_t i = 0; is(object, JSON_KIND_OBJECT) && i < object->n; i++)
-		if (str_eq(object->members[i].key, wanted))
-			return &object->members[i].value;
-	return NULL;
+	return json_object_get(object, key);
 }
 
 size_t json_count(const json_node *n)
 {
-	return is(n, JSON_KIND_ARRAY) || is(n, JSON_KIND_OBJECT) ? n->n : 0;
+	return json_is_array(n) ? json_array_size(n) : json_object_size(n);
 }
 
 const json_node *json_at(const json_node *array, size_t i)
 {
-	return is(array, JSON_KIND_ARRAY) && i < array->n ? &array->elements[i] : NULL;
+	return json_array_get(array, i);
 }
 
 struct str json_text(const json_node *n)
 {
-	return is(n, JSON_KIND_TEXT) ? str_from(n->text, n->n) : (struct str){NULL, 0};
+	return str_from(json_string_value(n), json_string_length(n));
 }
 
 int64_t json_int(const json_node *n)
 {
-	return is(n, JSON_KIND_INT) ? n->whole : 0;
+	return json_integer_value(n);
 }
 
 double json_number(const json_node *n)
 {
-	return is(n, JSON_KIND_REAL) ? n->real : (double)json_int(n);
+	return json_number_value(n);
 }
 
 bool json_bool(const json_node *n)
 {
-	return is(n, JSON_KIND_BOOL) && n->yes;
+	return json_is_true(n);
 }
 
 bool json_each(const json_node *object, void **it, struct str *ret_key, const json_node **ret_value)
 {
-	const struct json_member *m = *it;
+	json_t *o = (json_t *)(uintptr_t)object; /* jansson's iterators are not const */
 
-	if (!is(object, JSON_KIND_OBJECT))
+	*it = *it ? json_object_iter_next(o, *it) : json_object_iter(o);
+	if (!*it)
 		return false;
-	m = m ? m + 1 : object->members;
-	if (m == object->members + object->n)
-		return false;
-	*it = (void *)(uintptr_t)m;
-	*ret_key = m->key;
-	*ret_value = &m->value;
+	*ret_key = str_of(json_object_iter_key(*it)); /* jansson refuses NUL in keys */
+	*ret_value = json_object_iter_value(*it);
 	return true;
 }
 
 /* The member, or NULL when it is absent or null. */
 static const json_node *member(const json_node *o, const char *key)
 {
-	const json_node *n = json_get(o, key);
+	const json_node *n = json_object_get(o, key);
 
-	return is(n, JSON_KIND_NULL) ? NULL : n;
+	return json_is_null(n) ? NULL : n;
 }
 
 bool json_want_text(struct call *c, const json_node *o, const char *key, struct str *ret)
@@ -118,7 +192,7 @@ bool json_want_text(struct call *c, const json_node *o, const char *key, struct 
 
 	if (!n)
 		return true;
-	if (!is(n, JSON_KIND_TEXT))
+	if (!json_is_string(n))
 		return fail(c, ERR_INVALID_FIELD, "%s must be a string", key);
 	*ret = json_text(n);
 	return true;
@@ -130,7 +204,7 @@ bool json_want_int(struct call *c, const json_node *o, const char *key, int64_t 
 
 	if (!n)
 		return true;
-	if (!is(n, JSON_KIND_INT))
+	if (!json_is_integer(n))
 		return fail(c, ERR_INVALID_FIELD, "%s must be a whole number", key);
 	if (json_int(n) < min || json_int(n) > max)
 		return fail(c, ERR_INVALID_FIELD, "%s must be from %lld to %lld", key, (long long)min, (long long)max);
@@ -144,9 +218,9 @@ bool json_want_bool(struct call *c, const json_node *o, const char *key, bool *r
 
 	if (!n)
 		return true;
-	if (!is(n, JSON_KIND_BOOL))
+	if (!json_is_boolean(n))
 		return fail(c, ERR_INVALID_FIELD, "%s must be true or false", key);
-	*ret = json_bool(n);
+	*ret = json_is_true(n);
 	return true;
 }
 
@@ -154,7 +228,7 @@ bool json_want_time(struct call *c, const json_node *o, const char *key, int64_t
 {
 	const json_node *n = member(o, key);
 
-	return !n || (is(n, JSON_KIND_TEXT) && clock_parse_rfc3339(json_text(n), ret_wall_ms)) ||
+	return !n || (json_is_string(n) && clock_parse_rfc3339(json_text(n), ret_wall_ms)) ||
 	       fail(c, ERR_INVALID_FIELD, "%s must be a time, as RFC 3339 has it", key);
 }
 
@@ -166,11 +240,11 @@ bool json_want_texts(struct call *c, const json_node *o, const char *key, int ma
 
 	if (!list)
 		return true;
-	if (!is(list, JSON_KIND_ARRAY) || n > (size_t)max)
+	if (!json_is_array(list) || n > (size_t)max)
 		return fail(c, ERR_INVALID_FIELD, "%s must be an array of at most %d strings", key, max);
 	v = ARENA_ARRAY(c->arena, struct str, n + 1);
 	for (size_t i = 0; i < n; i++) {
-		if (!is(json_at(list, i), JSON_KIND_TEXT))
+		if (!json_is_string(json_at(list, i)))
 			return fail(c, ERR_INVALID_FIELD, "%s[%zu] must be a string", key, i);
 		v[i] = json_text(json_at(list, i));
 	}

@@ -95,7 +95,7 @@ static bool skip_digits(struct json_scan *s)
 	return s->p > from;
 }
 
-bool json_scan_number(struct json_scan *s)
+static bool skip_number(struct json_scan *s)
 {
 	take(s, '-');
 	if (!take(s, '0') && !skip_digits(s))
@@ -135,7 +135,7 @@ bool json_is_number(struct str text)
 {
 	struct json_scan s = json_scan(text);
 
-	return json_scan_number(&s) && s.p == s.end;
+	return skip_number(&s) && s.p == s.end;
 }
 
 static bool skip_word(struct json_scan *s, struct str word)
@@ -161,7 +161,7 @@ static bool skip_bare(struct json_scan *s)
 	case 'f':
 		return skip_word(s, S("false"));
 	default:
-		return json_scan_number(s);
+		return skip_number(s);
 	}
 }
 
@@ -250,7 +250,7 @@ static char *put_utf8(char *to, unsigned code)
 
 /* The character that \uXXXX at *p (behind the u) stands for, with its second
  * half when it is a pair; half a pair is U+FFFD, no hex the letter. Moves *p. */
-static unsigned escaped_code(const char **p, const char *end, bool *ret_half)
+static unsigned escaped_code(const char **p, const char *end)
 {
 	int high = hex4(*p, end), low = -1;
 
@@ -261,10 +261,8 @@ static unsigned escaped_code(const char **p, const char *end, bool *ret_half)
 		return (unsigned)high;
 	if (high < 0xDC00 && end - *p >= 6 && (*p)[0] == '\\' && (*p)[1] == 'u')
 		low = hex4(*p + 2, end);
-	if (low < 0xDC00 || low > 0xDFFF) {
-		*ret_half = true;
+	if (low < 0xDC00 || low > 0xDFFF)
 		return 0xFFFD;
-	}
 	*p += 6;
 	return 0x10000 + ((unsigned)(high - 0xD800) << 10) + (unsigned)(low - 0xDC00);
 }
@@ -287,36 +285,24 @@ static char unescaped(char c)
 	}
 }
 
-char *json_unescape_to(char *to, struct str raw, bool *ret_half)
-{
-	struct str rest = raw;
-
-	for (;;) {
-		size_t run = str_find(rest, '\\');
-		const char *p = rest.p + run + 2, *end = rest.p + rest.n;
-
-		if (run + 2 > rest.n)
-			run = rest.n; /* no escape, or a backslash at the end */
-		if (run)
-			memcpy(to, rest.p, run);
-		to += run;
-		if (run == rest.n)
-			return to;
-		if (p[-1] == 'u')
-			to = put_utf8(to, escaped_code(&p, end, ret_half));
-		else
-			*to++ = unescaped(p[-1]);
-		rest = str_from(p, (size_t)(end - p));
-	}
-}
-
 struct str json_unescape(struct arena *a, struct str raw)
 {
-	bool half = false;
-	char *text;
+	const char *p = raw.p, *end = raw.p + raw.n;
+	char *text, *to;
 
 	if (str_find(raw, '\\') == raw.n)
 		return raw;
-	text = arena_alloc(a, raw.n + 1);
-	return str_from(text, (size_t)(json_unescape_to(text, raw, &half) - text));
+	to = text = arena_alloc(a, raw.n + 1); /* no escape is shorter than what it stands for */
+	while (p < end) {
+		if (*p != '\\' || end - p < 2) {
+			*to++ = *p++;
+			continue;
+		}
+		p += 2;
+		if (p[-1] == 'u')
+			to = put_utf8(to, escaped_code(&p, end));
+		else
+			*to++ = unescaped(p[-1]);
+	}
+	return str_from(text, (size_t)(to - text));
 }
