@@ -18,6 +18,7 @@ static const struct {
 	{"greatest", 2},  {"least", 2},	  {"mod", 2},	      {"nullif", 2},	       {"to_char", 2},	   {"to_varchar", 2},
 	{"dateadd", 2},	  {"timeadd", 2}, {"timestampadd", 2}, {"date_trunc", 2},	       {"time_slice", 2},  {"trunc", 1},
 	{"next_day", 2},  {"previous_day", 2}, {"width_bucket", 3}, {"to_timestamp_ltz", 2}, {"decode", 10},
+	{"regexp_replace", 13}, {"regexp_instr", 5},
 	{"as_array", 2},  {"as_object", 2}, {"as_binary", 2}, {"as_boolean", 2}, {"as_char", 2}, {"as_varchar", 2}, {"as_date", 2},
 	{"as_time", 2},	  {"as_timestamp_ntz", 2}, {"as_timestamp_ltz", 2}, {"as_timestamp_tz", 2}, {"as_double", 2}, {"as_real", 2},
 	{"as_integer", 2}, {"as_decimal", 2}, {"as_number", 2},
@@ -34,7 +35,8 @@ int copies_of(const struct sql_token *name)
 /* Those that bind what they are given first wherever it repeats something (is_deep), and what they count themselves. */
 static int copies_at(const struct plan *p, int i)
 {
-	static const char *const once[] = {"dateadd", "timeadd", "timestampadd", "date_trunc", "time_slice", "trunc", "to_char", "to_varchar", NULL};
+	static const char *const once[] = {"dateadd", "timeadd", "timestampadd", "date_trunc", "time_slice", "trunc", "to_char", "to_varchar", "regexp_replace",
+					   "regexp_instr", NULL};
 	const struct sql_token *k = &p->t->v[i];
 	int n = k->kind == SQL_WORD ? copies_of(k) : 0;
 	struct sql_span v[24];

@@ -95,7 +95,8 @@
 #define ANY_GREATEST(args) "system.main.greatest(" args ")"
 #define ANY_LEAST(args) "system.main.least(" args ")"
 
-/* Binds v once for what is written with it several times; the rest of `body` may not hold subqueries. */
+/* Binds v once for what is written with it several times; the rest of `body` may not hold subqueries. For calls that are
+ * nested in others, which the rewriter names SF_DEEP_… (dialect_copies.c), and where speed is no matter. */
 #define ONCE(v, body) "list_transform([" v "], lambda q: " body ")[1]"
 
 /* One unit of the last digit that round(q, n) keeps, in its type. */
@@ -110,9 +111,7 @@
 #define FLAGGED "CASE WHEN system.main.translate(o, 'ce', '') = '' THEN p::VARCHAR " \
 	"ELSE concat('(?', system.main.translate(o, 'ce', ''), ')', p::VARCHAR) END"
 #define FROM_A "SF_SUBSTR(s::VARCHAR, (a)::BIGINT)"
-/* q: the text, bound once. */
-#define FROM_Q "SF_SUBSTR(q, (a)::BIGINT)"
-#define BEFORE_Q "SF_SUBSTR(q, 1, (a)::BIGINT - 1)"
+#define BEFORE_A "SF_SUBSTR(s::VARCHAR, 1, (a)::BIGINT - 1)"
 #define GROUP_OF_FLAGS "CASE WHEN system.main.contains(o, 'e') THEN 1 ELSE 0 END"
 #define ALL(s, g, p) "regexp_extract_all(" s ", " p ", " g ")"
 #define COUNT(s, p) "system.main.len(" ALL(s, "0", p) ")"
@@ -123,17 +122,16 @@
 	"'string_agg', '')), 0)"
 #define OFFSET_OF(s, k, p) LENGTHS("string_split_regex(" s ", " p ")", k) " + " LENGTHS(ALL(s, "0", p), "(" k ") - 1")
 #define FOUND_IN(s, a, k, e, p) \
-	"CASE WHEN q IS NULL OR p IS NULL THEN NULL WHEN " COUNT(s, p) " < (" k ") THEN 0 " \
+	"CASE WHEN s IS NULL OR p IS NULL THEN NULL WHEN " COUNT(s, p) " < (" k ") THEN 0 " \
 	"ELSE (" a ")::BIGINT + " OFFSET_OF(s, k, p) " + CASE WHEN (" e ") = 1 THEN " \
 	"system.main.length(" NTH(s, "0", k, p) ") ELSE 0 END END"
-#define FOUND_AT(a, k, e, p) ONCE("s::VARCHAR", FOUND_IN("SF_SUBSTR(q, (" a ")::BIGINT)", a, k, e, p))
-#define REPLACED(p) ONCE("s::VARCHAR", REPLACED_IN_Q(p))
-#define REPLACED_IN_Q(p) \
-	"CASE WHEN k = 0 THEN " BEFORE_Q " || system.main.regexp_replace(" FROM_Q ", " p ", r::VARCHAR, 'g') " \
-	"WHEN " COUNT(FROM_Q, p) " < k THEN q ELSE " BEFORE_Q " || " \
-	"system.main.left(" FROM_Q ", " OFFSET_OF(FROM_Q, "k", p) ") || " \
-	"system.main.regexp_replace(" NTH(FROM_Q, "0", "k", p) ", " p ", r::VARCHAR) || " \
-	"system.main.substr(" FROM_Q ", 1 + " OFFSET_OF(FROM_Q, "k", p) " + system.main.length(" NTH(FROM_Q, "0", "k", p) ")) END"
+#define FOUND_AT(a, k, e, p) FOUND_IN("SF_SUBSTR(s::VARCHAR, (" a ")::BIGINT)", a, k, e, p)
+#define REPLACED(p) \
+	"CASE WHEN k = 0 THEN " BEFORE_A " || system.main.regexp_replace(" FROM_A ", " p ", r::VARCHAR, 'g') " \
+	"WHEN " COUNT(FROM_A, p) " < k THEN s::VARCHAR ELSE " BEFORE_A " || " \
+	"system.main.left(" FROM_A ", " OFFSET_OF(FROM_A, "k", p) ") || " \
+	"system.main.regexp_replace(" NTH(FROM_A, "0", "k", p) ", " p ", r::VARCHAR) || " \
+	"system.main.substr(" FROM_A ", 1 + " OFFSET_OF(FROM_A, "k", p) " + system.main.length(" NTH(FROM_A, "0", "k", p) ")) END"
 
 /* --- dates: SF_DAY(x)::TIMESTAMP is what a clock shows then --- */
 #define ADDS(unit, n, interval, type, moment, keeps) \
