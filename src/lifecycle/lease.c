@@ -45,7 +45,12 @@ void lease_init(struct lease *l, const struct lease_kind *kind)
 	*l = (struct lease){.kind = kind};
 	list_init(&l->due.link);
 	list_init(&l->in_owner);
-	list_init(&l->owned);
+}
+
+void lease_owner_init(struct lease_owner *o)
+{
+	*o = (struct lease_owner){0};
+	list_init(&o->owned);
 }
 
 void lease_set(struct lifecycle *lc, struct lease *l, int64_t due_mono_ms)
@@ -67,7 +72,7 @@ void lease_clear(struct lifecycle *lc, struct lease *l)
 
 /* --- owners --- */
 
-bool lease_own(struct lifecycle *lc, struct lease *owner, struct lease *child)
+bool lease_own(struct lifecycle *lc, struct lease_owner *owner, struct lease *child)
 {
 	bool over;
 
@@ -96,7 +101,7 @@ bool lease_own_beside(struct lifecycle *lc, struct lease *sibling, struct lease 
 }
 
 /* The next that is owned, out of its owner and held; NULL = none is left, and none comes. */
-static struct lease *take_owned(struct lifecycle *lc, struct lease *owner)
+static struct lease *take_owned(struct lifecycle *lc, struct lease_owner *owner)
 {
 	struct lease *child = NULL;
 	struct list *first;
@@ -112,7 +117,7 @@ static struct lease *take_owned(struct lifecycle *lc, struct lease *owner)
 	return child;
 }
 
-void lease_end_owned(struct lifecycle *lc, struct lease *owner)
+void lease_end_owned(struct lifecycle *lc, struct lease_owner *owner)
 {
 	struct lease *child;
 

@@ -27,18 +27,22 @@ struct lease_kind { /* one a kind of state */
 struct lease { /* inside what it is for */
 	const struct lease_kind *kind;
 	struct wheel_node due;
-	struct list in_owner, owned;
+	struct list in_owner;
+};
+struct lease_owner { /* of leases: they end with it */
+	struct list owned;
 	bool over;                     /* it owns nothing any more */
 };
 void lease_init(struct lease *l, const struct lease_kind *kind);
+void lease_owner_init(struct lease_owner *o);
 void lease_set(struct lifecycle *lc, struct lease *l, int64_t due_mono_ms); /* moves it when it is set already */
 void lease_clear(struct lifecycle *lc, struct lease *l);                    /* no time any more; leaves its owner as well */
 /* False: the owner is over. A child is in at most one owner. Any lease must be cleared before its last
  * reference goes, an owner have ended or own nothing. */
-bool lease_own(struct lifecycle *lc, struct lease *owner, struct lease *child) NODISCARD;
+bool lease_own(struct lifecycle *lc, struct lease_owner *owner, struct lease *child) NODISCARD;
 /* The same for a child of the owner that `sibling` has; false: it has none (any more). */
 bool lease_own_beside(struct lifecycle *lc, struct lease *sibling, struct lease *child) NODISCARD;
-void lease_end_owned(struct lifecycle *lc, struct lease *owner);            /* from now on it owns nothing; calls end() of each */
+void lease_end_owned(struct lifecycle *lc, struct lease_owner *owner);      /* from now on it owns nothing; calls end() of each */
 
 struct lifecycle_options {
 	struct exec_loop *loop;

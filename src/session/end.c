@@ -358,7 +358,7 @@ static void claimed(struct session_op *op)
 		attempt_failed(op);
 		return;
 	}
-	lease_end_owned(se->room->o.lifecycle, &se->lease); /* who got in before this has touched it */
+	lease_end_owned(se->room->o.lifecycle, &se->owner); /* who got in before this has touched it */
 	room_lock(se->room);
 	touched = se->touched;
 	room_unlock(se->room);

@@ -116,6 +116,7 @@ struct session *session_new(struct sessions *s, const struct record *r)
 	sql_catalog_of(se->r.id, se->name);
 	list_init(&se->in_tenant);
 	lease_init(&se->lease, &session_kind);
+	lease_owner_init(&se->owner);
 	atomic_init(&se->used_ms, clock_wall_ms());
 	se->left_ms = clock_wall_ms();
 	k.tenant = se->r.tenant;
@@ -198,7 +199,7 @@ void session_leave(struct session *se)
 		add_usage(&se->tenant->usage, &se->usage, -1);
 	}
 	room_unlock(s);
-	lease_end_owned(s->o.lifecycle, &se->lease);
+	lease_end_owned(s->o.lifecycle, &se->owner);
 	lease_clear(s->o.lifecycle, &se->lease);
 	session_awaited(se);
 	if (was)
@@ -537,7 +538,7 @@ void session_scope(struct session *se, struct session_scope *ret)
 {
 	session_touch(se);
 	session_limits(se);
-	*ret = (struct session_scope){.catalog = se->catalog, .owner = &se->lease, .share = se->room->o.share_within_tenant};
+	*ret = (struct session_scope){.catalog = se->catalog, .owner = &se->owner, .share = se->room->o.share_within_tenant};
 }
 
 /* --- the room --- */

@@ -71,7 +71,7 @@ void session_let_go(struct session *se);
 /* --- what a statement inside the session needs --- */
 struct session_scope {
 	struct engine_catalog *catalog;  /* lives as long as the session's reference */
-	struct lease *owner;             /* of its statements */
+	struct lease_owner *owner;       /* of its statements */
 	bool share;                      /* other sessions of the tenant may be named */
 };
 void session_scope(struct session *se, struct session_scope *ret); /* counts as use */

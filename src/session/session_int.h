@@ -102,6 +102,7 @@ struct session {
 	struct tenant_sessions *tenant;
 	struct list in_tenant;
 	struct lease lease;
+	struct lease_owner owner;       /* of its statements */
 	struct engine_catalog *catalog;
 	char id[ID_LEN], name[SQL_CATALOG_LEN];
 	char *tail;                  /* texts of r */

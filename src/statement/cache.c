@@ -220,7 +220,7 @@ static struct result *result_of(const struct stmt *st)
 	if (stmt_over(st) || !st->run || !st->run->cacheable || st->run->stored_bytes > ENTRY_BYTES_MAX)
 		return NULL;
 	for (int i = 0; i < st->nparts; i++)
-		if (!st->parts[i].bytes)
+		if (!stmt_parts(st)[i].bytes)
 			return NULL;
 	r = base_zalloc(sizeof(*r) + sizeof(r->parts[0]) * (size_t)st->nparts);
 	memcpy(r->key, st->run->cache_key, sizeof(r->key));
@@ -234,7 +234,7 @@ static struct result *result_of(const struct stmt *st)
 		atomic_fetch_add(&r->columns->refs, 1);
 	}
 	for (int i = 0; i < st->nparts; i++) {
-		r->parts[i] = st->parts[i];
+		r->parts[i] = stmt_parts(st)[i];
 		engine_bytes_ref(r->parts[i].bytes);
 	}
 	return r;

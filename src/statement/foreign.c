@@ -36,8 +36,8 @@ struct stmt *stmt_foreign(struct statements *s, const struct stmt_record *r)
 	if (!st)
 		return NULL;
 	st->foreign = true;
-	if (r->first.n && st->nparts > 0 && (int64_t)r->first.n == st->parts[0].stored)
-		st->parts[0].bytes = engine_bytes_copy(r->first); /* it came along; nothing counts it */
+	if (r->first.n && st->nparts > 0 && r->first.n == stmt_parts(st)->stored)
+		stmt_parts(st)->bytes = engine_bytes_copy(r->first); /* it came along; nothing counts it */
 	stmt_keep(st, &(struct stmt_place){.shared = true, .claim = r->claim, .owner = r->owner, .request = r->request_id});
 	return st;
 }

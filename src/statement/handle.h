@@ -29,11 +29,13 @@ enum {
 struct part {
 	struct engine_bytes *bytes; /* NULL = in the spool file, or PART_KEPT */
 	int64_t offset;             /* in the spool file; PART_KEPT: in a store alone */
-	int64_t stored, row_bytes;
-	uint32_t rows;
+	uint32_t stored, row_bytes, rows;
 	bool gzip;
 };
 enum { PART_KEPT = -1 };
+union stmt_parts { /* see stmt_parts() */
+	struct part one, *many;
+};
 
 /* Packed columns; statements that have the same share them. */
 struct columns {
@@ -133,9 +135,9 @@ struct stmt {
 	struct lease lease;         /* timeout while it runs, TTL and tombstone after; owned by the session's */
 	int64_t created_ms, started_ms, completed_ms; /* wall */
 	int64_t due_mono_ms;        /* of the lease */
-	struct part *parts;
+	union stmt_parts parts;
 	int64_t rows, row_bytes, memory_bytes, spooled_bytes;
-	struct stmt_counts counts;
+	struct stmt_counts *counts; /* owned; NULL = all 0 */
 	struct stmt_children *children; /* owned; NULL = none */
 	struct columns *columns;      /* NULL = not known, or none */
 	struct stmt_error *error;   /* owned */
@@ -152,6 +154,7 @@ struct statements {
 	struct map tenants;         /* name -> struct tenant_use */
 	struct map sessions;        /* id -> struct session_use */
 	struct list in_memory;
+	struct engine_bytes *no_rows; /* the part of every result without rows */
 	char *spool_dir;
 	_Atomic int64_t memory_bytes, spooled_bytes;
 	_Atomic int64_t live, expired, active;
@@ -197,6 +200,14 @@ static inline struct str stmt_query_tag(const struct stmt *st)
 static inline struct str stmt_children(const struct stmt *st) /* lives as long as a reference once it has succeeded */
 {
 	return st->children ? (struct str){st->children->handles, st->children->n} : (struct str){0};
+}
+static inline struct part *stmt_parts(const struct stmt *st) /* st->nparts of them; under the lock */
+{
+	return st->nparts > 1 ? st->parts.many : (struct part *)&st->parts.one;
+}
+static inline struct stmt_counts stmt_counts(const struct stmt *st) /* under the lock */
+{
+	return st->counts ? *st->counts : (struct stmt_counts){0};
 }
 static inline enum engine_form stmt_form(const struct stmt *st)
 {

@@ -8,7 +8,7 @@ static const struct stmt_kept_part *parts_of(struct call *c, const struct stmt *
 	struct stmt_kept_part *v = ARENA_ARRAY(c->arena, struct stmt_kept_part, (size_t)st->nparts + 1);
 
 	for (int i = 0; i < st->nparts; i++) {
-		const struct part *p = &st->parts[i];
+		const struct part *p = &stmt_parts(st)[i];
 
 		v[i] = (struct stmt_kept_part){p->stored, p->rows, p->row_bytes, p->gzip};
 	}
@@ -40,7 +40,7 @@ void stmt_record_of(struct call *c, struct stmt *st, struct stmt_record *ret)
 		.kind = st->kind, .state = st->state, .created_ms = st->created_ms, .started_ms = st->started_ms,
 		.completed_ms = st->completed_ms, .expires_ms = st->completed_ms ? stmt_expires_ms(st) : 0,
 		.ttl_ms = st->ttl_s * INT64_C(1000), .timeout_ms = st->run ? st->run->timeout_ms : 0, .error = st->error,
-		.counts = st->counts, .columns = stmt_columns(st), .rows = st->rows, .row_bytes = st->row_bytes,
+		.counts = stmt_counts(st), .columns = stmt_columns(st), .rows = st->rows, .row_bytes = st->row_bytes,
 		.nparts = st->nparts, .parts = parts_of(c, st),
 		.grants = grants_of(c, st), .ngrants = st->grants ? st->grants->n : 0,
 	};
@@ -65,6 +65,14 @@ struct stmt_children *stmt_children_new(struct str handles)
 	return v;
 }
 
+void stmt_set_counts(struct stmt *st, const struct stmt_counts *n)
+{
+	if (!st->counts && (n->inserted || n->updated || n->deleted))
+		st->counts = base_alloc(sizeof(*st->counts));
+	if (st->counts)
+		*st->counts = *n;
+}
+
 void stmt_take_result(struct stmt *st, const struct stmt_record *r)
 {
 	int n = r->nparts > 0 && r->nparts <= PARTS_MAX ? r->nparts : 0;
@@ -73,15 +81,16 @@ void stmt_take_result(struct stmt *st, const struct stmt_record *r)
 		stmt_set_columns(st, r->columns);
 	st->rows = r->rows;
 	st->row_bytes = r->row_bytes;
-	st->counts = r->counts;
+	stmt_set_counts(st, &r->counts);
 	take_children(st, r->children);
 	st->nparts = n;
-	st->parts = n ? base_zalloc(sizeof(*st->parts) * (size_t)n) : NULL;
+	if (n > 1)
+		st->parts.many = base_zalloc(sizeof(*st->parts.many) * (size_t)n);
 	for (int i = 0; i < n; i++) {
 		const struct stmt_kept_part *p = &r->parts[i];
 
-		st->parts[i] = (struct part){.offset = PART_KEPT, .stored = p->stored, .row_bytes = p->row_bytes,
-					     .rows = (uint32_t)p->rows, .gzip = p->gzip};
+		stmt_parts(st)[i] = (struct part){.offset = PART_KEPT, .stored = (uint32_t)p->stored, .row_bytes = (uint32_t)p->row_bytes,
+						  .rows = (uint32_t)p->rows, .gzip = p->gzip};
 	}
 }
 

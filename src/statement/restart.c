@@ -35,7 +35,7 @@ static int64_t stored_bytes(const struct stmt *st)
 	int64_t sum = 0;
 
 	for (int i = 0; i < st->nparts; i++)
-		sum += st->parts[i].stored;
+		sum += stmt_parts(st)[i].stored;
 	return sum;
 }
 

@@ -53,10 +53,10 @@ static int next_unspooled(struct stmt *st, struct engine_bytes **ret, int64_t *r
 	stmt_lock(st);
 	*ret_offset = st->spooled_bytes;
 	for (int i = 0; i < st->nparts && found < 0; i++) {
-		if (!st->parts[i].bytes)
+		if (!stmt_parts(st)[i].bytes)
 			continue;
 		found = i;
-		*ret = engine_bytes_ref(st->parts[i].bytes);
+		*ret = engine_bytes_ref(stmt_parts(st)[i].bytes);
 	}
 	if (found < 0)
 		st->spooling = false;
@@ -70,8 +70,8 @@ static void mark_spooled(struct stmt *st, int i, int64_t offset)
 	int64_t stored = 0;
 
 	stmt_lock(st);
-	if (i < st->nparts && st->parts[i].bytes) {
-		struct part *p = &st->parts[i];
+	if (i < st->nparts && stmt_parts(st)[i].bytes) {
+		struct part *p = &stmt_parts(st)[i];
 
 		bytes = p->bytes;
 		stored = p->stored;
@@ -196,30 +196,62 @@ static bool within_limits(const struct stmt *st, const struct part *p)
 	return st->run->stored_bytes + p->stored <= most && (p->rows > 0 ? st->nparts < PARTS_MAX : st->nparts == 0);
 }
 
+/* One part is in the statement itself. */
+static struct part *place_of_next(struct stmt *st)
+{
+	const struct part one = st->parts.one;
+	struct running *run = st->run;
+
+	if (st->nparts == 0)
+		return &st->parts.one;
+	if (st->nparts == 1)
+		run->parts_cap = 0;
+	if (st->nparts >= run->parts_cap) {
+		run->parts_cap = st->nparts * 2;
+		st->parts.many = base_realloc(st->nparts > 1 ? st->parts.many : NULL, sizeof(one) * (size_t)run->parts_cap);
+	}
+	if (st->nparts == 1)
+		st->parts.many[0] = one;
+	return &st->parts.many[st->nparts];
+}
+
 static void append(struct stmt *st, const struct part *p)
 {
 	struct running *run = st->run;
 
-	if (st->nparts == run->parts_cap) {
-		run->parts_cap = run->parts_cap ? run->parts_cap * 2 : 1;
-		st->parts = base_realloc(st->parts, sizeof(*st->parts) * (size_t)run->parts_cap);
-	}
-	st->parts[st->nparts++] = *p;
+	*place_of_next(st) = *p;
+	st->nparts++;
 	st->rows += p->rows;
 	st->row_bytes += p->row_bytes;
 	run->stored_bytes += p->stored;
 	st->memory_bytes += p->stored;
 }
 
+static bool in_range(const struct engine_part *ep, const struct engine_bytes *bytes)
+{
+	return ep->rows >= 0 && ep->rows <= UINT32_MAX && ep->row_bytes >= 0 && ep->row_bytes <= CONVERT_PLAIN_MAX &&
+	       engine_bytes_str(bytes).n <= CONVERT_PLAIN_MAX;
+}
+
+/* Takes the reference of the part; results without rows share theirs. */
+static struct engine_bytes *kept_bytes(const struct statements *s, const struct engine_part *ep)
+{
+	if (ep->gzip || !str_eq(engine_bytes_str(ep->bytes), engine_bytes_str(s->no_rows)))
+		return ep->bytes;
+	engine_bytes_unref(ep->bytes);
+	return engine_bytes_ref(s->no_rows);
+}
+
 bool stmt_add_part(struct stmt *st, const struct engine_part *ep)
 {
-	struct part p = {.bytes = ep->bytes, .stored = (int64_t)engine_bytes_str(ep->bytes).n, .rows = (uint32_t)ep->rows,
-			 .row_bytes = ep->row_bytes, .gzip = ep->gzip};
+	struct engine_bytes *bytes = kept_bytes(st->room, ep);
+	struct part p = {.bytes = bytes, .stored = (uint32_t)engine_bytes_str(bytes).n, .rows = (uint32_t)ep->rows,
+			 .row_bytes = (uint32_t)ep->row_bytes, .gzip = ep->gzip};
 	bool open, fits, large;
 
 	stmt_lock(st);
 	open = st->run && !stmt_over(st);
-	fits = open && ep->rows <= UINT32_MAX && within_limits(st, &p);
+	fits = open && in_range(ep, bytes) && within_limits(st, &p);
 	if (fits)
 		append(st, &p);
 	large = fits && st->run->stored_bytes > INLINE_RESULT_BYTES;
@@ -227,7 +259,7 @@ bool stmt_add_part(struct stmt *st, const struct engine_part *ep)
 	if (open && !fits)
 		stmt_end(st, STMT_FAILED, stmt_error_simple(ERR_RESULT_TOO_LARGE, 0));
 	if (!fits) {
-		engine_bytes_unref(ep->bytes);
+		engine_bytes_unref(bytes);
 		return false;
 	}
 	count_bytes(st, p.stored, 0, 0);
@@ -263,9 +295,9 @@ static struct engine_bytes **leave_bytes(struct stmt *st)
 	struct engine_bytes **held = base_zalloc(sizeof(struct engine_bytes *) * (size_t)(st->nparts + 1));
 
 	for (int i = 0; i < st->nparts; i++) {
-		held[i] = st->parts[i].bytes;
-		st->parts[i].bytes = NULL;
-		st->parts[i].offset = PART_KEPT;
+		held[i] = stmt_parts(st)[i].bytes;
+		stmt_parts(st)[i].bytes = NULL;
+		stmt_parts(st)[i].offset = PART_KEPT;
 	}
 	st->kept->bytes += st->memory_bytes + st->spooled_bytes;
 	st->memory_bytes = st->spooled_bytes = 0;
@@ -300,21 +332,30 @@ void stmt_give_up(struct stmt *st)
 	unlink(path);
 }
 
+static void free_parts(union stmt_parts parts, int n)
+{
+	struct part *v = n > 1 ? parts.many : &parts.one;
+
+	for (int i = 0; i < n; i++)
+		engine_bytes_unref(v[i].bytes);
+	if (n > 1)
+		free(parts.many);
+}
+
 void stmt_drop_results(struct stmt *st)
 {
 	char path[PATH_MAX];
-	struct part *parts;
+	union stmt_parts was;
 	int64_t memory, spooled, kept = 0;
 	bool in_file;
 	int n;
 
 	stmt_lock(st);
-	parts = st->parts;
+	was = st->parts;
 	n = st->nparts;
 	memory = st->memory_bytes;
 	spooled = st->spooled_bytes;
 	in_file = spooled || st->spooling; /* a job may be writing its first bytes */
-	st->parts = NULL;
 	st->nparts = 0;
 	if (st->run)
 		st->run->parts_cap = 0;
@@ -324,9 +365,7 @@ void stmt_drop_results(struct stmt *st)
 		st->kept->bytes = 0;
 	}
 	stmt_unlock(st);
-	for (int i = 0; i < n; i++)
-		engine_bytes_unref(parts[i].bytes);
-	free(parts);
+	free_parts(was, n);
 	pthread_mutex_lock(&st->room->tenants_lock);
 	list_del(&st->in_memory);
 	pthread_mutex_unlock(&st->room->tenants_lock);
@@ -347,7 +386,7 @@ bool statement_part_info(struct stmt *st, int i, struct stmt_part *ret)
 	stmt_lock(st);
 	there = i >= 0 && i < st->nparts;
 	if (there) {
-		const struct part *p = &st->parts[i];
+		const struct part *p = &stmt_parts(st)[i];
 
 		*ret = (struct stmt_part){p->rows, p->row_bytes, p->stored, p->gzip, p->bytes != NULL};
 	}
@@ -364,12 +403,12 @@ static bool read_spooled(struct stmt *st, const struct part *p, struct engine_by
 
 	spool_path(st, path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bytes = base_alloc((size_t)p->stored);
-	ok = fd >= 0 && file_fill_at(fd, p->offset, bytes, (size_t)p->stored);
+	bytes = base_alloc(p->stored);
+	ok = fd >= 0 && file_fill_at(fd, p->offset, bytes, p->stored);
 	if (fd >= 0)
 		close(fd);
 	if (ok)
-		*ret = engine_bytes_copy(str_from(bytes, (size_t)p->stored));
+		*ret = engine_bytes_copy(str_from(bytes, p->stored));
 	free(bytes);
 	return ok;
 }
@@ -381,7 +420,7 @@ static bool part_at(struct stmt *st, int i, struct part *ret)
 	stmt_lock(st);
 	there = i >= 0 && i < st->nparts;
 	if (there) {
-		*ret = st->parts[i];
+		*ret = stmt_parts(st)[i];
 		if (ret->bytes)
 			engine_bytes_ref(ret->bytes);
 	}

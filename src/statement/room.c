@@ -38,6 +38,7 @@ struct statements *stmt_open(struct call *c, const struct statement_options *o)
 		pthread_mutex_init(&s->shards[i].lock, NULL);
 	pthread_mutex_init(&s->tenants_lock, NULL);
 	list_init(&s->in_memory);
+	s->no_rows = engine_bytes_copy(S("{\"data\":[]}"));
 	s->cache = o->cache_results ? stmt_cache_open() : NULL;
 	if (asprintf(&s->spool_dir, "%.*s/spool", SARG(o->data_dir)) < 0)
 		s->spool_dir = NULL;
@@ -149,6 +150,7 @@ void statements_close(struct statements *s)
 	stmt_cache_close(s->cache);
 	stmt_places_close(s);
 	pthread_mutex_destroy(&s->tenants_lock);
+	engine_bytes_unref(s->no_rows);
 	free(s->spool_dir);
 	free(s);
 }

@@ -102,7 +102,7 @@ static void count_changes(struct stmt *st, const struct engine_end *end, bool fo
 	}
 	stmt_lock(st);
 	if (!stmt_over(st))
-		st->counts = n;
+		stmt_set_counts(st, &n);
 	st->forgiven = forgiven;
 	stmt_unlock(st);
 }

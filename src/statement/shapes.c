@@ -116,7 +116,7 @@ static void shape_counters(struct stmt *st, const struct engine_end *end)
 	struct stmt_counts n;
 
 	stmt_lock(st);
-	n = st->counts;
+	n = stmt_counts(st);
 	if (st->run) {
 		shape = st->run->shape;
 		st->run->shape = NULL;

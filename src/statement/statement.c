@@ -24,6 +24,7 @@ static void stmt_free(struct stmt *st)
 	stmt_kept_free(st->kept);
 	free(st->grants);
 	free(st->error);
+	free(st->counts);
 	free(st->children);
 	stmt_running_free(st->run);
 	watch_drop(st->watchers);
@@ -269,7 +270,7 @@ void statement_view(struct stmt *st, struct stmt_view *v)
 		.state = st->state, .created_ms = st->created_ms, .started_ms = st->started_ms,
 		.completed_ms = ended ? st->completed_ms : 0, .expires_ms = ended ? stmt_expires_ms(st) : 0,
 		.progress = st->progress, .form = stmt_form(st), .columns = stmt_columns(st), .parts = st->nparts,
-		.rows = st->rows, .row_bytes = st->row_bytes, .counts = st->counts, .error = st->error,
+		.rows = st->rows, .row_bytes = st->row_bytes, .counts = stmt_counts(st), .error = st->error,
 		.children = st->state == STMT_SUCCEEDED ? stmt_children(st) : S(""), .query_tag = stmt_query_tag(st),
 	};
 	stmt_unlock(st);

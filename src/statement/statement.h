@@ -51,7 +51,7 @@ struct stmt_context {          /* Snowflake surface: exact names first, then in 
 struct stmt_scope {            /* of a named session; zeroed = the principal's default session */
 	struct str session_id;
 	struct engine_catalog *catalog;
-	struct lease *owner;       /* the statement ends, and is forgotten, with it: ERR_SESSION_CLOSED when it is over */
+	struct lease_owner *owner; /* the statement ends, and is forgotten, with it: ERR_SESSION_CLOSED when it is over */
 	bool share;                /* other sessions of the tenant may be named */
 	bool persistent;           /* the session's storage: its statements survive the process */
 	bool detached;             /* owner is for running only: the handle outlives it */

@@ -113,6 +113,7 @@ bool stmt_has_ended(struct stmt *st); /* for everybody; takes its lock */
 bool stmt_end(struct stmt *st, enum stmt_state to, struct stmt_error *error);
 /* The end that was decided becomes true for everybody: wakes, tells, starts the TTL; takes `error`. */
 void stmt_settle(struct stmt *st, enum stmt_state to, struct stmt_error *error, bool tell);
+void stmt_set_counts(struct stmt *st, const struct stmt_counts *n); /* under its lock */
 void stmt_changed(struct stmt *st); /* fires on_change watches */
 void stmt_expire(struct stmt *st);
 

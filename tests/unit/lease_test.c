@@ -20,6 +20,7 @@ struct fixture {
 /* Something with a lease: lives as long as a reference to it. */
 struct thing {
 	struct lease lease;
+	struct lease_owner owner;
 	struct fixture *f;
 	atomic_int refs, due, ended;
 	int again; /* so often due() sets it anew */
@@ -83,6 +84,7 @@ static struct thing *thing_new(struct fixture *f)
 	atomic_init(&t->refs, 1);
 	atomic_fetch_add(&alive, 1);
 	lease_init(&t->lease, &kind);
+	lease_owner_init(&t->owner);
 	return t;
 }
 
@@ -242,22 +244,22 @@ static void an_owner_ends_what_it_owns_and_owns_nothing_after(void **state)
 	struct fixture *f = *state;
 	struct thing *owner = thing_new(f), *other = thing_new(f), *child = thing_new(f), *moved = thing_new(f), *left = thing_new(f);
 
-	assert_true(lease_own(f->lc, &owner->lease, &child->lease));
-	assert_true(lease_own(f->lc, &owner->lease, &moved->lease));
-	assert_true(lease_own(f->lc, &owner->lease, &left->lease));
-	assert_true(lease_own(f->lc, &other->lease, &moved->lease));
+	assert_true(lease_own(f->lc, &owner->owner, &child->lease));
+	assert_true(lease_own(f->lc, &owner->owner, &moved->lease));
+	assert_true(lease_own(f->lc, &owner->owner, &left->lease));
+	assert_true(lease_own(f->lc, &other->owner, &moved->lease));
 	lease_set(f->lc, &child->lease, clock_mono_ms() + 1000);
 	lease_clear(f->lc, &left->lease);
 	hold(&child->lease);
-	lease_end_owned(f->lc, &owner->lease);
+	lease_end_owned(f->lc, &owner->owner);
 	assert_int_equal(child->ended, 1);
 	assert_int_equal(moved->ended, 0);
 	assert_int_equal(left->ended, 0);
 	assert_int_equal(stats(f).leases, 0);
-	assert_false(lease_own(f->lc, &owner->lease, &left->lease));
-	lease_end_owned(f->lc, &owner->lease);
+	assert_false(lease_own(f->lc, &owner->owner, &left->lease));
+	lease_end_owned(f->lc, &owner->owner);
 	drop(&child->lease);
-	lease_end_owned(f->lc, &other->lease);
+	lease_end_owned(f->lc, &other->owner);
 	finish(left);
 	finish(owner);
 	finish(other);
@@ -281,7 +283,7 @@ static void *come_and_go(void *arg)
 		hold(&t->lease); /* this thread's */
 		if (i % 4 == 0)
 			lease_set(crowd->f->lc, &t->lease, clock_mono_ms());
-		if (lease_own(crowd->f->lc, &crowd->owner->lease, &t->lease)) {
+		if (lease_own(crowd->f->lc, &crowd->owner->owner, &t->lease)) {
 			atomic_fetch_add(&crowd->owned, 1);
 			if (i % 2)
 				finish(t);
@@ -300,7 +302,7 @@ static void *end_owner(void *arg)
 
 	for (int spins = 0; atomic_load(&crowd->owned) < 20 && spins < 1000000; spins++)
 		;
-	lease_end_owned(crowd->f->lc, &crowd->owner->lease);
+	lease_end_owned(crowd->f->lc, &crowd->owner->owner);
 	return NULL;
 }
 
@@ -330,7 +332,7 @@ static void children_end_once_whoever_ends_them(void **state)
 		exec_post(f->loop, sweep_now, f->lc);
 		for (int i = 0; i < THREADS; i++)
 			pthread_join(threads[i], NULL);
-		assert_true(list_empty(&crowd.owner->lease.owned));
+		assert_true(list_empty(&crowd.owner->owner.owned));
 		finish(crowd.owner);
 		owned += crowd.owned;
 		refused += crowd.refused;

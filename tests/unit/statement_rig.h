@@ -26,7 +26,7 @@ struct fixture {
 	struct engine *engine;
 	struct statements *statements;
 	struct statement_caps caps;
-	struct lease session; /* an owner */
+	struct lease_owner session; /* an owner */
 	char dir[FOLDER_PATH_MAX];
 };
 
@@ -42,13 +42,6 @@ static void caps_of(void *arg, struct str tenant, struct statement_caps *ret)
 	(void)tenant;
 	*ret = *(struct statement_caps *)arg;
 }
-
-static void nothing(struct lease *l)
-{
-	(void)l;
-}
-
-static const struct lease_kind session_kind = {"session", nothing, nothing, nothing, nothing};
 
 /* Of the next begin(). */
 UNUSED static bool results_are_cached;
@@ -78,7 +71,7 @@ UNUSED static int begin(void **state)
 									    .topic_prefix = S("mayfly"), .sync = EVENT_SYNC_NEVER,
 									    .segment_bytes = 1 << 20});
 	assert_non_null(f->events);
-	lease_init(&f->session, &session_kind);
+	lease_owner_init(&f->session);
 	eo.data_dir = so.data_dir = str_of(f->dir);
 	f->engine = so.engine = engine_open(&f->c, &eo);
 	assert_non_null(f->engine);

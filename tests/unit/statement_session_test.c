@@ -191,7 +191,7 @@ static void a_session_ends_among_submits_and_nothing_is_left(void **state)
 	pthread_t threads[THREADS];
 
 	for (int round = 0; round < ROUNDS; round++) {
-		lease_init(&f->session, &session_kind);
+		lease_owner_init(&f->session);
 		for (int i = 0; i < THREADS; i++) {
 			racers[i] = (struct racer){f, 0};
 			assert_int_equal(pthread_create(&threads[i], NULL, submit_until_closed, &racers[i]), 0);

@@ -20,7 +20,7 @@ struct node {
 	struct redis *client;       /* with a real Redis */
 	struct kv *kv;              /* in it */
 	struct statements *s;
-	struct lease session;
+	struct lease_owner session;
 	struct store *store;
 	struct events *events;
 	char dir[FOLDER_PATH_MAX];
@@ -97,7 +97,7 @@ static struct node *node_open(struct rig *r)
 									    .topic_prefix = S("mayfly"), .sync = EVENT_SYNC_NEVER,
 									    .segment_bytes = 1 << 20});
 	assert_non_null(n->events);
-	lease_init(&n->session, &session_kind);
+	lease_owner_init(&n->session);
 	eo.data_dir = so.data_dir = str_of(n->dir);
 	n->engine = so.engine = engine_open(&r->c, &eo);
 	assert_non_null(n->engine);
