@@ -438,32 +438,45 @@ static struct finished *finished(enum engine_form form)
 	f->st->tenant = &f->tenant;
 	f->st->state = STMT_SUCCEEDED;
 	f->st->snowflake = form == ENGINE_SNOWFLAKE;
-	f->st->parts = base_zalloc(8 * sizeof(struct part));
 	f->st->columns = stmt_columns_new(buf_str(&columns));
 	return f;
+}
+
+/* Room for one more: the first is in the statement. */
+static struct part *next_part(struct stmt *st)
+{
+	const struct part one = st->parts.one;
+
+	if (st->nparts == 1) {
+		st->parts.many = base_zalloc(8 * sizeof(one));
+		st->parts.many[0] = one;
+	}
+	st->nparts++;
+	return &stmt_parts(st)[st->nparts - 1];
 }
 
 static void add_part(struct finished *f, struct str rows, int64_t n, bool packed)
 {
 	OWNS(buf) plain = {0};
 	OWNS(buf) stored = {0};
-	struct part *p = &f->st->parts[f->st->nparts++];
+	struct part *p = next_part(f->st);
 
 	buf_fmt(&plain, "{\"data\":[%.*s]}", SARG(rows));
 	if (packed)
 		gzip(buf_str(&plain), &stored);
 	else
 		buf_add(&stored, buf_str(&plain));
-	*p = (struct part){.bytes = engine_bytes_copy(buf_str(&stored)), .stored = (int64_t)stored.n, .rows = (uint32_t)n, .gzip = packed};
+	*p = (struct part){.bytes = engine_bytes_copy(buf_str(&stored)), .stored = (uint32_t)stored.n, .rows = (uint32_t)n, .gzip = packed};
 	f->st->rows += n;
 }
 
 static void finished_drop(struct finished *f)
 {
 	for (int i = 0; i < f->st->nparts; i++)
-		engine_bytes_unref(f->st->parts[i].bytes);
+		engine_bytes_unref(stmt_parts(f->st)[i].bytes);
 	assert_int_equal(f->st->refs, 1); /* readers gave theirs back */
-	free(f->st->parts);
+	if (f->st->nparts > 1)
+		free(f->st->parts.many);
 	stmt_columns_unref(f->st->columns);
 	free(f->st);
 	pthread_mutex_destroy(&f->room.shards[0].lock);
