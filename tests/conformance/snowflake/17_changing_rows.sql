@@ -231,6 +231,26 @@ select id, at is not null as set_, b from clocked;
 --> ID: number | SET_: boolean | B: boolean
 1 | true | true
 
+create table twice (k int, v varchar);
+--ok
+
+insert into twice values (1, 'a');
+--> number of rows inserted: number(19,0)
+1
+
+merge into twice t using (select 1 as k, 'x' as v union all select 1, 'y') s on t.k = s.k when matched then update set v = s.v;
+--! 100090 42P18
+--differs: a row that the source matches more than once is updated, and counted, once a match; which match stays is not told
+--> number of rows updated: number(19,0)
+2
+
+update twice set v = s.v from (select 1 as k, 'z' as v union all select 1, 'z') s where twice.k = s.k;
+--> number of rows updated: number(19,0) | number of multi-joined rows updated: number(19,0)
+1 | 1
+--differs: rows that are joined more than once are counted once a match
+--> number of rows updated: number(19,0) | number of multi-joined rows updated: number(19,0)
+2 | 0
+
 insert into nowhere values (1);
 --! 002003 42S02 SQL compilation error:\nObject 'NOWHERE' does not exist or not authorized.
 
