@@ -79,6 +79,50 @@ def test_values_with_an_offset_compare_with_all_times(client):
         assert client.cell(sql, tz) == "1", sql
 
 
+@pytest.mark.parametrize("sql,want", [
+    ("'2024-02-29 15:05:07.25 +02:00'::timestamp_tz + interval '1 day'", "1709298307.250000000 1560"),
+    ("interval '1 hour, 5 minutes' + '2024-02-29 15:05:07.25 +02:00'::timestamp_tz", "1709215807.250000000 1560"),
+    ("'2024-01-31 23:30:00 +05:30'::timestamp_tz + interval '1 month'", "1709229600.000000000 1770"),  # 29 February, where it is written
+    ("'2024-02-29 15:05:07.25 +02:00'::timestamp_tz - interval '13 months' + interval '1 year'", "1706533507.250000000 1560"),
+    ("'2024-12-31 23:30:00 -08:00'::timestamp_tz - interval '12 months'", "1704094200.000000000 960"),
+    ("null::timestamp_tz + interval '1 day'", None),
+    ("'2024-01-31 23:30:00 +05:30'::timestamp_tz - '2024-01-31 23:30:00 +00:00'::timestamp_tz", "-05:30:00"),
+])
+def test_a_sum_with_an_interval_keeps_the_offset(client, sql, want):
+    a = client.submit(f"select {sql}", parameters={"TIMEZONE": "America/New_York"})
+    assert a.status == 200 and a.json["data"] == [[want]], a
+    assert row_type(a)[0]["type"] == ("text" if want == "-05:30:00" else "timestamp_tz")
+
+
+def test_a_sum_beyond_all_years_is_an_error(client):
+    for sql in ("'9999-12-31 00:00:00 +00:00'::timestamp_tz + interval '200000 years'", "'0001-01-01 00:00:00 +00:00'::timestamp_tz - interval '178000000 years'"):
+        a = client.submit(f"select {sql}")
+        assert a.status == 422 and "out of range" in a.json["message"], a
+
+
+def test_what_is_least_by_a_time_with_an_offset(client):
+    rows = "(values (1, '2024-01-01 12:00 +10:00'), (2, '2024-01-01 03:00 +00:00'), (3, null)) v(i, t)"  # 1 is before 2, its clock is behind
+    a = client.submit(f"select min_by(i, t::timestamp_tz), max_by(i, t::timestamp_tz) from {rows}")
+    assert a.status == 200 and a.json["data"] == [["1", "2"]], a
+
+
+def test_columns_of_other_digits_meet(client):
+    table = "types_digits"
+    client.submit(f"create or replace table {table}(z3 timestamp_tz(3), z6 timestamp_tz(6), n3 timestamp_ntz(3), n6 timestamp_ntz(6), l0 timestamp_ltz(0), l3 timestamp_ltz(3), t0 time(0), t3 time(3))")
+    moment = "'2024-01-01 00:00:00.123456'"
+    client.submit(f"insert into {table} values ({moment}, {moment}, {moment}, {moment}, {moment}, {moment}, '01:02:03.4567', '01:02:03.4567')")
+    client.submit(f"insert into {table}(z3, z6, n3, n6, l0, l3, t0, t3) select z6, z3, n6, n3, l3, l0, t3, t0 from {table}")
+    a = client.submit(f"select z6, n6, l3, t3 from {table} order by z6 desc")
+    assert a.json["data"] == [["1704067200.123456 1440", "1704067200.123456", "1704067200.123", "3723.456"],
+                              ["1704067200.123000 1440", "1704067200.123000", "1704067200.000", "3723.000"]], a
+    for pair in ("z3, z6", "z6, z3", "n3, n6", "n6, n3", "l0, l3", "l3, l0", "t0, t3", "t3, t0", "z3, n6", "z6, l0"):
+        a, b = pair.split(", ")
+        for sql in (f"select count(*) from {table} x join {table} y on x.{a} = y.{b}", f"select {a} from {table} union all select {b} from {table}",
+                    f"select greatest({a}, {b}), coalesce({a}, {b}) from {table}"):
+            got = client.submit(sql)
+            assert got.status == 200, (sql, got)
+
+
 def test_an_offset_that_is_bound_is_stored(client):
     assert client.submit("create or replace table types_bound (tz timestamp_tz, n timestamp_ntz)").status == 200
     assert client.submit("insert into types_bound values (?, ?)", {"1": {"type": "TIMESTAMP_TZ", "value": "1709211907123456789 1560"},

@@ -5,12 +5,15 @@
  * digits of a second and cut off what is finer. A cast has no session: a text
  * or a time without an offset gets +00:00. Any thread.
  */
+#include "base/clock.h"
 #include "engine/format.h"
 #include "engine/functions/types.h"
 
 #include <stdio.h>
 
-enum { COST_SAME = 1, COST_WALL = 10, COST_INSTANT = 20, COST_DAY = 30, COST_TEXT = 200, COST_NEVER = -1, DIGITS_MAX = 9 };
+enum { COST_SAME = 1, COST_NEVER = -1, COST_TEXT = 200, DIGITS_MAX = 9 };
+/* Above two arguments of any type, which cost 5 each: ARG_MIN(ANY, ANY) is before ARG_MIN(INTEGER, TIMESTAMP). */
+enum { COST_WALL = 11, COST_INSTANT = 20, COST_DAY = 30 };
 #define MICROS_PER_SECOND INT64_C(1000000)
 #define MICROS_PER_DAY (86400 * MICROS_PER_SECOND)
 #define MICROS_PER_MINUTE (60 * MICROS_PER_SECOND)
@@ -394,24 +397,29 @@ static void register_zoned(struct registry *r, int digits)
 
 	r->ok = r->ok && duckdb_register_logical_type(r->con, type, NULL) == DuckDBSuccess;
 	cast_partners(r, type, digits, of_zoned, COUNT_OF(of_zoned));
-	if (digits < DIGITS_MAX) {
+	if (digits < DIGITS_MAX)
 		cast_between(r, type, whole, zoned_to_zoned, (int64_t[2]){COST_SAME, 0});
-		cast_between(r, whole, type, zoned_to_zoned, (int64_t[2]){COST_NEVER, unit_of(digits)});
-	} else {
+	else
 		cast_between(r, parts, whole, parts_to_zoned, (int64_t[2]){COST_NEVER, 0});
-	}
 	duckdb_destroy_logical_type(&parts);
 	duckdb_destroy_logical_type(&type);
 	duckdb_destroy_logical_type(&whole);
 }
 
-static void register_short(struct registry *r, const char *name, int digits, const struct partner *v, size_t n)
+static duckdb_logical_type short_type(const char *name, duckdb_type stored, int digits)
 {
-	duckdb_logical_type type = duckdb_create_logical_type(v[0].type);
+	duckdb_logical_type type = duckdb_create_logical_type(stored);
 	char alias[32];
 
 	snprintf(alias, sizeof(alias), "%s_%d", name, digits);
 	duckdb_logical_type_set_alias(type, alias);
+	return type;
+}
+
+static void register_short(struct registry *r, const char *name, int digits, const struct partner *v, size_t n)
+{
+	duckdb_logical_type type = short_type(name, v[0].type, digits);
+
 	r->ok = r->ok && duckdb_register_logical_type(r->con, type, NULL) == DuckDBSuccess;
 	cast_partners(r, type, digits, v, n);
 	duckdb_destroy_logical_type(&type);
@@ -430,6 +438,123 @@ static const struct partner of_time[] = {
 	{DUCKDB_TYPE_TIME, same_bytes, micros_cut, COST_SAME},
 	{DUCKDB_TYPE_VARCHAR, NULL, text_to_time, 0},
 };
+
+/* Columns of one type with other digits meet in joins, unions and INSERTs. */
+static void register_other_digits(struct registry *r, int from, int to)
+{
+	duckdb_logical_type zoned = sf_zoned_type(to), whence = sf_zoned_type(from);
+	static const struct {
+		const char *name;
+		duckdb_type stored;
+		bool has_day;
+	} types[] = {{"TIMESTAMP_NTZ", DUCKDB_TYPE_TIMESTAMP, true}, {"TIMESTAMP_LTZ", DUCKDB_TYPE_TIMESTAMP_TZ, true},
+		     {"TIME", DUCKDB_TYPE_TIME, false}};
+	const int64_t cost_unit[2] = {COST_NEVER, unit_of(to)};
+
+	if (from != to && to < DIGITS_MAX) /* to all digits: register_zoned() */
+		cast_between(r, whence, zoned, zoned_to_zoned, cost_unit);
+	for (size_t i = 0; i < COUNT_OF(types) && from < DIGITS_MAX; i++) {
+		duckdb_logical_type a = short_type(types[i].name, types[i].stored, from);
+		duckdb_logical_type b = short_type(types[i].name, types[i].stored, to);
+
+		if (types[i].has_day)
+			cast_between(r, a, zoned, micros_to_zoned, cost_unit);
+		if (from != to && to < DIGITS_MAX)
+			cast_between(r, a, b, micros_cut, cost_unit);
+		duckdb_destroy_logical_type(&a);
+		duckdb_destroy_logical_type(&b);
+	}
+	duckdb_destroy_logical_type(&zoned);
+	duckdb_destroy_logical_type(&whence);
+}
+
+/* --- sums: by the clock on the wall, which keeps its offset --- */
+static int64_t months_later(int64_t days, int64_t months)
+{
+	int64_t year, month;
+	unsigned m, day, last;
+
+	clock_civil_from_days(days, &year, &m, &day);
+	months += year * 12 + (m - 1);
+	year = floor_div(months, 12);
+	month = months - year * 12 + 1;
+	last = (unsigned)(clock_days_from_civil(month == 12 ? year + 1 : year, month == 12 ? 1 : (unsigned)month + 1, 1) -
+			  clock_days_from_civil(year, (unsigned)month, 1));
+	return clock_days_from_civil(year, (unsigned)month, day < last ? day : last);
+}
+
+static bool zoned_sum(struct zoned z, duckdb_interval by, int sign, duckdb_interval *ret)
+{
+	int64_t wall = wall_of(z), days = floor_div(wall, MICROS_PER_DAY), time = wall - days * MICROS_PER_DAY;
+	__int128 utc;
+
+	if (infinite(z.utc))
+		return zoned_pack(z, ret);
+	if (by.months)
+		days = months_later(days, (int64_t)sign * by.months);
+	utc = (__int128)(days + (int64_t)sign * by.days) * MICROS_PER_DAY + time + (__int128)by.micros * sign -
+	      z.zone * MICROS_PER_MINUTE;
+	if (utc > INT64_MAX / 2 || utc < INT64_MIN / 2)
+		return false;
+	z.utc = (int64_t)utc;
+	return zoned_pack(z, ret);
+}
+
+static bool zoned_add(duckdb_interval a, duckdb_interval b, duckdb_interval *ret)
+{
+	return zoned_sum(zoned_unpack(a), b, 1, ret);
+}
+
+static bool zoned_added(duckdb_interval a, duckdb_interval b, duckdb_interval *ret)
+{
+	return zoned_sum(zoned_unpack(b), a, 1, ret);
+}
+
+static bool zoned_subtract(duckdb_interval a, duckdb_interval b, duckdb_interval *ret)
+{
+	return zoned_sum(zoned_unpack(a), b, -1, ret);
+}
+
+/* Days and time, as a TIMESTAMP less a TIMESTAMP is. */
+static bool zoned_between(duckdb_interval a, duckdb_interval b, duckdb_interval *ret)
+{
+	int64_t to = zoned_unpack(a).utc, from = zoned_unpack(b).utc, micros;
+
+	if (infinite(to) || infinite(from) || __builtin_sub_overflow(to, from, &micros) || micros / MICROS_PER_DAY > INT32_MAX ||
+	    micros / MICROS_PER_DAY < INT32_MIN)
+		return false;
+	*ret = (duckdb_interval){0, (int32_t)(micros / MICROS_PER_DAY), micros % MICROS_PER_DAY};
+	return true;
+}
+
+typedef bool sum_fn(duckdb_interval a, duckdb_interval b, duckdb_interval *ret);
+
+static void sum_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output, sum_fn *sum)
+{
+	duckdb_vector a = duckdb_data_chunk_get_vector(input, 0), b = duckdb_data_chunk_get_vector(input, 1);
+	const duckdb_interval *left = duckdb_vector_get_data(a), *right = duckdb_vector_get_data(b);
+	duckdb_interval *out = duckdb_vector_get_data(output);
+	idx_t n = duckdb_data_chunk_get_size(input);
+
+	for (idx_t i = 0; i < n; i++) {
+		if (is_null(a, i) || is_null(b, i)) {
+			cell_set_null(output, i);
+		} else if (!sum(left[i], right[i], &out[i])) {
+			duckdb_scalar_function_set_error(info, "Timestamp is out of range");
+			return;
+		}
+	}
+}
+
+#define SUM(name) \
+	static void name##_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) \
+	{ \
+		sum_run(info, input, output, name); \
+	}
+SUM(zoned_add)
+SUM(zoned_added)
+SUM(zoned_subtract)
+SUM(zoned_between)
 
 /* --- functions --- */
 static void zone_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
@@ -467,25 +592,51 @@ static void name_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 	}
 }
 
-static void register_function(struct registry *r, const char *name, duckdb_logical_type from, duckdb_type to,
-			      duckdb_scalar_function_t run)
+struct signature {
+	const char *name;
+	duckdb_logical_type from, and_from, to; /* and_from NULL: one argument */
+	duckdb_scalar_function_t run;
+};
+
+static void register_function(struct registry *r, const struct signature *v)
 {
 	duckdb_scalar_function f = duckdb_create_scalar_function();
-	duckdb_logical_type result = duckdb_create_logical_type(to);
 
-	duckdb_scalar_function_set_name(f, name);
-	duckdb_scalar_function_add_parameter(f, from);
-	duckdb_scalar_function_set_return_type(f, result);
-	duckdb_scalar_function_set_function(f, run);
+	duckdb_scalar_function_set_name(f, v->name);
+	duckdb_scalar_function_add_parameter(f, v->from);
+	if (v->and_from)
+		duckdb_scalar_function_add_parameter(f, v->and_from);
+	duckdb_scalar_function_set_return_type(f, v->to);
+	duckdb_scalar_function_set_function(f, v->run);
 	r->ok = r->ok && duckdb_register_scalar_function(r->con, f) == DuckDBSuccess;
 	duckdb_destroy_scalar_function(&f);
-	duckdb_destroy_logical_type(&result);
+}
+
+static void register_functions(struct registry *r)
+{
+	duckdb_logical_type zoned = sf_zoned_type(DIGITS_MAX), text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+	duckdb_logical_type small = duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT);
+	duckdb_logical_type span = duckdb_create_logical_type(DUCKDB_TYPE_INTERVAL);
+	const struct signature functions[] = {
+		{"SF_TZ_ZONE", zoned, NULL, small, zone_run},
+		{"SF_TYPE_NAME", text, NULL, text, name_run},
+		{"+", zoned, span, zoned, zoned_add_run},
+		{"+", span, zoned, zoned, zoned_added_run},
+		{"-", zoned, span, zoned, zoned_subtract_run},
+		{"-", zoned, zoned, span, zoned_between_run},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(functions); i++)
+		register_function(r, &functions[i]);
+	duckdb_destroy_logical_type(&zoned);
+	duckdb_destroy_logical_type(&text);
+	duckdb_destroy_logical_type(&small);
+	duckdb_destroy_logical_type(&span);
 }
 
 bool sf_types_register(struct call *c, duckdb_connection con)
 {
 	struct registry r = {con, true};
-	duckdb_logical_type zoned = sf_zoned_type(DIGITS_MAX), text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
 
 	for (int digits = DIGITS_MAX; digits >= 0; digits--) {
 		register_zoned(&r, digits);
@@ -495,9 +646,10 @@ bool sf_types_register(struct call *c, duckdb_connection con)
 		register_short(&r, "TIMESTAMP_LTZ", digits, of_instant, COUNT_OF(of_instant));
 		register_short(&r, "TIME", digits, of_time, COUNT_OF(of_time));
 	}
-	register_function(&r, "SF_TZ_ZONE", zoned, DUCKDB_TYPE_SMALLINT, zone_run);
-	register_function(&r, "SF_TYPE_NAME", text, DUCKDB_TYPE_VARCHAR, name_run);
-	duckdb_destroy_logical_type(&zoned);
-	duckdb_destroy_logical_type(&text);
+	for (int from = 0; from <= DIGITS_MAX; from++)
+		for (int to = 0; to <= DIGITS_MAX; to++)
+			if (from < DIGITS_MAX || to < DIGITS_MAX)
+				register_other_digits(&r, from, to);
+	register_functions(&r);
 	return r.ok || fail(c, ERR_INTERNAL, "Snowflake's types could not be registered");
 }
