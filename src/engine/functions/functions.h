@@ -4,12 +4,16 @@
  *   V VARCHAR  X BLOB  I BIGINT  D DOUBLE  B BOOLEAN  N DECIMAL(38,0)
  *   d DATE  t TIME  s TIMESTAMP  z TIMESTAMPTZ  T TIMESTAMP_TZ  A any type  a SF_ARRAY  v SF_VARIANT  F FLOAT
  *   #c a NUMBER of the scale c - 'A', of any precision but as a result, which is DECIMAL(38, scale)
- * Rows of one name that follow each other are its overloads. Any executor's or DuckDB's thread.
+ *   o SF_OBJECT, a result  J any type, read as a VARIANT value  P any type, read as its text  W any type, read as a whole number
+ * J, P and W stand with each other alone, and a name with them has no overloads: behind '|' are those that may be missing, and a
+ * call with too many or too few is refused with Snowflake's words. Rows of one name that follow each other are its overloads. Any
+ * executor's or DuckDB's thread.
  */
 #ifndef MAYFLY_ENGINE_FUNCTIONS_H
 #define MAYFLY_ENGINE_FUNCTIONS_H
 
 #include "engine/format.h"
+#include "engine/functions/json_of.h"
 #include "engine/worker/worker.h"
 
 enum {
@@ -17,7 +21,8 @@ enum {
 	SF_TRY = 2,      /* an error makes NULL */
 	SF_VOLATILE = 4,
 	SF_NULLS_MADE = 8, /* it may make NULL of what is none */
-	SF_ARGS = 12,    /* that a function can look at */
+	SF_OWN_BITS = 8, /* above them: SF_OWN */
+	SF_ARGS = 12,    /* that a function can look at, but those of J, P and W, which are as many as there are */
 	SF_TEXT_MAX = 64 * 1024 * 1024, /* bytes of one result */
 };
 struct sf_arg {
@@ -30,6 +35,12 @@ struct sf_arg {
 	struct str text;   /* of a VARIANT, of this row */
 	struct buf room;
 };
+struct sf_values { /* what J, P and W are read with: json_arguments.c */
+	struct variant_column *columns;
+	struct buf *rooms;       /* texts that had to be made */
+	char *letters;
+	struct variant_path path;
+};
 struct sf_row {
 	struct sf_arg args[SF_ARGS];
 	idx_t nargs, row;
@@ -39,10 +50,14 @@ struct sf_row {
 	duckdb_function_info info;
 	const struct sf_function *function;
 	struct buf text;         /* the function's own, empty for each row */
-	struct buf more;
+	struct buf more, rest;
 	struct format format;    /* of format_text */
 	struct buf format_text;
-	bool null, failed;
+	struct str *v;           /* of J, P; p NULL: NULL, and of W what is none */
+	int64_t *whole;          /* of W */
+	struct sf_values *values;
+	struct arena arena;      /* of the chunk */
+	bool failed;
 };
 typedef void sf_fn(struct sf_row *r);
 struct sf_function {
@@ -50,6 +65,9 @@ struct sf_function {
 	sf_fn *fn;
 	unsigned flags;
 };
+/* What tells a row of the table from another with the same function; to be or-ed into its flags. */
+#define SF_OWN(x) ((unsigned)(x) << SF_OWN_BITS)
+unsigned sf_own(const struct sf_row *r);
 bool sf_register(duckdb_connection con, const struct sf_function *v, size_t n) NODISCARD;
 
 /* --- arguments; the caller knows their types from the signature --- */
@@ -70,10 +88,19 @@ void sf_put_bool(struct sf_row *r, bool v);
 void sf_put_days(struct sf_row *r, int32_t days);
 void sf_put_number(struct sf_row *r, __int128 v); /* N */
 void sf_put_null(struct sf_row *r);
+void sf_put_variant(struct sf_row *r, struct str v); /* v, a, o, and V of one: NULL of a missing element */
+void sf_put_built(struct sf_row *r, struct variant_list *l, char bracket); /* what was built in `text`, ended here */
 /* `code` is Snowflake's and its SQLSTATE, as statement/ knows what our own SQL raises: "100038/22018". */
 void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...) PRINTF(3, 4);
 #define SF_BAD_ARGUMENT "001044/42P13"
 #define SF_BAD_VALUE "100132/P0000"
+
+/* --- json_arguments.c: arguments of J, P and W --- */
+bool sf_reads_values(const struct sf_function *f);
+bool sf_values_open(struct sf_row *r) NODISCARD; /* false: said */
+bool sf_values_read(struct sf_row *r) NODISCARD; /* false: said, or a NULL makes it NULL */
+void sf_values_close(struct sf_row *r);
+void sf_values_bind(duckdb_bind_info info);      /* are they as many as the signature says? */
 
 /* --- numbers.c: numbers are digits and a scale --- */
 /* Rounds half away from zero; false: it has more than 38 digits. */

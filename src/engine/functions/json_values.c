@@ -1,98 +1,102 @@
 /* json_values.c - functions over VARIANT values of any kind: parsing, printing, kinds, paths. */
-#include "engine/functions/json_of.h"
+#include "engine/functions/functions.h"
 
 /* --- JSON text --- */
 enum { ON_ERROR_FAIL, ON_ERROR_NULL, ON_ERROR_TELL };
 
-static bool last_wins(const struct variant_call *f)
+static void parse(struct sf_row *r, struct str text)
 {
-	return f->n > 1 && str_ieq(f->v[1], S("d"));
-}
-
-static void parse_json(struct variant_call *f)
-{
+	bool last_wins = r->nargs > 1 && str_ieq(r->v[1], S("d"));
 	struct variant_error error;
 
-	switch (variant_parse(f->v[0], last_wins(f), &f->out, &error)) {
+	switch (variant_parse(text, last_wins, &r->text, &error)) {
 	case VARIANT_PARSED:
-		f->null = f->fn->extra == ON_ERROR_TELL;
+		if (sf_own(r) == ON_ERROR_TELL)
+			sf_put_null(r);
+		else
+			sf_put_text(r, buf_str(&r->text));
 		return;
 	case VARIANT_EMPTY:
-		f->null = true;
+		sf_put_null(r);
 		return;
 	case VARIANT_WRONG:
 		break;
 	}
-	if (f->fn->extra == ON_ERROR_FAIL)
-		variant_fails(f, "100069/22P02", "Error parsing JSON: %s", error.text);
-	else if (f->fn->extra == ON_ERROR_TELL)
-		variant_gives(f, str_of(error.text));
+	if (sf_own(r) == ON_ERROR_FAIL)
+		sf_fails(r, "100069/22P02", "Error parsing JSON: %s", error.text);
+	else if (sf_own(r) == ON_ERROR_TELL)
+		sf_put_variant(r, str_of(error.text));
 	else
-		f->null = true;
+		sf_put_null(r);
+}
+
+static void parse_json(struct sf_row *r)
+{
+	parse(r, r->v[0]);
 }
 
 /* Of a VARIANT: is it a text with JSON in it? */
-static void check_json(struct variant_call *f)
+static void check_json(struct sf_row *r)
 {
-	bool text = f->columns[0].type == DUCKDB_TYPE_VARCHAR && f->columns[0].alias == VARIANT_PLAIN;
-	struct str v = f->v[0];
+	bool text = r->values->columns[0].type == DUCKDB_TYPE_VARCHAR && r->values->columns[0].alias == VARIANT_PLAIN;
+	struct str v = r->v[0];
 
 	if (!text && variant_kind(v) != VARIANT_VARCHAR) {
-		f->null = true;
+		sf_put_null(r);
 		return;
 	}
-	f->v[0] = variant_text(v, &f->room);
-	parse_json(f);
+	parse(r, variant_text(v, &r->more));
 }
 
-static void to_json(struct variant_call *f)
+static void to_json(struct sf_row *r)
 {
-	variant_put_json(&f->out, f->v[0]);
+	variant_put_json(&r->text, r->v[0]);
+	sf_put_text(r, buf_str(&r->text));
 }
 
-static void to_variant(struct variant_call *f)
+static void to_variant(struct sf_row *r)
 {
-	variant_gives(f, f->v[0]);
+	sf_put_variant(r, r->v[0]);
 }
 
-static void cannot_cast(struct variant_call *f, const char *to)
+static void cannot_cast(struct sf_row *r, const char *to)
 {
-	buf_clear(&f->room);
-	variant_put_json(&f->room, f->v[0]);
-	variant_fails(f, "100071/22000", "Failed to cast variant value %.*s to %s", SARG(str_head(buf_str(&f->room), 200)), to);
+	buf_clear(&r->more);
+	variant_put_json(&r->more, r->v[0]);
+	sf_fails(r, "100071/22000", "Failed to cast variant value %.*s to %s", SARG(str_head(buf_str(&r->more), 200)), to);
 }
 
-static void to_object(struct variant_call *f)
+static void to_object(struct sf_row *r)
 {
-	if (variant_sql_null(f->v[0]))
-		f->null = true;
-	else if (variant_kind(f->v[0]) != VARIANT_OBJECT)
-		cannot_cast(f, "OBJECT");
+	if (variant_sql_null(r->v[0]))
+		sf_put_null(r);
+	else if (variant_kind(r->v[0]) != VARIANT_OBJECT)
+		cannot_cast(r, "OBJECT");
 	else
-		variant_gives(f, f->v[0]);
+		sf_put_variant(r, r->v[0]);
 }
 
-static void to_array(struct variant_call *f)
+static void to_array(struct sf_row *r)
 {
 	struct variant_list l;
 
-	if (variant_sql_null(f->v[0])) {
-		f->null = true;
-	} else if (variant_kind(f->v[0]) == VARIANT_ARRAY) {
-		variant_gives(f, f->v[0]);
+	if (variant_sql_null(r->v[0])) {
+		sf_put_null(r);
+	} else if (variant_kind(r->v[0]) == VARIANT_ARRAY) {
+		sf_put_variant(r, r->v[0]);
 	} else {
-		l = variant_list(&f->out, '[');
-		variant_add(&l, f->v[0]);
-		variant_end(&l, ']');
+		l = variant_list(&r->text, '[');
+		variant_add(&l, r->v[0]);
+		sf_put_built(r, &l, ']');
 	}
 }
 
-static void strip_null_value(struct variant_call *f)
+static void strip_null_value(struct sf_row *r)
 {
-	if (variant_sql_null(f->v[0]))
-		f->null = true;
+	if (variant_sql_null(r->v[0]))
+		sf_put_null(r);
 	else
-		variant_gives(f, f->v[0]);
+		sf_put_variant(r, r->v[0]);
 }
 
 /* --- kinds --- */
@@ -103,101 +107,108 @@ static const char *const kind_names[VARIANT_KINDS] = {
 	[VARIANT_TIMESTAMP_TZ] = "TIMESTAMP_TZ", [VARIANT_ARRAY] = "ARRAY", [VARIANT_OBJECT] = "OBJECT",
 };
 
-static void type_of(struct variant_call *f)
+static void type_of(struct sf_row *r)
 {
-	const char *name = kind_names[variant_kind(f->v[0])];
+	const char *name = kind_names[variant_kind(r->v[0])];
 
 	if (name)
-		variant_gives(f, str_of(name));
+		sf_put_variant(r, str_of(name));
 	else
-		f->null = true;
+		sf_put_null(r);
 }
 
-#define KIND(k) (1 << (k))
+#define KIND(k) (1u << (k))
 
-static void is_kind(struct variant_call *f)
+static void is_kind(struct sf_row *r)
 {
-	enum variant_kind k = variant_kind(f->v[0]);
+	enum variant_kind k = variant_kind(r->v[0]);
 
-	f->null = k == VARIANT_UNDEFINED || k == VARIANT_BAD;
-	f->number = (f->fn->extra & KIND(k)) != 0;
+	if (k == VARIANT_UNDEFINED || k == VARIANT_BAD)
+		sf_put_null(r);
+	else
+		sf_put_bool(r, (sf_own(r) & KIND(k)) != 0);
 }
 
 /* --- inside --- */
-static void get(struct variant_call *f)
+static bool got(const struct sf_row *r, struct str *ret)
 {
-	enum variant_kind k = variant_kind(f->v[1]);
-	struct str found = {NULL, 0}, key = {NULL, 0};
+	enum variant_kind k = variant_kind(r->v[1]);
+	struct str key;
 	__int128 i;
 
-	if (k == VARIANT_INTEGER || k == VARIANT_DECIMAL) {
-		if (!variant_decimal(f->v[1], 18, 0, &i) || !variant_at(f->v[0], (int64_t)i, &found))
-			f->null = true;
-	} else if (k == VARIANT_VARCHAR) {
-		key = str_from(f->v[1].p + 1, f->v[1].n - 2);
-		if (!(f->fn->extra ? variant_member_icase(f->v[0], key, &found) : variant_member(f->v[0], key, &found)))
-			f->null = true;
-	} else {
-		f->null = true;
-	}
-	if (!f->null)
-		variant_gives(f, found);
+	if (k == VARIANT_INTEGER || k == VARIANT_DECIMAL)
+		return variant_decimal(r->v[1], 18, 0, &i) && variant_at(r->v[0], (int64_t)i, ret);
+	if (k != VARIANT_VARCHAR)
+		return false;
+	key = str_from(r->v[1].p + 1, r->v[1].n - 2);
+	return sf_own(r) ? variant_member_icase(r->v[0], key, ret) : variant_member(r->v[0], key, ret);
 }
 
-static void get_path(struct variant_call *f)
+static void get(struct sf_row *r)
 {
 	struct str found;
 
-	variant_path(&f->path, f->v[1]);
-	if (f->path.bad)
-		variant_fails(f, "100402/22000", "Invalid extraction path '%.*s'", SARG(str_head(f->v[1], 200)));
-	else if (!variant_get(f->v[0], &f->path, &found))
-		f->null = true;
+	if (got(r, &found))
+		sf_put_variant(r, found);
 	else
-		variant_gives(f, found);
+		sf_put_null(r);
+}
+
+static void get_path(struct sf_row *r)
+{
+	struct str found;
+
+	variant_path(&r->values->path, r->v[1]);
+	if (r->values->path.bad)
+		sf_fails(r, "100402/22000", "Invalid extraction path '%.*s'", SARG(str_head(r->v[1], 200)));
+	else if (!variant_get(r->v[0], &r->values->path, &found))
+		sf_put_null(r);
+	else
+		sf_put_variant(r, found);
 }
 
 /* Of a text with JSON in it; what is there, as text. */
-static void json_extract_path_text(struct variant_call *f)
+static void json_extract_path_text(struct sf_row *r)
 {
 	struct variant_error error;
 	struct str found, text;
 
-	buf_clear(&f->room2);
-	if (variant_parse(f->v[0], false, &f->room2, &error) == VARIANT_WRONG) {
-		variant_fails(f, "100069/22P02", "Error parsing JSON: %s", error.text);
+	buf_clear(&r->rest);
+	if (variant_parse(r->v[0], false, &r->rest, &error) == VARIANT_WRONG) {
+		sf_fails(r, "100069/22P02", "Error parsing JSON: %s", error.text);
 		return;
 	}
-	variant_path(&f->path, f->v[1]);
-	if (f->path.bad)
-		variant_fails(f, "100402/22000", "Invalid extraction path '%.*s'", SARG(str_head(f->v[1], 200)));
-	else if (variant_get(buf_str(&f->room2), &f->path, &found) && variant_varchar(found, &f->room, &text))
-		variant_gives(f, text);
+	variant_path(&r->values->path, r->v[1]);
+	if (r->values->path.bad)
+		sf_fails(r, "100402/22000", "Invalid extraction path '%.*s'", SARG(str_head(r->v[1], 200)));
+	else if (variant_get(buf_str(&r->rest), &r->values->path, &found) && variant_varchar(found, &r->more, &text))
+		sf_put_variant(r, text);
 	else
-		f->null = true;
+		sf_put_null(r);
 }
 
-static void sort_key(struct variant_call *f)
+static void sort_key(struct sf_row *r)
 {
-	variant_sort_key(f->v[0], &f->out);
+	variant_sort_key(r->v[0], &r->text);
+	sf_put_text(r, buf_str(&r->text));
 }
 
-#define IS(name, kinds) VARIANT_FN(name, "v", GIVES_BOOLEAN, is_kind, .extra = (kinds))
-const struct variant_function variant_values[] = {
-	VARIANT_FN("PARSE_JSON", "t|t", GIVES_VARIANT, parse_json, .extra = ON_ERROR_FAIL),
-	VARIANT_FN("TRY_PARSE_JSON", "t|t", GIVES_VARIANT, parse_json, .extra = ON_ERROR_NULL),
-	VARIANT_FN("CHECK_JSON", "v", GIVES_TEXT, check_json, .extra = ON_ERROR_TELL),
-	VARIANT_FN("SF_TO_JSON", "v", GIVES_TEXT, to_json),
-	VARIANT_FN("TO_VARIANT", "v", GIVES_VARIANT, to_variant),
-	VARIANT_FN("TO_OBJECT", "v", GIVES_OBJECT, to_object),
-	VARIANT_FN("TO_ARRAY", "v", GIVES_ARRAY, to_array),
-	VARIANT_FN("STRIP_NULL_VALUE", "v", GIVES_VARIANT, strip_null_value),
-	VARIANT_FN("SF_TYPEOF", "v", GIVES_TEXT, type_of),
-	VARIANT_FN("GET", "vv", GIVES_VARIANT, get),
-	VARIANT_FN("GET_IGNORE_CASE", "vv", GIVES_VARIANT, get, .extra = 1),
-	VARIANT_FN("GET_PATH", "vt", GIVES_VARIANT, get_path),
-	VARIANT_FN("SF_JSON_EXTRACT_PATH_TEXT", "tt", GIVES_TEXT, json_extract_path_text),
-	VARIANT_FN("SF_SORT_KEY", "v", GIVES_TEXT, sort_key),
+#define IS(name, kinds) {name, "J>B", is_kind, SF_OWN(kinds)}
+static const struct sf_function functions[] = {
+	{"PARSE_JSON", "P|P>v", parse_json, SF_OWN(ON_ERROR_FAIL)},
+	{"TRY_PARSE_JSON", "P|P>v", parse_json, SF_OWN(ON_ERROR_NULL)},
+	{"CHECK_JSON", "J>V", check_json, SF_OWN(ON_ERROR_TELL)},
+	{"SF_TO_JSON", "J>V", to_json, 0},
+	{"TO_VARIANT", "J>v", to_variant, 0},
+	{"TO_OBJECT", "J>o", to_object, 0},
+	{"TO_ARRAY", "J>a", to_array, 0},
+	{"STRIP_NULL_VALUE", "J>v", strip_null_value, 0},
+	{"SF_TYPEOF", "J>V", type_of, 0},
+	{"GET", "JJ>v", get, 0},
+	{"GET_IGNORE_CASE", "JJ>v", get, SF_OWN(1)},
+	{"GET_PATH", "JP>v", get_path, 0},
+	{"SF_JSON_EXTRACT_PATH_TEXT", "PP>V", json_extract_path_text, 0},
+	{"SF_SORT_KEY", "J>V", sort_key, 0},
 	IS("IS_ARRAY", KIND(VARIANT_ARRAY)),
 	IS("IS_BINARY", KIND(VARIANT_BINARY)),
 	IS("IS_BOOLEAN", KIND(VARIANT_BOOLEAN)),
@@ -216,4 +227,8 @@ const struct variant_function variant_values[] = {
 	IS("IS_TIMESTAMP_LTZ", KIND(VARIANT_TIMESTAMP_LTZ)),
 	IS("IS_TIMESTAMP_TZ", KIND(VARIANT_TIMESTAMP_TZ)),
 };
-const size_t variant_nvalues = COUNT_OF(variant_values);
+
+bool variant_values_register(duckdb_connection con)
+{
+	return sf_register(con, functions, COUNT_OF(functions));
+}

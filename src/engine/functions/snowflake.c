@@ -1,15 +1,20 @@
 /* snowflake.c - rows of functions made DuckDB's: signatures, NULLs, errors, values in and out. */
 #include "engine/functions/functions.h"
-#include "engine/functions/json.h"
 #include "engine/functions/types.h"
 
 #include <stdio.h>
 
 /* --- types --- */
+static duckdb_logical_type alias_of(const char *name)
+{
+	duckdb_logical_type type = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+
+	duckdb_logical_type_set_alias(type, name);
+	return type;
+}
+
 static duckdb_logical_type type_of(char letter)
 {
-	duckdb_logical_type array;
-
 	switch (letter) {
 	case 'X':
 		return duckdb_create_logical_type(DUCKDB_TYPE_BLOB);
@@ -32,13 +37,11 @@ static duckdb_logical_type type_of(char letter)
 	case 'T':
 		return sf_zoned_type(9);
 	case 'a':
-		array = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
-		duckdb_logical_type_set_alias(array, "SF_ARRAY");
-		return array;
+		return alias_of(ARRAY_TYPE);
+	case 'o':
+		return alias_of(OBJECT_TYPE);
 	case 'v':
-		array = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
-		duckdb_logical_type_set_alias(array, "SF_VARIANT");
-		return array;
+		return alias_of(VARIANT_TYPE);
 	case 'F':
 		return duckdb_create_logical_type(DUCKDB_TYPE_FLOAT);
 	case 'A':
@@ -177,6 +180,26 @@ void sf_put_null(struct sf_row *r)
 	cell_set_null(r->output, r->row);
 }
 
+/* A missing element of an array is a SQL NULL outside of it. */
+void sf_put_variant(struct sf_row *r, struct str v)
+{
+	if (v.p && !str_eq(v, S("undefined")))
+		sf_put_text(r, v);
+	else
+		sf_put_null(r);
+}
+
+void sf_put_built(struct sf_row *r, struct variant_list *l, char bracket)
+{
+	variant_end(l, bracket);
+	sf_put_text(r, buf_str(&r->text));
+}
+
+unsigned sf_own(const struct sf_row *r)
+{
+	return r->function->flags >> SF_OWN_BITS;
+}
+
 void sf_fails(struct sf_row *r, const char *code, const char *fmt, ...)
 {
 	OWNS(buf) text = {0};
@@ -210,7 +233,7 @@ static bool is_variant(duckdb_logical_type type)
 {
 	char *alias = duckdb_logical_type_get_alias(type);
 	struct str name = str_of(alias);
-	bool variant = str_eq(name, S("SF_VARIANT")) || str_eq(name, S("SF_OBJECT")) || str_eq(name, S("SF_ARRAY"));
+	bool variant = str_eq(name, S(VARIANT_TYPE)) || str_eq(name, S(OBJECT_TYPE)) || str_eq(name, S(ARRAY_TYPE));
 
 	duckdb_free(alias);
 	return variant;
@@ -257,43 +280,77 @@ static bool has_null(const struct sf_row *r)
 	return false;
 }
 
+static bool begin(struct sf_row *r)
+{
+	if (sf_reads_values(r->function))
+		return sf_values_open(r);
+	r->text.limit = r->more.limit = SF_TEXT_MAX;
+	if (r->nargs > SF_ARGS)
+		r->nargs = SF_ARGS;
+	for (idx_t i = 0; i < r->nargs; i++)
+		load(r, i);
+	return true;
+}
+
+/* False: a NULL makes it NULL, or it failed. */
+static bool arguments(struct sf_row *r)
+{
+	if (r->values)
+		return sf_values_read(r);
+	unwrap(r);
+	return (r->function->flags & SF_NULLS) || !has_null(r);
+}
+
+static void too_long(struct sf_row *r)
+{
+	if (r->values)
+		sf_fails(r, "100078/22000", "Actual size of the value is more than the maximum of %d bytes", VARIANT_BYTES);
+	else
+		sf_fails(r, "100078/22000", "String is too long");
+}
+
+static void one(struct sf_row *r)
+{
+	buf_clear(&r->text);
+	buf_clear(&r->more);
+	if (arguments(r))
+		r->function->fn(r);
+	else if (!r->failed)
+		sf_put_null(r);
+	if (!r->failed && (!buf_ok(&r->text) || !buf_ok(&r->more)))
+		too_long(r);
+}
+
+static void end(struct sf_row *r)
+{
+	if (r->values)
+		sf_values_close(r);
+	else
+		for (idx_t i = 0; i < r->nargs; i++)
+			buf_drop(&r->args[i].room);
+	buf_drop(&r->text);
+	buf_drop(&r->more);
+	buf_drop(&r->rest);
+	buf_drop(&r->format_text);
+	arena_close(&r->arena);
+}
+
 static void run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
 	struct sf_row r = {.input = input, .output = output, .out = duckdb_vector_get_data(output), .info = info};
 	idx_t n = duckdb_data_chunk_get_size(input);
 
 	r.function = duckdb_scalar_function_get_extra_info(info);
-	r.text.limit = r.more.limit = SF_TEXT_MAX;
 	r.nargs = duckdb_data_chunk_get_column_count(input);
-	if (r.nargs > SF_ARGS)
-		r.nargs = SF_ARGS;
-	for (idx_t i = 0; i < r.nargs; i++)
-		load(&r, i);
-	for (r.row = 0; r.row < n && !r.failed; r.row++) {
-		buf_clear(&r.text);
-		buf_clear(&r.more);
-		unwrap(&r);
-		if (!(r.function->flags & SF_NULLS) && has_null(&r))
-			sf_put_null(&r);
-		else
-			r.function->fn(&r);
-		if (!buf_ok(&r.text) || !buf_ok(&r.more))
-			sf_fails(&r, "100078/22000", "String is too long");
-	}
-	for (idx_t i = 0; i < r.nargs; i++)
-		buf_drop(&r.args[i].room);
-	buf_drop(&r.text);
-	buf_drop(&r.more);
-	buf_drop(&r.format_text);
+	if (begin(&r))
+		for (r.row = 0; r.row < n && !r.failed; r.row++)
+			one(&r);
+	end(&r);
 }
 
 /* --- registering --- */
-static duckdb_scalar_function made(const struct sf_function *f)
+static void add_parameters(duckdb_scalar_function made, const char *s)
 {
-	duckdb_scalar_function made = duckdb_create_scalar_function();
-	const char *s = f->signature;
-
-	duckdb_scalar_function_set_name(made, f->name);
 	for (; *s != '>'; s++) {
 		duckdb_logical_type type = *s == '#' ? sf_digits_type(*++s - SF_SCALE_LETTER) : type_of(*s);
 
@@ -305,10 +362,36 @@ static duckdb_scalar_function made(const struct sf_function *f)
 		}
 		duckdb_destroy_logical_type(&type);
 	}
-	duckdb_logical_type result = s[1] == '#' ? duckdb_create_decimal_type(SF_DIGITS_MAX, (uint8_t)(s[2] - SF_SCALE_LETTER)) : type_of(s[1]);
+}
+
+static duckdb_logical_type result_of(const char *s)
+{
+	return *s == '#' ? duckdb_create_decimal_type(SF_DIGITS_MAX, (uint8_t)(s[1] - SF_SCALE_LETTER)) : type_of(*s);
+}
+
+/* Any number of any type, as far as DuckDB knows. */
+static void add_values(duckdb_scalar_function made)
+{
+	duckdb_logical_type any = duckdb_create_logical_type(DUCKDB_TYPE_ANY);
+
+	duckdb_scalar_function_set_varargs(made, any);
+	duckdb_scalar_function_set_bind(made, sf_values_bind);
+	duckdb_destroy_logical_type(&any);
+}
+
+static duckdb_scalar_function made(const struct sf_function *f)
+{
+	duckdb_scalar_function made = duckdb_create_scalar_function();
+	duckdb_logical_type result = result_of(strchr(f->signature, '>') + 1);
+
+	duckdb_scalar_function_set_name(made, f->name);
+	if (sf_reads_values(f))
+		add_values(made);
+	else
+		add_parameters(made, f->signature);
 	duckdb_scalar_function_set_return_type(made, result);
 	duckdb_destroy_logical_type(&result);
-	if (f->flags & (SF_NULLS | SF_TRY | SF_NULLS_MADE)) /* else DuckDB minds a NULL of a value */
+	if (sf_reads_values(f) || (f->flags & (SF_NULLS | SF_TRY | SF_NULLS_MADE))) /* else DuckDB minds a NULL of a value */
 		duckdb_scalar_function_set_special_handling(made);
 	if (f->flags & SF_VOLATILE)
 		duckdb_scalar_function_set_volatile(made);
@@ -342,4 +425,10 @@ bool sf_functions_register(struct call *c, duckdb_connection con)
 	return (sf_values_register(con) && sf_numbers_register(con) && sf_quotients_register(con) && sf_texts_register(con) &&
 		sf_dates_register(con) && sf_bytes_register(con)) ||
 	       fail(c, ERR_INTERNAL, "Snowflake's functions could not be registered");
+}
+
+bool variant_register(duckdb_connection con)
+{
+	return variant_casts_register(con) && variant_values_register(con) && variant_objects_register(con) &&
+	       variant_arrays_register(con) && variant_flatten_register(con);
 }
