@@ -170,6 +170,7 @@ bool http_parse(struct http_req *r)
 	llhttp_init(&parser, HTTP_REQUEST, &settings);
 	parser.data = r;
 	rc = llhttp_execute(&parser, r->head.p, r->head.n);
+	r->path = r->target; /* until it is decoded, for the form of a refusal */
 	if (rc != HPE_PAUSED)
 		return refuse(r, rc == HPE_OK ? "the head does not end" : llhttp_get_error_reason(&parser));
 	r->is_head = str_eq(r->method, S("HEAD"));

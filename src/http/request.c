@@ -433,6 +433,22 @@ static void take_head(struct http_req *r, bool some_is_here)
 		begin_body(r, some_is_here);
 }
 
+enum { PATH_OF_REFUSED = 256 };
+
+/* Of a head that is refused unread, or never ends: its path as it stands there, for the form of the answer. */
+static void take_raw_path(struct http_req *r, struct str head)
+{
+	struct str rest = head, path;
+
+	str_cut(&rest, ' ');
+	path = str_cut(&rest, ' ');
+	if (r->path.n || (!rest.p && path.n < PATH_OF_REFUSED))
+		return;
+	path = str_head(path, str_find(path, '?'));
+	if (str_is_utf8(path))
+		r->path = arena_dup(&r->arena, str_head(path, PATH_OF_REFUSED));
+}
+
 /* False: an error is left. */
 static bool scan_head(struct http_req *r, struct str in, enum http_frame *ret)
 {
@@ -453,11 +469,14 @@ static size_t feed_head(struct http_req *r, struct str in)
 	size_t n;
 
 	if (!scan_head(r, in, &what)) {
+		take_raw_path(r, str_tail(in, r->scan.start));
 		http_req_refuse(r);
 		return in.n;
 	}
-	if (what == FRAME_MORE)
+	if (what == FRAME_MORE) {
+		take_raw_path(r, str_tail(in, r->scan.start));
 		return 0;
+	}
 	n = r->scan.at;
 	r->head = arena_dup(&r->arena, str_from(in.p + r->scan.start, n - r->scan.start));
 	take_head(r, in.n > n);

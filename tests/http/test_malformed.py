@@ -83,6 +83,26 @@ def test_a_malformed_request_is_told_as_a_problem(shared):
     assert problem["status"] == 400 and problem["code"] == "bad_request" and problem["request_id"]
 
 
+@pytest.mark.parametrize("data, status, code", [
+    (b"GET /api/v2/statements/%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "390142"),
+    (b"GET /api/v2/statements/%ff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "390142"),
+    (b"GET /api/v2/statements/1?partition=%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "390142"),
+    (b"GET /api/v2/statements/1#a HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "390142"),
+    (b"GET /api/v2/statements/1 HTTP/1.1\r\n\r\n", 400, "390142"),
+    (b"POST /api/v2/statements?async=true HTTP/1.1\r\nHost : localhost\r\n\r\n", 400, "390142"),
+    (b"POST /api/v2/statements HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: br\r\n\r\n", 415, "391903"),
+    (b"POST /api/v2/statements HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n", 413, "390142"),
+    (b"POST /api/v2/statements HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 1000 + b"\r\n", 431, "390142"),
+    (b"GET /api/v2/nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404, "000709"),
+], ids=lambda v: str(v)[:60])
+def test_what_is_refused_before_a_route_is_chosen_is_told_as_its_surface_tells_it(shared, data, status, code):
+    head, body = exchange(shared, data).split(b"\r\n\r\n", 1)
+    assert int(head.split()[1]) == status, head
+    assert b"Content-Type: application/json\r\n" in head + b"\r\n", head
+    answer = json.loads(body)
+    assert answer["code"] == code and answer["message"] and "title" not in answer, answer
+
+
 def test_a_head_over_the_limit_is_a_431(server):
     one = server(server__max_head_bytes=2048)
     for data in (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 3000 + b"\r\n\r\n",
