@@ -409,6 +409,8 @@ static bool lex_one(struct lexer *x)
 		return token(x, SQL_PLACEHOLDER, x->at + (x->d == SQL_DUCKDB ? digits(x, 1) : 1));
 	if (c == ':')
 		return lex_colon(x);
+	if (c == '`' && x->d == SQL_SNOWFLAKE)
+		return unexpected(x, 1);
 	if (operator_char(c))
 		return lex_operator(x);
 	return lex_punct(x);

@@ -56,6 +56,9 @@ struct sql_gate {
  * names used as tables (FROM 'x.csv', FROM "x.parquet"). */
 bool sql_gate(struct call *c, const struct sql_tokens *t, struct sql_span s, const struct sql_gate *g) NODISCARD;
 
+/* Is no list so long that planning it takes forever? Else ERR_SQL 001795 / 42601; see lengths.c. */
+bool sql_lists_fit(struct call *c, const struct sql_tokens *t, struct sql_span s) NODISCARD;
+
 /* A text written again, with pairs (offset in text, offset in source), rising, that carry positions of errors back. */
 struct sql_mark { size_t out, in; };
 struct sql_rewrite {

@@ -358,7 +358,7 @@ bool stmt_compile(struct call *c, const struct stmt_ask *ask, const struct stmt_
 	fill_ask(c, ask, w, ret);
 	if (ask->snowflake && (!may_run(c, ret->class.kind, w->script) || !may_be_batch(c, ask, ret->class.kind)))
 		return false;
-	if (!put_in_names(c, ask, text, &scoped))
+	if (!sql_lists_fit(c, text->tokens, text->spans[text->i]) || !put_in_names(c, ask, text, &scoped))
 		return false;
 	ret->outer = scoped.rewrite;
 	ret->moved = scoped.moved;

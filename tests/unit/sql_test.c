@@ -110,6 +110,8 @@ static void what_is_no_token_is_a_syntax_error_with_its_place(void **state)
 		{SQL_SNOWFLAKE, "select 'abc\\'", "parse error line 1 at position 13 near '<EOF>'.", 8},
 		{SQL_SNOWFLAKE, "select /* x\n", "parse error line 2 at position 0 near '<EOF>'.", 8},
 		{SQL_SNOWFLAKE, "select $$x", "parse error line 1 at position 10 near '<EOF>'.", 8},
+		{SQL_SNOWFLAKE, "select `a` from t", "syntax error line 1 at position 7 unexpected '`'.", 8},
+		{SQL_SNOWFLAKE, "select a=`b`", "syntax error line 1 at position 9 unexpected '`'.", 10},
 		{SQL_DUCKDB, "select\n \"abc", "syntax error line 2 at position 1 unexpected '\"'.", 9},
 		{SQL_DUCKDB, "select $a$x", "syntax error line 1 at position 7 unexpected '$a$'.", 8},
 		{SQL_DUCKDB, "1 /* /* */", "syntax error line 1 at position 2 unexpected '/*'.", 3},
@@ -682,6 +684,69 @@ static void lines_and_columns_count_characters(void **state)
 	assert_int_equal(column, 2);
 }
 
+/* `n` of a piece, with commas between. */
+static void add_many(struct buf *b, const char *piece, int n)
+{
+	for (int i = 0; i < n; i++)
+		buf_fmt(b, "%s%s", i ? "," : "", piece);
+}
+
+static void a_select_of_nothing_is_told_where_it_ends(void **state)
+{
+	static const struct {
+		const char *text, *what;
+		int position;
+	} cases[] = {{"select", "position 6 unexpected '<EOF>'.", 7}, {"select 1 from (select)", "position 21 unexpected ')'.", 22},
+		     {"select;", "position 6 unexpected ';'.", 7}};
+	struct bench b;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		assert_true(cut(&b, SQL_SNOWFLAKE, cases[i].text));
+		assert_false(sql_lists_fit(&b.c, &b.t, b.s[0]));
+		if (!strstr(b.c.err.text, cases[i].what) || b.c.err.position != cases[i].position)
+			BROKEN("%s: %d %s", cases[i].text, b.c.err.position, b.c.err.text);
+		done(&b);
+	}
+}
+
+static void lists_that_are_planned_slowly_have_a_limit(void **state)
+{
+	static const struct {
+		const char *head, *piece, *tail;
+		int most; /* 0 = any number */
+	} lists[] = {
+		{"select ", "1", "", 16384}, {"select ", "f(a,b)", " from t where a in (1,2)", 16384},
+		{"with x as (select ", "1", ") select 1,2 from x", 16384}, {"select a from t group by ", "b", "", 4096},
+		{"select a from t order by ", "b", " desc limit 1", 4096}, {"select sum(a) over (partition by ", "b", ") from t", 4096},
+		{"insert into t values (1,2), (", "3", "), (4)", 16384}, {"insert into t values ", "(1,2)", "", 0},
+		{"select 1 where a in (", "1", ")", 0}, {"select [", "1", "]", 0}, {"select f(", "1", ") from t order by 1", 0},
+	};
+	struct bench b;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lists); i++) {
+		for (int more = 0; more < 2; more++) {
+			int n = (lists[i].most ? lists[i].most : 30000) + more;
+			bool fits = !lists[i].most || !more;
+			OWNS(buf) text = {0};
+
+			buf_add(&text, str_of(lists[i].head));
+			add_many(&text, lists[i].piece, n);
+			buf_add(&text, str_of(lists[i].tail));
+			buf_addc(&text, 0);
+			assert_true(cut(&b, SQL_SNOWFLAKE, text.p));
+			if (sql_lists_fit(&b.c, &b.t, b.s[0]) != fits)
+				BROKEN("%s, %d of %s: %s", lists[i].head, n, lists[i].piece, fits ? b.c.err.text : "taken");
+			if (!fits)
+				assert_string_equal(b.c.err.native, "001795");
+			if (!fits)
+				assert_non_null(strstr(b.c.err.text, more && lists[i].most == 4096 ? "at most 4096, got 4097" : "at most 16384, got 16385"));
+			done(&b);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -711,6 +776,8 @@ int main(void)
 		cmocka_unit_test(quotes_are_doubled),
 		cmocka_unit_test(a_name_is_folded_only_unquoted_and_in_snowflake),
 		cmocka_unit_test(lines_and_columns_count_characters),
+		cmocka_unit_test(a_select_of_nothing_is_told_where_it_ends),
+		cmocka_unit_test(lists_that_are_planned_slowly_have_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
