@@ -99,6 +99,14 @@ bool api_read_nothing(struct call *c, const struct http_req *in)
 	return http_body(in).n == 0 || (api_read_body(c, in, &body) && json_only(c, body, keys));
 }
 
+static bool is_number(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_digit(s.p[i]))
+			return false;
+	return s.n > 0;
+}
+
 bool api_result_ttl(struct call *c, const struct http_req *in, int64_t *ret_seconds)
 {
 	struct str text = http_header(in, "X-Mayfly-Result-TTL");
@@ -106,7 +114,9 @@ bool api_result_ttl(struct call *c, const struct http_req *in, int64_t *ret_seco
 
 	if (!text.p)
 		return true;
-	if (!str_to_i64(text, &v) || v < 1)
+	if (is_number(text) && !str_to_i64(text, &v)) /* the maximum is below */
+		v = INT64_MAX;
+	else if (!str_to_i64(text, &v) || v < 1)
 		return fail(c, ERR_INVALID_FIELD, "X-Mayfly-Result-TTL must be a whole number of seconds, at least 1");
 	*ret_seconds = v;
 	return true;

@@ -178,12 +178,12 @@ static bool read_format(struct call *c, struct str name, const json_node *value,
 	return true;
 }
 
-static bool read_rows(struct call *c, const json_node *value, int64_t *ret)
+static bool read_number(struct call *c, const char *name, const json_node *value, int64_t *ret)
 {
 	if (read_count(c, value, ret))
 		return true;
 	call_forgive(c);
-	return bad_value(c, "ROWS_PER_RESULTSET", json_node_text(c->arena, value));
+	return bad_value(c, name, json_node_text(c->arena, value));
 }
 
 static bool read_parameter(struct call *c, struct str name, const json_node *value, struct stmt_ask *ask)
@@ -199,9 +199,9 @@ static bool read_parameter(struct call *c, struct str name, const json_node *val
 	if (ask->parameters.query_tag.n > MAX_QUERY_TAG)
 		return bad_value(c, "QUERY_TAG", ask->parameters.query_tag);
 	if (str_ieq(name, S("ROWS_PER_RESULTSET")))
-		return read_rows(c, value, &ask->parameters.rows_per_resultset);
+		return read_number(c, "ROWS_PER_RESULTSET", value, &ask->parameters.rows_per_resultset);
 	if (str_ieq(name, S("MULTI_STATEMENT_COUNT")))
-		return read_count(c, value, &ask->statements);
+		return read_number(c, "MULTI_STATEMENT_COUNT", value, &ask->statements);
 	return true;
 }
 

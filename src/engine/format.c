@@ -107,16 +107,21 @@ static bool add_element(struct format *f, int element, struct str *rest)
 	if (kind == ITEM_FRACTION && rest->n && ascii_digit(rest->p[0])) {
 		digits = rest->p[0] - '0';
 		*rest = str_tail(*rest, 1);
+		if (rest->n && ascii_digit(rest->p[0])) /* no fraction has as many */
+			return false;
 	}
 	f->has |= elements[element].has;
 	return add_item(f, kind, digits);
 }
 
-/* A closing quote that is missing is the end of the text. */
 static bool add_quoted(struct format *f, struct str *rest)
 {
-	*rest = str_tail(*rest, 1);
-	return add_literal(f, str_cut(rest, '"'));
+	struct str behind = str_tail(*rest, 1), text = str_cut(&behind, '"');
+
+	if (!behind.p || !add_literal(f, text))
+		return false;
+	*rest = behind;
+	return true;
 }
 
 static bool add_next(struct format *f, struct str *rest)

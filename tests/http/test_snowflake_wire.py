@@ -88,10 +88,11 @@ def test_rows_per_resultset_caps_the_rows(client, key, value, rows):
     assert a.status == 200 and len(a.json["data"]) == a.json["resultSetMetaData"]["numRows"] == rows, a
 
 
+@pytest.mark.parametrize("name", ["ROWS_PER_RESULTSET", "MULTI_STATEMENT_COUNT"])
 @pytest.mark.parametrize("value", ["many", -1, "-1", 1.5, True, []])
-def test_rows_per_resultset_that_is_no_count_fails_the_statement(client, value):
-    body = failure(client.submit("select 1", parameters={"ROWS_PER_RESULTSET": value}), 422, "001008", "22023")
-    assert body["message"].startswith("SQL compilation error:\ninvalid value [") and "'ROWS_PER_RESULTSET'" in body["message"]
+def test_a_parameter_that_is_no_count_fails_the_statement(client, name, value):
+    body = failure(client.submit("select 1", parameters={name: value}), 422, "001008", "22023")
+    assert body["message"].startswith("SQL compilation error:\ninvalid value [") and f"'{name}'" in body["message"]
     assert body["statementHandle"]
 
 

@@ -3,6 +3,20 @@
 
 #include "test.h"
 
+static void what_is_no_format_is_told(void **state)
+{
+	static const char *const bad[][2] = {{"FF10", "FF10"}, {"HH24:MI:SS.FF99 TZH", "FF99"}, {"YYYY \"at", "\""}, {"YYYY-MM-DD\"", "\""}};
+	struct format f;
+	struct str what;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		assert_false(format_compile(str_of(bad[i][0]), &f, &what));
+		assert_true(str_eq(what, str_of(bad[i][1])));
+	}
+	assert_true(format_compile(S("FF9\"0\"FF0\"\""), &f, &what));
+}
+
 static void compiles(struct format *f, const char *text)
 {
 	struct str bad;
@@ -188,6 +202,7 @@ static void usual_forms_need_no_format(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_no_format_is_told),
 		cmocka_unit_test(every_element_is_written),
 		cmocka_unit_test(unknown_elements_are_named),
 		cmocka_unit_test(texts_are_read),
