@@ -54,6 +54,17 @@ static bool is_star(const struct sql_tokens *t, int from, int end)
 	return sql_is(t, from, "columns") && from + 1 < end && is_punct(&t->v[from + 1], '(');
 }
 
+/* INTERVAL '1' DAY, as DuckDB reads it. */
+static bool is_interval_unit(const struct sql_token *k)
+{
+	static const char *const units[] = {
+		"year",	  "years",   "month",  "months",  "day",     "days",	 "hour",      "hours",	     "minute",	    "minutes",
+		"second", "seconds", "week",   "weeks",	  "quarter", "quarters", "decade",    "decades",     "century",	    "centuries",
+		"millennium", "millennia", "millisecond", "milliseconds", "microsecond", "microseconds", NULL};
+
+	return word_in(k, units);
+}
+
 /* May the last word of an item be an alias without AS, given the token before it? */
 static bool bare_alias(const struct sql_tokens *t, int from, int last)
 {
@@ -69,7 +80,7 @@ static bool bare_alias(const struct sql_tokens *t, int from, int last)
 		return false;
 	if (word_in(before, before_operand) || word_in(k, ends_operand))
 		return false;
-	if (last - 2 >= from && before->kind == SQL_STRING && sql_is(t, last - 2, "interval"))
+	if (last - 2 >= from && before->kind == SQL_STRING && sql_is(t, last - 2, "interval") && is_interval_unit(k))
 		return false;
 	if (last - 3 >= from && sql_is(t, last - 1, "zone") && sql_is(t, last - 3, "at"))
 		return false;

@@ -94,6 +94,12 @@ def test_a_sum_with_an_interval_keeps_the_offset(client, sql, want):
     assert row_type(a)[0]["type"] == ("text" if want == "-05:30:00" else "timestamp_tz")
 
 
+def test_an_interval_has_a_name_without_as(client):
+    a = client.submit("select interval '1 day' e, '2024-01-01'::date + interval '1 hour' \"Later\", interval '2' day, interval '3' hours h")
+    assert a.status == 200 and [c["name"] for c in row_type(a)][:2] == ["E", "Later"] and row_type(a)[3]["name"] == "H", a
+    assert a.json["data"] == [["1 day", "1704070800.000000000", "2 days", "03:00:00"]], a
+
+
 def test_a_sum_beyond_all_years_is_an_error(client):
     for sql in ("'9999-12-31 00:00:00 +00:00'::timestamp_tz + interval '200000 years'", "'0001-01-01 00:00:00 +00:00'::timestamp_tz - interval '178000000 years'"):
         a = client.submit(f"select {sql}")
