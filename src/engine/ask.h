@@ -16,6 +16,7 @@ enum engine_bind_type { /* the specification, section 3 */
 	ENGINE_B_TIME, ENGINE_B_TIMESTAMP_NTZ, ENGINE_B_TIMESTAMP_LTZ, ENGINE_B_TIMESTAMP_TZ, ENGINE_B_BINARY,
 	/* native parameters: JSON values as they are */
 	ENGINE_B_INT, ENGINE_B_DOUBLE,
+	ENGINE_B_DECFLOAT, /* the specification's again: FIXED with an exponent */
 	ENGINE_B_COUNT
 };
 struct engine_bind {

@@ -609,6 +609,7 @@ bool format_read_auto(struct str text, struct format_time *ret_time, unsigned *r
 		S_INIT("DY, DD MON YYYY HH24:MI:SS TZHTZM"), S_INIT("DY, DD MON YYYY HH24:MI:SS.FF TZHTZM"),
 		S_INIT("DY, DD MON YYYY HH12:MI:SS AM TZHTZM"), S_INIT("DY, DD MON YYYY HH12:MI:SS AM"), S_INIT("DY, DD MON YYYY HH24:MI:SS"),
 		S_INIT("DY MON DD HH24:MI:SS TZHTZM YYYY"), S_INIT("MM/DD/YYYY HH24:MI:SS"), S_INIT("MM/DD/YYYY"), S_INIT("DD-MON-YYYY"),
+		S_INIT("HH12:MI:SS.FF AM"), S_INIT("HH12:MI:SS AM"), S_INIT("HH12:MI AM"),
 	};
 	struct format f;
 	struct str bad;

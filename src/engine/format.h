@@ -46,7 +46,8 @@ void format_write(const struct format *f, const struct format_time *t, int scale
 /* The whole of `text`; ret->has says what it told: the rest of *ret_time is 1970-01-01 00:00:00 +00:00. */
 bool format_read(const struct format *f, struct str text, struct format_time *ret_time, unsigned *ret_has) NODISCARD;
 /* Snowflake's AUTO forms: ISO 8601 with T or a blank, with or without time, fraction and offset ("Z", "+02:00", "+0200", "+02",
- * before it blanks), RFC 2822's "Thu, 21 Dec 2000 16:01:07 +0200", 17-DEC-1980, 12/17/1980, "Mon Jul 08 18:09:51 +0000 2013". */
+ * before it blanks), RFC 2822's "Thu, 21 Dec 2000 16:01:07 +0200", 17-DEC-1980, 12/17/1980, "Mon Jul 08 18:09:51 +0000 2013",
+ * "1:05 PM". */
 bool format_read_auto(struct str text, struct format_time *ret_time, unsigned *ret_has) NODISCARD;
 
 #endif

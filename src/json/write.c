@@ -3,6 +3,7 @@
  */
 #include "json/json_int.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,7 +259,7 @@ void json_real_text(struct buf *b, double v)
 		buf_add(b, str_from(text, (size_t)(end - text)));
 		return;
 	}
-	for (int precision = 15; precision <= 17; precision++) {
+	for (int precision = fabs(v) < DBL_MIN ? 1 : 15; precision <= 17; precision++) { /* denormals have fewer */
 		n = snprintf(text, sizeof(text), "%.*g", precision, v);
 		if (strtod(text, NULL) == v)
 			break;

@@ -75,7 +75,10 @@ static const struct row {
 	{"Binder", "in EXCLUDE list not found", "000904", "42000", "Column \"", '"', COMPILE_AT "invalid identifier '{I}'"},
 	{"Binder", "Referenced table", "000904", "42000", "table \"", '"', COMPILE_AT "invalid identifier '{I}'"},
 	{"Binder", "Cannot extract field", "000904", "42000", "field '", '\'', COMPILE_AT "invalid identifier '{I}'"},
+	{"Binder", "type of a column that has a CHECK constraint", "000002", "0A000", "", 0,
+	 "Unsupported feature 'SET DATA TYPE of a column that has a length'."},
 	{"Binder", "", "001003", "42000", "", 0, COMPILE "{F}"},
+	{"Bind", "Expression type does not match", "002023", "22000", "", 0, COMPILE "{F}"},
 	{"Bind", "", "002049", "42601", "", 0, COMPILE "{F}"},
 	{"Too long", "", "100078", "22000", "", 0, "{F}"},
 	{"Constraint", "is too long and would be truncated", "100078", "22000", "(Error: ", '\n', "{N}"}, /* of a CHECK of ours */
@@ -525,6 +528,54 @@ static bool say_range(const struct error_case *k, struct buf *out, struct error_
 	return true;
 }
 
+/* [+-] digits [. digits] [e [+-] digits] */
+static bool is_number(struct str s)
+{
+	bool any = false, point = false;
+	size_t i = s.n && (s.p[0] == '-' || s.p[0] == '+');
+	int64_t exponent;
+
+	for (; i < s.n && (ascii_digit(s.p[i]) || (s.p[i] == '.' && !point)); i++) {
+		point = point || s.p[i] == '.';
+		any = any || s.p[i] != '.';
+	}
+	if (i == s.n || ascii_upper(s.p[i]) != 'E')
+		return any && i == s.n;
+	i += 1 + (i + 1 < s.n && s.p[i + 1] == '+');
+	return any && str_to_i64(str_tail(s, i), &exponent);
+}
+
+/* A text is a number, but one of more digits than the type has: "Could not convert string "1000" to DECIMAL(3,0)". */
+static bool say_digits(const struct error_case *k, struct buf *out, struct error_said *ret)
+{
+	static const char mark[] = "Could not convert string ";
+	struct str line = first_line(k->text), text = str_tail(line, sizeof(mark));
+	size_t end;
+
+	if (!str_starts(line, S(mark)) || text.n == 0)
+		return false;
+	end = str_find(text, line.p[sizeof(mark) - 1]);
+	if (!is_number(str_trim(str_head(text, end))) || str_search(str_tail(text, end), S(" to DOUBLE")) < text.n - end)
+		return false;
+	buf_fmt(out, "Numeric value '%.*s' is out of range", SARG(str_head(text, end)));
+	*ret = (struct error_said){.native = "100039", .sqlstate = "22003"};
+	return true;
+}
+
+/* "Overflow in addition of DECIMAL(38) (1 + 2). You might …": its digits have no point, nor does DuckDB tell where one is. */
+static bool say_overflow(const struct error_case *k, struct buf *out, struct error_said *ret)
+{
+	struct str line = first_line(k->text), operands = str_tail(line, str_search(line, S(" (")));
+
+	if (!str_starts(line, S("Overflow in ")) || str_search(line, S(" of ")) == line.n)
+		return false;
+	buf_lit(out, "Number out of representable range: type FIXED[SB16](38,0){nullable}");
+	if (operands.n > 2)
+		buf_fmt(out, ", value %.*s", SARG(str_head(str_tail(operands, 2), str_find(str_tail(operands, 2), ')'))));
+	*ret = (struct error_said){.native = "100046", .sqlstate = "22003"};
+	return true;
+}
+
 static void put_field(const struct error_case *k, const struct row *r, char field, struct buf *out)
 {
 	switch (field) {
@@ -579,7 +630,7 @@ void error_say(const struct error_case *k, struct buf *out, struct error_said *r
 {
 	const struct row *r = row_of(k->class, k->text);
 
-	if (say_range(k, out, ret))
+	if (say_range(k, out, ret) || say_digits(k, out, ret) || say_overflow(k, out, ret))
 		return;
 	snprintf(ret->native, sizeof(ret->native), "%s", r->native);
 	snprintf(ret->sqlstate, sizeof(ret->sqlstate), "%s", r->sqlstate);

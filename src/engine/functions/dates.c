@@ -106,6 +106,17 @@ static int64_t micros_of(const struct moment *m)
 	return m->time.days * MICROS_OF_DAY + m->time.nanos / 1000;
 }
 
+/* 24:00:00 is the next day's first moment, which no TIME is. */
+static bool read_time(struct sf_row *r, struct moment *ret)
+{
+	if (!read_moment(r, FORMAT_HAS_TIME, "time", ret))
+		return false;
+	if (ret->time.nanos < MICROS_OF_DAY * 1000)
+		return true;
+	sf_fails(r, "100108/22007", "Time '%.*s' is not recognized", SARG(str_head(str_trim(sf_text(r, 0)), 200)));
+	return false;
+}
+
 /* --- to dates, times and time stamps --- */
 static void to_date(struct sf_row *r)
 {
@@ -127,7 +138,7 @@ static void to_time(struct sf_row *r)
 		sf_put_int(r, sf_int(r, 0));
 	else if (r->args[0].type == DUCKDB_TYPE_TIMESTAMP)
 		sf_put_int(r, sf_int(r, 0) - floor_by(sf_int(r, 0), MICROS_OF_DAY) * MICROS_OF_DAY);
-	else if (read_moment(r, FORMAT_HAS_TIME, "time", &m))
+	else if (read_time(r, &m))
 		sf_put_int(r, m.time.nanos / 1000);
 }
 

@@ -167,6 +167,7 @@ void bind_casts(struct task *t)
 	size_t done = 0;
 
 	t->ncasts = 0;
+	t->uncast = sql;
 	if (!has_zoned(&t->ask))
 		return;
 	if (!sql_lex(&t->call, SQL_DUCKDB, sql, &tokens)) {
@@ -188,6 +189,89 @@ void bind_casts(struct task *t)
 	}
 	buf_add(&b, str_tail(sql, done));
 	t->ask.sql = arena_dup(t->call.arena, buf_str(&b));
+}
+
+/* --- INSERT … VALUES --- */
+/* The name of the item at token i of a row of VALUES: of the list in front of it, else of the table's columns. */
+static struct str column_fed(struct task *t, duckdb_connection con, const struct sql_tokens *v, int values, int i)
+{
+	int open = i, item = 0, at = v->v[values - 1].match + 1;
+	struct str name = {0}, table;
+	duckdb_prepared_statement st;
+	const char *sql, *told;
+
+	while (--open > values && (v->v[open].depth >= v->v[i].depth))
+		item += v->v[open].depth == v->v[i].depth && str_eq(v->v[open].text, S(","));
+	if (at > 0 && at < values) {
+		for (int n = item; at < values - 1 && n > 0; at++)
+			n -= str_eq(v->v[at].text, S(","));
+		return sql_name_of(t->call.arena, SQL_DUCKDB, &v->v[at]);
+	}
+	table = str_from(v->text.p + v->v[2].at, v->v[values].at - v->v[2].at); /* INSERT INTO table VALUES */
+	sql = arena_fmt(t->call.arena, "SELECT * FROM %.*s LIMIT 0", SARG(table)).p;
+	if (duckdb_prepare(con, sql, &st) == DuckDBSuccess && (told = duckdb_prepared_statement_column_name(st, (idx_t)item)) != NULL) {
+		name = arena_dup(t->call.arena, str_of(told));
+		duckdb_free((void *)(uintptr_t)told);
+	}
+	duckdb_destroy_prepare(&st);
+	return name;
+}
+
+static duckdb_type type_at(duckdb_prepared_statement st, const struct sql_token *placeholder)
+{
+	duckdb_type type = DUCKDB_TYPE_INVALID;
+
+	for (idx_t at = 1; at <= duckdb_nparams(st); at++) {
+		const char *name = duckdb_parameter_name(st, at);
+
+		if (name && str_eq(str_of(name), str_tail(placeholder->text, 1)))
+			type = duckdb_param_type(st, at);
+		duckdb_free((void *)(uintptr_t)name);
+	}
+	return type;
+}
+
+static bool is_item(const struct sql_tokens *v, int i)
+{
+	return (str_eq(v->v[i - 1].text, S("(")) || str_eq(v->v[i - 1].text, S(","))) &&
+	       (str_eq(v->v[i + 1].text, S(")")) || str_eq(v->v[i + 1].text, S(",")));
+}
+
+/* Without the casts DuckDB tells what column each is for. */
+static bool zoned_fit(struct task *t, duckdb_connection con, duckdb_prepared_statement st, const struct sql_tokens *v, int values)
+{
+	for (int i = values + 1; i < v->n; i++) {
+		const struct sql_token *k = &v->v[i];
+		bool item = k->kind == SQL_PLACEHOLDER && k->depth == 1 && is_item(v, i);
+		const struct engine_bind *bind = item ? bind_named(&t->ask, k) : NULL;
+
+		if (bind && bind->type == ENGINE_B_TIMESTAMP_TZ && type_at(st, k) == DUCKDB_TYPE_TIMESTAMP_TZ)
+			return task_fails(t, "Bind", "Expression type does not match column data type, expecting TIMESTAMP_LTZ(9) but got "
+					  "TIMESTAMP_TZ(9) for column %.*s", SARG(column_fed(t, con, v, values, i)));
+	}
+	return true;
+}
+
+bool bind_fits(struct task *t, duckdb_connection con)
+{
+	duckdb_prepared_statement st;
+	struct sql_tokens v;
+	int values = 0;
+	bool ok;
+
+	if (t->ncasts == 0 || t->ask.counts != ENGINE_INSERTED)
+		return true;
+	if (!sql_lex(&t->call, SQL_DUCKDB, t->uncast, &v)) {
+		call_forgive(&t->call);
+		return true;
+	}
+	while (values < v.n && (v.v[values].depth || !sql_is(&v, values, "values")))
+		values++;
+	if (values < 3 || values == v.n)
+		return true;
+	ok = duckdb_prepare(con, arena_cstr(t->call.arena, t->uncast), &st) != DuckDBSuccess || zoned_fit(t, con, st, &v, values);
+	duckdb_destroy_prepare(&st);
+	return ok;
 }
 
 static bool not_set(struct task *t, duckdb_prepared_statement st, idx_t at)

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { EXACT_DIGITS = 38, DAY_MS = 86400000, OFFSET_ZERO = 1440 /* minutes */ };
+enum { EXACT_DIGITS = 38, EXPONENT_MAX = 16384, DAY_MS = 86400000, OFFSET_ZERO = 1440 /* minutes */ };
 
 /* --- numbers --- */
 /* [+-] digits [. digits], at most 38 that count. */
@@ -40,6 +40,30 @@ static bool read_exact(struct str s, struct buf *bytes, struct bind_value *ret)
 static bool read_whole(struct str s, struct buf *bytes, struct bind_value *ret)
 {
 	return read_exact(s, bytes, ret) && ret->exact.scale == 0;
+}
+
+/* The same with an exponent, as far as 38 digits hold all of it; no zeros at its end. */
+static bool read_decfloat(struct str s, struct buf *bytes, struct bind_value *ret)
+{
+	struct bind_exact *d = &ret->exact;
+	int64_t exponent = 0, scale;
+	size_t at = 0;
+
+	while (at < s.n && s.p[at] != 'e' && s.p[at] != 'E')
+		at++;
+	if (!read_exact(str_head(s, at), bytes, ret))
+		return false;
+	at += 1 + (at + 1 < s.n && s.p[at + 1] == '+');
+	if (at <= s.n && (!str_to_i64(str_tail(s, at), &exponent) || (s.p[at - 1] == '+' && s.p[at] == '-') ||
+			  exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX))
+		return false;
+	scale = d->value ? d->scale - exponent : 0;
+	for (; scale > 0 && d->value % 10 == 0; scale--, d->digits--)
+		d->value /= 10;
+	for (; scale < 0 && d->digits < EXACT_DIGITS; scale++, d->digits++)
+		d->value *= 10;
+	d->scale = (int)scale;
+	return scale >= 0 && scale <= EXACT_DIGITS;
 }
 
 /* strtod reads more than we take: hexadecimal, "inf", "nan(…)", leading blanks. */
@@ -160,6 +184,7 @@ static const struct {
 	[ENGINE_B_BINARY] = {{"BINARY", BIND_BYTES}, read_bytes},
 	[ENGINE_B_INT] = {{"INT", BIND_WHOLE}, read_whole},
 	[ENGINE_B_DOUBLE] = {{"DOUBLE", BIND_REAL}, read_real},
+	[ENGINE_B_DECFLOAT] = {{"DECFLOAT", BIND_EXACT}, read_decfloat},
 };
 
 struct bind_type bind_type(enum engine_bind_type type)

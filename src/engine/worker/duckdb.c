@@ -291,6 +291,10 @@ static bool prepare(struct task *t, struct session *s, duckdb_prepared_statement
 		return task_fails(t, "Parser", "A statement cannot hold a zero byte");
 	if (!prepare_text(t, s, sql, ret))
 		return false;
+	if (!bind_fits(t, s->con)) {
+		duckdb_destroy_prepare(ret);
+		return false;
+	}
 	sql = readable_sql(t, *ret);
 	if (!sql)
 		return true;
@@ -313,7 +317,7 @@ bool session_prepare(struct task *t, struct session *s, duckdb_prepared_statemen
 	*ret_kept = worth_keeping(&t->ask);
 	if (!*ret_kept)
 		return prepare(t, s, ret);
-	key = arena_fmt(t->call.arena, "%.*s%c%.*s", SARG(buf_str(&s->path)), '\0', SARG(t->ask.sql));
+	key = arena_fmt(t->call.arena, "%.*s%c%.*s", SARG(buf_str(&s->path)), t->ncasts ? '\1' : '\0', SARG(t->ask.sql));
 	e = cache_find(s, key);
 	if (!cache_knows(e, key, t->ddl)) {
 		duckdb_prepared_statement st;

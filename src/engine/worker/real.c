@@ -2,6 +2,8 @@
 #include "engine/worker/worker.h"
 #include "json/json.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,7 +12,7 @@ static void put_float_slowly(struct buf *b, float v)
 	char text[32];
 	int n = 0;
 
-	for (int precision = 6; precision <= 9; precision++) {
+	for (int precision = fabsf(v) < FLT_MIN ? 1 : 6; precision <= 9; precision++) { /* denormals have fewer */
 		n = snprintf(text, sizeof(text), "%.*g", precision, (double)v);
 		if (strtof(text, NULL) == v)
 			break;

@@ -71,6 +71,7 @@ struct task {
 	size_t prefix;         /* bytes put before ask.sql when it was prepared */
 	size_t *casts;         /* where BIND_CAST was put into ask.sql */
 	int ncasts;
+	struct str uncast;     /* ask.sql before that */
 	bool broken;           /* DuckDB cannot go on */
 };
 /* Leave the failure in t->end; all return false. */
@@ -92,7 +93,7 @@ bool database_register(struct call *c, duckdb_connection con) NODISCARD;
 bool database_query_all(struct call *c, duckdb_connection con, const char *const *v) NODISCARD; /* NULL-terminated */
 
 struct cached {
-	struct buf sql;                      /* the path, a zero byte, the text */
+	struct buf sql;                      /* the path, a byte (1: of binds that are cast), the text */
 	uint64_t ddl;                        /* when it was prepared, by executor_ddl() */
 	duckdb_prepared_statement statement; /* NULL = free */
 	uint64_t used;                       /* when, by the session's count */
@@ -126,6 +127,8 @@ bool bind_all(struct task *t, duckdb_prepared_statement st) NODISCARD;
 /* A TIMESTAMP_TZ is bound as its parts, which ask.sql then casts. */
 #define BIND_CAST "::TIMESTAMP_TZ"
 void bind_casts(struct task *t);
+/* A column of TIMESTAMP_LTZ takes no TIMESTAMP_TZ of VALUES as it is. */
+bool bind_fits(struct task *t, duckdb_connection con) NODISCARD;
 
 /* --- bind_values.c: the text of a bind as a value of its type --- */
 enum bind_kind { BIND_EXACT, BIND_WHOLE, BIND_REAL, BIND_TEXT, BIND_BOOLEAN, BIND_DATE, BIND_TIME, BIND_LOCAL, BIND_INSTANT, BIND_ZONED,

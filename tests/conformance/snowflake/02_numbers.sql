@@ -162,3 +162,9 @@ true | true
 select haversine(0, 0, 0, 0) as a;
 --> A: float
 0
+
+select '99999999999999999999999999999999999999'::number(38,0) + 1;
+--! 100046 22003 Number out of representable range: type FIXED[SB16](38,0){nullable}, value *
+
+select '99999999999999999999999999999999999999'::number(38,0) * 10;
+--! 100046 22003 Number out of representable range: type FIXED[SB16](38,0){nullable}, value *

@@ -39,6 +39,16 @@ select ' 12 '::int as a, '1e2'::number as b, '+7'::int as c, '.5'::number(2,1) a
 select ''::int;
 --! 100038 22018 Numeric value '' is not recognized
 
+select '12345'::number(3,1);
+--! 100039 22003 Numeric value '12345' is out of range
+
+select '24:00:00'::time;
+--! 100108 22007 Time '24:00:00' is not recognized
+
+select '29-Feb-2024'::date as a, '02/29/2024'::date as b, '1709211907'::timestamp as c, '1:05 PM'::time as d, '12:05:07.5 am'::time as e;
+--> A: date | B: date | C: timestamp_ntz | D: time | E: time
+2024-02-29 | 2024-02-29 | 2024-02-29 13:05:07 | 13:05:00 | 00:05:07.5
+
 select 'T'::boolean as a, 'n'::boolean as b, 'on'::boolean as c, '0'::boolean as d;
 --> A: boolean | B: boolean | C: boolean | D: boolean
 true | false | true | false

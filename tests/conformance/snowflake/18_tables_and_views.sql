@@ -88,8 +88,8 @@ Statement executed successfully.
 alter table a alter column name set data type varchar(20);
 --> status: text
 Statement executed successfully.
---differs: the length of a VARCHAR(n) cannot be changed
---! 001003 42000 SQL compilation error:\nCannot change the type of a column that has a CHECK constraint specified
+--refused: the length of a VARCHAR(n) cannot be changed
+--! 000002 0A000 Unsupported feature 'SET DATA TYPE of a column that has a length'.
 
 alter table a alter column name drop not null;
 --> status: text

@@ -25,6 +25,31 @@ select ? as r;
 --> R: float
 1500
 
+--bind REAL "5e-324"
+select ? as r;
+--> R: float
+5e-324
+
+--bind DECFLOAT "1e10"
+--bind DECFLOAT "-1.50E-2"
+select ? as a, ? as b;
+--> A: decfloat | B: decfloat
+1e10 | -0.015
+--differs: a DECFLOAT bind is a NUMBER
+--> A: number | B: number
+10000000000 | -0.015
+
+--bind DECFLOAT "1e"
+select ? as d;
+--! 002086 22000 SQL compilation error:\nInvalid bind value (1e) for type (DECFLOAT).
+
+--bind DECFLOAT "1e100"
+select ? as d;
+--> D: decfloat
+1e100
+--refused: a DECFLOAT bind of more than 38 digits, written out
+--! 002086 22000
+
 --bind REAL "NaN"
 --bind REAL "Infinity"
 --bind REAL "-Infinity"
@@ -273,3 +298,24 @@ select id from b order by id limit ?;
 select id from b where s like ?;
 --> ID: number
 1
+
+create table lz (id int, l timestamp_ltz, z timestamp_tz);
+--ok
+
+--bind TIMESTAMP_TZ "1709211907250000000 1560"
+insert into lz (l) values (?);
+--! 002023 22000 SQL compilation error:\nExpression type does not match column data type, expecting TIMESTAMP_LTZ(9) but got TIMESTAMP_TZ(9) for column L
+
+--bind TIMESTAMP_TZ "1709211907250000000 1560"
+insert into lz values (1, ?, null);
+--! 002023 22000 SQL compilation error:\nExpression type does not match column data type, expecting TIMESTAMP_LTZ(9) but got TIMESTAMP_TZ(9) for column L
+
+--bind TIMESTAMP_TZ "1709211907250000000 1560"
+--bind TIMESTAMP_TZ "1709211907250000000 1560"
+insert into lz values (1, ?::timestamp_ltz, ?);
+--> number of rows inserted: number
+1
+
+select id, l, z from lz;
+--> ID: number | L: timestamp_ltz | Z: timestamp_tz
+1 | 2024-02-29 13:05:07.25 | 2024-02-29 15:05:07.25 +02:00
