@@ -72,13 +72,22 @@ static bool no_part(struct plan *p, int function, int i)
 	return fail_state(p->c, "22023", "001008");
 }
 
+/* CEIL and FLOOR repeat what they round to digits alone. */
+static bool repeats(const struct plan *p, int i)
+{
+	static const char *const rounding[] = {"ceil", "floor", NULL};
+	struct sql_span v[2];
+
+	return copies_of(&p->t->v[i]) > 0 && (!word_in(&p->t->v[i], rounding) || call_args(p, i, v, 2) == 2);
+}
+
 /* Does an argument call what repeats its operands? Then the macro that binds them first is the one to call: SF_DEEP_…. */
 static bool is_deep(const struct plan *p, int i)
 {
 	const struct sql_tokens *t = p->t;
 
 	for (int k = i + 2; k < t->v[i + 1].match; k++)
-		if (t->v[k].kind == SQL_WORD && is_punct(&t->v[k + 1], '(') && copies_of(&t->v[k]) > 0)
+		if (t->v[k].kind == SQL_WORD && is_punct(&t->v[k + 1], '(') && repeats(p, k))
 			return true;
 	return false;
 }

@@ -18,7 +18,7 @@ static const struct {
 	{"greatest", 2},  {"least", 2},	  {"mod", 2},	      {"nullif", 2},	       {"to_char", 2},	   {"to_varchar", 2},
 	{"dateadd", 2},	  {"timeadd", 2}, {"timestampadd", 2}, {"date_trunc", 2},	       {"time_slice", 2},  {"trunc", 1},
 	{"next_day", 2},  {"previous_day", 2}, {"width_bucket", 3}, {"to_timestamp_ltz", 2}, {"decode", 10},
-	{"regexp_replace", 13}, {"regexp_instr", 5},
+	{"regexp_replace", 13}, {"regexp_instr", 5}, {"ceil", 6}, {"floor", 6},
 	{"as_array", 2},  {"as_object", 2}, {"as_binary", 2}, {"as_boolean", 2}, {"as_char", 2}, {"as_varchar", 2}, {"as_date", 2},
 	{"as_time", 2},	  {"as_timestamp_ntz", 2}, {"as_timestamp_ltz", 2}, {"as_timestamp_tz", 2}, {"as_double", 2}, {"as_real", 2},
 	{"as_integer", 2}, {"as_decimal", 2}, {"as_number", 2},
@@ -36,7 +36,7 @@ int copies_of(const struct sql_token *name)
 static int copies_at(const struct plan *p, int i)
 {
 	static const char *const once[] = {"dateadd", "timeadd", "timestampadd", "date_trunc", "time_slice", "trunc", "to_char", "to_varchar", "regexp_replace",
-					   "regexp_instr", NULL};
+					   "regexp_instr", "ceil", "floor", NULL};
 	const struct sql_token *k = &p->t->v[i];
 	int n = k->kind == SQL_WORD ? copies_of(k) : 0;
 	struct sql_span v[24];

@@ -99,12 +99,14 @@
  * nested in others, which the rewriter names SF_DEEP_… (dialect_copies.c), and where speed is no matter. */
 #define ONCE(v, body) "list_transform([" v "], lambda q: " body ")[1]"
 
-/* One unit of the last digit that round(q, n) keeps, in its type. */
-#define STEP "cast_to_type(power(10::DOUBLE, -(n::INTEGER)), system.main.round(q, n::INTEGER))"
-#define STEPPED(passed, by) \
-	ONCE("a", "CASE WHEN system.main.round(q, n::INTEGER) " passed " q THEN " \
-	     "cast_to_type(system.main.round(q, n::INTEGER) " by " " STEP ", system.main.round(q, n::INTEGER)) " \
-	     "ELSE system.main.round(q, n::INTEGER) END")
+/* Rounded, and one unit of the last digit further where that `passed` the wrong way, in the type of what is rounded. */
+#define ROUNDED(q, n) "system.main.round(" q ", " n "::INTEGER)"
+#define STEPPED(q, n, passed, by) \
+	"CASE WHEN " ROUNDED(q, n) " " passed " " q " THEN cast_to_type(" ROUNDED(q, n) " " by " " \
+	"cast_to_type(power(10::DOUBLE, -(" n "::INTEGER)), " ROUNDED(q, n) "), " ROUNDED(q, n) ") ELSE " ROUNDED(q, n) " END"
+#define STEPPING(name, deep, passed, by) \
+	MACRO(name "(a) AS system.main." name "(a), (a, n) AS " STEPPED("a", "n", passed, by)), \
+		MACRO(deep "(a) AS system.main." name "(a), (a, n) AS " ONCE("a", STEPPED("q", "n", passed, by)))
 /* s, p: text and pattern; a: where to begin; k: which match; o: parameters, of which e and c are not RE2's; g: group. Parameters
  * go into the pattern: DuckDB's own must be constants, which those of macros are not. */
 #define PATTERN "p::VARCHAR"
@@ -178,7 +180,7 @@
 #define TO_TZ(t) \
 	"(x) AS " ONCE("x", "coalesce(SF_TZ(q), SF_TZ(SF_" t "TO_UTC(q), SF_" t "OFFSET_IN(q)), " AS_TZ(LTZ(t, "q")) ")") ", " \
 	"(x, f) AS " ONCE("x", "coalesce(SF_TZ(SF_" t "TO_UTC(q, f), SF_" t "OFFSET_IN(q, f)), " AS_TZ(LTZ_BY(t, "q")) ")")
-#define AS_TZ(l) "SF_TZ(timezone('UTC', " l "), date_part('timezone', " l ")::BIGINT // 60)"
+#define AS_TZ(l) "list_transform([" l "], lambda w: SF_TZ(w, date_part('timezone', w)::BIGINT // 60))[1]"
 #define LTZ(t, x) "coalesce(timezone('UTC', SF_" t "TO_UTC(" x ")), SF_" t "TO_NTZ(" x ")::TIMESTAMPTZ)"
 #define LTZ_BY(t, x) "coalesce(timezone('UTC', SF_" t "TO_UTC(" x ", f)), SF_" t "TO_NTZ(" x ", f)::TIMESTAMPTZ)"
 #define TO_LTZ(t) "(x) AS " LTZ(t, "x") ", (x, f) AS " LTZ_BY(t, "x")

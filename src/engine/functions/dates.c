@@ -535,6 +535,7 @@ static const struct sf_function functions[] = {
 	{"SF_TZ", "T>T", same_tz, 0},
 	{"SF_TZ", "A>T", no_value, SF_NULLS_MADE},
 	{"SF_TZ", "sI>T", make_tz, 0},
+	{"SF_TZ", "zI>T", make_tz, 0},
 	{"SF_WALL", "T>s", tz_wall, 0},
 	{"SF_WALL", "A>s", no_value, SF_NULLS_MADE},
 	{"SF_TIMED", "d>s", to_ntz, 0},
