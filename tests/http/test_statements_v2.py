@@ -747,9 +747,9 @@ def test_a_statement_count_that_is_not_the_texts_is_refused(client, sql, count, 
 
 
 @pytest.mark.parametrize("count", [-1, "-1", "many", 1.5, True])
-def test_a_statement_count_that_is_no_count_is_a_bad_payload(client, count):
+def test_a_statement_count_that_is_no_count_fails_the_statement(client, count):
     a = client.submit("select 1", parameters={"MULTI_STATEMENT_COUNT": count})
-    assert a.status == 400 and a.json["code"] == "390142"
+    assert a.status == 422 and a.json["code"] == "001008"
 
 
 # --- 11.10: safe resend ---
