@@ -103,6 +103,8 @@ static void calls_are_spelled_as_duckdb_has_them(void **state)
 		{"values (extract(epoch_second from a), date_part(dow, a), time_slice(a, 4, 'MONTH', 'START'), date_part(x || 'y', a))",
 		 "VALUES (SF_PART_EPOCH_SECOND( A), SF_PART_DAYOFWEEK( A), SF_SLICE_MONTH(A, 4, 'START'), DATE_PART(X || 'y', A))"},
 		{"values (dateadd(day, dateadd(hour, 1, 2), 3))", "VALUES (SF_DEEP_DATEADD_DAY( SF_DATEADD_HOUR( 1, 2), 3))"},
+		{"values (ceil(a, 2), ceil(floor(a, 3), 2), dateadd(day, ceil(a), d))",
+		 "VALUES (CEIL(A, 2), SF_DEEP_CEIL(FLOOR(A, 3), 2), SF_DATEADD_DAY( CEIL(A), D))"},
 		{"values (position('a' in f(x in y)), insert('a', 1, 2, 'b'), seq4(), seq8(1), date(x), char(65))",
 		 "VALUES (CHARINDEX('a', F(X IN Y)), SF_INSERT('a', 1, 2, 'b'), (ROW_NUMBER() OVER () - 1), (ROW_NUMBER() OVER () - 1), TO_DATE(X), CHR(65))"},
 		{"values (to_number(x, 10, 2), try_to_decimal(x, '99', 3), to_number(x))",
