@@ -129,6 +129,18 @@ def test_columns_of_other_digits_meet(client):
             assert got.status == 200, (sql, got)
 
 
+@pytest.mark.parametrize("value,want", [
+    ("to_variant('2024-02-29 15:05:07.25 +0200'::timestamp_tz)", "1709211907.250000000 1560"),
+    ("parse_json('{\"t\": \"2024-02-29 15:05:07 -08:00\"}'):t", "1709247907.000000000 960"),
+    ("parse_json('\"2024-02-29 15:05:07\"')", "1709237107.000000000 1140"),  # none: the session's
+    ("parse_json('null')", None),
+])
+def test_a_variant_keeps_its_offset(client, value, want):
+    for sql in (f"select {value}::timestamp_tz", f"select to_timestamp_tz({value})", f"select try_cast({value}::varchar as timestamp_tz)"):
+        a = client.submit(sql, parameters={"TIMEZONE": "America/New_York"})
+        assert a.status == 200 and a.json["data"] == [[want]], a
+
+
 def test_an_offset_that_is_bound_is_stored(client):
     assert client.submit("create or replace table types_bound (tz timestamp_tz, n timestamp_ntz)").status == 200
     assert client.submit("insert into types_bound values (?, ?)", {"1": {"type": "TIMESTAMP_TZ", "value": "1709211907123456789 1560"},

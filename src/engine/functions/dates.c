@@ -487,8 +487,10 @@ static const struct sf_function functions[] = {
 	TO_STAMP("SF_FOR_NTZ", to_ntz, tz_wall, 0), {"SF_FOR_NTZ", "z>z", same_int, 0}, {"SF_FOR_NTZ", "v>v", sf_same_variant, 0},
 	TO_STAMP("SF_TRY_FOR_NTZ", to_ntz, tz_wall, SF_TRY), {"SF_TRY_FOR_NTZ", "z>z", same_int, 0}, {"SF_TRY_FOR_NTZ", "v>v", sf_same_variant, 0},
 	TEXTS("SF_OFFSET_IN", offset_in, "I", SF_NULLS_MADE),
+	{"SF_OFFSET_IN", "v>I", offset_in, SF_NULLS_MADE},
 	{"SF_OFFSET_IN", "A>I", no_value, SF_NULLS_MADE},
 	TEXTS("SF_TRY_OFFSET_IN", offset_in, "I", SF_TRY),
+	{"SF_TRY_OFFSET_IN", "v>I", offset_in, SF_TRY},
 	{"SF_TRY_OFFSET_IN", "A>I", no_value, SF_NULLS_MADE},
 	/* what dates and times are reckoned with */
 	{"SF_MOMENT", "V>s", to_ntz, 0},
