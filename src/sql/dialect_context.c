@@ -53,6 +53,8 @@ static struct str context_value(struct plan *p, enum context_value v)
 		return literal(p, x->last_query, NULL);
 	case CONTEXT_ROLES:
 		return S("'[\"PUBLIC\"]'");
+	case CONTEXT_SECONDARY:
+		return S("'{\"roles\":\"\",\"value\":\"\"}'");
 	case CONTEXT_NOTHING:
 		break;
 	}

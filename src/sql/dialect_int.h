@@ -9,7 +9,7 @@ typedef bool word_fn(struct plan *p, int i, intptr_t arg);
 
 enum context_value {
 	CONTEXT_DATABASE, CONTEXT_SCHEMA, CONTEXT_SCHEMAS, CONTEXT_WAREHOUSE, CONTEXT_ROLE, CONTEXT_USER, CONTEXT_SESSION, CONTEXT_ACCOUNT,
-	CONTEXT_REGION, CONTEXT_VERSION, CONTEXT_LAST_QUERY, CONTEXT_ROLES, CONTEXT_NOTHING,
+	CONTEXT_REGION, CONTEXT_VERSION, CONTEXT_LAST_QUERY, CONTEXT_ROLES, CONTEXT_SECONDARY, CONTEXT_NOTHING,
 };
 word_fn word_context;
 bool word_dollar(struct plan *p, int i) NODISCARD;
@@ -44,6 +44,13 @@ int plan_path(struct plan *p, int i);     /* v:a.b[0] at the `:` */
 int plan_bracket(struct plan *p, int i);  /* v[0], [1, 2] */
 int plan_brace(struct plan *p, int i);    /* {'a': 1} */
 word_fn word_value;
+/* The value at tokens [start, last], next to a number or sorted by: cast as that needs. */
+void plan_value(struct plan *p, int start, int last);
+
+/* --- lambdas (dialect_lambda.c) --- */
+word_fn word_lambda;
+/* FILTER(array, lambda), not the clause behind an aggregate. */
+bool is_filter_call(const struct sql_tokens *t, int i);
 
 /* --- clauses (dialect_query.c) --- */
 word_fn word_table, word_flatten, word_minus, word_top, word_sample, word_values, word_dual, word_match_condition, word_information_schema,

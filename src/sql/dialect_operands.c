@@ -40,7 +40,7 @@ bool ends_value(const struct plan *p, int i)
 	if (i < p->from)
 		return false;
 	if (k->kind == SQL_WORD)
-		return (i > p->from && is_punct(k - 1, '.')) || !word_in(k, around_values);
+		return (i > p->from && is_punct(k - 1, '.')) || !word_in(k, around_values) || is_filter_call(p->t, i);
 	return k->kind == SQL_QUOTED || k->kind == SQL_STRING || k->kind == SQL_NUMBER || k->kind == SQL_PLACEHOLDER || closes(p->t, i);
 }
 
@@ -127,7 +127,7 @@ static bool names_value(const struct plan *p, int k)
 /* OVER, FILTER, WITHIN GROUP: what stands before is a call. */
 static bool behind_call(const struct sql_tokens *t, int i)
 {
-	return sql_is(t, i, "over") || sql_is(t, i, "filter") || (sql_is(t, i, "group") && sql_is(t, i - 1, "within"));
+	return sql_is(t, i, "over") || (sql_is(t, i, "filter") && !is_filter_call(t, i)) || (sql_is(t, i, "group") && sql_is(t, i - 1, "within"));
 }
 
 void chain(struct plan *p, int start, int last)

@@ -30,7 +30,7 @@ static bool is_sorted_by(const struct plan *p, int start, int end)
 	return end >= p->to || is_punct(k, ',') || is_punct(k, ')') || word_in(k, behind);
 }
 
-static void finish(struct plan *p, int start, int last)
+void plan_value(struct plan *p, int start, int last)
 {
 	int holder = edit_holder(p, last);
 
@@ -93,7 +93,7 @@ int plan_path(struct plan *p, int i)
 	sql_quote_literal(&text, buf_str(&path));
 	buf_addc(&text, ')');
 	edit_replace(p, i, end, arena_dup(p->c->arena, buf_str(&text)));
-	finish(p, start, end - 1);
+	plan_value(p, start, end - 1);
 	return end - 1;
 }
 
@@ -111,7 +111,7 @@ int plan_bracket(struct plan *p, int i)
 	edit_before(p, start, S("GET("));
 	edit_replace(p, i, i + 1, S(", "));
 	edit_replace(p, close, close + 1, S(")"));
-	finish(p, start, close);
+	plan_value(p, start, close);
 	return i;
 }
 

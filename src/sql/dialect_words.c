@@ -54,6 +54,8 @@ static bool plan_word(struct plan *p, int i)
 	const struct sql_token *k = &p->t->v[i];
 	const struct word_rule *r;
 
+	if (p->todo[i - p->from] & PLAN_FIXED)
+		return true;
 	if (k->text.p[0] == '$')
 		return word_dollar(p, i);
 	r = rule_of(k->text);

@@ -17,6 +17,7 @@ enum {
 	PLAN_TYPE = 4,  /* a type begins here */
 	PLAN_EDIT = 8,  /* edit_at() says what */
 	PLAN_TAKEN = 16, /* replaced together with the token before it */
+	PLAN_FIXED = 32, /* no rule of a word applies: the parameter of a lambda */
 };
 
 struct edit_piece {

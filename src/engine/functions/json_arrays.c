@@ -70,6 +70,12 @@ static void array_of(struct sf_row *r)
 	sf_put_built(r, &l, ']');
 }
 
+/* What lambdas made of a list, which reads as one. */
+static void list_array(struct sf_row *r)
+{
+	sf_put_text(r, r->v[0]);
+}
+
 static void generate_range(struct sf_row *r)
 {
 	struct variant_list l = variant_list(&r->text, '[');
@@ -494,6 +500,7 @@ static const struct sf_function functions[] = {
 	{"ARRAY_CONSTRUCT", "J*>a", array_construct, SF_NULLS},
 	{"ARRAY_CONSTRUCT_COMPACT", "J*>a", array_construct, SF_NULLS | SF_OWN(1)},
 	{"SF_ARRAY_OF", "J>a", array_of, SF_NULLS},
+	{"SF_LIST_ARRAY", "J>a", list_array, 0},
 	{"ARRAY_GENERATE_RANGE", "WW|W>a", generate_range, 0},
 	{"ARRAY_SIZE", "J>I", array_size, 0},
 	{"SF_ARRAY_CONTAINS", "JJ>B", array_contains, SF_NULLS},

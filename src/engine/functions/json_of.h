@@ -32,6 +32,7 @@ void variant_put(struct buf *out, const struct variant_column *c, idx_t row); /*
 bool variant_register(duckdb_connection con) NODISCARD;         /* all of it */
 bool variant_casts_register(duckdb_connection con) NODISCARD;   /* types and casts */
 bool variant_flatten_register(duckdb_connection con) NODISCARD;
+bool variant_elements_register(duckdb_connection con) NODISCARD; /* json_elements.c */
 bool variant_values_register(duckdb_connection con) NODISCARD;  /* functions over any of them */
 bool variant_objects_register(duckdb_connection con) NODISCARD;
 bool variant_arrays_register(duckdb_connection con) NODISCARD;

@@ -430,5 +430,5 @@ bool sf_functions_register(struct call *c, duckdb_connection con)
 bool variant_register(duckdb_connection con)
 {
 	return variant_casts_register(con) && variant_values_register(con) && variant_objects_register(con) &&
-	       variant_arrays_register(con) && variant_flatten_register(con);
+	       variant_arrays_register(con) && variant_flatten_register(con) && variant_elements_register(con);
 }

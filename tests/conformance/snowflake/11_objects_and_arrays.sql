@@ -91,7 +91,50 @@ select array_union_agg(a) as a from (select array_construct(1) as a union all se
 select transform([1, 2], x -> x * 2) as a, filter([1, 2, 3], x -> x > 1) as b;
 --> A: array | B: array
 [2,4] | [2,3]
---refused: lambdas over arrays
+
+select transform([1, 2, null], x -> x) as a, transform([1, 2], x int -> x * 10) as b, transform(['2024-01-30'], d date -> d + 2) as c, transform(['a'], s -> {'s': s}) as d;
+--> A: array | B: array | C: array | D: array
+[1,2,undefined] | [10,20] | ["2024-02-01"] | [{"s":"a"}]
+
+select filter(parse_json('[{"n":{"m":5}},{"n":{"m":50}},{}]')::array, o -> o:n.m >= 10) as a, filter(['ab', 'c', 'ad'], s -> s like 'a%') as b, filter([1, 2, 3], x int -> x % 2 = 1)[1]::int as c;
+--> A: array | B: array | C: number
+[{"n":{"m":50}}] | ["ab","ad"] | 3
+
+select transform(filter([1.5, 0.5], x -> x > 1), y -> y * k) as a, transform([1, 2], x -> transform([10], y -> x * y + k)) as b, transform([1], x -> transform([5], x -> x + 1)) as c from (select 2 as k);
+--> A: array | B: array | C: array
+[3] | [[12],[22]] | [[6]]
+
+select reduce([1, 2, 3], 10, (acc, x) -> acc + x) as a, reduce(['a', 'b'], '', (acc varchar, x varchar) -> acc || x) as b, reduce([1, 2], [], (acc, x) -> array_prepend(acc, x)) as c, reduce([], 5, (acc, x int) -> acc + x) as d;
+--> A: number | B: text | C: array | D: number
+16 | ab | [2,1] | 5
+
+select filter(null::array, x -> x > 1) as a, transform(null::array, x -> x) as b, reduce(null::array, 0, (acc, x) -> acc + x) as c, reduce([3000000000, 3000000000], 0, (acc int, x int) -> acc + x) as d;
+--> A: array | B: array | C: number | D: number
+NULL | NULL | NULL | 6000000000
+
+select transform([{'v': 1}], value -> to_varchar(dateadd(day, value:v::int, '2024-02-28'::date), 'YYYY/MM/DD')) as a, count_if(true) as n;
+--> A: array | N: number
+["2024/02/29"] | 1
+
+select reduce([1.5, 20], 0.0, (acc, x) -> acc + x) as a, reduce([{'q': 2, 'p': 5}, {'q': 1, 'p': 7}], 0, (acc, o) -> acc + o:q::int * o:p::int) as b;
+--> A: number | B: number
+21.5 | 17
+--differs: with a fraction where it begins, the sum is a FLOAT
+--> A: float | B: number
+21.5 | 17
+
+--bind FIXED "2"
+select filter([1, 2, 3], x -> x >= ?) as a;
+--> A: array
+[2,3]
+
+select filter([1, 2], (a, b) -> a > b);
+--! 001044 42P13 *nvalid argument types*
+
+select transform([1, 2], x -> (select max(x))) as a;
+--> A: array
+[1,2]
+--refused: a query inside of a lambda
 --! 000002 0A000
 
 select array_construct('a', 'b')::varchar as a, object_construct('a', 1)::varchar as b;

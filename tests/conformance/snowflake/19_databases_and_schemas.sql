@@ -217,6 +217,10 @@ select current_account() is not null as a, current_region() is not null as b, cu
 --> A: boolean | B: boolean | C: boolean | D: boolean | E: boolean
 true | true | true | true | true
 
+select current_secondary_roles() as a;
+--> A: text
+{"roles":"","value":""}
+
 select current_schemas() as a, current_available_roles() is not null as b, current_client() as c;
 --> A: text | B: boolean | C: text
 * | * | *
