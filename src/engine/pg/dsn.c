@@ -42,8 +42,12 @@ static bool read_facts(struct call *c, struct dsn *d, struct pg_conn *p, bool *r
 }
 
 /* --- the catalog --- */
+#define MAKING "4711" /* an advisory lock: who makes the catalog is alone, else PostgreSQL fails one of two that revoke at once */
+
 static bool make_catalog(struct call *c, struct dsn *d, struct pg_conn *p)
 {
+	if (!dsn_run(c, p, "SELECT pg_advisory_lock(" MAKING ")")) /* goes with the connection */
+		return false;
 	if (!dsn_run(c, p, "CREATE DATABASE " DSN_CATALOG " TEMPLATE template0%.*s", SARG(d->locale))) {
 		if (!dsn_state_is(c, "42P04", "23505")) /* another server made it just now */
 			return false;
@@ -53,7 +57,7 @@ static bool make_catalog(struct call *c, struct dsn *d, struct pg_conn *p)
 }
 
 static const char tables_sql[] =
-	"SELECT pg_advisory_xact_lock(4711); "
+	"SELECT pg_advisory_xact_lock(" MAKING "); "
 	"CREATE SCHEMA IF NOT EXISTS mayfly; "
 	"CREATE TABLE IF NOT EXISTS mayfly.layer (db oid PRIMARY KEY, id text NOT NULL, parent text NOT NULL, bytes int8 NOT NULL, "
 	"published_ms int8 NOT NULL, manifest text NOT NULL); "
