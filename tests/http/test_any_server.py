@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from mayfly import Client, in_parallel, unique, until
+from mayfly import Client, in_parallel, is_alive, unique, until
 from space import IN_FOLDER, Space, files_below, problem, storage_server
 
 
@@ -36,8 +36,7 @@ def kill(one):
     one.workers()
     one.process.send_signal(signal.SIGKILL)
     one.process.wait()
-    until(lambda: not any(os.path.exists(f"/proc/{p}/exe") and os.path.realpath(f"/proc/{p}/exe") != f"/proc/{p}/exe"
-                          for p in one.workers_seen), "its workers to end")
+    until(lambda: not any(map(is_alive, one.workers_seen)), "its workers to end")
 
 
 # --- U-19 ---
